@@ -1,0 +1,28 @@
+// What a request does to data, in either protocol. One word per idea: the same words are the values of
+// the `kind` label in metrics.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace crossfade {
+
+enum class Kind : std::uint8_t {
+  Read,     // certainly changes no data
+  Write,    // may change data; whatever nobody knows counts as a write
+  Publish,  // pub/sub message: no data, but must reach subscribers on either side
+  Other     // session state, server administration, cursors: belongs to one side only
+};
+inline constexpr std::size_t kKinds = 4;
+
+constexpr const char* name_of(Kind kind) {
+  switch (kind) {
+    case Kind::Read: return "read";
+    case Kind::Write: return "write";
+    case Kind::Publish: return "publish";
+    case Kind::Other: return "other";
+  }
+  return "other";
+}
+
+}  // namespace crossfade

@@ -1,0 +1,86 @@
+// Command knowledge: what each command does and where its keys are.
+//
+// Learned from the server's own COMMAND reply (module commands included), with a built-in table of
+// Redis 7's commands as the fall-back. Immutable once built; shared by all loops.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocols/base/kind.h"
+
+namespace crossfade::redis {
+
+// What a command does to its session, beyond its data.
+enum class Effect : std::uint8_t {
+  None,
+  Multi, Exec, Discard, Watch, Unwatch,
+  Subscribe, Psubscribe, Ssubscribe, Unsubscribe, Punsubscribe, Sunsubscribe,
+  Monitor, Sync,                      // Sync: SYNC and PSYNC, the connection becomes a replication stream
+  Hello, Auth, Select, Reset, Quit,
+  ClientReply, ClientTracking, ClientSetName,
+  Closes                              // the server may close without answering: SHUTDOWN, "post", "host:"
+};
+
+// Where keys are, as Redis 7 key specifications say it ("COMMAND" reply, element 8).
+struct KeySpec {
+  enum class Begin : std::uint8_t { Index, Keyword } begin = Begin::Index;
+  enum class Find : std::uint8_t { Range, KeyNum } find = Find::Range;
+  std::string keyword;       // Begin::Keyword, upper case
+  int index = 1;             // Begin::Index: position; Keyword: position to start from (negative: from the end)
+  int last = 0;              // Range: last key relative to the first; negative counts from the end
+  int step = 1;              // both
+  int limit = 0;             // Range: with last == -1, use 1/limit of the remaining arguments (0, 1: all)
+  int keynum_index = 0;      // KeyNum: position of the count, relative to the begin position
+  int first_key = 0;         // KeyNum: position of the first key, relative to the begin position
+};
+
+struct CommandSpec {
+  std::string name;          // lower case; subcommands as "client|reply"
+  Kind kind = Kind::Write;
+  Effect effect = Effect::None;
+  bool blocks = false;       // may block its connection (for XREAD and XREADGROUP only with BLOCK)
+  bool cursor = false;       // SCAN family: cursors belong to one side
+  bool sided = false;        // other state of one side: script SHAs, replies about the server itself
+  bool nondeterministic = false;  // two equal servers may answer differently (order included)
+  std::vector<KeySpec> keys;
+  bool has_subcommands = false;
+};
+
+class CommandTable {
+ public:
+  // Takes specifications as they are; later ones replace earlier ones of the same name.
+  explicit CommandTable(std::vector<CommandSpec> specs);
+
+  // Finds by name in any case; nullptr when nobody knows it. With subcommands: find the container first.
+  //   cost  one hash and one comparison, no allocation
+  const CommandSpec* find(std::string_view name) const;
+  const CommandSpec* find(std::string_view container, std::string_view subcommand) const;
+  std::size_t size() const { return specs_.size(); }
+
+  static std::shared_ptr<const CommandTable> built_in();
+
+ private:
+  std::vector<CommandSpec> specs_;
+  std::vector<std::uint32_t> slots_;  // open addressing; 0 is empty, else index + 1
+};
+
+// One entry of a COMMAND reply, as plain data, however it was read.
+struct CommandReplyEntry {
+  std::string name;                    // "get"; subcommands "client|reply"
+  std::vector<std::string> flags;      // "write", "readonly", "blocking", "movablekeys", ...
+  int first_key = 0, last_key = 0, key_step = 0;
+  std::vector<std::string> tips;       // "nondeterministic_output", ...
+  std::vector<KeySpec> keys;           // Redis 7 and later; empty before that
+  std::vector<CommandReplyEntry> subcommands;
+};
+// Builds a table from a server's answer. What the server does not tell (effects, and key positions that
+// older servers call movable) is filled in from the built-in table; commands that only the built-in
+// table knows are kept out, as the server does not have them.
+std::shared_ptr<const CommandTable> learn_commands(const std::vector<CommandReplyEntry>& reply);
+
+}  // namespace crossfade::redis

@@ -1,0 +1,43 @@
+// Facts: what one Redis request is, computed once, from its arguments and the command table.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "protocols/redis/command.h"
+#include "protocols/redis/request.h"
+
+namespace crossfade::redis {
+
+struct RequestFacts {
+  const CommandSpec* spec = nullptr;   // nullptr: nobody knows this command
+  Kind kind = Kind::Write;
+  Effect effect = Effect::None;
+  bool blocks = false;
+  bool cursor = false;                 // SCAN family
+  bool cursor_starts = false;          // ... with cursor 0
+  bool sided = false;
+  bool comparable = true;              // two equal servers answer alike
+  std::uint32_t key_count = 0;
+  std::uint32_t bucket_low = 0;        // over all keys; equal for one key. Hash tags "{…}" as in Redis Cluster
+  std::uint32_t bucket_high = 0;
+};
+
+// Facts of a request that cutter has cut whole (or, with `whole` false, as far as it arrived: then
+// nullopt unless the command and all its keys are already known, so that the rest can be streamed).
+//   bytes   as last given to cutter.advance(); arg_count() > 0 required
+//   cost    no allocation
+std::optional<RequestFacts> facts_of(const CommandTable& commands, const RequestCutter& cutter,
+                                     std::string_view bytes, bool whole);
+
+// Calls visit(key) for every key of a whole request, in argument order; returns false when the command
+// is unknown or its key positions cannot be told from its arguments. Duplicate keys are visited twice.
+template <class Visit>
+bool for_each_key(const CommandSpec& spec, const RequestCutter& cutter, std::string_view bytes,
+                  Visit&& visit);
+
+// Bucket of one key: bucket_of(the part between the first '{' and the next '}' if not empty, else all).
+std::uint32_t key_bucket(std::string_view key);
+
+}  // namespace crossfade::redis
