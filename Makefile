@@ -1,0 +1,42 @@
+# The front door. Every target does the set-up that it needs: on a fresh Debian 12 with git and make,
+# `make demo` alone and `make test` alone both work. `make help` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON := /usr/bin/python3
+RELEASE := build/release
+SUITES ?= tidy unit integration
+
+.PHONY: help deps build demo test bench fuzz tidy clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+# A group of Debian packages is looked at once per checkout, and again when the list changes.
+build/deps-%.done: .ci/deps
+	@.ci/deps $*
+	@mkdir -p build && touch $@
+
+deps: $(patsubst %,build/deps-%.done,build run test fuzz bench)  ## install missing Debian packages
+
+# Ninja knows what is stale; asking it each time is cheap.
+build: build/deps-build.done  ## build/release/crossfade
+	@cmake --preset release $(CMAKE_ARGS) >build/configure.log || { cat build/configure.log; exit 1; }
+	@cmake --build --preset release
+
+demo: build build/deps-run.done  ## a live canary between two real Redis servers, in under a minute
+	@$(PYTHON) demo/demo.py --binary $(RELEASE)/crossfade
+
+test: build build/deps-run.done build/deps-test.done  ## tidy, unit tests, integration tests, real drivers
+	@$(PYTHON) tests/run.py $(SUITES)
+
+bench: build build/deps-run.done build/deps-bench.done  ## cost against direct, relay, haproxy, nutcracker
+	@$(PYTHON) bench/wire.py --build $(RELEASE) $(BENCH_ARGS)
+
+fuzz: build/deps-build.done build/deps-run.done build/deps-fuzz.done  ## short libFuzzer runs of every target
+	@$(PYTHON) tests/run.py fuzz
+
+tidy: build/deps-run.done build/deps-test.done  ## the repository's rules, checked over source text
+	@$(PYTHON) tests/tidy/tidy.py
+
+clean:  ## remove build/
+	rm -rf build

@@ -1,0 +1,210 @@
+# Runs suites one after another and closes with one line over all of them: "N passed, N failed".
+#
+#   tests/run.py SUITE ...     tidy | unit | integration | asan | tsan | fuzz
+#
+# A suite is a command of its own with a closing line of its own; this file adds them up and is strict about
+# what such a line could hide: an exit code that disagrees, no test at all, a sanitizer's report, and
+# processes left running all count as failures. It builds what the sanitizer and fuzz suites need.
+import ctypes
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+PYTHON = "/usr/bin/python3"
+SUITE_LIMIT_S = 1800
+FUZZ_RUN_S = int(os.environ.get("CROSSFADE_FUZZ_SECONDS", "20"))
+
+PLAIN_LINE = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, \d+ skipped)?$")
+DOCTEST_LINE = re.compile(r"\[doctest\] test cases: +\d+ \| +(\d+) passed \| +(\d+) failed")
+
+
+@dataclasses.dataclass
+class Tally:
+    passed: int = 0
+    failed: int = 0
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+
+
+def become_subreaper():
+    """Orphans of a suite become our children, so that what it leaves running is seen."""
+    PR_SET_CHILD_SUBREAPER = 36
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children():
+    text = pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return [int(pid) for pid in text.split()]
+
+
+def end_leftovers():
+    """Ends what a suite left running; returns how many processes that were."""
+    count = 0
+    deadline = time.monotonic() + 3  # a program that is just ending is no leftover
+    while children():
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+        except ChildProcessError:
+            break
+        if time.monotonic() < deadline:
+            time.sleep(0.05)
+            continue
+        for pid in children():
+            command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            print(f"left running: {command}", flush=True)
+            os.kill(pid, signal.SIGKILL)
+            count += 1
+        deadline = time.monotonic() + 3
+    return count
+
+
+def run(command, env=None, limit_s=SUITE_LIMIT_S, count_line=PLAIN_LINE):
+    """Runs one command, passes its output on, and returns its Tally.
+
+    The last plain line counts; with DOCTEST_LINE all lines are added, one program each.
+    """
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    signal.signal(signal.SIGALRM, lambda *_: os.killpg(process.pid, signal.SIGKILL))
+    signal.alarm(limit_s)
+    tally = Tally()
+    for raw in process.stdout:
+        line = raw.decode(errors="replace").rstrip("\n")
+        print(line, flush=True)
+        match = count_line.search(line)
+        if match:
+            found = Tally(int(match[1]), int(match[2]))
+            if count_line is DOCTEST_LINE:
+                tally.add(found)
+            else:
+                tally = found
+    code = process.wait()
+    signal.alarm(0)
+    if code != 0 and tally.failed == 0:
+        print(f"{command[0]}: exit code {code}, though it reports no failure", flush=True)
+        tally.failed += 1
+    if tally.passed + tally.failed == 0:
+        print(f"{command[0]}: ran no test", flush=True)
+        tally.failed += 1
+    tally.failed += end_leftovers()
+    return tally
+
+
+def build(preset):
+    for command in (["cmake", "--preset", preset], ["cmake", "--build", "--preset", preset]):
+        subprocess.run(command, cwd=ROOT, check=True, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL if "--build" not in command else None)
+
+
+def fetch_node_clients():
+    """The JavaScript drivers, at the versions of the lock file, when they are not there yet."""
+    folder = ROOT / "tests/clients/node"
+    lock = folder / "package-lock.json"
+    stamp = folder / "node_modules/.fetched"
+    if not lock.exists() or (stamp.exists() and stamp.read_bytes() == lock.read_bytes()):
+        return
+    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
+                   cwd=folder, check=True, stdin=subprocess.DEVNULL)
+    stamp.write_bytes(lock.read_bytes())
+
+
+def unit(preset="release", env=None):
+    return run(["ctest", "--test-dir", str(BUILD / preset), "--verbose"], env, count_line=DOCTEST_LINE)
+
+
+def integration(preset="release", env=None):
+    fetch_node_clients()
+    return run([PYTHON, "tests/integration/run.py"],
+               {"CROSSFADE_BIN": str(BUILD / preset / "crossfade"), **(env or {})})
+
+
+def sanitized(preset):
+    """Unit and integration tests with sanitizers; every report file is one failure."""
+    build(preset)
+    reports = BUILD / preset / "reports"
+    shutil.rmtree(reports, ignore_errors=True)
+    reports.mkdir()
+    log = f"log_path={reports}/report"
+    env = {
+        "ASAN_OPTIONS": f"{log}:detect_stack_use_after_return=1:strict_string_checks=1",
+        "UBSAN_OPTIONS": f"{log}:print_stacktrace=1",
+        "TSAN_OPTIONS": f"{log}:second_deadlock_stack=1:history_size=4",
+        "CROSSFADE_SANITIZER": preset,  # tests that measure time or memory know to widen their bounds
+    }
+    tally = unit(preset, env)
+    tally.add(integration(preset, env))
+    for report in sorted(reports.iterdir()):
+        print(f"--- {report.name}\n{report.read_text(errors='replace')[:6000]}", flush=True)
+        tally.failed += 1
+    return tally
+
+
+def fuzz():
+    """Every fuzz target for a short while over its seeds; a crash is one failure and stays in build/fuzz."""
+    build("fuzz")
+    tally = Tally()
+    for source in sorted((ROOT / "tests/fuzz").glob("*_fuzz.cc")):
+        name = source.stem
+        corpus = BUILD / "fuzz/corpus" / name
+        corpus.mkdir(parents=True, exist_ok=True)
+        seeds = ROOT / "tests/fuzz/seeds" / name.removesuffix("_fuzz")
+        command = [str(BUILD / "fuzz/tests" / name), f"-max_total_time={FUZZ_RUN_S}", "-timeout=10",
+                   "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={BUILD}/fuzz/{name}-",
+                   str(corpus)] + ([str(seeds)] if seeds.is_dir() else [])
+        result = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        lines = result.stderr.splitlines()
+        executed = next((line.split()[-1] for line in lines if "number_of_executed_units" in line), "0")
+        good = result.returncode == 0 and int(executed) > 0
+        print(f"{name}: {executed} inputs, {'no crash' if good else 'FAILED'}", flush=True)
+        if not good:
+            print("\n".join(lines[-40:]), flush=True)
+        tally.add(Tally(int(good), int(not good)))
+    return tally
+
+
+def tidy():
+    return run([PYTHON, "tests/tidy/tidy.py"])
+
+
+SUITES = {"tidy": tidy, "unit": unit, "integration": integration,
+          "asan": lambda: sanitized("asan"), "tsan": lambda: sanitized("tsan"), "fuzz": fuzz}
+
+
+def main(names):
+    unknown = [name for name in names if name not in SUITES]
+    if unknown or not names:
+        print(f"usage: tests/run.py {'|'.join(SUITES)} ...", file=sys.stderr)
+        return 2
+    become_subreaper()
+    total = Tally()
+    rows = []
+    for name in names:
+        print(f"=== {name}", flush=True)
+        start = time.monotonic()
+        try:
+            tally = SUITES[name]()
+        except (subprocess.CalledProcessError, OSError) as error:
+            print(f"{name}: {error}", flush=True)
+            tally = Tally(failed=1)
+        total.add(tally)
+        rows.append(f"{name:12} {tally.passed:6} passed {tally.failed:4} failed "
+                    f"{time.monotonic() - start:7.0f} s")
+    print("=== summary", *rows, sep="\n", flush=True)
+    print(f"{total.passed} passed, {total.failed} failed", flush=True)
+    return 0 if total.failed == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
