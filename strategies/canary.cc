@@ -6,14 +6,14 @@
 // With r the read share and w the write share of a cutover (without a write mode w is r), a request
 // is the first of these cases that fits:
 //
-//   1. it belongs to no key and is neither a write nor a message, or it belongs to one side's own
-//      state -> the pinned side, else home
+//   1. it belongs to no key and is neither a write nor a message -> the pinned side, else home;
+//      likewise what belongs to one side's own state (a cursor, a script's SHA), except that a key
+//      whose history is on new alone is never asked of old: then 7
 //   2. a published message -> the pinned side, else home; the other side gets it too, because
 //      subscribers may sit on either
 //   3. dual write, a write: by the policy, to both sides; pinned: answered by the pinned side
 //   4. dual write, a read: all keys < r -> new, else old. On new it may fall back to old, unless
-//   new
-//      is the authority and old may be behind
+//      new is the authority and old may be behind
 //   5. cutover, a write: all keys < w -> new; all keys >= w -> old; else refused, since no server
 //      holds both histories
 //   6. cutover, a write without keys (FLUSHALL, SCRIPT LOAD, ...): to the only side in use; to both
@@ -108,7 +108,10 @@ Plan plan_canary(const Canary& canary, const Facts& request) {
   assert(canary.read_share <= kWhole);
   assert(!request.keyed || request.bucket_low <= request.bucket_high);
   if (request.pinned) return plan_pinned(canary, *request.pinned, request);
-  if (request.sided || request.kind == Kind::Other) return {.answer = home_of(canary)};
+  const bool by_key = request.keyed && splits_writes(canary);
+  if (request.kind == Kind::Other || (request.sided && !by_key)) {
+    return {.answer = home_of(canary)};
+  }
   if (request.kind == Kind::Publish) return {.answer = home_of(canary), .second = Second::Write};
   if (request.kind == Kind::Write) {
     if (is_dual_write(canary)) return plan_dual_write(canary.write_mode->policy);

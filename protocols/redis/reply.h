@@ -1,5 +1,5 @@
-// Finds where replies end in a server's bytes: RESP2 and RESP3, any nesting, any size, no recursion, no
-// buffering. The bytes themselves pass by untouched.
+// Finds where replies end in a server's bytes: RESP2 and RESP3, any nesting, any size, no
+// recursion, no buffering. The bytes themselves pass by untouched.
 #pragma once
 
 #include <cstddef>
@@ -16,24 +16,47 @@ class ReplyScanner {
     State state;
   };
 
-  // Consumes the next bytes of one top-level reply, wherever the last call stopped. Attributes ('|')
-  // are part of the reply they precede. After Complete the scanner is ready for the next reply.
+  // Consumes the next bytes of one top-level reply, wherever the last call stopped. Attributes
+  // ('|') are part of the reply they precede. After Complete the scanner is ready for the next
+  // reply.
   //   Broken   not RESP (a type byte nobody knows, a length that is no number, streamed aggregates,
   //            which no Redis sends); the connection cannot be used further
   //   cost     O(bytes), no allocation, independent of nesting depth
   Step advance(std::string_view bytes);
 
-  // Type byte of the current or just completed top-level reply (after attributes), 0 before it is known.
+  // Type byte of the current or just completed top-level reply (after attributes), 0 before it is
+  // known.
   char type() const { return type_; }
   // True between two replies: nothing of a reply has been consumed.
   bool at_boundary() const { return at_boundary_; }
   void reset() { *this = ReplyScanner{}; }
 
  private:
+  enum class Expects : std::uint8_t {
+    Type,
+    LineEnd,
+    LineFeed,  // simple lines
+    FirstDigit,
+    Digits,
+    Return,
+    LengthFeed,  // a length that arrives in pieces
+    Body
+  };
+  enum class Next : std::uint8_t {
+    Inside,
+    Whole,
+    Broken
+  };  // Whole: a value, or an aggregate's head
+  Next begin_value(const char*& at, const char* end);
+  Next skip_line(const char*& at, const char* end);
+  Next skip_body(const char*& at, const char* end);
+  Next read_length_slowly(char c);
+  Next take_length(std::int64_t length);
+
   std::uint64_t outstanding_ = 1;  // values still to come before the reply is whole
   std::int64_t bulk_left_ = 0;     // body bytes still to come, CRLF included
   std::int64_t number_ = 0;        // the length being read
-  std::uint8_t line_state_ = 0;
+  Expects expects_ = Expects::Type;
   char line_type_ = 0;
   char type_ = 0;
   bool negative_ = false;
@@ -54,9 +77,9 @@ struct Push {
   PushSpace space = PushSpace::Channels;  // for Subscribed and Unsubscribed
   std::int64_t count = -1;  // third element of those two: subscriptions left; needs the whole frame
 };
-// Looks at the beginning of a frame. Subscribed/Unsubscribed are returned only once the frame is whole.
-// Everything that begins with '>' is at least Message; '*' is a push only if its first element is one
-// of the words above with the right number of elements.
+// Looks at the beginning of a frame. Subscribed/Unsubscribed are returned only once the frame is
+// whole. Everything that begins with '>' is at least Message; '*' is a push only if its first
+// element is one of the words above with the right number of elements.
 Push classify_push(std::string_view frame);
 
 }  // namespace crossfade::redis
