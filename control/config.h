@@ -1,0 +1,68 @@
+// The configuration of the process: what flags, environment and file say together.
+//
+// Precedence: flag > environment > file > default. A configuration that is wrong anywhere is
+// refused as a whole, with an error that names the JSON path ("interlays[0].settings.pipeline_max")
+// or the flag. Reads files and environment variables; changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/definitions/endpoint.h"
+#include "control/definitions/interlay.h"
+#include "control/http/tokens.h"
+#include "control/settings.h"
+#include "protocols/base/result.h"
+
+namespace crossfade {
+
+// Values given as flags, by Setting::name ("state" -> "/var/lib/crossfade.db"). Absent: not given.
+using FlagValues = std::map<std::string, std::string>;
+
+// Reads one environment variable; nullopt when it is not set. Tests hand in a lambda.
+using Environment = std::function<std::optional<std::string>(const char* name)>;
+Environment process_environment();
+
+// Limits of the control port. All have safe defaults.
+struct ControlLimits {
+  std::uint32_t body_max = 1u << 20;          // bytes of one request body
+  std::uint32_t request_timeout_ms = 10'000;  // for a whole request to arrive, and a reply to leave
+  std::uint32_t connections_max = 64;         // served at once; the longest silent one makes room
+  bool probes_token = false;                  // /healthz and /readyz need a token
+  bool metrics_token = false;                 // /metrics needs a token
+};
+
+// What the file declares; such resources are read-only through the API.
+struct DeclaredResources {
+  std::vector<EndpointSpec> endpoints;
+  std::vector<InterlaySpec> interlays;  // their endpoints are among `endpoints`
+};
+
+struct ProcessConfig {
+  std::string config_path;                 // empty: no file
+  std::string control_host = "127.0.0.1";  // numeric address or name
+  std::uint16_t control_port = 8000;       // 0: any free one
+  std::string state_path = "./crossfade.db";
+  std::uint32_t loops = 1;          // event loops, 1..256
+  std::string instance;             // name of this sidecar; default: the host name
+  std::string region;               // empty: none
+  std::string log_level = "info";   // trace | debug | info | warn | error
+  std::uint32_t drain_ms = 10'000;  // how long running requests may finish when a port closes
+  ControlLimits limits;
+  InterlaySettings interlay_defaults;  // "limits" of the file, below each interlay's own settings
+  std::vector<Token> tokens;
+  DeclaredResources declared;
+
+  std::string version;  // of the program; set by main, shown in metrics
+  FlagValues flags;     // as given, so that a re-read keeps their precedence
+};
+
+// Merges all sources and checks everything that can be checked without a network or a store.
+//   errors  BadConfig: names the JSON path, variable or flag; System: the file can not be read
+Result<ProcessConfig> load_process_config(const FlagValues& flags, const Environment& environment);
+
+}  // namespace crossfade

@@ -1,0 +1,50 @@
+// The control plane: state, store, HTTP port and metrics of one process, as main sees them.
+//
+//   ControlPlane control(config, data_plane, prober);
+//   start()    restores the last answered state, publishes it, opens the listeners, serves HTTP
+//   reload()   on SIGHUP: reads the configuration file again
+//   drain()    on SIGTERM: readiness says no; calls that change something are refused
+//   stop()     ends HTTP and the background threads, closes the store; listeners are main's to
+//   close
+//
+// start, reload and stop block; call them from a thread that is not an event loop, as publishing
+// waits for every loop. Knows nothing of loops, sockets of the data plane, or database clients.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "control/config.h"
+#include "protocols/base/result.h"
+#include "strategies/ports.h"
+
+namespace crossfade {
+
+class ControlPlane {
+ public:
+  ControlPlane(ProcessConfig config, DataPlane data_plane, Prober prober);
+  ~ControlPlane();  // stops
+  ControlPlane(const ControlPlane&) = delete;
+  ControlPlane& operator=(const ControlPlane&) = delete;
+
+  // When it returns success, clients are accepted and every loop routes as the last answered call
+  // said.
+  //   errors  BadConfig: exit 2; anything else: the message says what could not be opened and what
+  //   to do
+  Status start();
+
+  // "127.0.0.1:8000", with the port that was really bound. Valid after start().
+  std::string address() const;
+
+  // Reads the configuration file again: declared resources, tokens and log level. All or nothing.
+  Status reload();
+
+  void drain();
+  void stop();
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace crossfade

@@ -1,0 +1,207 @@
+#include "control/definitions/endpoint.h"
+
+#include <algorithm>
+
+#include "control/definitions/redis_url.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr std::size_t kHostMax = 255;     // bytes; the longest DNS name is shorter
+constexpr std::size_t kSecretMax = 4096;  // bytes
+constexpr std::size_t kUrlMax = 16'384;   // bytes; a secret may be percent-encoded
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : static_cast<char>(c);
+  });
+  return text;
+}
+
+void read_kind(Fields& fields) {
+  const std::string kind = lower(fields.required_string("kind", kIdMax));
+  if (fields.failed() || kind == "redis") return;
+  if (kind == "postgres" || kind == "postgresql") {
+    fields.complain("kind", "postgres endpoints are not supported by this version, only redis");
+  } else {
+    fields.complain("kind", "must be redis");
+  }
+}
+
+void refuse_tls(Fields& fields) {
+  const Json* tls = fields.optional("tls");
+  if (tls == nullptr || tls->is_null()) return;
+  if (tls->boolean() != nullptr && !*tls->boolean()) return;
+  fields.complain("tls", "TLS is not supported by this version: leave it out, or give false");
+}
+
+// {"host", "port", "db"|"database", "username", "password", "tls"}, each replacing what it names.
+void read_members(Fields& fields, EndpointAddress& address) {
+  if (const auto host = fields.string("host", kHostMax)) {
+    const bool plain = std::all_of(host->begin(), host->end(), [](char c) {
+      return static_cast<unsigned char>(c) > 0x20 && c != 0x7f && c != '/' && c != '@';
+    });
+    if (host->empty() || !plain) fields.complain("host", "must be a host name or an address");
+    address.host = *host;
+  }
+  if (const auto port = fields.whole("port", 1, 65535)) {
+    address.port = static_cast<std::uint16_t>(*port);
+  }
+  if (const auto db = fields.whole("db", 0, kDatabaseMax)) {
+    address.db = static_cast<std::uint32_t>(*db);
+  }
+  if (const auto db = fields.whole("database", 0, kDatabaseMax)) {
+    address.db = static_cast<std::uint32_t>(*db);
+  }
+  // null takes credentials away; absent leaves them.
+  if (const Json* user = fields.optional("username"); user != nullptr && user->is_null()) {
+    address.username.clear();
+  }
+  if (const auto user = fields.string("username", kSecretMax)) address.username = *user;
+  if (const Json* secret = fields.optional("password"); secret != nullptr && secret->is_null()) {
+    address.password.clear();
+  }
+  if (const auto secret = fields.string("password", kSecretMax)) {
+    if (*secret != kHidden) address.password = *secret;
+  }
+  refuse_tls(fields);
+  if (address.host.empty()) fields.complain("host", "is required");
+  if (address.password.empty() && !address.username.empty()) {
+    fields.complain("password", "is required with a username");
+  }
+}
+
+void read_url(Fields& fields, const std::string& url, EndpointAddress& address) {
+  if (url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+    fields.complain("url", "postgres endpoints are not supported by this version, only redis");
+    return;
+  }
+  auto parsed = parse_redis_url(url);
+  if (!parsed) {
+    fields.complain("url", parsed.error().reason);
+    return;
+  }
+  // A GET shows the URL with a hidden password; sent back, it means the one we have.
+  if (parsed->password == kHidden && !address.password.empty()) parsed->password = address.password;
+  address = std::move(*parsed);
+}
+
+Result<EndpointAddress> read_config(const Json& config, const std::string& path,
+                                    EndpointAddress address) {
+  Fields fields(config, path);
+  if (const Json* inner = fields.optional("write_conn"); inner != nullptr) {
+    auto read = read_config(*inner, join_path(path, "write_conn"), std::move(address));
+    if (auto error = fields.finish()) return *error;
+    return read;
+  }
+  if (const auto url = fields.string("url", kUrlMax)) {
+    read_url(fields, *url, address);
+    refuse_tls(fields);
+  } else {
+    read_members(fields, address);
+  }
+  if (auto error = fields.finish()) return *error;
+  return address;
+}
+
+// The id under either of its names.
+std::string read_endpoint_id(Fields& fields) {
+  const bool older = fields.optional("endpoint") != nullptr;
+  const bool newer = fields.optional("id") != nullptr;
+  if (older && newer) fields.complain("endpoint", "is given beside id: give one of them");
+  return read_id(fields, older ? "endpoint" : "id");
+}
+
+}  // namespace
+
+Result<EndpointSpec> read_endpoint(const Json& body, const std::string& path) {
+  Fields fields(body, path);
+  EndpointSpec spec;
+  spec.id = read_endpoint_id(fields);
+  read_kind(fields);
+  spec.description = fields.string("description", kDescriptionMax).value_or("");
+  if (const Json* config = fields.required("config"); config != nullptr && !fields.failed()) {
+    auto address = read_config(*config, fields.path_of("config"), {});
+    if (!address) return address.error();
+    spec.address = std::move(*address);
+  }
+  if (auto error = fields.finish()) return *error;
+  spec.address.id = spec.id;
+  return spec;
+}
+
+Result<EndpointSpec> patch_endpoint(const EndpointSpec& spec, const Json& body) {
+  Fields fields(body, "");
+  EndpointSpec patched = spec;
+  for (const char* name : {"id", "endpoint"}) {
+    const auto id = fields.string(name, kIdMax);
+    if (id && *id != spec.id) fields.complain(name, "can not be changed");
+  }
+  if (fields.optional("kind") != nullptr) read_kind(fields);
+  if (const Json* text = fields.optional("description"); text != nullptr) {
+    patched.description = fields.string("description", kDescriptionMax).value_or("");
+  }
+  if (const Json* config = fields.optional("config"); config != nullptr && !fields.failed()) {
+    auto address = read_config(*config, "config", spec.address);
+    if (!address) return address.error();
+    patched.address = std::move(*address);
+  }
+  if (auto error = fields.finish()) return *error;
+  patched.address.id = patched.id;
+  return patched;
+}
+
+EndpointSpec spec_of(const Endpoint& endpoint) {
+  return {endpoint.identity.id, endpoint.address, endpoint.description};
+}
+
+namespace {
+
+Json config_of(const EndpointAddress& address, const std::string& shown_password) {
+  return Json::object({{"host", address.host},
+                       {"port", address.port},
+                       {"db", address.db},
+                       {"username", address.username.empty() ? Json() : Json(address.username)},
+                       {"password", address.password.empty() ? Json() : Json(shown_password)},
+                       {"tls", false}});
+}
+
+}  // namespace
+
+Json render(const Endpoint& endpoint) {
+  return Json::object({{"id", endpoint.identity.id},
+                       {"uuid", endpoint.identity.uuid},
+                       {"kind", "redis"},
+                       {"config", config_of(endpoint.address, kHidden)},
+                       {"description", endpoint.description},
+                       {"declared_in", endpoint.identity.origin == Origin::File ? "file" : "api"},
+                       {"created_at", endpoint.identity.created_at},
+                       {"updated_at", endpoint.identity.updated_at}});
+}
+
+Json to_stored(const Endpoint& endpoint) {
+  Json stored = Json::object({});
+  store_identity(endpoint.identity, stored);
+  stored.set("kind", "redis");
+  stored.set("config", config_of(endpoint.address, endpoint.address.password));
+  stored.set("description", endpoint.description);
+  return stored;
+}
+
+Result<Endpoint> endpoint_from_stored(const Json& stored) {
+  Fields fields(stored, "endpoint");
+  Endpoint endpoint;
+  endpoint.identity = stored_identity(fields);
+  read_kind(fields);
+  endpoint.description = fields.string("description", kDescriptionMax).value_or("");
+  const Json* config = fields.required("config");
+  if (auto error = fields.finish()) return *error;
+  auto address = read_config(*config, "endpoint.config", {});
+  if (!address) return address.error();
+  endpoint.address = std::move(*address);
+  endpoint.address.id = endpoint.identity.id;
+  return endpoint;
+}
+
+}  // namespace crossfade

@@ -1,0 +1,52 @@
+// Endpoints: databases somebody else runs.
+#pragma once
+
+#include <string>
+
+#include "control/definitions/identity.h"
+#include "control/json/value.h"
+#include "protocols/base/result.h"
+#include "strategies/table.h"
+
+namespace crossfade {
+
+// What a caller or the configuration file declares.
+struct EndpointSpec {
+  std::string id;
+  EndpointAddress address;  // address.id == id
+  std::string description;
+
+  bool operator==(const EndpointSpec&) const = default;
+};
+
+struct Endpoint {
+  Identity identity;
+  EndpointAddress address;  // address.id == identity.id
+  std::string description;
+};
+
+// What stands in place of a secret in every answer. Given back in a PATCH it means "as it is".
+inline constexpr const char* kHidden = "***";
+
+// Reads {"endpoint"|"id", "kind", "config", "description"?} as POST takes it; `path` is where it
+// stands in its document ("" in a request, "endpoints[0]" in the file). `config` is one of three
+// shapes: a url; host, port, db|database, username, password, tls; or either of them under
+// write_conn.
+//   errors  BadInput with the path; what this version does not support says so
+Result<EndpointSpec> read_endpoint(const Json& body, const std::string& path);
+
+// Applies a PATCH body: members that are given replace those of `spec`, those of config one by one
+// (a url replaces the whole address).
+//   errors  as above; `spec` is then as it was
+Result<EndpointSpec> patch_endpoint(const EndpointSpec& spec, const Json& body);
+
+EndpointSpec spec_of(const Endpoint& endpoint);
+
+// As GET shows it, secrets hidden.
+Json render(const Endpoint& endpoint);
+
+// For the store, secrets included.
+Json to_stored(const Endpoint& endpoint);
+Result<Endpoint> endpoint_from_stored(const Json& stored);
+
+}  // namespace crossfade

@@ -1,0 +1,110 @@
+#include "control/definitions/interlay.h"
+
+#include <arpa/inet.h>
+
+#include <array>
+
+namespace crossfade {
+
+namespace {
+
+constexpr std::size_t kAddressMax = 45;  // characters of the longest numeric address
+
+bool numeric_address(const std::string& text) {
+  std::array<unsigned char, sizeof(in6_addr)> parsed;
+  return inet_pton(AF_INET, text.c_str(), parsed.data()) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), parsed.data()) == 1;
+}
+
+// Everything but id, endpoint and port, which POST requires and PATCH does not.
+void read_common(Fields& fields, InterlaySpec& spec) {
+  if (const auto bind = fields.string("bind", kAddressMax)) {
+    if (!numeric_address(*bind)) fields.complain("bind", "must be a numeric address");
+    spec.bind = *bind;
+  }
+  if (const Json* tls = fields.optional("tls"); tls != nullptr && !tls->is_null()) {
+    if (tls->boolean() == nullptr || *tls->boolean()) {
+      fields.complain("tls", "TLS is not supported by this version: leave it out, or give false");
+    }
+  }
+  if (const Json* settings = fields.optional("settings"); settings && !settings->is_null()) {
+    auto read = read_interlay_settings(*settings, fields.path_of("settings"), spec.settings);
+    if (read) {
+      spec.settings = std::move(*read);
+    } else {
+      fields.take(read.error());
+    }
+  }
+  if (fields.optional("description") != nullptr) {
+    spec.description = fields.string("description", kDescriptionMax).value_or("");
+  }
+}
+
+}  // namespace
+
+Result<InterlaySpec> read_interlay(const Json& body, const std::string& path) {
+  Fields fields(body, path);
+  InterlaySpec spec;
+  spec.id = read_id(fields, "id");
+  spec.endpoint = fields.required_string("endpoint", kIdMax);
+  fields.required("port");
+  spec.port = static_cast<std::uint16_t>(fields.whole("port", 0, 65535).value_or(0));
+  read_common(fields, spec);
+  if (auto error = fields.finish()) return *error;
+  return spec;
+}
+
+Result<InterlaySpec> patch_interlay(const InterlaySpec& spec, const Json& body) {
+  Fields fields(body, "");
+  InterlaySpec patched = spec;
+  const auto id = fields.string("id", kIdMax);
+  if (id && *id != spec.id) fields.complain("id", "can not be changed");
+  if (const auto endpoint = fields.string("endpoint", kIdMax)) patched.endpoint = *endpoint;
+  if (const auto port = fields.whole("port", 0, 65535)) {
+    patched.port = static_cast<std::uint16_t>(*port);
+  }
+  read_common(fields, patched);
+  if (auto error = fields.finish()) return *error;
+  return patched;
+}
+
+InterlaySpec spec_of(const Interlay& interlay) {
+  return {.id = interlay.identity.id,
+          .endpoint = interlay.endpoint,
+          .port = interlay.port,
+          .bind = interlay.bind,
+          .settings = interlay.settings,
+          .description = interlay.description};
+}
+
+Json to_stored(const Interlay& interlay) {
+  Json stored = Json::object({});
+  store_identity(interlay.identity, stored);
+  stored.set("endpoint", interlay.endpoint);
+  stored.set("port", interlay.port);
+  stored.set("bind", interlay.bind);
+  Json settings = Json::object({});
+  for (const auto& [name, value] : interlay.settings) settings.set(name, value);
+  stored.set("settings", std::move(settings));
+  stored.set("description", interlay.description);
+  stored.set("running", interlay.running);
+  return stored;
+}
+
+Result<Interlay> interlay_from_stored(const Json& stored) {
+  Fields fields(stored, "interlay");
+  Interlay interlay;
+  interlay.identity = stored_identity(fields);
+  interlay.endpoint = fields.required_string("endpoint", kIdMax);
+  interlay.port = static_cast<std::uint16_t>(fields.whole("port", 0, 65535).value_or(0));
+  interlay.running = fields.boolean("running").value_or(true);
+  InterlaySpec spec;
+  read_common(fields, spec);
+  if (auto error = fields.finish()) return *error;
+  interlay.bind = spec.bind;
+  interlay.settings = spec.settings;
+  interlay.description = spec.description;
+  return interlay;
+}
+
+}  // namespace crossfade

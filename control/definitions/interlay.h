@@ -1,0 +1,50 @@
+// Interlays: data ports of the sidecar, each in front of an endpoint.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "control/definitions/identity.h"
+#include "control/definitions/interlay_settings.h"
+#include "control/json/value.h"
+#include "protocols/base/result.h"
+
+namespace crossfade {
+
+// What a caller or the configuration file declares.
+struct InterlaySpec {
+  std::string id;
+  std::string endpoint;            // id or uuid, as it was given
+  std::uint16_t port = 0;          // 0: any free one
+  std::string bind = "127.0.0.1";  // numeric address
+  SettingOverrides settings;
+  std::string description;
+
+  bool operator==(const InterlaySpec&) const = default;
+};
+
+struct Interlay {
+  Identity identity;
+  std::string endpoint;    // uuid
+  std::uint16_t port = 0;  // what is bound, or was when it last ran
+  std::string bind;
+  SettingOverrides settings;
+  std::string description;
+  bool running = true;  // wanted by the operator: false after "stop"
+};
+
+// Reads {"id", "endpoint", "port", "bind"?, "tls"?, "settings"?, "description"?} as POST takes it.
+//   errors  BadInput with the path; what this version does not support says so
+Result<InterlaySpec> read_interlay(const Json& body, const std::string& path);
+
+// Applies a PATCH body on top of `spec`; settings one by one.
+Result<InterlaySpec> patch_interlay(const InterlaySpec& spec, const Json& body);
+
+// The spec of what exists; its endpoint is a uuid.
+InterlaySpec spec_of(const Interlay& interlay);
+
+// For the store. As GET shows it is the service's to say, as that needs more than the interlay.
+Json to_stored(const Interlay& interlay);
+Result<Interlay> interlay_from_stored(const Json& stored);
+
+}  // namespace crossfade

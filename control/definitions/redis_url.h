@@ -1,0 +1,24 @@
+// redis://[user[:password]@]host[:port][/db]
+#pragma once
+
+#include <string_view>
+
+#include "protocols/base/result.h"
+#include "strategies/table.h"
+
+namespace crossfade {
+
+inline constexpr std::uint32_t kDatabaseMax =
+    65'535;  // database numbers; servers have 16 by default
+
+// Reads a URL into an address (whose id stays empty). User and password are percent-decoded; IPv6
+// hosts stand in brackets; the default port is 6379 and the default db 0.
+//   errors  BadInput; the reason never quotes the URL, which may hold a password. rediss:// is
+//   refused,
+//           as this version does not speak TLS.
+Result<EndpointAddress> parse_redis_url(std::string_view url);
+
+// Percent-encodes what can not stand in the user or password part.
+std::string percent_encode(std::string_view text);
+
+}  // namespace crossfade
