@@ -29,7 +29,11 @@ enum class Effect : std::uint8_t {
 // Where keys are, as Redis 7 key specifications say it ("COMMAND" reply, element 8).
 struct KeySpec {
   enum class Begin : std::uint8_t { Index, Keyword } begin = Begin::Index;
-  enum class Find : std::uint8_t { Range, KeyNum } find = Find::Range;
+  // The last three stand for what key specifications cannot say: SORT's STORE among its other options,
+  // and MIGRATE's single key, which is empty when KEYS names them.
+  enum class Find : std::uint8_t {
+    Range, KeyNum, SortStore, MigrateKey, MigrateKeys
+  } find = Find::Range;
   std::string keyword;       // Begin::Keyword, upper case
   int index = 1;             // Begin::Index: position; Keyword: position to start from (negative: from the end)
   int last = 0;              // Range: last key relative to the first; negative counts from the end
@@ -48,12 +52,12 @@ struct CommandSpec {
   bool sided = false;        // other state of one side: script SHAs, replies about the server itself
   bool nondeterministic = false;  // two equal servers may answer differently (order included)
   std::vector<KeySpec> keys;
-  bool has_subcommands = false;
+  bool has_subcommands = false;  // set by CommandTable when it has any
 };
 
 class CommandTable {
  public:
-  // Takes specifications as they are; later ones replace earlier ones of the same name.
+  // Later specifications replace earlier ones of the same name.
   explicit CommandTable(std::vector<CommandSpec> specs);
 
   // Finds by name in any case; nullptr when nobody knows it. With subcommands: find the container first.
@@ -61,12 +65,23 @@ class CommandTable {
   const CommandSpec* find(std::string_view name) const;
   const CommandSpec* find(std::string_view container, std::string_view subcommand) const;
   std::size_t size() const { return specs_.size(); }
+  const std::vector<CommandSpec>& specs() const { return specs_; }
 
   static std::shared_ptr<const CommandTable> built_in();
 
  private:
+  struct Slot {               // open addressing; by the first and last bytes of the lower-case name
+    std::uint64_t head = 0;
+    std::uint64_t tail = 0;
+    std::uint32_t index = 0;
+    std::uint16_t size = 0;   // of the name; 0: the slot is empty
+    bool subcommand = false;  // the name is "container|subcommand"
+  };
+  const Slot* find_slot(std::string_view name) const;
+  void insert(CommandSpec spec);
+
   std::vector<CommandSpec> specs_;
-  std::vector<std::uint32_t> slots_;  // open addressing; 0 is empty, else index + 1
+  std::vector<Slot> slots_;
 };
 
 // One entry of a COMMAND reply, as plain data, however it was read.
@@ -75,11 +90,12 @@ struct CommandReplyEntry {
   std::vector<std::string> flags;      // "write", "readonly", "blocking", "movablekeys", ...
   int first_key = 0, last_key = 0, key_step = 0;
   std::vector<std::string> tips;       // "nondeterministic_output", ...
-  std::vector<KeySpec> keys;           // Redis 7 and later; empty before that
+  std::vector<KeySpec> keys;           // Redis 7 and later, without those flagged not_key or of type
+                                       // unknown; empty before that
   std::vector<CommandReplyEntry> subcommands;
 };
-// Builds a table from a server's answer. What the server does not tell (effects, and key positions that
-// older servers call movable) is filled in from the built-in table; commands that only the built-in
+// Builds a table from a server's answer. What the server does not tell (effects, subcommands and key
+// positions of older servers) is filled in from the built-in table; commands that only the built-in
 // table knows are kept out, as the server does not have them.
 std::shared_ptr<const CommandTable> learn_commands(const std::vector<CommandReplyEntry>& reply);
 

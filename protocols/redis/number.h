@@ -7,11 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 
 namespace crossfade::redis {
-
-inline constexpr std::size_t kNumberMax = 20;  // characters of the longest 64-bit number
 
 enum class NumberState : std::uint8_t { Whole, NeedMore, Broken };
 struct Number {
