@@ -47,9 +47,38 @@ constexpr Form form_of(char type) {
   }
 }
 
+// Size of the short line or bulk that `bytes` begin with, when all of it is here; else 0. Most
+// replies are one of these, and need none of the scanner's memory.
+std::size_t flat_reply(std::string_view bytes) {
+  constexpr std::size_t kNear = 32;
+  if (bytes.size() < 4) return 0;
+  if (bytes[0] == '$') {
+    const char* const from = bytes.data() + 1;
+    const Number length = read_number(from, bytes.data() + bytes.size());
+    if (length.state != NumberState::Whole || length.value < -1) return 0;
+    const std::size_t head = 1 + length.size + 2;
+    if (bytes.size() < head || bytes[head - 1] != '\n') return 0;
+    if (length.value < 0) return head;
+    const auto body = static_cast<std::uint64_t>(length.value);
+    return bytes.size() - head >= body + 2 ? head + body + 2 : 0;
+  }
+  if (bytes[0] != '+' && bytes[0] != ':' && bytes[0] != '-') return 0;
+  const std::size_t last = std::min(bytes.size() - 1, kNear);
+  for (std::size_t i = 1; i < last; ++i) {
+    if (bytes[i] == '\r') return bytes[i + 1] == '\n' ? i + 2 : 0;
+  }
+  return 0;
+}
+
 }  // namespace
 
 ReplyScanner::Step ReplyScanner::advance(std::string_view bytes) {
+  if (at_boundary_) {
+    if (const std::size_t size = flat_reply(bytes)) {
+      type_ = bytes[0];
+      return {size, State::Complete};
+    }
+  }
   const char* at = bytes.data();
   const char* const end = at + bytes.size();
   const auto step = [&](State state) {

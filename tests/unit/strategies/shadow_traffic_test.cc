@@ -1,0 +1,47 @@
+// Shadow traffic: nothing that new does can be felt.
+#include <doctest/doctest.h>
+
+#include "tests/unit/strategies/grid.h"
+
+namespace crossfade {
+namespace {
+
+using namespace grid;
+
+TEST_CASE("shadow_traffic: old answers everything, unless its session is pinned to new") {
+  for (const Facts& request : requests()) {
+    CHECK(plan_shadow_traffic({}, request).answer == request.pinned.value_or(Side::Old));
+  }
+  CHECK(home(ShadowTraffic{}) == Side::Old);
+  CHECK_FALSE(splits_writes(ShadowTraffic{}));
+}
+
+TEST_CASE("shadow_traffic: new gets at most a copy, and nobody waits for it or falls back to it") {
+  for (const Facts& request : requests()) {
+    const Plan plan = plan_shadow_traffic({}, request);
+    CHECK(plan.second != Second::Write);
+    CHECK_FALSE(plan.either);
+    CHECK_FALSE(plan.fallback);
+    CHECK_FALSE(plan.split);
+  }
+}
+
+TEST_CASE("shadow_traffic: reads, writes and messages are copied, transactions included") {
+  for (const Kind kind : {Kind::Read, Kind::Write, Kind::Publish}) {
+    for (const Facts& request : {keyless(kind), on_key(kind, 0), on_key(kind, kWhole - 1)}) {
+      CHECK(plan_shadow_traffic({}, request).second == Second::Copy);
+      CHECK(plan_shadow_traffic({}, pinned(request, Side::Old)).second == Second::Copy);
+      CHECK(plan_shadow_traffic({}, pinned(request, Side::New)).second == Second::Nothing);
+    }
+  }
+}
+
+TEST_CASE("shadow_traffic: what belongs to one side's own state is never copied") {
+  for (const Facts& request : requests()) {
+    if (!request.sided && request.kind != Kind::Other) continue;
+    CHECK(plan_shadow_traffic({}, request).second == Second::Nothing);
+  }
+}
+
+}  // namespace
+}  // namespace crossfade
