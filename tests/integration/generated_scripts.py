@@ -18,7 +18,8 @@ def one_send(group, name, data, count, **options):
 
 
 def mixed_commands(count, seed):
-    """`count` commands of many kinds on few keys, so that they meet each other's values."""
+    """`count` commands of many kinds on few keys, so that they meet each other's values. Hashes and
+    sets stay small: in those the server keeps an order that does not hang on its hash seed."""
     dice = random.Random(seed)
     key = lambda: f"k{dice.randrange(8)}"  # noqa: E731
     value = lambda: "v" * dice.choice((0, 1, 7, 100, 1000))  # noqa: E731
@@ -28,7 +29,7 @@ def mixed_commands(count, seed):
         lambda: ("INCRBY", "n" + key(), number()), lambda: ("GET", "n" + key()),
         lambda: ("RPUSH", "l" + key(), value(), value()), lambda: ("LPOP", "l" + key()),
         lambda: ("LRANGE", "l" + key(), number(), number()), lambda: ("LLEN", "l" + key()),
-        lambda: ("HSET", "h" + key(), key(), value()), lambda: ("HGET", "h" + key(), key()),
+        lambda: ("HSET", "h" + key(), key(), value()[:50]), lambda: ("HGET", "h" + key(), key()),
         lambda: ("HGETALL", "h" + key()), lambda: ("SADD", "s" + key(), number()),
         lambda: ("SMEMBERS", "s" + key()), lambda: ("SISMEMBER", "s" + key(), number()),
         lambda: ("ZADD", "z" + key(), number(), key()), lambda: ("ZRANGE", "z" + key(), 0, -1),

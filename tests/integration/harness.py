@@ -114,7 +114,12 @@ class RedisServer(Process):
     def call(self, *args, limit_s=10.0):
         """One command over the harness's own connection (made again after a restart); an error reply
         raises ReplyError."""
-        if self._client is None or self._client.eof:
+        if self._client is not None:
+            self._client.available()
+            if self._client.eof:
+                self._client.close()
+                self._client = None
+        if self._client is None:
             self._client = RawConn(self.port, limit_s=10.0)
             if self.password:
                 self._client.call("AUTH", self.password)
