@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -37,7 +38,7 @@ int connect_to(const char* port) {
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(std::atoi(port)));
+  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(port)));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (fd < 0 || connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0)
     fail("connect");
@@ -80,7 +81,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: pingpong DIRECT_PORT PROXIED_PORT [PAIRS]\n");
     return 2;
   }
-  const int pairs = argc == 4 ? std::atoi(argv[3]) : 5'000;
+  const int pairs = argc == 4 ? std::stoi(argv[3]) : 5'000;
   const std::array<int, 2> sockets{connect_to(argv[1]), connect_to(argv[2])};
   for (int fd : sockets) round_trip(fd, kSet, kSetReply);
 

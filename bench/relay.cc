@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <initializer_list>
+#include <string>
 #include <vector>
 
 namespace {
@@ -135,8 +136,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   sockaddr_in listen_address;
-  uv_ip4_addr("127.0.0.1", std::atoi(argv[1]), &listen_address);
-  uv_ip4_addr("127.0.0.1", std::atoi(argv[2]), &upstream_address);
+  uv_ip4_addr("127.0.0.1", std::stoi(argv[1]), &listen_address);
+  uv_ip4_addr("127.0.0.1", std::stoi(argv[2]), &upstream_address);
   uv_tcp_t listener;
   uv_tcp_init(uv_default_loop(), &listener);
   if (uv_tcp_bind(&listener, reinterpret_cast<const sockaddr*>(&listen_address), 0) < 0 ||

@@ -181,7 +181,8 @@ def goal_lines(found):
 def origin(options):
     """Where the figures come from: commit, command, machine, date."""
     def output(*command):
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        return result.stdout.strip()
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     changed = " with uncommitted changes" if output("git", "status", "--porcelain", "-uno") else ""
     return [
