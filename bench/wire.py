@@ -188,7 +188,8 @@ def origin(options):
     return [
         f"- commit `{output('git', 'rev-parse', '--short=12', 'HEAD')}`{changed}",
         f"- command `{options.command}`, {options.rounds} rounds of about {options.seconds:g} s",
-        f"- machine: {len(os.sched_getaffinity(0))} cores, {model.group(1) if model else platform.machine()}, "
+        f"- machine: {len(os.sched_getaffinity(0))} cores, "
+        f"{model.group(1) if model else platform.machine()}, "
         f"Linux {platform.release()}; load client, proxy and servers share them",
         f"- {output('redis-server', '--version').split(' sha=')[0]}; "
         f"{output('/usr/sbin/haproxy', '-v').splitlines()[0].split(' - ')[0]}",

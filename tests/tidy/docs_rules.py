@@ -114,7 +114,10 @@ def variables_in_documents_exist(files):
 
 def limits_are_documented(files):
     defined = fields_of(files.get(TABLE, ""), "InterlaySettings")
-    defined |= fields_of(files.get("control/config.h", ""), "ControlLimits")
+    config = files.get("control/config.h", "")
+    defined |= fields_of(config, "ControlLimits")
+    defined |= {name: default for name, default in fields_of(config, "ProcessConfig").items()
+                if name.endswith(("_ms", "_max"))}
     if not defined:
         yield Finding(TABLE, 0, "no InterlaySettings found: this check reads them")
         return
