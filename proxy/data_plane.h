@@ -1,0 +1,47 @@
+// The data plane: the event loops, and the door through which control drives them from its own threads.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "protocols/base/result.h"
+#include "proxy/counters.h"
+#include "proxy/loop.h"
+#include "strategies/ports.h"
+
+namespace crossfade {
+
+class EventLoops {
+ public:
+  explicit EventLoops(unsigned count);
+  ~EventLoops();
+  EventLoops(const EventLoops&) = delete;
+  EventLoops& operator=(const EventLoops&) = delete;
+
+  Status start();
+  // Ends every session and joins the threads.
+  void stop();
+
+  // What control is handed. Its functions block; they are never called on a loop's thread.
+  DataPlane data_plane();
+
+ private:
+  Status publish(TablePtr table);
+  Result<std::uint16_t> listen(const ListenSpec& spec);
+  void unlisten(const std::string& interlay, std::uint32_t drain_ms);
+  Telemetry telemetry();
+
+  std::vector<std::unique_ptr<Loop>> loops_;
+  bool running_ = false;
+
+  std::mutex mutex_;
+  // By interlay id, one entry per loop; kept when an interlay goes and comes back, as counters only grow.
+  std::map<std::string, std::vector<std::shared_ptr<InterlayCounters>>> counters_;  // guarded by mutex_
+  std::vector<std::string> published_;                                              // guarded by mutex_
+};
+
+}  // namespace crossfade

@@ -1,0 +1,105 @@
+// Accepting clients, and the list of an interlay's sessions.
+#include "proxy/interlay.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cassert>
+#include <utility>
+
+#include "proxy/loop.h"
+#include "proxy/redis/session.h"
+#include "proxy/session.h"
+
+namespace crossfade {
+
+namespace {
+// The authoritative side is tried again soon, the other one costs nobody anything while it is down.
+constexpr std::uint64_t kOldBackoffMaxNs = 500'000'000;
+constexpr std::uint64_t kNewBackoffMaxNs = 2'000'000'000;
+constexpr int kBacklog = 1024;
+}  // namespace
+
+Interlay::Interlay(Loop& loop, InterlayRoutePtr route, std::shared_ptr<InterlayCounters> counters)
+    : loop_(loop),
+      route_(std::move(route)),
+      counters_(std::move(counters)),
+      health_{SideHealth(kOldBackoffMaxNs), SideHealth(kNewBackoffMaxNs)} {}
+
+Interlay::~Interlay() { assert(!sessions_); }
+
+void Interlay::side_failed(Side side, std::uint64_t now_ns) {
+  const bool was_down = health(side).down();
+  health(side).failed(now_ns);
+  counters_->failures[static_cast<std::size_t>(side)].add();
+  counters_->down[static_cast<std::size_t>(side)].set(1);
+  if (!was_down) spdlog::warn("interlay {}: {} side is down", id(), name_of(side));
+}
+
+void Interlay::side_succeeded(Side side) {
+  if (!health(side).down()) return;
+  health(side).succeeded();
+  counters_->down[static_cast<std::size_t>(side)].set(0);
+  spdlog::info("interlay {}: {} side is up again", id(), name_of(side));
+}
+
+bool Interlay::listen(int fd) {
+  auto* handle = new uv_tcp_t;
+  if (uv_tcp_init(loop_.uv(), handle) != 0) {
+    delete handle;
+    ::close(fd);
+    return false;
+  }
+  handle->data = this;
+  listener_.reset(handle);
+  if (uv_tcp_open(handle, fd) != 0) {
+    listener_.reset();
+    ::close(fd);
+    return false;
+  }
+  draining_ = false;
+  return uv_listen(reinterpret_cast<uv_stream_t*>(handle), kBacklog, [](uv_stream_t* stream, int status) {
+           auto* self = static_cast<Interlay*>(stream->data);
+           if (self && status == 0) self->on_connection();
+         }) == 0;
+}
+
+void Interlay::on_connection() {
+  redis::accept_session(*this, reinterpret_cast<uv_stream_t*>(listener_.get()));
+  loop_.bury();
+}
+
+void Interlay::drain(std::function<void()> done) {
+  draining_ = true;
+  drained_ = std::move(done);
+  for (Session* session = sessions_; session;) {
+    Session* next = session->next_;
+    session->drain();
+    session = next;
+  }
+  loop_.bury();
+  if (!sessions_ && drained_) std::exchange(drained_, nullptr)();
+}
+
+void Interlay::abort() {
+  close_listener();
+  for (Session* session = sessions_; session; session = session->next_) session->abort();
+  loop_.bury();
+}
+
+void Interlay::join(Session& session) {
+  session.next_ = sessions_;
+  if (sessions_) sessions_->previous_ = &session;
+  sessions_ = &session;
+  counters_->sessions_open.add();
+  counters_->sessions_total.add();
+}
+
+void Interlay::leave(Session& session) {
+  (session.previous_ ? session.previous_->next_ : sessions_) = session.next_;
+  if (session.next_) session.next_->previous_ = session.previous_;
+  counters_->sessions_open.sub();
+  if (draining_ && !sessions_ && drained_) std::exchange(drained_, nullptr)();
+}
+
+}  // namespace crossfade

@@ -1,0 +1,66 @@
+// One interlay on one loop: its listening socket, its sessions, what they share, the route in force.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "proxy/counters.h"
+#include "proxy/side_health.h"
+#include "proxy/uv_owner.h"
+#include "strategies/table.h"
+
+namespace crossfade {
+
+class Loop;
+class Session;
+
+class Interlay {
+ public:
+  Interlay(Loop& loop, InterlayRoutePtr route, std::shared_ptr<InterlayCounters> counters);
+  ~Interlay();
+  Interlay(const Interlay&) = delete;
+  Interlay& operator=(const Interlay&) = delete;
+
+  const std::string& id() const { return route_->id; }
+  Loop& loop() { return loop_; }
+  InterlayCounters& counters() { return *counters_; }
+  const InterlayRoutePtr& route() const { return route_; }
+  void set_route(InterlayRoutePtr route) { route_ = std::move(route); }
+
+  SideHealth& health(Side side) { return health_[static_cast<std::size_t>(side)]; }
+  // Records the outcome of talking to a side and keeps the `down` gauge in step.
+  void side_failed(Side side, std::uint64_t now_ns);
+  void side_succeeded(Side side);
+
+  // Second legs in flight and unsent, over all sessions of this loop: second_inflight_max, _bytes_max.
+  std::uint32_t second_inflight = 0;
+  std::uint64_t second_unsent = 0;
+
+  // Takes over a listening socket.
+  bool listen(int fd);
+  void close_listener() { listener_.reset(); }
+  // Ends every session at its next safe point, then calls done (on this loop), at once if there are none.
+  void drain(std::function<void()> done);
+  void abort();
+
+  void join(Session& session);
+  void leave(Session& session);
+  bool draining() const { return draining_; }
+
+ private:
+  void on_connection();
+
+  Loop& loop_;
+  InterlayRoutePtr route_;
+  std::shared_ptr<InterlayCounters> counters_;
+  std::array<SideHealth, kSides> health_;
+  UvOwner<uv_tcp_t> listener_;
+  Session* sessions_ = nullptr;
+  bool draining_ = false;
+  std::function<void()> drained_;
+};
+
+}  // namespace crossfade

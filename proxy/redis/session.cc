@@ -1,0 +1,392 @@
+// A session's life, the client's bytes, back-pressure and time limits.
+#include "proxy/redis/session.h"
+
+#include <cassert>
+#include <utility>
+
+#include "proxy/loop.h"
+
+namespace crossfade::redis {
+
+namespace {
+// Bulks up to this size are awaited whole: the request is then planned with everything known.
+constexpr std::int64_t kStreamAbove = 16 * 1024;
+// How long a session whose client is gone may wait for what its servers still owe.
+constexpr std::uint64_t kLingerNs = 10'000'000'000;
+constexpr std::uint64_t kNsPerMs = 1'000'000;
+}  // namespace
+
+void accept_session(Interlay& interlay, uv_stream_t* listener) {
+  auto session = std::make_unique<RedisSession>(interlay);
+  if (session->accept(listener)) session.release();  // the interlay's list owns it now
+}
+
+RedisSession::RedisSession(Interlay& interlay)
+    : interlay_(interlay),
+      route_(interlay.route()),
+      client_(interlay.loop(), *this),
+      old_(*this, interlay.loop(), Side::Old),
+      new_(*this, interlay.loop(), Side::New) {
+  new_.stream().set_gauge(&interlay.second_unsent);
+  interlay_.join(*this);
+}
+
+RedisSession::~RedisSession() {
+  // What is still owed now will never be heard of.
+  client_.close();
+  for (Upstream* up : {&old_, &new_}) {
+    fail_owed(*up, Drop::Closed, "the session ended");
+    up->close();
+  }
+  while (!queue_.empty()) release(queue_.pop());
+  interlay_.leave(*this);
+}
+
+bool RedisSession::accept(uv_stream_t* listener) {
+  if (!client_.accept(listener)) return false;
+  if (interlay_.counters().sessions_open.get() > settings().clients_max) {
+    counters().hit(Limit::ClientsMax);
+    client_.write_copy("-ERR max number of clients reached\r\n");
+    return false;
+  }
+  begin_event();
+  reach(upstream(home_side()));
+  client_.read_start();
+  return true;
+}
+
+void RedisSession::begin_event() { now_ns_ = uv_hrtime(); }
+
+void RedisSession::on_bytes(std::string_view bytes) {
+  begin_event();
+  counters().client_in.add(bytes.size());
+  if (raw_) {
+    upstream(anchor()).stream().write(bytes);
+    counters().server_out.add(bytes.size());
+  } else if (!partial_) {
+    consume(bytes, loop().cutter());
+  } else {
+    partial_->bytes.append(bytes);
+    if (!stalled_ && partial_->bytes.size() >= partial_->wanted) {
+      consume(partial_->bytes, partial_->cutter);
+    }
+  }
+  flush();
+  end_event();
+  request_cost_ns_ = uv_hrtime() - now_ns_;
+}
+
+void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
+  std::size_t at = 0;
+  std::size_t wanted = 0;
+  while (at < bytes.size()) {
+    const std::string_view rest = bytes.substr(at);
+    if (streaming_) {
+      at += stream_on(rest);
+      if (raw_) return;
+      continue;
+    }
+    const Cut cut = cutter.advance(rest);
+    if (const auto* request = std::get_if<Request>(&cut)) {
+      if (cutter.arg_count() > 0) {
+        const std::string_view message = rest.substr(0, request->size);
+        Pending pending;
+        pending.facts = *facts_of(*route_->commands, cutter, message, true);
+        pending.bytes = message;
+        if (handle(std::move(pending), cutter) == Handled::Stall) {
+          stalled_ = true;
+          break;
+        }
+      }
+      at += request->size;
+      cutter.reset();
+      if (raw_) {  // SYNC
+        upstream(anchor()).stream().write(bytes.substr(at));
+        return flush();
+      }
+      continue;
+    }
+    if (const auto* more = std::get_if<NeedMore>(&cut)) {
+      if (try_streaming(rest, cutter)) {
+        cutter.reset();
+        at = bytes.size();
+        break;
+      }
+      if (stalled_) break;
+      if (rest.size() > settings().request_head_max) {
+        // Too much to keep for a plan: refused, as the rest of it cannot be told from what follows it.
+        counters().hit(Limit::RequestHeadMax);
+        cutter.reset();
+        refuse("-ERR crossfade: request_head_max reached: the keys of this request come too late in it\r\n");
+        close_when_answered_ = true;
+        partial_.reset();
+        return;
+      }
+      wanted = rest.size() + more->at_least;
+      break;
+    }
+    counters().protocol_errors.add();
+    cutter.reset();
+    return go_raw(rest);
+  }
+  keep(bytes.substr(at), cutter, wanted);
+}
+
+// Keeps what cannot be handled yet. After a stall the request is cut anew, from its first byte.
+void RedisSession::keep(std::string_view rest, RequestCutter& cutter, std::size_t wanted) {
+  flush();  // views into the bytes that are about to move
+  if (stalled_) cutter.reset();
+  if (rest.empty()) {
+    cutter.reset();
+    if (!partial_ || &cutter == &partial_->cutter) partial_.reset();
+    return;
+  }
+  if (partial_) {
+    partial_->bytes.erase(0, partial_->bytes.size() - rest.size());
+  } else {
+    partial_ = std::make_unique<Partial>();
+    partial_->bytes.assign(rest);
+    std::swap(partial_->cutter, cutter);
+    cutter.reset();
+  }
+  partial_->wanted = wanted;
+}
+
+// Forwards the next bytes of a big request; returns how many of them were its.
+std::size_t RedisSession::stream_on(std::string_view bytes) {
+  const RequestTail::Step step = streaming_->tail.advance(bytes);
+  const std::string_view part = bytes.substr(0, step.consumed);
+  if (streaming_->answer) {
+    upstream(streaming_->answer_side).stream().write(part);
+    counters().server_out.add(part.size());
+  }
+  if (streaming_->second) {
+    Upstream& up = upstream(other(streaming_->answer_side));
+    if (interlay_.second_unsent + part.size() > settings().second_bytes_max) {
+      streaming_->second = false;  // half a request cannot be taken back: only its connection can
+      lose(up, Drop::Overflow, "its copy was too big to keep", Blame::Nobody);
+    } else {
+      up.stream().write(part);
+      counters().server_out.add(part.size());
+    }
+  }
+  if (step.broken) {
+    const bool answer = streaming_->answer;
+    if (streaming_->second) {
+      lose(upstream(other(streaming_->answer_side)), Drop::ConnectionLost, "malformed request",
+           Blame::Nobody);
+    }
+    streaming_.reset();
+    counters().protocol_errors.add();
+    if (answer) {
+      go_raw(bytes.substr(step.consumed));
+    } else {
+      close_when_answered_ = true;
+    }
+    return bytes.size();
+  }
+  if (step.done) streaming_.reset();
+  return step.consumed;
+}
+
+// Begins to forward a request whose big argument has only begun to arrive. False: wait for more of it.
+bool RedisSession::try_streaming(std::string_view bytes, const RequestCutter& cutter) {
+  if (cutter.open_bulk_size() <= kStreamAbove || cutter.arg_count() == 0) return false;
+  std::optional<RequestFacts> facts = facts_of(*route_->commands, cutter, bytes, false);
+  if (!facts) return false;
+  const auto arrived = static_cast<std::int64_t>(bytes.size() - cutter.open_bulk_offset());
+  const std::int64_t args_left =
+      cutter.declared_args() - static_cast<std::int64_t>(cutter.arg_count());
+  Pending pending;
+  pending.facts = *facts;
+  pending.bytes = bytes;
+  pending.whole = false;
+  streaming_.emplace(Streaming{RequestTail(args_left, cutter.open_bulk_size() + 2 - arrived), true,
+                               true, Side::Old});
+  if (handle(std::move(pending), cutter) == Handled::Stall) {
+    streaming_.reset();
+    stalled_ = true;
+    return false;
+  }
+  return true;
+}
+
+// Everything before has been answered: what waited goes on.
+void RedisSession::resume() {
+  stalled_ = false;
+  if (!partial_ || raw_) return;
+  consume(partial_->bytes, partial_->cutter);
+  flush();
+}
+
+void RedisSession::on_end(int status) {
+  begin_event();
+  client_ended_ = true;
+  ended_at_ns_ = now_ns_;
+  loop().mark_busy(*this);
+  if (status != UV_EOF) client_.close();
+  Upstream& anchored = upstream(anchor());
+  const bool nothing_owed = queue_.empty() && old_.idle() && new_.idle() && reply_mode_ == ReplyMode::On;
+  if (nothing_owed || anchored.state() == Upstream::State::Idle) {
+    if (queue_.empty()) client_.close_when_sent();
+    close_when_answered_ = true;
+  } else if (!stalled_) {
+    anchored.stream().shutdown_when_sent();  // the server sees the end where the client put it
+  }
+  end_event();
+}
+
+void RedisSession::on_room() {
+  begin_event();
+  end_event();
+}
+
+void RedisSession::on_upstream_room() {
+  begin_event();
+  end_event();
+}
+
+void RedisSession::flush() {
+  old_.stream().flush();
+  new_.stream().flush();
+  client_.flush();
+}
+
+// The end of every event: losses noticed in its course, waiting requests, closing, reading on or not.
+void RedisSession::end_event() {
+  for (Upstream* up : {&old_, &new_}) {
+    if (std::exchange(loss_noticed_[static_cast<std::size_t>(up->side())], false)) {
+      on_lost(*up, "cannot connect");
+    }
+  }
+  if (stalled_ && queue_.empty() && internals_ == 0) {
+    resume();
+    if (client_ended_ && !stalled_) upstream(anchor()).stream().shutdown_when_sent();
+  }
+  if (draining_ && safe_point()) close_when_answered_ = true;
+  if (close_when_answered_ && queue_.empty() && client_.open()) close_client();
+  update_reading();
+  finish_if_done();
+}
+
+void RedisSession::close_client() {
+  client_ended_ = true;
+  if (ended_at_ns_ == 0) ended_at_ns_ = now_ns_;
+  client_.read_stop();
+  client_.close_when_sent();
+  loop().mark_busy(*this);
+}
+
+void RedisSession::update_reading() {
+  const InterlaySettings& limits = settings();
+  if (client_.open()) {
+    const bool full = old_.stream().unsent() > limits.output_buffer_max ||
+                      (new_.stream().unsent() > limits.output_buffer_max && !queue_.empty() &&
+                       queue_.back()->answer == Side::New) ||
+                      queue_.size() >= limits.pipeline_max;
+    if (client_ended_ || stalled_ || full) {
+      if (full && client_.reading()) {
+        counters().hit(queue_.size() >= limits.pipeline_max ? Limit::PipelineMax
+                                                             : Limit::OutputBufferMax);
+      }
+      client_.read_stop();
+    } else {
+      client_.read_start();
+    }
+  }
+  const bool client_slow = client_.open() && client_.unsent() > limits.output_buffer_max;
+  const bool holding = reordered_ > limits.reorder_max;
+  for (Upstream* up : {&old_, &new_}) {
+    if (up->state() != Upstream::State::Ready) continue;
+    const Exchange* front = queue_.front();
+    const bool delivers = front ? front->answer == up->side() : up->side() == anchor();
+    const bool stop = (client_slow && delivers) || (holding && !delivers && front);
+    if (stop) {
+      if (up->stream().reading()) {
+        counters().hit(client_slow ? Limit::OutputBufferMax : Limit::ReorderMax);
+      }
+      up->stream().read_stop();
+    } else if (!up->stream().reading()) {
+      up->progress_at_ns = now_ns_;
+      up->stream().read_start();
+    }
+  }
+}
+
+bool RedisSession::safe_point() const {
+  return queue_.empty() && !transaction_.open() && !streaming_ && !stalled_ && !raw_;
+}
+
+void RedisSession::drain() {
+  draining_ = true;
+  begin_event();
+  // A blocked client and a subscriber have nothing running that could be lost: their server answers a
+  // closed connection by forgetting them.
+  if (subscriptions_.any() || monitoring_ || raw_) close_when_answered_ = true;
+  if (safe_point()) close_when_answered_ = true;
+  loop().mark_busy(*this);
+  end_event();
+}
+
+void RedisSession::abort() {
+  client_.close();
+  loop().kill(*this);
+}
+
+void RedisSession::finish_if_done() {
+  if (client_.open()) return;
+  for (Upstream* up : {&old_, &new_}) {
+    if (up->state() != Upstream::State::Idle && up->idle()) up->close();
+  }
+  if (old_.state() == Upstream::State::Idle && new_.state() == Upstream::State::Idle) {
+    loop().kill(*this);
+  }
+}
+
+bool RedisSession::on_tick(std::uint64_t now_ns) {
+  now_ns_ = now_ns;
+  const bool old_busy = check_limits(old_, now_ns);
+  const bool new_busy = check_limits(new_, now_ns);
+  if (client_ended_ && now_ns > ended_at_ns_ + kLingerNs && queue_.empty()) {
+    abort();
+    return false;
+  }
+  flush();
+  end_event();
+  return old_busy || new_busy || client_ended_ || stalled_ || draining_ ||
+         loss_noticed_[0] || loss_noticed_[1];
+}
+
+// Gives up on a side that is over its time limit; returns whether it must be looked at again.
+bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
+  const InterlaySettings& limits = settings();
+  if (up.state() == Upstream::State::Connecting) {
+    const std::uint64_t limit_ns = limits.connect_timeout_ms * kNsPerMs;
+    if (limit_ns != 0 && now_ns > up.opened_at_ns + limit_ns) {
+      counters().hit(Limit::ConnectTimeout);
+      lose(up, Drop::Timeout, "did not accept a connection within connect_timeout_ms",
+           Blame::Side);
+      return false;
+    }
+    return true;
+  }
+  const Exchange* front = up.owed().front();
+  if (!front) return false;
+  if (front->form == Exchange::Form::Raw || !up.stream().reading()) return true;
+  const bool authoritative = front->internal
+                                 ? up.side() == anchor()
+                                 : front->answer == up.side() && !front->fallback;
+  if (authoritative && front->blocks) return true;
+  const std::uint64_t limit_ns =
+      (authoritative ? limits.answer_timeout_ms : limits.second_timeout_ms) * kNsPerMs;
+  const std::uint64_t since = std::max(front->sent_at_ns, up.progress_at_ns);
+  if (limit_ns == 0 || now_ns < since + limit_ns) return true;
+  if (authoritative) counters().hit(Limit::AnswerTimeout);
+  lose(up, Drop::Timeout,
+       authoritative ? "did not answer within answer_timeout_ms"
+                     : "did not answer within second_timeout_ms",
+       Blame::Side);
+  return true;
+}
+
+}  // namespace crossfade::redis

@@ -1,0 +1,212 @@
+// One Redis client: cuts its requests, plans them, sends their legs, returns the answers in order.
+//
+//   session.cc           birth, death, the client's bytes -> requests, back-pressure, time limits
+//   session_dispatch.cc  a request's plan -> legs on upstreams
+//   session_effects.cc   what commands do to the session: transactions, state, pins
+//   session_replies.cc   the servers' replies -> the client, in request order; second legs
+//
+// It lives on one loop. Bytes are forwarded from the read buffer; what must wait is copied once.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "protocols/redis/facts.h"
+#include "proxy/interlay.h"
+#include "proxy/redis/exchange.h"
+#include "proxy/redis/transaction.h"
+#include "proxy/redis/upstream.h"
+#include "proxy/session.h"
+#include "proxy/stream.h"
+#include "strategies/migration.h"
+
+namespace crossfade::redis {
+
+// Accepts a pending connection of `listener` as a new session of the interlay.
+void accept_session(Interlay& interlay, uv_stream_t* listener);
+
+class RedisSession final : public Session, private StreamOwner {
+ public:
+  explicit RedisSession(Interlay& interlay);
+  ~RedisSession() override;
+
+  bool accept(uv_stream_t* listener);
+
+  bool on_tick(std::uint64_t now_ns) override;
+  void drain() override;
+  void abort() override;
+
+  // From upstreams.
+  void on_connected(Upstream& up);
+  void on_lost(Upstream& up, std::string_view reason);
+  void defer_loss(Upstream& up);  // noticed while something else is in progress
+  // The next bytes of the reply to `exchange`; `complete` replies of its run end in them, `errors` of
+  // those being error replies.
+  void on_reply(Upstream& up, Exchange& exchange, std::string_view bytes, std::uint32_t complete,
+                std::uint32_t errors);
+  void on_push(Upstream& up, std::string_view bytes, bool complete);
+  void on_subscription(Upstream& up, const Push& push);
+  // RESP2: may an array that begins now be a message? Only subscribers get those.
+  bool awaits_messages(const Exchange* front) const {
+    return !front || front->form == Exchange::Form::PubSub || subscriptions_.any();
+  }
+  std::int32_t confirmations_due(Effect effect) const;
+  void on_upstream_room();
+  void begin_event();
+  void end_reply_event();
+  void flush();
+  std::uint64_t now_ns() const { return now_ns_; }
+  void count_server_in(std::size_t bytes) { counters().server_in.add(bytes); }
+
+ private:
+  // The beginning of a request that has not arrived whole, or requests that must wait.
+  struct Partial {
+    std::string bytes;
+    std::size_t wanted = 0;  // looking again is useless with fewer bytes
+    RequestCutter cutter;
+  };
+  // A big request that is forwarded as it arrives.
+  struct Streaming {
+    RequestTail tail;
+    bool answer;  // its bytes still go to the answering side (false: that leg has failed)
+    bool second;
+    Side answer_side;
+  };
+  // One request, between cutting and sending.
+  struct Pending {
+    RequestFacts facts;
+    Plan plan;
+    std::string_view bytes;  // all of it, or its beginning when `whole` is false
+    bool whole = true;
+    Exchange::Form form = Exchange::Form::Reply;
+    std::int32_t frames = 0;
+    std::unique_ptr<StateChange> change;
+  };
+  enum class Handled : std::uint8_t { Yes, Stall };
+  enum class Entered : std::uint8_t { Unknown, Asking, No, Yes };
+
+  // --- session.cc
+  void on_bytes(std::string_view bytes) override;
+  void on_end(int status) override;
+  void on_room() override;
+  void consume(std::string_view bytes, RequestCutter& cutter);
+  std::size_t stream_on(std::string_view bytes);
+  bool try_streaming(std::string_view bytes, const RequestCutter& cutter);
+  void keep(std::string_view rest, RequestCutter& cutter, std::size_t wanted);
+  void resume();
+  void end_event();
+  void update_reading();
+  void close_client();
+  void finish_if_done();
+  bool check_limits(Upstream& up, std::uint64_t now_ns);
+  bool safe_point() const;
+
+  // --- session_dispatch.cc
+  Handled handle(Pending request, const RequestCutter& cutter);
+  bool refresh_route();
+  Plan plan_for(const RequestFacts& facts) const;
+  Handled ask_entry();
+  void dispatch(Pending& request);
+  void forward_plain(Upstream& up, const Pending& request);
+  bool reach(Upstream& up);
+  void bring_up_to_date(Upstream& up);
+  Exchange* new_exchange(Pending& request);
+  bool send_second_leg(Exchange& exchange, const Pending& request);
+  void send_silently(Pending& request);
+  void send_internal(Upstream& up, std::string_view commands, std::uint32_t count);
+  void refuse(std::string_view error);
+  void skip_streaming();
+  void unreachable(Side side);
+  void go_raw(std::string_view rest);
+  SecondCounters& second_counters(const Exchange& exchange) {
+    return counters().second[exchange.second == Second::Copy ? 0 : 1];
+  }
+
+  // --- session_effects.cc
+  void begin_effect(Pending& request, const RequestCutter& cutter);
+  bool client_reply(const Pending& request, const RequestCutter& cutter);
+  void in_transaction(Pending& request, const RequestCutter& cutter);
+  bool decide_transaction(const Pending& request);
+  void end_transaction(Pending& request);
+  void pin(Side side);
+  void unpin_if_free();
+  std::unique_ptr<StateChange> change_of(const RequestFacts& facts, const RequestCutter& cutter,
+                                         std::string_view bytes) const;
+  void after_answer(Upstream& up, Exchange& exchange, bool error);
+  void set_state(const StateChange& change, Upstream& up);
+  void forget_state();
+
+  // --- session_replies.cc
+  void answer_bytes(Upstream& up, Exchange& exchange, std::string_view bytes);
+  void hold(Exchange& exchange, std::string_view bytes);
+  void answer_complete(Upstream& up, Exchange& exchange, bool error);
+  void settle(Exchange& exchange);
+  void second_bytes(Upstream& up, Exchange& exchange, std::string_view bytes, bool complete, bool error);
+  void internal_bytes(Upstream& up, Exchange& exchange, std::string_view bytes, std::uint32_t complete,
+                      std::uint32_t errors);
+  void write_held(Exchange& exchange);
+  void compare(Exchange& exchange);
+  void pump();
+  void release(Exchange* exchange);
+  void fail_owed(Upstream& up, Drop why, std::string_view reason);
+  void fail_answer(Upstream& up, Exchange& exchange, std::string_view reason);
+  enum class Blame : std::uint8_t { Nobody, Side };
+  void lose(Upstream& up, Drop why, std::string_view reason, Blame blame);
+  void retry_on_other_side(Exchange* exchange);
+
+  Loop& loop() { return interlay_.loop(); }
+  InterlayCounters& counters() { return interlay_.counters(); }
+  Upstream& upstream(Side side) { return side == Side::Old ? old_ : new_; }
+  const InterlaySettings& settings() const { return route_->settings; }
+  Side home_side() const { return route_->strategy ? home(*route_->strategy) : Side::Old; }
+  // The side that the session's own state lives on.
+  Side anchor() const { return pin_ ? *pin_ : home_side(); }
+
+  Interlay& interlay_;
+  InterlayRoutePtr route_;  // stays as it is while pinned
+  Stream client_;
+  Upstream old_;
+  Upstream new_;
+  ReplyQueue queue_;
+  std::unique_ptr<Partial> partial_;
+  std::optional<Streaming> streaming_;
+
+  ConnectionState state_;
+  std::uint32_t state_version_ = 1;
+  Transaction transaction_;
+  Subscriptions subscriptions_;
+  std::optional<Side> pin_;
+  std::optional<Side> scan_side_;  // where this session's last SCAN began
+  std::uint32_t subscribing_ = 0;  // SUBSCRIBEs that wait for their confirmation
+  std::uint32_t state_pending_ = 0;   // state changes that wait for their answer
+  std::uint32_t blocking_ = 0;        // blocking commands that wait for their answer ...
+  Side blocking_side_ = Side::Old;    // ... on this side
+  std::uint32_t internals_ = 0;       // our own requests that wait for their reply
+  ReplyMode reply_mode_ = ReplyMode::On;
+  Entered entered_ = Entered::Unknown;
+  bool watching_ = false;
+  bool tracking_ = false;
+  bool tied_ = false;           // subscribed inside a transaction: its confirmations are not ours to count
+  bool monitoring_ = false;
+  bool raw_ = false;
+  bool stalled_ = false;        // requests wait until every answer is out
+  bool client_ended_ = false;   // the client sends no more
+  bool expect_close_ = false;   // QUIT, SHUTDOWN: the server closes, that is no failure
+  bool close_when_answered_ = false;
+  bool draining_ = false;
+  bool second_sent_ = false;    // of the last request dispatched
+  bool client_mid_frame_ = false;  // the last bytes for the client end inside of a frame
+  std::array<bool, kSides> loss_noticed_{};
+  std::string held_pushes_;     // pushes that wait for the end of a frame
+  std::uint64_t reordered_ = 0; // bytes held for their turn
+  std::uint64_t now_ns_ = 0;    // beginning of the event in progress
+  std::uint64_t request_cost_ns_ = 0;  // our own share of the last request event
+  std::uint64_t ended_at_ns_ = 0;
+  std::uint32_t answered_in_event_ = 0;
+};
+
+}  // namespace crossfade::redis

@@ -1,0 +1,326 @@
+// From one request's plan to its legs: which upstreams get the bytes, and who owes which reply.
+#include <cassert>
+#include <string>
+#include <utility>
+
+#include "proxy/loop.h"
+#include "proxy/redis/session.h"
+
+namespace crossfade::redis {
+
+namespace {
+// Beyond this many exchanges, runs are joined across events too: latency is then counted a little too
+// high, memory stays small.
+constexpr std::size_t kJoinAbove = 256;
+constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
+
+bool is_data_write(const Exchange& exchange) {
+  return exchange.kind == Kind::Write && exchange.effect == Effect::None;
+}
+}  // namespace
+
+// Takes a new table up, where nothing ties the session to the former. False: something must end first.
+bool RedisSession::refresh_route() {
+  const InterlayRoutePtr& next = interlay_.route();
+  if (route_ == next || pin_ || streaming_) return true;
+  for (Upstream* up : {&old_, &new_}) {
+    if (up->state() == Upstream::State::Idle) continue;
+    const EndpointAddress* wanted = up->side() == Side::Old ? &next->old_side
+                                    : next->new_side        ? &*next->new_side
+                                                            : nullptr;
+    if (wanted && *wanted == up->address()) continue;
+    if (!up->idle()) return false;
+    up->close();
+  }
+  route_ = next;
+  if (!route_->new_side) scan_side_.reset();
+  return true;
+}
+
+Plan RedisSession::plan_for(const RequestFacts& facts) const {
+  if (!route_->strategy) return Plan{};
+  Facts about{.kind = facts.kind,
+              .keyed = facts.key_count > 0,
+              .bucket_low = facts.bucket_low,
+              .bucket_high = facts.bucket_high,
+              .sided = facts.sided || facts.cursor,
+              .pinned = pin_};
+  if (!pin_ && reply_mode_ != ReplyMode::On) about.pinned = anchor();
+  if (!pin_ && facts.cursor && !facts.cursor_starts) about.pinned = scan_side_;
+  return plan(*route_->strategy, about);
+}
+
+RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter& cutter) {
+  loop().mark_busy(*this);
+  if (!refresh_route()) return Handled::Stall;
+  if (transaction_.open()) {
+    in_transaction(request, cutter);
+    return Handled::Yes;
+  }
+  request.plan = plan_for(request.facts);
+  if (request.plan.split) {
+    counters().refused_split.add();
+    refuse("-ERR crossfade: the keys of this command lie on both sides of the write split; "
+           "give them one {hash tag}, or move all writes\r\n");
+    return Handled::Yes;
+  }
+  const bool two_sided =
+      request.plan.answer != anchor() || request.plan.second != Second::Nothing;
+  if (two_sided) {
+    if (entered_ != Entered::Yes && ask_entry() == Handled::Stall) return Handled::Stall;
+    if (entered_ != Entered::Yes) request.plan = Plan{.answer = anchor()};  // the judge says no
+    if (state_pending_ > 0) return Handled::Stall;
+  }
+  if (blocking_ > 0 &&
+      (request.plan.answer != blocking_side_ || request.plan.second != Second::Nothing)) {
+    return Handled::Stall;
+  }
+  begin_effect(request, cutter);
+  return Handled::Yes;
+}
+
+// Nobody reaches the other side whom the home side would not let in: it is asked once per login.
+RedisSession::Handled RedisSession::ask_entry() {
+  if (entered_ == Entered::No) return Handled::Yes;
+  if (entered_ == Entered::Asking || state_pending_ > 0) return Handled::Stall;
+  Upstream& judge = upstream(anchor());
+  if (!reach(judge)) return Handled::Yes;
+  bring_up_to_date(judge);
+  send_internal(judge, kPing, 1);
+  judge.owed().back()->entry_probe = true;
+  entered_ = Entered::Asking;
+  return Handled::Stall;
+}
+
+// Makes sure that there is a connection, made or being made. False: the side is known to be down.
+bool RedisSession::reach(Upstream& up) {
+  SideHealth& health = interlay_.health(up.side());
+  if (up.state() != Upstream::State::Idle) {
+    return !health.down() || up.side() == anchor() || health.try_now(now_ns_);
+  }
+  if (!health.try_now(now_ns_)) return false;
+  up.open(route_, now_ns_);
+  loop().mark_busy(*this);
+  return true;
+}
+
+void RedisSession::bring_up_to_date(Upstream& up) {
+  if (up.applied_version == state_version_) return;
+  // The home side judges the client's own login. The new side, once home, takes the endpoint's login for
+  // clients that the old side let in without asking, or that have shown theirs.
+  const EndpointAddress& old_side = route_->old_side;
+  const bool entered_before =
+      (old_side.username.empty() && old_side.password.empty()) || !state_.login.empty();
+  const bool own = up.side() != home_side() || (up.side() == Side::New && entered_before);
+  std::string commands;
+  const unsigned count = sync_commands(up.applied, state_, up.address(),
+                                       own ? Login::Endpoint : Login::Client, commands);
+  up.applied_version = state_version_;
+  if (count > 0) send_internal(up, commands, count);
+}
+
+void RedisSession::send_internal(Upstream& up, std::string_view commands, std::uint32_t count) {
+  Exchange* exchange = loop().exchanges().get();
+  exchange->internal = exchange->special = true;
+  exchange->count = count;
+  exchange->answer = up.side();
+  exchange->sent_at_ns = now_ns_;
+  ++internals_;
+  up.owe(exchange);
+  up.stream().write_copy(commands);
+  counters().server_out.add(commands.size());
+}
+
+Exchange* RedisSession::new_exchange(Pending& request) {
+  Exchange* exchange = loop().exchanges().get();
+  exchange->sent_at_ns = now_ns_;
+  exchange->answer = request.plan.answer;
+  exchange->kind = request.facts.kind;
+  exchange->effect = request.facts.effect;
+  exchange->form = request.form;
+  exchange->frames = request.frames;
+  exchange->second = request.plan.second;
+  exchange->either = request.plan.either && request.plan.second != Second::Nothing;
+  exchange->fallback = request.plan.fallback && request.whole && request.plan.answer == Side::New;
+  exchange->compare = request.plan.second != Second::Nothing && request.facts.comparable;
+  exchange->blocks = request.facts.blocks;
+  exchange->change = std::move(request.change);
+  exchange->special = exchange->form != Exchange::Form::Reply || exchange->effect != Effect::None ||
+                      exchange->second != Second::Nothing || exchange->fallback ||
+                      exchange->blocks || exchange->change;
+  return exchange;
+}
+
+void RedisSession::dispatch(Pending& request) {
+  second_sent_ = false;
+  Plan& plan = request.plan;
+  if (reply_mode_ != ReplyMode::On) return send_silently(request);
+  Upstream* up = &upstream(plan.answer);
+  if (!reach(*up)) {
+    if (plan.fallback && reach(upstream(other(plan.answer)))) {
+      counters().fallbacks.add();
+      plan.answer = other(plan.answer);
+      plan.fallback = false;
+      up = &upstream(plan.answer);
+    } else if (!plan.either || !reach(upstream(other(plan.answer)))) {
+      skip_streaming();
+      return unreachable(plan.answer);
+    } else {  // best_effort: the other side alone
+      plan = Plan{.answer = other(plan.answer)};
+      up = &upstream(plan.answer);
+    }
+  }
+  counters().requests[static_cast<std::size_t>(plan.answer)][static_cast<std::size_t>(request.facts.kind)]
+      .add();
+  bring_up_to_date(*up);
+  const bool plain = request.form == Exchange::Form::Reply && request.facts.effect == Effect::None &&
+                     plan.second == Second::Nothing && !plan.fallback && !request.facts.blocks &&
+                     !request.change;
+  if (plain) {
+    forward_plain(*up, request);
+  } else {
+    Exchange* exchange = new_exchange(request);
+    if (exchange->change) ++state_pending_;
+    if (exchange->blocks) {
+      ++blocking_;
+      blocking_side_ = plan.answer;
+    }
+    queue_.push(exchange);
+    up->owe(exchange);
+    if (exchange->fallback) exchange->request.assign(request.bytes);
+    up->stream().write(request.bytes);
+    if (exchange->second != Second::Nothing) {
+      second_sent_ = send_second_leg(*exchange, request);
+    }
+    if (is_data_write(*exchange) && plan.answer == Side::New && plan.second == Second::Nothing) {
+      counters().new_only_writes.add();
+    }
+  }
+  counters().server_out.add(request.bytes.size());
+  if (!request.whole) {
+    streaming_->answer_side = plan.answer;
+    streaming_->second = second_sent_;
+  }
+}
+
+void RedisSession::forward_plain(Upstream& up, const Pending& request) {
+  Exchange* back = queue_.back();
+  if (back && !back->special && back == up.owed().back() && !back->answered &&
+      (back->sent_at_ns == now_ns_ || queue_.size() > kJoinAbove)) {
+    ++back->count;
+  } else {
+    Exchange* exchange = loop().exchanges().get();
+    exchange->sent_at_ns = now_ns_;
+    exchange->answer = up.side();
+    exchange->kind = request.facts.kind;
+    queue_.push(exchange);
+    up.owe(exchange);
+  }
+  if (request.facts.kind == Kind::Write && up.side() == Side::New) counters().new_only_writes.add();
+  up.stream().write(request.bytes);
+}
+
+// Sends the other side its copy or its write, unless a limit or its health forbids. False: dropped and
+// counted; the client's answer does not depend on it.
+bool RedisSession::send_second_leg(Exchange& exchange, const Pending& request) {
+  SecondCounters& counts = second_counters(exchange);
+  counts.eligible.add();
+  Upstream& up = upstream(other(exchange.answer));
+  if (request.facts.blocks) {
+    counts.drop(Drop::Blocking);
+    return false;
+  }
+  if (interlay_.second_inflight >= settings().second_inflight_max ||
+      interlay_.second_unsent + request.bytes.size() > settings().second_bytes_max) {
+    counts.drop(Drop::Overflow);
+    return false;
+  }
+  if (!reach(up)) {
+    counts.drop(Drop::SideDown);
+    return false;
+  }
+  bring_up_to_date(up);
+  ++interlay_.second_inflight;
+  up.owe(&exchange);
+  up.stream().write(request.bytes);
+  counters().server_out.add(request.bytes.size());
+  return true;
+}
+
+// CLIENT REPLY OFF and SKIP: the server sends nothing back, so nobody waits.
+void RedisSession::send_silently(Pending& request) {
+  Upstream& up = upstream(request.plan.answer);
+  if (!reach(up)) {
+    skip_streaming();
+    return;
+  }
+  counters().requests[static_cast<std::size_t>(up.side())][static_cast<std::size_t>(request.facts.kind)]
+      .add();
+  bring_up_to_date(up);
+  up.stream().write(request.bytes);
+  counters().server_out.add(request.bytes.size());
+  if (request.change) set_state(*request.change, up);  // no reply will ever confirm it
+  if (request.plan.second != Second::Nothing) {
+    request.change.reset();
+    Exchange* exchange = new_exchange(request);
+    exchange->answered = exchange->special = true;
+    exchange->compare = exchange->either = exchange->fallback = false;
+    second_sent_ = send_second_leg(*exchange, request);
+    release(exchange);
+  }
+  if (!request.whole) {
+    streaming_->answer_side = up.side();
+    streaming_->second = second_sent_;
+  }
+  if (request.facts.effect != Effect::ClientReply && reply_mode_ == ReplyMode::SkipNext) {
+    reply_mode_ = ReplyMode::On;
+  }
+}
+
+void RedisSession::unreachable(Side side) {
+  const EndpointAddress& to = side == Side::Old ? route_->old_side : *route_->new_side;
+  counters().errors[static_cast<std::size_t>(side)].add();
+  refuse("-ERR crossfade: " + std::string(name_of(side)) + " endpoint '" + to.id +
+         "' is unreachable, try again\r\n");
+}
+
+// Answers the request in progress ourselves, in its turn.
+void RedisSession::refuse(std::string_view error) {
+  skip_streaming();
+  if (reply_mode_ != ReplyMode::On) return;
+  Exchange* exchange = loop().exchanges().get();
+  exchange->special = exchange->answered = true;
+  queue_.push(exchange);
+  hold(*exchange, error);
+  pump();
+}
+
+// The rest of a big request that goes nowhere is read and forgotten.
+void RedisSession::skip_streaming() {
+  if (streaming_) streaming_->answer = streaming_->second = false;
+}
+
+// From here on the bytes are the server's to judge: a malformed request, or a replication stream.
+void RedisSession::go_raw(std::string_view rest) {
+  raw_ = true;
+  Upstream& up = upstream(anchor());
+  if (!reach(up)) {
+    unreachable(up.side());
+    close_when_answered_ = true;
+  } else {
+    bring_up_to_date(up);
+    Exchange* exchange = loop().exchanges().get();
+    exchange->form = Exchange::Form::Raw;
+    exchange->special = true;
+    exchange->answer = up.side();
+    exchange->sent_at_ns = now_ns_;
+    queue_.push(exchange);
+    up.owe(exchange);
+    up.stream().write(rest);
+    counters().server_out.add(rest.size());
+    flush();
+  }
+  partial_.reset();
+}
+
+}  // namespace crossfade::redis

@@ -1,0 +1,401 @@
+// What commands do to their session: transactions, connection state, and the pins that keep a session on
+// one side until a safe point.
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <utility>
+
+#include "proxy/loop.h"
+#include "proxy/redis/session.h"
+
+namespace crossfade::redis {
+
+namespace {
+
+constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
+constexpr std::string_view kDiscard = "*1\r\n$7\r\nDISCARD\r\n";
+
+// In `frames` of a CLIENT TRACKING exchange: an ON from off, an ON while on; 0 is OFF.
+constexpr std::int32_t kTrackingBegun = 1;
+constexpr std::int32_t kTrackingKept = 2;
+
+bool same_word(std::string_view word, std::string_view upper) {
+  return std::equal(word.begin(), word.end(), upper.begin(), upper.end(), [](char a, char b) {
+    return (a >= 'a' && a <= 'z' ? static_cast<char>(a - 'a' + 'A') : a) == b;
+  });
+}
+
+// In a transaction every command goes where a write of its keys would go.
+Facts write_of(const RequestFacts& facts) {
+  return {.kind = Kind::Write,
+          .keyed = true,
+          .bucket_low = facts.bucket_low,
+          .bucket_high = facts.bucket_high,
+          .sided = false,
+          .pinned = std::nullopt};
+}
+
+std::optional<std::uint32_t> number(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+// What the request does to the session as soon as it is on its way, and what its answer will do.
+void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
+  const Effect effect = request.facts.effect;
+  if (request.facts.cursor && request.facts.cursor_starts) scan_side_ = request.plan.answer;
+  if (effect == Effect::None) return dispatch(request);
+  request.change = change_of(request.facts, cutter, request.bytes);
+  switch (effect) {
+    case Effect::Multi:
+      if (route_->strategy && splits_writes(*route_->strategy) && !watching_) {
+        request.plan = Plan{.answer = anchor()};
+        transaction_.phase = Transaction::Phase::Undecided;
+      } else {
+        transaction_.phase = Transaction::Phase::Open;
+      }
+      pin(request.plan.answer);
+      transaction_.sort = request.plan.second;
+      dispatch(request);
+      transaction_.second = second_sent_;
+      return;
+    case Effect::Watch:
+      watching_ = true;
+      pin(request.plan.answer);
+      break;
+    case Effect::Unwatch:
+      watching_ = false;
+      break;
+    case Effect::Subscribe:
+    case Effect::Psubscribe:
+    case Effect::Ssubscribe:
+    case Effect::Unsubscribe:
+    case Effect::Punsubscribe:
+    case Effect::Sunsubscribe: {
+      const bool leaves = effect == Effect::Unsubscribe || effect == Effect::Punsubscribe ||
+                          effect == Effect::Sunsubscribe;
+      const auto channels = static_cast<std::int32_t>(cutter.arg_count()) - 1;
+      if (channels > 0 || leaves) {
+        request.form = Exchange::Form::PubSub;
+        request.frames = channels > 0 ? channels : -1;
+        pin(request.plan.answer);
+        upstream(request.plan.answer).expects_messages = true;
+        if (reply_mode_ == ReplyMode::On) ++subscribing_;
+      }
+      break;
+    }
+    case Effect::Monitor:
+      pin(request.plan.answer);
+      monitoring_ = true;
+      break;
+    case Effect::Sync:
+      return go_raw(request.bytes);
+    case Effect::Reset:
+      watching_ = false;
+      reply_mode_ = ReplyMode::On;
+      break;
+    case Effect::Quit:
+    case Effect::Closes:
+      expect_close_ = true;
+      break;
+    case Effect::ClientReply:
+      if (client_reply(request, cutter)) return;
+      break;
+    case Effect::ClientTracking:
+      if (cutter.arg_count() > 2 && same_word(cutter.arg(2, request.bytes), "ON")) {
+        request.frames = tracking_ ? kTrackingKept : kTrackingBegun;
+        tracking_ = true;
+        pin(request.plan.answer);
+      }
+      break;
+    case Effect::None:
+    case Effect::Exec:
+    case Effect::Discard:
+    case Effect::Hello:
+    case Effect::Auth:
+    case Effect::Select:
+    case Effect::ClientSetName:
+      break;
+  }
+  dispatch(request);
+}
+
+// CLIENT REPLY ON answers, OFF and SKIP do not. False: malformed, an ordinary request.
+bool RedisSession::client_reply(const Pending& request, const RequestCutter& cutter) {
+  if (cutter.arg_count() != 3) return false;
+  const std::string_view mode = cutter.arg(2, request.bytes);
+  if (same_word(mode, "ON")) {
+    reply_mode_ = ReplyMode::On;
+    return false;
+  }
+  const bool off = same_word(mode, "OFF");
+  if (!off && !same_word(mode, "SKIP")) return false;
+  if (off) {
+    reply_mode_ = ReplyMode::Off;
+  } else if (reply_mode_ == ReplyMode::On) {
+    reply_mode_ = ReplyMode::SkipNext;
+  }
+  Pending silent;
+  silent.facts = request.facts;
+  silent.plan = request.plan;
+  silent.bytes = request.bytes;
+  send_silently(silent);
+  return true;
+}
+
+void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter) {
+  const Effect effect = request.facts.effect;
+  if (effect == Effect::Exec || effect == Effect::Discard || effect == Effect::Reset) {
+    return end_transaction(request);
+  }
+  if (effect == Effect::Quit) expect_close_ = true;
+  if (transaction_.phase == Transaction::Phase::Undecided && request.facts.key_count > 0) {
+    if (!decide_transaction(request)) return;
+  } else if (transaction_.phase == Transaction::Phase::Open && request.facts.key_count > 0 &&
+             route_->strategy && splits_writes(*route_->strategy)) {
+    const Plan wanted = plan(*route_->strategy, write_of(request.facts));
+    if (wanted.split || wanted.answer != *pin_) {
+      transaction_.poisoned = true;
+      counters().refused_split.add();
+      return refuse("-ERR crossfade: this transaction's keys lie on both sides of the write split\r\n");
+    }
+  }
+  // Queued: it takes effect with EXEC, and nothing blocks inside of a transaction.
+  if (effect != Effect::Multi && effect != Effect::Watch) {
+    if (auto change = change_of(request.facts, cutter, request.bytes)) {
+      if (!transaction_.change) transaction_.change.emplace();
+      transaction_.change->then(*change);
+    }
+    if (effect == Effect::Subscribe || effect == Effect::Psubscribe || effect == Effect::Ssubscribe) {
+      transaction_.subscribes = true;
+    }
+  }
+  request.facts.effect = Effect::None;
+  request.facts.blocks = false;
+  request.plan = Plan{.answer = *pin_};
+  if (transaction_.second) request.plan.second = transaction_.sort;
+  dispatch(request);
+  if (transaction_.second && !second_sent_) {
+    // The other side must not run a transaction with a hole in it: its connection is given up, which
+    // discards it there.
+    transaction_.second = false;
+    lose(upstream(other(*pin_)), Drop::ConnectionLost, "its transaction was incomplete", Blame::Nobody);
+  }
+}
+
+// Moves an undecided transaction to the side of its first key. False: refused and answered.
+bool RedisSession::decide_transaction(const Pending& request) {
+  const Plan wanted = plan(*route_->strategy, write_of(request.facts));
+  transaction_.phase = Transaction::Phase::Open;
+  if (wanted.split) {
+    transaction_.poisoned = true;
+    counters().refused_split.add();
+    refuse("-ERR crossfade: the keys of this command lie on both sides of the write split\r\n");
+    return false;
+  }
+  if (wanted.answer == *pin_) return true;
+  Upstream& to = upstream(wanted.answer);
+  if (entered_ == Entered::No || !reach(to)) {
+    transaction_.poisoned = true;
+    unreachable(wanted.answer);
+    return false;
+  }
+  send_internal(upstream(*pin_), kDiscard, 1);
+  bring_up_to_date(to);
+  send_internal(to, kMulti, 1);
+  pin_ = wanted.answer;
+  return true;
+}
+
+// EXEC, DISCARD and RESET.
+void RedisSession::end_transaction(Pending& request) {
+  const Transaction ended = std::exchange(transaction_, Transaction{});
+  const Side side = *pin_;
+  request.plan = Plan{.answer = side};
+  if (request.facts.effect == Effect::Reset) {
+    if (ended.second) send_internal(upstream(other(side)), kDiscard, 1);
+    watching_ = false;
+    reply_mode_ = ReplyMode::On;
+    request.change = std::make_unique<StateChange>();
+    request.change->reset = true;
+    dispatch(request);
+    return;
+  }
+  watching_ = false;
+  if (request.facts.effect == Effect::Exec && ended.poisoned) {
+    send_internal(upstream(side), kDiscard, 1);
+    if (ended.second) send_internal(upstream(other(side)), kDiscard, 1);
+    refuse("-EXECABORT Transaction discarded because of previous errors.\r\n");
+    unpin_if_free();
+    return;
+  }
+  if (ended.second) request.plan.second = ended.sort;
+  if (request.facts.effect == Effect::Exec) {
+    if (ended.change) request.change = std::make_unique<StateChange>(*ended.change);
+    if (ended.subscribes) {
+      tied_ = true;
+      upstream(side).expects_messages = true;
+    }
+  }
+  dispatch(request);
+  if (ended.second && !second_sent_) {
+    lose(upstream(other(side)), Drop::ConnectionLost, "its transaction was incomplete", Blame::Nobody);
+  }
+  unpin_if_free();
+}
+
+void RedisSession::pin(Side side) {
+  if (!pin_) pin_ = side;
+}
+
+void RedisSession::unpin_if_free() {
+  if (transaction_.open() || watching_ || subscriptions_.any() || subscribing_ > 0 || monitoring_ ||
+      tracking_ || tied_) {
+    return;
+  }
+  pin_.reset();
+}
+
+std::unique_ptr<StateChange> RedisSession::change_of(const RequestFacts& facts,
+                                                     const RequestCutter& cutter,
+                                                     std::string_view bytes) const {
+  const std::size_t count = cutter.arg_count();
+  StateChange change;
+  switch (facts.effect) {
+    case Effect::Select:
+      if (count != 2) return nullptr;
+      change.db = number(cutter.arg(1, bytes));
+      if (!change.db) return nullptr;
+      break;
+    case Effect::Auth:
+      if (count == 2) {
+        change.login = Credentials{"", std::string(cutter.arg(1, bytes))};
+      } else if (count == 3) {
+        change.login = Credentials{std::string(cutter.arg(1, bytes)), std::string(cutter.arg(2, bytes))};
+      } else {
+        return nullptr;
+      }
+      break;
+    case Effect::Hello:
+      if (count < 2) return nullptr;  // only asks
+      if (const auto version = number(cutter.arg(1, bytes))) change.resp = static_cast<int>(*version);
+      for (std::size_t i = 2; i < count; ++i) {
+        if (same_word(cutter.arg(i, bytes), "AUTH") && i + 2 < count) {
+          change.login = Credentials{std::string(cutter.arg(i + 1, bytes)),
+                                     std::string(cutter.arg(i + 2, bytes))};
+          i += 2;
+        } else if (same_word(cutter.arg(i, bytes), "SETNAME") && i + 1 < count) {
+          change.name = std::string(cutter.arg(i + 1, bytes));
+          i += 1;
+        }
+      }
+      break;
+    case Effect::ClientSetName:
+      if (count != 3) return nullptr;
+      change.name = std::string(cutter.arg(2, bytes));
+      break;
+    case Effect::Reset:
+      change.reset = true;
+      break;
+    case Effect::None:
+    case Effect::Multi:
+    case Effect::Exec:
+    case Effect::Discard:
+    case Effect::Watch:
+    case Effect::Unwatch:
+    case Effect::Subscribe:
+    case Effect::Psubscribe:
+    case Effect::Ssubscribe:
+    case Effect::Unsubscribe:
+    case Effect::Punsubscribe:
+    case Effect::Sunsubscribe:
+    case Effect::Monitor:
+    case Effect::Sync:
+    case Effect::Quit:
+    case Effect::ClientReply:
+    case Effect::ClientTracking:
+    case Effect::Closes:
+      return nullptr;
+  }
+  return std::make_unique<StateChange>(std::move(change));
+}
+
+// The answer to a request that means something to the session is complete.
+void RedisSession::after_answer(Upstream& up, Exchange& exchange, bool error) {
+  if (exchange.blocks) --blocking_;
+  if (exchange.change) {
+    --state_pending_;
+    if (!error) set_state(*exchange.change, up);
+  }
+  switch (exchange.effect) {
+    case Effect::Multi:
+      if (error) transaction_ = Transaction{};
+      break;
+    case Effect::Subscribe:
+    case Effect::Psubscribe:
+    case Effect::Ssubscribe:
+    case Effect::Unsubscribe:
+    case Effect::Punsubscribe:
+    case Effect::Sunsubscribe:
+      if (exchange.form == Exchange::Form::PubSub && subscribing_ > 0) --subscribing_;
+      if (subscribing_ == 0 && !subscriptions_.any() && !tied_) up.expects_messages = false;
+      break;
+    case Effect::Monitor:
+      if (error) {
+        monitoring_ = false;
+      } else {
+        up.monitoring = true;
+      }
+      break;
+    case Effect::ClientTracking:
+      // Off after an OFF that succeeded, and after an ON that was refused when it was off before.
+      if (error ? exchange.frames == kTrackingBegun : exchange.frames == 0) tracking_ = false;
+      break;
+    case Effect::None:
+    case Effect::Exec:
+    case Effect::Discard:
+    case Effect::Watch:
+    case Effect::Unwatch:
+    case Effect::Sync:
+    case Effect::Hello:
+    case Effect::Auth:
+    case Effect::Select:
+    case Effect::Reset:
+    case Effect::Quit:
+    case Effect::ClientReply:
+    case Effect::ClientSetName:
+    case Effect::Closes:
+      break;
+  }
+  if (pin_) unpin_if_free();
+}
+
+// The server of `up` has taken a change of the connection's state: the session has it from now on.
+void RedisSession::set_state(const StateChange& change, Upstream& up) {
+  if (change.reset) forget_state();
+  apply(change, state_);
+  ++state_version_;
+  const std::optional<std::uint32_t> db = up.applied.db;
+  up.applied = state_;
+  if (!state_.db && !change.reset) up.applied.db = db;
+  up.applied_version = state_version_;
+  if (change.login) entered_ = Entered::Yes;
+  if (change.reset) {
+    up.monitoring = up.expects_messages = false;
+  }
+}
+
+// Nothing ties the session to a side any more.
+void RedisSession::forget_state() {
+  transaction_ = Transaction{};
+  subscriptions_.clear();
+  watching_ = tracking_ = monitoring_ = tied_ = false;
+  entered_ = Entered::Unknown;
+  pin_.reset();
+}
+
+}  // namespace crossfade::redis

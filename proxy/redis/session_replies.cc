@@ -1,0 +1,324 @@
+// From the servers' replies to the client, in the order of its requests; and what becomes of the legs
+// that do not answer, or never will.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proxy/loop.h"
+#include "proxy/redis/session.h"
+
+namespace crossfade::redis {
+
+namespace {
+// A dual write's second reply is kept this far, in case best_effort needs it.
+constexpr std::size_t kSpareMax = 64 * 1024;
+// A lost run of plain requests gets this many error replies before the connection closes.
+constexpr std::uint32_t kErrorsMax = 1024;
+
+bool is_nil(std::string_view reply) { return reply.starts_with("*-1") || reply.starts_with('_'); }
+}  // namespace
+
+void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view bytes,
+                            std::uint32_t complete, std::uint32_t errors) {
+  const auto side = static_cast<std::size_t>(up.side());
+  if (complete > 0 && interlay_.health(up.side()).down()) interlay_.side_succeeded(up.side());
+  if (exchange.internal) return internal_bytes(up, exchange, bytes, complete, errors);
+  if (complete > 0) {
+    counters().leg[side].record(now_ns_ > exchange.sent_at_ns ? now_ns_ - exchange.sent_at_ns : 0,
+                                complete);
+  }
+  if (exchange.answer != up.side()) {
+    return second_bytes(up, exchange, bytes, complete > 0, errors > 0);
+  }
+  if (errors > 0) counters().errors[side].add(errors);
+  if (exchange.compare) exchange.hash[side].add(bytes, complete > 0);
+  if (exchange.effect == Effect::Exec && !exchange.started && is_nil(bytes)) exchange.change.reset();
+  answer_bytes(up, exchange, bytes);
+  if (complete == 0) return;
+  answered_in_event_ += complete;
+  exchange.count -= complete;
+  if (exchange.count == 0) {
+    up.owed().pop();
+    answer_complete(up, exchange, errors > 0);
+  }
+}
+
+void RedisSession::answer_bytes(Upstream& up, Exchange& exchange, std::string_view bytes) {
+  if (queue_.front() != &exchange) return hold(exchange, bytes);
+  if (exchange.either && !exchange.started && (!exchange.held.empty() || bytes[0] == '-')) {
+    return hold(exchange, bytes);  // an error is the client's only if the other leg fails too
+  }
+  exchange.started = true;
+  client_.write(bytes);
+  counters().client_out.add(bytes.size());
+  client_mid_frame_ = !up.at_boundary();
+}
+
+void RedisSession::hold(Exchange& exchange, std::string_view bytes) {
+  exchange.held.append(bytes);
+  reordered_ += bytes.size();
+}
+
+void RedisSession::write_held(Exchange& exchange) {
+  if (exchange.held.empty()) return;
+  client_.write_copy(exchange.held);
+  counters().client_out.add(exchange.held.size());
+  reordered_ -= exchange.held.size();
+  exchange.held.clear();
+  exchange.started = true;
+  client_mid_frame_ = !exchange.answered && !upstream(exchange.answer).at_boundary();
+}
+
+void RedisSession::answer_complete(Upstream& up, Exchange& exchange, bool error) {
+  if (exchange.special) {
+    const auto side = static_cast<std::size_t>(up.side());
+    exchange.replied[side] = true;
+    exchange.failed[side] = error;
+    after_answer(up, exchange, error);
+    if (exchange.compare) compare(exchange);
+  }
+  settle(exchange);
+}
+
+// The answering leg is over: the exchange is answered, unless best_effort still hopes for the other leg.
+void RedisSession::settle(Exchange& exchange) {
+  const auto answer = static_cast<std::size_t>(exchange.answer);
+  const auto beside = static_cast<std::size_t>(other(exchange.answer));
+  if (exchange.either && exchange.failed[answer] && !exchange.started) {
+    if ((exchange.owed & bit(other(exchange.answer))) != 0) return;
+    if (exchange.replied[beside] && !exchange.failed[beside] && !exchange.spare.empty()) {
+      reordered_ -= exchange.held.size();
+      exchange.held.clear();
+      hold(exchange, std::exchange(exchange.spare, std::string()));
+    }
+  }
+  exchange.answered = true;
+  pump();
+}
+
+// Sends what has its turn.
+void RedisSession::pump() {
+  while (Exchange* front = queue_.front()) {
+    if (!front->either || front->answered || front->started) write_held(*front);
+    if (!front->answered) return;
+    release(queue_.pop());
+    client_mid_frame_ = false;
+    if (!held_pushes_.empty()) {
+      client_.write_copy(held_pushes_);
+      counters().client_out.add(held_pushes_.size());
+      held_pushes_.clear();
+    }
+  }
+}
+
+void RedisSession::release(Exchange* exchange) {
+  if (exchange->queued || exchange->owed != 0) return;
+  loop().exchanges().put(exchange);
+}
+
+void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_view bytes, bool complete,
+                                bool error) {
+  const auto side = static_cast<std::size_t>(up.side());
+  if (exchange.compare) exchange.hash[side].add(bytes, complete);
+  if (exchange.either && !exchange.answered && exchange.spare.size() + bytes.size() <= kSpareMax) {
+    exchange.spare.append(bytes);
+  }
+  if (!complete) return;
+  up.owed().pop();
+  --interlay_.second_inflight;
+  exchange.replied[side] = true;
+  exchange.failed[side] = error;
+  SecondCounters& counts = second_counters(exchange);
+  counts.answered.add();
+  if (error) counts.errors.add();
+  if (exchange.compare) {
+    compare(exchange);
+  } else {
+    counts.uncompared.add();
+  }
+  const bool waited_for =
+      exchange.either && !exchange.answered && exchange.replied[static_cast<std::size_t>(exchange.answer)];
+  if (waited_for) {
+    settle(exchange);  // may release it
+  } else {
+    release(&exchange);
+  }
+}
+
+void RedisSession::compare(Exchange& exchange) {
+  if (!exchange.hash[0].done() || !exchange.hash[1].done()) return;
+  if (exchange.hash[0].value() != exchange.hash[1].value()) second_counters(exchange).mismatched.add();
+}
+
+void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_view bytes,
+                                  std::uint32_t complete, std::uint32_t errors) {
+  if (exchange.entry_probe) exchange.held.append(bytes);
+  exchange.count -= complete;
+  const bool refused = errors > 0 && !exchange.entry_probe && up.side() != anchor() &&
+                       !transaction_.open();
+  if (exchange.count == 0) {
+    up.owed().pop();
+    --internals_;
+    if (exchange.entry_probe && entered_ == Entered::Asking) {
+      entered_ = exchange.held.starts_with("-NOAUTH") ? Entered::No : Entered::Yes;
+    }
+    release(&exchange);
+  }
+  if (refused) {
+    lose(up, Drop::SideDown, "refused the state of this session (login, database or protocol)",
+         Blame::Side);
+  }
+}
+
+void RedisSession::on_push(Upstream& up, std::string_view bytes, bool complete) {
+  if (up.side() != anchor()) return;  // nothing that a side says unasked is for the client, but its own
+  if (Exchange* front = queue_.front(); front && front->answer != up.side()) {
+    // Behind the replies of the same server that wait for their turn, if there are any.
+    Exchange* last = nullptr;
+    for (Exchange* one = front; one; one = one->next) {
+      if (one->answer == up.side() && (one->answered || !one->held.empty())) last = one;
+    }
+    if (last) return hold(*last, bytes);
+    if (client_mid_frame_) {
+      held_pushes_.append(bytes);
+      return;
+    }
+  }
+  client_.write(bytes);
+  counters().client_out.add(bytes.size());
+  client_mid_frame_ = !complete;
+}
+
+void RedisSession::on_subscription(Upstream& up, const Push& push) {
+  subscriptions_.note(push);
+  if (subscriptions_.any()) pin(up.side());
+}
+
+// How many confirmations an UNSUBSCRIBE of everything gets: one per subscription, or one if there is none.
+std::int32_t RedisSession::confirmations_due(Effect effect) const {
+  const PushSpace space = effect == Effect::Punsubscribe   ? PushSpace::Patterns
+                          : effect == Effect::Sunsubscribe ? PushSpace::Shards
+                                                           : PushSpace::Channels;
+  return static_cast<std::int32_t>(std::max<std::int64_t>(1, subscriptions_.in(space)));
+}
+
+void RedisSession::on_connected(Upstream& up) {
+  begin_event();
+  if (up.side() == anchor()) interlay_.side_succeeded(up.side());
+  end_event();
+}
+
+void RedisSession::defer_loss(Upstream& up) {
+  loss_noticed_[static_cast<std::size_t>(up.side())] = true;
+  loop().mark_busy(*this);
+}
+
+void RedisSession::on_lost(Upstream& up, std::string_view reason) {
+  begin_event();
+  const bool connecting = up.state() == Upstream::State::Connecting;
+  const bool failure = connecting || (!up.owed().empty() && !expect_close_ && !client_ended_);
+  lose(up, connecting ? Drop::SideDown : Drop::ConnectionLost, reason,
+       failure ? Blame::Side : Blame::Nobody);
+  flush();
+  end_event();
+}
+
+// Closes an upstream and settles all that it owed.
+void RedisSession::lose(Upstream& up, Drop why, std::string_view reason, Blame blame) {
+  const bool held_our_state = up.side() == anchor() && up.state() == Upstream::State::Ready;
+  const bool never_was = up.side() == anchor() && up.state() == Upstream::State::Connecting;
+  if (blame == Blame::Side) interlay_.side_failed(up.side(), now_ns_);
+  if (transaction_.open() && up.side() != anchor()) transaction_.second = false;
+  if (streaming_ && streaming_->answer_side == up.side()) streaming_->answer = false;
+  if (streaming_ && streaming_->answer_side != up.side()) streaming_->second = false;
+  fail_owed(up, why, reason);
+  up.close();
+  if (held_our_state) close_when_answered_ = true;  // as the server's own end would have shown
+  if (never_was) forget_state();
+}
+
+void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
+  std::vector<Exchange*> again;
+  while (!up.owed().empty()) {
+    Exchange* exchange = up.owed().pop();
+    if (exchange->internal) {
+      --internals_;
+      if (exchange->entry_probe) entered_ = Entered::Unknown;
+      release(exchange);
+    } else if (exchange->answer != up.side()) {
+      second_counters(*exchange).drop(why);
+      if (why == Drop::Timeout) why = Drop::ConnectionLost;  // the rest only stood behind it
+      --interlay_.second_inflight;
+      if (exchange->either && exchange->queued && !exchange->answered &&
+          exchange->replied[static_cast<std::size_t>(exchange->answer)]) {
+        settle(*exchange);
+      } else {
+        release(exchange);
+      }
+    } else if (exchange->fallback && !exchange->started && client_.open()) {
+      again.push_back(exchange);
+    } else {
+      fail_answer(up, *exchange, reason);
+    }
+  }
+  for (Exchange* exchange : again) retry_on_other_side(exchange);
+}
+
+// Gives the client of a lost exchange what there is to give.
+void RedisSession::fail_answer(Upstream& up, Exchange& exchange, std::string_view reason) {
+  const auto side = static_cast<std::size_t>(up.side());
+  const bool inside_reply = exchange.started && client_mid_frame_ && queue_.front() == &exchange;
+  if (inside_reply) {
+    client_.close();  // half a reply cannot be mended
+    client_ended_ = true;
+    ended_at_ns_ = now_ns_;
+  }
+  const bool told = exchange.form == Exchange::Form::Raw || expect_close_ || client_ended_;
+  if (!told) {
+    const std::string error = "-ERR crossfade: " + std::string(name_of(up.side())) + " endpoint '" +
+                              up.address().id + "' was lost: " + std::string(reason) + "\r\n";
+    if (exchange.either) {
+      reordered_ -= exchange.held.size();
+      exchange.held.clear();
+    }
+    for (std::uint32_t i = 0; i < std::min(exchange.count, kErrorsMax); ++i) hold(exchange, error);
+    counters().errors[side].add(exchange.count);
+  }
+  exchange.replied[side] = true;
+  exchange.failed[side] = true;
+  exchange.count = 0;
+  after_answer(up, exchange, true);
+  settle(exchange);
+}
+
+// A read that its side could not answer is asked of the other side, which has everything.
+void RedisSession::retry_on_other_side(Exchange* exchange) {
+  reordered_ -= exchange->held.size();
+  exchange->held.clear();
+  exchange->fallback = false;
+  exchange->answer = other(exchange->answer);
+  exchange->sent_at_ns = now_ns_;
+  counters().fallbacks.add();
+  Upstream& up = upstream(exchange->answer);
+  if (!reach(up)) {
+    exchange->answered = true;
+    hold(*exchange, "-ERR crossfade: no side can answer this read\r\n");
+    pump();
+    return;
+  }
+  bring_up_to_date(up);
+  up.owe(exchange);
+  up.stream().write_copy(exchange->request);
+  counters().server_out.add(exchange->request.size());
+}
+
+void RedisSession::end_reply_event() {
+  flush();
+  end_event();
+  if (answered_in_event_ == 0) return;
+  counters().proxy.record(uv_hrtime() - now_ns_ + request_cost_ns_, answered_in_event_);
+  answered_in_event_ = 0;
+}
+
+}  // namespace crossfade::redis

@@ -1,0 +1,58 @@
+// What a session remembers of the client's MULTI … EXEC, WATCH and the other states that tie it to one
+// side until a safe point.
+//
+// Knows nothing of sockets and servers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "protocols/redis/reply.h"
+#include "proxy/redis/connection_state.h"
+#include "strategies/plan.h"
+
+namespace crossfade::redis {
+
+// A transaction the client has open, from its MULTI to its EXEC or DISCARD.
+struct Transaction {
+  enum class Phase : std::uint8_t {
+    None,
+    Undecided,  // MULTI went home; the first key decides the side (a split of writes is in force)
+    Open
+  } phase = Phase::None;
+  bool second = false;       // the other side gets it too
+  bool poisoned = false;     // a command of it was refused by us: EXEC must not run
+  bool subscribes = false;   // a SUBSCRIBE is queued in it
+  Second sort = Second::Nothing;     // what the other side gets, when `second`
+  std::optional<StateChange> change;  // of queued SELECT, AUTH, …: takes effect with EXEC
+
+  bool open() const { return phase != Phase::None; }
+};
+
+// Subscriptions, by space, as the server's confirmations count them.
+class Subscriptions {
+ public:
+  void note(const Push& push) {
+    std::int64_t& own = counts_[static_cast<std::size_t>(push.space)];
+    if (push.space == PushSpace::Shards) {
+      own = push.count;
+      return;
+    }
+    // Channels and patterns share one count: the difference belongs to the space that changed.
+    const std::int64_t others = push.space == PushSpace::Channels
+                                    ? counts_[static_cast<std::size_t>(PushSpace::Patterns)]
+                                    : counts_[static_cast<std::size_t>(PushSpace::Channels)];
+    own = push.count > others ? push.count - others : 0;
+  }
+  std::int64_t in(PushSpace space) const { return counts_[static_cast<std::size_t>(space)]; }
+  bool any() const { return counts_[0] > 0 || counts_[1] > 0 || counts_[2] > 0; }
+  void clear() { counts_ = {}; }
+
+ private:
+  std::array<std::int64_t, 3> counts_{};
+};
+
+enum class ReplyMode : std::uint8_t { On, Off, SkipNext };
+
+}  // namespace crossfade::redis

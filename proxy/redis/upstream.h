@@ -1,0 +1,93 @@
+// One private connection of a session to one side: connects, keeps the queue of exchanges that the
+// server still owes replies to, and cuts what the server sends into those replies and pushes.
+//
+// It does not know clients or plans: what it finds it hands to its session.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocols/redis/reply.h"
+#include "proxy/redis/connection_state.h"
+#include "proxy/redis/exchange.h"
+#include "proxy/stream.h"
+#include "strategies/table.h"
+
+namespace crossfade::redis {
+
+class RedisSession;
+
+class Upstream final : public StreamOwner {
+ public:
+  enum class State : std::uint8_t { Idle, Connecting, Ready };
+
+  Upstream(RedisSession& session, Loop& loop, Side side);
+  ~Upstream();
+
+  Side side() const { return side_; }
+  State state() const { return state_; }
+  Stream& stream() { return stream_; }
+  OwedQueue& owed() { return owed_; }
+  bool idle() const { return owed_.empty() && stream_.unsent() == 0; }
+
+  // Begins to connect; what is sent meanwhile goes out when connected.
+  void open(InterlayRoutePtr route, std::uint64_t now_ns);
+  const EndpointAddress& address() const;
+  // Closes and forgets the connection. The owed queue must have been emptied by the session.
+  void close();
+
+  // True when the last bytes received ended a frame.
+  bool at_boundary() const { return scanner_.at_boundary(); }
+
+  // Puts the exchange in the owed queue. The bytes are written by the caller.
+  void owe(Exchange* exchange) { owed_.push(exchange); }
+
+  // The connection's state as the server has it, and the session's version of it that this equals.
+  ConnectionState applied;
+  std::uint32_t applied_version = 0;
+
+  // RESP2: arrays may be pub/sub messages. (RESP3 marks them itself.)
+  bool expects_messages = false;
+  // '+' lines that begin with a digit are MONITOR's.
+  bool monitoring = false;
+
+  std::uint64_t opened_at_ns = 0;
+  std::uint64_t progress_at_ns = 0;  // last reply, or when reading resumed
+
+ private:
+  enum class Frame : std::uint8_t { Reply, Push, Hold };
+
+  void on_bytes(std::string_view bytes) override;
+  void on_end(int status) override;
+  void on_room() override;
+
+  void resolve(std::uint64_t now_ns);
+  void connect_next();
+  void connected(int status);
+  void take(std::string_view bytes);
+  Frame classify(std::string_view rest);
+  std::size_t take_replies(Exchange& front, std::string_view rest);
+  std::size_t take_push(std::string_view rest);
+  bool may_be_push(char first) const;
+
+  RedisSession& session_;
+  Loop& loop_;
+  Stream stream_;
+  OwedQueue owed_;
+  ReplyScanner scanner_;
+  InterlayRoutePtr route_;
+  struct Resolving;
+  Resolving* resolving_ = nullptr;
+  std::vector<sockaddr_storage> addresses_;  // still to try, last one first
+  std::string kept_;                         // the beginning of a frame that cannot be told apart yet
+  State state_ = State::Idle;
+  Side side_;
+  bool in_push_ = false;       // the frame in progress was not asked for
+  bool confirms_ = false;      // the frame in progress is a pub/sub confirmation of the front exchange
+  bool broken_ = false;
+};
+
+}  // namespace crossfade::redis

@@ -1,0 +1,255 @@
+// Stream over libuv: gathered try_write first, one queued write for what is left over.
+#include "proxy/stream.h"
+
+#include <cassert>
+#include <utility>
+
+#include "proxy/loop.h"
+
+namespace crossfade {
+
+namespace {
+
+struct QueuedWrite {  // owns its bytes until libuv is done with them, even past its stream
+  uv_write_t request;
+  std::string bytes;
+};
+
+// Every entry from libuv ends by burying what died meanwhile, so that no object is deleted while one
+// of its member functions is running.
+class Entry {
+ public:
+  explicit Entry(Loop& loop) : loop_(loop) {}
+  ~Entry() { loop_.bury(); }
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
+
+ private:
+  Loop& loop_;
+};
+
+}  // namespace
+
+struct StreamCallbacks {
+  static void alloc(uv_handle_t* handle, std::size_t, uv_buf_t* out) {
+    auto* stream = static_cast<Stream*>(handle->data);
+    if (!stream) {
+      *out = uv_buf_init(nullptr, 0);
+      return;
+    }
+    *out = stream->loop_.read_buffer();
+  }
+
+  static void read(uv_stream_t* handle, ssize_t n, const uv_buf_t* buffer) {
+    auto* stream = static_cast<Stream*>(handle->data);
+    if (!stream || n == 0) return;
+    Entry entry(stream->loop_);
+    if (n < 0) {
+      stream->read_stop();
+      stream->owner_.on_end(static_cast<int>(n));
+      return;
+    }
+    stream->owner_.on_bytes({buffer->base, static_cast<std::size_t>(n)});
+  }
+
+  static void written(uv_write_t* request, int status) {
+    const std::unique_ptr<QueuedWrite> write(reinterpret_cast<QueuedWrite*>(request));
+    auto* stream = static_cast<Stream*>(request->handle->data);
+    if (!stream) return;
+    Entry entry(stream->loop_);
+    stream->gauge_sub(stream->in_write_);
+    stream->in_write_ = 0;
+    stream->writing_ = false;
+    if (status < 0) {
+      stream->owner_.on_end(status);
+      return;
+    }
+    if (!stream->pending_.empty()) {
+      stream->start_write();
+      return;
+    }
+    if (stream->after_sent_ == Stream::AfterSent::Close) {
+      stream->close();
+      return;
+    }
+    if (stream->after_sent_ == Stream::AfterSent::Shutdown) stream->shutdown_when_sent();
+    stream->owner_.on_room();
+  }
+
+  static void shut(uv_shutdown_t* request, int) { delete request; }
+};
+
+bool Stream::init() {
+  auto* handle = new uv_tcp_t;
+  if (uv_tcp_init(loop_.uv(), handle) != 0) {
+    delete handle;
+    return false;
+  }
+  handle->data = this;
+  handle_.reset(handle);
+  return true;
+}
+
+void Stream::expect_connect() {
+  assert(!open());
+  connecting_ = true;
+}
+
+bool Stream::accept(uv_stream_t* listener) {
+  if (!init()) return false;
+  if (uv_accept(listener, reinterpret_cast<uv_stream_t*>(handle_.get())) != 0) return false;
+  uv_tcp_nodelay(handle_.get(), 1);
+  return true;
+}
+
+bool Stream::connect(const sockaddr* address, Connected done) {
+  struct Connecting {
+    uv_connect_t request;
+    Connected done;
+  };
+  assert(connecting_);
+  handle_.reset();
+  if (!init()) return false;
+  auto connecting = std::make_unique<Connecting>();
+  connecting->done = done;
+  const int error = uv_tcp_connect(
+      &connecting->request, handle_.get(), address, [](uv_connect_t* request, int status) {
+        const std::unique_ptr<Connecting> own(reinterpret_cast<Connecting*>(request));
+        auto* stream = static_cast<Stream*>(request->handle->data);
+        if (!stream) return;
+        Entry entry(stream->loop_);
+        if (status == 0) {
+          stream->connecting_ = false;
+          uv_tcp_nodelay(stream->handle_.get(), 1);
+          uv_tcp_keepalive(stream->handle_.get(), 1, kKeepaliveSeconds);
+          if (!stream->pending_.empty()) {
+            stream->start_write();
+          } else if (stream->after_sent_ == AfterSent::Shutdown) {
+            stream->shutdown_when_sent();
+          }
+        }
+        own->done(stream->owner_, status);
+      });
+  if (error != 0) return false;
+  connecting.release();
+  return true;
+}
+
+void Stream::close() {
+  if (!open()) return;
+  gauge_sub(unsent());
+  in_write_ = 0;
+  pending_.clear();
+  pending_.shrink_to_fit();
+  gathered_ = 0;
+  reading_ = writing_ = connecting_ = false;
+  after_sent_ = AfterSent::Nothing;
+  handle_.reset();
+}
+
+void Stream::close_when_sent() {
+  flush();
+  if (unsent() == 0) {
+    close();
+  } else {
+    after_sent_ = AfterSent::Close;
+  }
+}
+
+void Stream::shutdown_when_sent() {
+  if (!open()) return;
+  flush();
+  if (connecting_ || unsent() != 0) {
+    after_sent_ = AfterSent::Shutdown;
+    return;
+  }
+  after_sent_ = AfterSent::Nothing;
+  auto* request = new uv_shutdown_t;
+  if (uv_shutdown(request, reinterpret_cast<uv_stream_t*>(handle_.get()), StreamCallbacks::shut) !=
+      0) {
+    delete request;
+  }
+}
+
+void Stream::read_start() {
+  if (reading_ || !handle_) return;
+  reading_ = uv_read_start(reinterpret_cast<uv_stream_t*>(handle_.get()), StreamCallbacks::alloc,
+                           StreamCallbacks::read) == 0;
+}
+
+void Stream::read_stop() {
+  if (!reading_) return;
+  uv_read_stop(reinterpret_cast<uv_stream_t*>(handle_.get()));
+  reading_ = false;
+}
+
+void Stream::write(std::string_view view) {
+  if (view.empty() || !open()) return;
+  if (writing_ || connecting_ || !pending_.empty()) {
+    keep(view);
+    return;
+  }
+  if (gathered_ > 0) {
+    uv_buf_t& last = gather_[gathered_ - 1];
+    if (last.base + last.len == view.data()) {
+      last.len += view.size();
+      return;
+    }
+    if (gathered_ == kGatherMax) {
+      flush();
+      write(view);
+      return;
+    }
+  }
+  gather_[gathered_++] =
+      uv_buf_init(const_cast<char*>(view.data()), static_cast<unsigned>(view.size()));
+}
+
+void Stream::write_copy(std::string_view bytes) {
+  if (bytes.empty() || !open()) return;
+  flush();
+  if (!writing_ && !connecting_ && pending_.empty()) {
+    write(bytes);
+    flush();
+  } else {
+    keep(bytes);
+  }
+}
+
+void Stream::flush() {
+  if (gathered_ == 0) return;
+  const unsigned count = std::exchange(gathered_, 0);
+  auto* stream = reinterpret_cast<uv_stream_t*>(handle_.get());
+  const int sent = uv_try_write(stream, gather_, count);
+  // An error shows itself again in the queued write, whose callback tells the owner: never from here,
+  // where the owner is in the middle of something.
+  std::size_t done = sent > 0 ? static_cast<std::size_t>(sent) : 0;
+  for (unsigned i = 0; i < count; ++i) {
+    const std::string_view bytes(gather_[i].base, gather_[i].len);
+    const std::size_t skip = done < bytes.size() ? done : bytes.size();
+    done -= skip;
+    if (skip < bytes.size()) keep(bytes.substr(skip));
+  }
+  if (!pending_.empty()) start_write();
+}
+
+void Stream::keep(std::string_view bytes) {
+  pending_.append(bytes);
+  gauge_add(bytes.size());
+}
+
+void Stream::start_write() {
+  assert(!writing_ && !pending_.empty());
+  auto* write = new QueuedWrite;
+  write->bytes = std::move(pending_);
+  pending_ = std::string();
+  in_write_ = write->bytes.size();
+  writing_ = true;
+  uv_buf_t buffer = uv_buf_init(write->bytes.data(), static_cast<unsigned>(write->bytes.size()));
+  const int error = uv_write(&write->request, reinterpret_cast<uv_stream_t*>(handle_.get()), &buffer,
+                             1, StreamCallbacks::written);
+  assert(error == 0);  // fails only for a handle that is not open
+  static_cast<void>(error);
+}
+
+}  // namespace crossfade

@@ -1,0 +1,97 @@
+// One TCP connection on a loop: reads into the loop's shared buffer, writes views without copying.
+//
+// Views given to write() stay valid until the event's flush(); what the kernel does not take then is
+// copied, once, and goes out as the socket drains. unsent() tells the owner when to stop reading the
+// source of those bytes.
+//
+// Knows nothing of protocols.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proxy/uv_owner.h"
+
+namespace crossfade {
+
+class Loop;
+class Stream;
+
+class StreamOwner {
+ public:
+  // The bytes are valid during the call only.
+  virtual void on_bytes(std::string_view bytes) = 0;
+  // The other end closed (status UV_EOF) or the connection failed. The stream is still open.
+  virtual void on_end(int status) = 0;
+  // All that was unsent has been sent.
+  virtual void on_room() = 0;
+
+ protected:
+  ~StreamOwner() = default;
+};
+
+class Stream {
+ public:
+  Stream(Loop& loop, StreamOwner& owner) : loop_(loop), owner_(owner) {}
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  ~Stream() { close(); }
+
+  bool accept(uv_stream_t* listener);
+  // Makes the stream ready to take bytes that go out once connect() has succeeded.
+  void expect_connect();
+  // Calls `done` later; status 0 is success. May be called again with another address after a failure:
+  // bytes written meanwhile are kept. False when the system refuses at once.
+  using Connected = void (*)(StreamOwner& owner, int status);
+  bool connect(const sockaddr* address, Connected done);
+
+  bool open() const { return handle_ != nullptr || connecting_; }
+  void close();                // immediately; unsent bytes are lost
+  void close_when_sent();      // after the unsent bytes, or at once when there are none
+  void shutdown_when_sent();   // half-close: the other end sees the end of our bytes
+
+  void read_start();
+  void read_stop();
+  bool reading() const { return reading_; }
+
+  // `view` must stay valid until flush().
+  void write(std::string_view view);
+  // Bytes that do not outlive the call.
+  void write_copy(std::string_view bytes);
+  void flush();
+  std::size_t unsent() const { return pending_.size() + in_write_; }
+
+  // Adds changes of unsent() to *gauge; for limits over many streams.
+  void set_gauge(std::uint64_t* gauge) { gauge_ = gauge; }
+
+ private:
+  friend struct StreamCallbacks;
+  bool init();
+  void keep(std::string_view bytes);
+  void start_write();
+  void gauge_add(std::size_t n) {
+    if (gauge_) *gauge_ += n;
+  }
+  void gauge_sub(std::size_t n) {
+    if (gauge_) *gauge_ -= n;
+  }
+
+  static constexpr unsigned kGatherMax = 16;
+
+  Loop& loop_;
+  StreamOwner& owner_;
+  UvOwner<uv_tcp_t> handle_;
+  uv_buf_t gather_[kGatherMax];
+  std::uint64_t* gauge_ = nullptr;
+  std::string pending_;        // waits behind the write in progress
+  std::size_t in_write_ = 0;   // bytes of the write in progress
+  unsigned gathered_ = 0;
+  bool connecting_ = false;
+  bool writing_ = false;
+  bool reading_ = false;
+  enum class AfterSent : std::uint8_t { Nothing, Shutdown, Close } after_sent_ = AfterSent::Nothing;
+};
+
+}  // namespace crossfade
