@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -34,6 +35,9 @@ class Tally:
     def add(self, other):
         self.passed += other.passed
         self.failed += other.failed
+
+    def replace(self, other):
+        self.passed, self.failed = other.passed, other.failed
 
 
 def become_subreaper():
@@ -74,31 +78,37 @@ def run(command, env=None, limit_s=SUITE_LIMIT_S, count_line=PLAIN_LINE):
 
     The last plain line counts; with DOCTEST_LINE all lines are added, one program each.
     """
+    tally = Tally()
+
+    def read_on():
+        for raw in process.stdout:
+            line = raw.decode(errors="replace").rstrip("\n")
+            print(line, flush=True)
+            match = count_line.search(line)
+            if match:
+                found = Tally(int(match[1]), int(match[2]))
+                tally.add(found) if count_line is DOCTEST_LINE else tally.replace(found)
+
     process = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    signal.signal(signal.SIGALRM, lambda *_: os.killpg(process.pid, signal.SIGKILL))
-    signal.alarm(limit_s)
-    tally = Tally()
-    for raw in process.stdout:
-        line = raw.decode(errors="replace").rstrip("\n")
-        print(line, flush=True)
-        match = count_line.search(line)
-        if match:
-            found = Tally(int(match[1]), int(match[2]))
-            if count_line is DOCTEST_LINE:
-                tally.add(found)
-            else:
-                tally = found
-    code = process.wait()
-    signal.alarm(0)
+    reader = threading.Thread(target=read_on)
+    reader.start()
+    try:
+        code = process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        print(f"{command[0]}: not done within {limit_s} s", flush=True)
+        os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+    leftovers = end_leftovers()  # before the join: they may hold the pipe open
+    reader.join()
     if code != 0 and tally.failed == 0:
         print(f"{command[0]}: exit code {code}, though it reports no failure", flush=True)
         tally.failed += 1
     if tally.passed + tally.failed == 0:
         print(f"{command[0]}: ran no test", flush=True)
         tally.failed += 1
-    tally.failed += end_leftovers()
+    tally.failed += leftovers
     return tally
 
 
