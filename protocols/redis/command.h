@@ -29,11 +29,9 @@ enum class Effect : std::uint8_t {
 // Where keys are, as Redis 7 key specifications say it ("COMMAND" reply, element 8).
 struct KeySpec {
   enum class Begin : std::uint8_t { Index, Keyword } begin = Begin::Index;
-  // The last three stand for what key specifications cannot say: SORT's STORE among its other options,
-  // and MIGRATE's single key, which is empty when KEYS names them.
-  enum class Find : std::uint8_t {
-    Range, KeyNum, SortStore, MigrateKey, MigrateKeys
-  } find = Find::Range;
+  // The last two stand for what key specifications cannot say: SORT's STORE among its other options, and
+  // MIGRATE's keys, which KEYS names when the single key is empty. They use none of the fields below.
+  enum class Find : std::uint8_t { Range, KeyNum, SortStore, Migrate } find = Find::Range;
   std::string keyword;       // Begin::Keyword, upper case
   int index = 1;             // Begin::Index: position; Keyword: position to start from (negative: from the end)
   int last = 0;              // Range: last key relative to the first; negative counts from the end

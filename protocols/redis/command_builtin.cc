@@ -40,7 +40,7 @@ constexpr Line kLines[] = {
     {"expireat", Write, "", "1"},
     {"expiretime", Read, "", "1"},
     {"keys", Read, "~", ""},
-    {"migrate", Write, "~", "migrate-key migrate-keys"},
+    {"migrate", Write, "~", "migrate"},
     {"move", Write, "", "1"},
     {"object", Other, "", ""},
     {"object|encoding", Read, "~", "2"},
@@ -433,24 +433,10 @@ bool take_char(std::string_view& text, char c) {
   return true;
 }
 
-// The three that no key specification can express, and the argument from which they look.
-struct Special {
-  std::string_view word;
-  KeySpec::Find find;
-  int index;
-};
-constexpr Special kSpecials[] = {
-    {"sort-store", KeySpec::Find::SortStore, 2},
-    {"migrate-key", KeySpec::Find::MigrateKey, 3},
-    {"migrate-keys", KeySpec::Find::MigrateKeys, 6},
-};
-
 KeySpec read_key_spec(std::string_view text) {
   KeySpec spec;
-  for (const Special& special : kSpecials) {
-    if (text != special.word) continue;
-    spec.find = special.find;
-    spec.index = special.index;
+  if (text == "sort-store" || text == "migrate") {
+    spec.find = text == "migrate" ? KeySpec::Find::Migrate : KeySpec::Find::SortStore;
     return spec;
   }
   if (const std::size_t at = text.find('@'); at != text.npos) {

@@ -59,7 +59,9 @@ Begin begin_of(const KeySpec& spec, const Args& args) {
   // Forwards from a position, or backwards from one counted from the end.
   const bool forwards = spec.index > 0;
   const std::int64_t from = forwards ? spec.index : args.total + spec.index;
-  for (std::int64_t i = from; forwards ? i < args.total : i > 0; forwards ? ++i : --i) {
+  // The last argument cannot be the keyword: nothing would follow it.
+  const std::int64_t to = forwards ? args.total - 1 : 1;
+  for (std::int64_t i = from; forwards ? i < to : i > to; forwards ? ++i : --i) {
     if (i >= args.here) return {KeyRange::State::NeedMore};
     if (is_word(args[i], spec.keyword)) return {KeyRange::State::Keys, i + 1};
   }
@@ -75,7 +77,7 @@ KeyRange range_of(const KeySpec& spec, std::int64_t first, const Args& args) {
     if (rest <= 0) return {KeyRange::State::None};  // an open end may be empty: PFMERGE destination
   }
   if (first < 1 || last < first || last >= args.total) return {KeyRange::State::Broken};
-  return {KeyRange::State::Keys, first, last, step};
+  return {KeyRange::State::Keys, first, last - (last - first) % step, step};
 }
 
 KeyRange counted_range(const KeySpec& spec, std::int64_t begin, const Args& args) {
@@ -94,9 +96,10 @@ KeyRange counted_range(const KeySpec& spec, std::int64_t begin, const Args& args
 
 // SORT key [BY pattern] [LIMIT offset count] [GET pattern ...] [STORE destination]: the last STORE
 // counts.
-KeyRange sort_store(const KeySpec& spec, const Args& args) {
+KeyRange sort_store(const Args& args) {
+  constexpr std::int64_t kOptions = 2;
   KeyRange found{KeyRange::State::None};
-  for (std::int64_t i = spec.index; i < args.total; ++i) {
+  for (std::int64_t i = kOptions; i < args.total; ++i) {
     if (i >= args.here) return {KeyRange::State::NeedMore};
     const std::string_view word = args[i];
     if (is_word(word, "LIMIT")) {
@@ -110,20 +113,15 @@ KeyRange sort_store(const KeySpec& spec, const Args& args) {
   return found;
 }
 
-// MIGRATE host port key|"" db timeout [COPY] [REPLACE] [AUTH p] [AUTH2 u p] [KEYS key ...]
-KeyRange migrate_key(const KeySpec& spec, const Args& args) {
-  if (spec.index >= args.total) return {KeyRange::State::Broken};
-  if (spec.index >= args.here) return {KeyRange::State::NeedMore};
-  if (args[spec.index].empty()) return {KeyRange::State::None};
-  return {KeyRange::State::Keys, spec.index, spec.index, 1};
-}
-
-KeyRange migrate_keys(const KeySpec& spec, const Args& args) {
-  constexpr std::int64_t kKey = 3;
-  if (args.total <= kKey) return {KeyRange::State::None};
-  if (args.here <= kKey) return {KeyRange::State::NeedMore};
-  if (!args[kKey].empty()) return {KeyRange::State::None};
-  for (std::int64_t i = spec.index; i < args.total; ++i) {
+// MIGRATE host port key|"" db timeout [COPY] [REPLACE] [AUTH p] [AUTH2 u p] [KEYS key ...]: the
+// key, or those behind KEYS when it is empty.
+KeyRange migrate_keys(const Args& args) {
+  constexpr std::int64_t kKey = 3, kOptions = 6;
+  if (kKey >= args.total) return {KeyRange::State::Broken};
+  if (kKey >= args.here) return {KeyRange::State::NeedMore};
+  const KeyRange single{KeyRange::State::Keys, kKey, kKey, 1};
+  if (!args[kKey].empty()) return single;
+  for (std::int64_t i = kOptions; i < args.total; ++i) {
     if (i >= args.here) return {KeyRange::State::NeedMore};
     const std::string_view word = args[i];
     if (is_word(word, "AUTH")) {
@@ -135,17 +133,15 @@ KeyRange migrate_keys(const KeySpec& spec, const Args& args) {
       return {KeyRange::State::Keys, i + 1, args.total - 1, 1};
     }
   }
-  return {KeyRange::State::None};
+  return single;
 }
 
 KeyRange find_keys(const KeySpec& spec, const Args& args) {
   switch (spec.find) {
     case KeySpec::Find::SortStore:
-      return sort_store(spec, args);
-    case KeySpec::Find::MigrateKey:
-      return migrate_key(spec, args);
-    case KeySpec::Find::MigrateKeys:
-      return migrate_keys(spec, args);
+      return sort_store(args);
+    case KeySpec::Find::Migrate:
+      return migrate_keys(args);
     case KeySpec::Find::Range:
     case KeySpec::Find::KeyNum:
       break;
@@ -190,10 +186,14 @@ bool add_keys(const CommandSpec& spec, const Args& args, RequestFacts& facts) {
 // XREAD and XREADGROUP block only when asked to, before the word STREAMS.
 bool asks_to_block(const Args& args) {
   for (std::int64_t i = 1; i < args.here; ++i) {
-    if (is_word(args[i], "STREAMS")) return false;
-    if (is_word(args[i], "BLOCK")) return true;
-    if (is_word(args[i], "COUNT")) ++i;
-    if (is_word(args[i], "GROUP")) i += 2;
+    const std::string_view word = args[i];
+    if (is_word(word, "STREAMS")) return false;
+    if (is_word(word, "BLOCK")) return true;
+    if (is_word(word, "COUNT")) {
+      i += 1;
+    } else if (is_word(word, "GROUP")) {
+      i += 2;
+    }
   }
   return false;
 }

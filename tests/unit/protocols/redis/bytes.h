@@ -1,6 +1,7 @@
 // Requests and replies as bytes, for tests.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
