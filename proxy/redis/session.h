@@ -43,6 +43,7 @@ class RedisSession final : public Session, private StreamOwner {
   // From upstreams.
   void on_connected(Upstream& up);
   void on_lost(Upstream& up, std::string_view reason);
+  void on_garbled(Upstream& up);
   void defer_loss(Upstream& up);  // noticed while something else is in progress
   // The next bytes of the reply to `exchange`; `complete` replies of its run end in them, `errors` of
   // those being error replies.

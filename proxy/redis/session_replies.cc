@@ -22,7 +22,10 @@ bool is_nil(std::string_view reply) { return reply.starts_with("*-1") || reply.s
 void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view bytes,
                             std::uint32_t complete, std::uint32_t errors) {
   const auto side = static_cast<std::size_t>(up.side());
-  if (complete > 0 && interlay_.health(up.side()).down()) interlay_.side_succeeded(up.side());
+  if (complete > 0) {
+    up.heard = true;
+    if (interlay_.health(up.side()).down()) interlay_.side_succeeded(up.side());
+  }
   if (exchange.internal) return internal_bytes(up, exchange, bytes, complete, errors);
   if (complete > 0) {
     counters().leg[side].record(now_ns_ > exchange.sent_at_ns ? now_ns_ - exchange.sent_at_ns : 0,
@@ -217,11 +220,21 @@ void RedisSession::defer_loss(Upstream& up) {
 void RedisSession::on_lost(Upstream& up, std::string_view reason) {
   begin_event();
   const bool connecting = up.state() == Upstream::State::Connecting;
-  const bool failure = connecting || (!up.owed().empty() && !expect_close_ && !client_ended_);
+  const Exchange* front = up.owed().front();
+  const bool expected =
+      !front || front->form == Exchange::Form::Raw || expect_close_ || client_ended_;
+  // One connection that ends says little about its side (CLIENT KILL, a full output buffer): only one
+  // that never answered does. Whether the server is still there, the next connection will tell.
+  const bool blame = connecting || (!expected && !up.heard);
+  if (!blame && !expected) counters().failures[static_cast<std::size_t>(up.side())].add();
   lose(up, connecting ? Drop::SideDown : Drop::ConnectionLost, reason,
-       failure ? Blame::Side : Blame::Nobody);
+       blame ? Blame::Side : Blame::Nobody);
   flush();
   end_event();
+}
+
+void RedisSession::on_garbled(Upstream& up) {
+  lose(up, Drop::ConnectionLost, "it sent bytes that are not RESP", Blame::Side);
 }
 
 // Closes an upstream and settles all that it owed.

@@ -43,6 +43,7 @@ void Upstream::open(InterlayRoutePtr route, std::uint64_t now_ns) {
   applied_version = 0;
   expects_messages = monitoring = in_push_ = confirms_ = broken_ = false;
   scanner_.reset();
+  heard = false;
   stream_.expect_connect();
   resolve(now_ns);
 }
@@ -142,7 +143,7 @@ void Upstream::on_bytes(std::string_view bytes) {
   }
   if (broken_) {
     broken_ = false;
-    session_.on_lost(*this, "it sent bytes that are not RESP");
+    session_.on_garbled(*this);
   }
   session_.end_reply_event();
 }
@@ -207,7 +208,9 @@ std::size_t Upstream::take_push(std::string_view rest) {
 }
 
 std::size_t Upstream::take_replies(Exchange& front, std::string_view rest) {
-  const std::uint32_t wanted = front.count;
+  // `count` is what the answering side still owes; a second leg is never part of a run.
+  const std::uint32_t wanted = front.answer == side_ ? front.count : 1;
+  assert(wanted > 0);
   std::size_t used = 0;
   std::uint32_t complete = 0;
   std::uint32_t errors = 0;

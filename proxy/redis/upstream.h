@@ -54,6 +54,7 @@ class Upstream final : public StreamOwner {
   // '+' lines that begin with a digit are MONITOR's.
   bool monitoring = false;
 
+  bool heard = false;  // it has replied since it was opened
   std::uint64_t opened_at_ns = 0;
   std::uint64_t progress_at_ns = 0;  // last reply, or when reading resumed
 

@@ -1,0 +1,133 @@
+// The program: reads the command line, wires control, data plane and movement by hand, waits for signals.
+//
+// Exit codes: 0 after a drain, or a configuration that `check` finds good; 1 when something could not be
+// opened; 2 for a bad command line or configuration.
+#include <sys/resource.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "control/config.h"
+#include "control/control_plane.h"
+#include "control/settings.h"
+#include "movement/redis_probe.h"
+#include "proxy/data_plane.h"
+
+namespace {
+
+using crossfade::ControlPlane;
+using crossfade::Errc;
+using crossfade::Error;
+using crossfade::EventLoops;
+using crossfade::FlagValues;
+using crossfade::ProcessConfig;
+
+constexpr int kBadConfig = 2;
+
+int fail(const Error& error) {
+  std::fprintf(stderr, "crossfade: %s\n", error.message().c_str());
+  return error.code == Errc::BadConfig || error.code == Errc::BadInput ? kBadConfig : 1;
+}
+
+// Two descriptors a session and more while it moves: as many as the system lets us have.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void begin_logging(const std::string& level) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("crossfade"));
+  spdlog::set_level(spdlog::level::from_str(level));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+}
+
+// Closes every port, gives running requests their time, and returns.
+void drain(ControlPlane& control, const crossfade::DataPlane& data_plane, std::uint32_t drain_ms) {
+  control.drain();
+  std::vector<std::thread> closing;
+  for (const auto& interlay : data_plane.telemetry().interlays) {
+    closing.emplace_back([&data_plane, id = interlay.id, drain_ms] { data_plane.unlisten(id, drain_ms); });
+  }
+  for (std::thread& one : closing) one.join();
+}
+
+int serve(const FlagValues& flags) {
+  auto config = crossfade::load_process_config(flags, crossfade::process_environment());
+  if (!config) return fail(config.error());
+  config->version = CROSSFADE_VERSION;
+  const std::uint32_t drain_ms = config->drain_ms;
+  begin_logging(config->log_level);
+  raise_descriptor_limit();
+
+  // Every thread made from here on leaves these to sigwait() below.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  EventLoops loops(config->loops);
+  if (auto started = loops.start(); !started) return fail(started.error());
+  const crossfade::DataPlane data_plane = loops.data_plane();
+  ControlPlane control(std::move(*config), data_plane, {.redis = crossfade::probe_redis});
+  if (auto started = control.start(); !started) return fail(started.error());
+
+  std::printf("crossfade ready control=%s\n", control.address().c_str());
+  std::fflush(stdout);
+
+  for (int signal = 0; sigwait(&signals, &signal) == 0;) {
+    if (signal != SIGHUP) break;
+    if (auto reloaded = control.reload(); !reloaded) {
+      spdlog::error("configuration not reloaded, the former one stays: {}", reloaded.error().message());
+    }
+  }
+  spdlog::info("draining: running requests have {} ms", drain_ms);
+  drain(control, data_plane, drain_ms);
+  control.stop();
+  loops.stop();
+  spdlog::info("stopped");
+  return 0;
+}
+
+int check(const FlagValues& flags) {
+  const auto config = crossfade::load_process_config(flags, crossfade::process_environment());
+  if (!config) return fail(config.error());
+  std::printf("configuration is valid: %zu endpoints, %zu interlays, %zu tokens\n",
+              config->declared.endpoints.size(), config->declared.interlays.size(),
+              config->tokens.size());
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"crossfade: moves live Redis traffic from an old server to a new one", "crossfade"};
+  app.set_version_flag("--version", CROSSFADE_VERSION);
+  app.require_subcommand(1);
+  CLI::App* serve_command = app.add_subcommand("serve", "run the sidecar until SIGTERM");
+  CLI::App* check_command = app.add_subcommand("check", "validate the configuration and exit: 0 good, 2 bad");
+  std::map<std::string, std::string> given;
+  for (const crossfade::Setting& setting : crossfade::settings()) {
+    if (*setting.flag == '\0') continue;
+    for (CLI::App* command : {serve_command, check_command}) {
+      command->add_option_function<std::string>(
+          setting.flag, [&given, name = setting.name](const std::string& value) { given[name] = value; },
+          crossfade::help_of(setting));
+    }
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kBadConfig;
+  }
+  return serve_command->parsed() ? serve(given) : check(given);
+}
