@@ -1,0 +1,18 @@
+"""Client programs in other languages: they print "ok name" or "not ok name: why" for each assertion."""
+
+import re
+import subprocess
+
+from harness import SLOWNESS
+
+
+def run_program(test, argv, at_least, cwd=None, limit_s=60):
+    """Runs it and fails `test` when an assertion failed, too few were made, or it ended otherwise."""
+    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False,
+                          timeout=limit_s * SLOWNESS, stdin=subprocess.DEVNULL)
+    output = done.stdout + done.stderr
+    bad = re.findall(r"^not ok .*", done.stdout, re.M)
+    good = re.findall(r"^ok .*", done.stdout, re.M)
+    test.assertEqual(bad, [], output)
+    test.assertEqual(done.returncode, 0, output)
+    test.assertGreaterEqual(len(good), at_least, output)
