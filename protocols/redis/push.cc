@@ -41,6 +41,7 @@ Read read_head(const char*& at, const char* end, char type, std::int64_t& value)
   if (number.state == NumberState::Broken) return Read::Other;
   if (number.state == NumberState::NeedMore) return Read::NeedMore;
   if (static_cast<std::size_t>(end - at) < number.size + 3) return Read::NeedMore;
+  if (at[number.size + 2] != '\n') return Read::Other;
   value = number.value;
   at += number.size + 3;
   return Read::Whole;
@@ -73,6 +74,7 @@ Read read_count(const char*& at, const char* end, std::int64_t& count) {
   if (at == end) return Read::NeedMore;
   if (*at == '_') {
     if (end - at < 3) return Read::NeedMore;
+    if (at[1] != '\r' || at[2] != '\n') return Read::Other;
     at += 3;
   } else {
     std::int64_t size = 0;

@@ -193,8 +193,9 @@ ReplyScanner::Next ReplyScanner::read_length_slowly(char c) {
       return Next::Inside;
     case Expects::Digits:
       if (digit <= 9) {
+        if (number_ > (kLengthMax - static_cast<std::int64_t>(digit)) / 10) return Next::Broken;
         number_ = number_ * 10 + digit;
-        return number_ > kLengthMax ? Next::Broken : Next::Inside;
+        return Next::Inside;
       }
       [[fallthrough]];
     case Expects::Return:

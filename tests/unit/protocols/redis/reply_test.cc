@@ -139,17 +139,29 @@ TEST_CASE("reply: the split point never changes the replies") {
 }
 
 TEST_CASE("reply: what no server sends is broken, whole or byte by byte") {
-  for (const char* bytes : {"PING\r\n", "\r\n",
-                            "$?\r\n",   "*?\r\n",
-                            ".\r\n",    "$a\r\n",
-                            "$+1\r\n",  "$01\r\n",
-                            "$-2\r\n",  "*-2\r\n",
-                            "$-0\r\n",  "$--1\r\n",
-                            "$1\rx",    "*1\rx",
-                            "*1x",      "$99999999999999999999\r\n",
-                            "@1\r\n",   "*1\r\nx",
-                            "%-3\r\n",  "$-\r\n",
-                            "$\r\n",    "*2305843009213693952\r\n"}) {
+  for (const char* bytes : {"PING\r\n",
+                            "\r\n",
+                            "$?\r\n",
+                            "*?\r\n",
+                            ".\r\n",
+                            "$a\r\n",
+                            "$+1\r\n",
+                            "$01\r\n",
+                            "$-2\r\n",
+                            "*-2\r\n",
+                            "$-0\r\n",
+                            "$--1\r\n",
+                            "$1\rx",
+                            "*1\rx",
+                            "*1x",
+                            "$99999999999999999999\r\n",
+                            "@1\r\n",
+                            "*1\r\nx",
+                            "%-3\r\n",
+                            "$-\r\n",
+                            "$\r\n",
+                            "*2305843009213693952\r\n",
+                            "~112345678901234567889\r\n"}) {
     CHECK_MESSAGE(is_broken(bytes), bytes);
     ReplyScanner scanner;
     State state = State::NeedMore;
