@@ -80,6 +80,7 @@ Read read_count(const char*& at, const char* end, std::int64_t& count) {
     std::int64_t size = 0;
     const Read head = read_head(at, end, '$', size);
     if (head != Read::Whole) return head;
+    if (size < -1) return Read::Other;
     if (size >= 0) {
       if (end - at < 2 || size > end - at - 2) return Read::NeedMore;
       at += size + 2;
