@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "control/definitions/endpoint.h"
@@ -26,6 +27,9 @@ using FlagValues = std::map<std::string, std::string>;
 // Reads one environment variable; nullopt when it is not set. Tests hand in a lambda.
 using Environment = std::function<std::optional<std::string>(const char* name)>;
 Environment process_environment();
+
+inline constexpr std::uint32_t kLoopsMax = 256;
+bool is_log_level(std::string_view text);
 
 // Limits of the control port. All have safe defaults.
 struct ControlLimits {

@@ -53,7 +53,7 @@ Result<SettingOverrides> read_interlay_settings(const Json& settings, const std:
   return overrides;
 }
 
-InterlaySettings apply(const SettingOverrides& overrides, InterlaySettings defaults) {
+InterlaySettings overridden(InterlaySettings defaults, const SettingOverrides& overrides) {
   for (const Range& range : kRanges) {
     const auto found = overrides.find(range.name);
     if (found != overrides.end()) defaults.*range.member = found->second;

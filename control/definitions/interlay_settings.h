@@ -20,7 +20,7 @@ Result<SettingOverrides> read_interlay_settings(const Json& settings, const std:
 
 // `defaults` with the overrides applied. Every name must be one that read_interlay_settings
 // accepted.
-InterlaySettings apply(const SettingOverrides& overrides, InterlaySettings defaults);
+InterlaySettings overridden(InterlaySettings defaults, const SettingOverrides& overrides);
 
 // All settings, as GET shows them.
 Json render(const InterlaySettings& settings);

@@ -1,0 +1,143 @@
+#include "control/config.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <string_view>
+
+#include "control/config_file.h"
+
+namespace crossfade {
+
+namespace {
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0) return "crossfade";
+  return name.data();
+}
+
+bool read_number(std::string_view text, std::uint32_t min, std::uint32_t max, std::uint32_t& into) {
+  std::uint32_t value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc{} || end != text.data() + text.size()) return false;
+  if (value < min || value > max) return false;
+  into = value;
+  return true;
+}
+
+// "127.0.0.1:8000", "[::1]:8000", "localhost:0".
+bool read_host_port(std::string_view text, ProcessConfig& config) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == text.npos) return false;
+  std::uint32_t port = 0;
+  if (!read_number(text.substr(colon + 1), 0, 65535, port)) return false;
+  std::string_view host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != host.npos) {
+    return false;  // an IPv6 address without brackets: where its port begins is a guess
+  }
+  if (host.empty()) return false;
+  config.control_host = host;
+  config.control_port = static_cast<std::uint16_t>(port);
+  return true;
+}
+
+// Sets one setting by name; returns what is wrong with the value, or nullptr.
+const char* assign(std::string_view name, const std::string& value, ProcessConfig& config) {
+  if (name == "control") {
+    return read_host_port(value, config) ? nullptr : "must be HOST:PORT, IPv6 hosts in brackets";
+  }
+  if (name == "loops") {
+    return read_number(value, 1, kLoopsMax, config.loops) ? nullptr
+                                                          : "must be a whole number from 1 to 256";
+  }
+  if (name == "log_level") {
+    config.log_level = value;
+    return is_log_level(value) ? nullptr : "must be trace, debug, info, warn or error";
+  }
+  if (name == "admin_token" || name == "read_token") {
+    const Role role = name == "admin_token" ? Role::Admin : Role::Read;
+    config.tokens.push_back({std::string("environment-") + name_of(role), role, sha256_of(value)});
+    return nullptr;
+  }
+  if (value.empty()) return "must not be empty";
+  if (name == "config") config.config_path = value;
+  if (name == "state") config.state_path = value;
+  if (name == "instance") config.instance = value;
+  if (name == "region") config.region = value;
+  return nullptr;
+}
+
+struct Given {
+  std::string source;  // the flag or the variable, for messages
+  std::string value;
+};
+
+// The flag, else the variable. An empty variable counts as not set: that is how it is unset in a
+// unit file or a manifest.
+std::optional<Given> given(const Setting& setting, const FlagValues& flags,
+                           const Environment& environment) {
+  if (const auto flag = flags.find(setting.name); flag != flags.end()) {
+    return Given{setting.flag, flag->second};
+  }
+  auto variable = environment(setting.environment);
+  if (!variable || variable->empty()) return std::nullopt;
+  return Given{setting.environment, std::move(*variable)};
+}
+
+Status assign_given(const Setting& setting, const FlagValues& flags, const Environment& environment,
+                    ProcessConfig& config) {
+  const auto value = given(setting, flags, environment);
+  if (!value) return success();
+  if (const char* complaint = assign(setting.name, value->value, config)) {
+    return Error{Errc::BadConfig, value->source, complaint};
+  }
+  return success();
+}
+
+}  // namespace
+
+bool is_log_level(std::string_view text) {
+  for (const std::string_view level : {"trace", "debug", "info", "warn", "error"}) {
+    if (text == level) return true;
+  }
+  return false;
+}
+
+Environment process_environment() {
+  return [](const char* name) -> std::optional<std::string> {
+    const char* value = std::getenv(name);
+    if (value == nullptr) return std::nullopt;
+    return value;
+  };
+}
+
+Result<ProcessConfig> load_process_config(const FlagValues& flags, const Environment& environment) {
+  ProcessConfig config;
+  config.flags = flags;
+  config.instance = host_name();
+  // The file's own path comes first, as the file lies below everything else that is given.
+  for (const Setting& setting : settings()) {
+    if (std::string_view(setting.name) != "config") continue;
+    if (Status status = assign_given(setting, flags, environment, config); !status) {
+      return status.error();
+    }
+  }
+  if (!config.config_path.empty()) {
+    if (Status status = read_config_file(config.config_path, config); !status) {
+      return status.error();
+    }
+  }
+  for (const Setting& setting : settings()) {
+    if (Status status = assign_given(setting, flags, environment, config); !status) {
+      return status.error();
+    }
+  }
+  return config;
+}
+
+}  // namespace crossfade

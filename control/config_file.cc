@@ -1,0 +1,224 @@
+#include "control/config_file.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
+
+#include "control/json/fields.h"
+#include "control/json/parse.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr std::size_t kTextMax = 4096;                 // bytes of a path, a host, a name
+constexpr std::uint32_t kDrainMax = 3'600'000;         // ms
+constexpr std::uint32_t kBodyMin = 1024;               // bytes
+constexpr std::uint32_t kBodyMax = 64u << 20;          // bytes
+constexpr std::uint32_t kRequestTimeoutMax = 600'000;  // ms
+
+void read_text(Fields& fields, const char* name, std::string& into) {
+  if (const auto text = fields.string(name, kTextMax)) {
+    if (text->empty()) fields.complain(name, "must not be empty");
+    into = *text;
+  }
+}
+
+template <class Number>
+void read_whole(Fields& fields, const char* name, std::uint64_t min, std::uint64_t max,
+                Number& into) {
+  if (const auto value = fields.whole(name, min, max)) into = static_cast<Number>(*value);
+}
+
+// Reads the member of that name by `read`, when it is there and nothing went wrong before.
+template <class Read>
+void read_member(Fields& fields, const char* name, Read&& read) {
+  const Json* member = fields.optional(name);
+  if (member == nullptr || member->is_null() || fields.failed()) return;
+  if (const Status status = read(*member, fields.path_of(name)); !status) {
+    fields.take(status.error());
+  }
+}
+
+// Calls read(element, path) for each element of an array.
+template <class Read>
+Status for_each_element(const Json& array, const std::string& path, Read&& read) {
+  if (array.elements() == nullptr) {
+    return error_at(path, std::string("must be an array, is ") + array.sort());
+  }
+  std::size_t index = 0;
+  for (const Json& element : *array.elements()) {
+    if (Status status = read(element, join_path(path, index++)); !status) return status;
+  }
+  return success();
+}
+
+Status read_control(const Json& json, const std::string& path, ProcessConfig& config) {
+  Fields fields(json, path);
+  read_text(fields, "host", config.control_host);
+  read_whole(fields, "port", 0, 65535, config.control_port);
+  read_whole(fields, "body_max", kBodyMin, kBodyMax, config.limits.body_max);
+  read_whole(fields, "request_timeout_ms", 100, kRequestTimeoutMax,
+             config.limits.request_timeout_ms);
+  read_whole(fields, "connections_max", 4, 1024, config.limits.connections_max);
+  config.limits.probes_token = fields.boolean("probes_token").value_or(config.limits.probes_token);
+  config.limits.metrics_token =
+      fields.boolean("metrics_token").value_or(config.limits.metrics_token);
+  if (auto error = fields.finish()) return *error;
+  return success();
+}
+
+Status read_token(const Json& json, const std::string& path, std::vector<Token>& tokens) {
+  Fields fields(json, path);
+  Token token;
+  token.name = read_id(fields, "name");
+  const std::string role = fields.required_string("role", kTextMax);
+  if (role == "admin") {
+    token.role = Role::Admin;
+  } else if (role != "read") {
+    fields.complain("role", "must be read or admin");
+  }
+  const auto digest = sha256_from_hex(fields.required_string("sha256", kTextMax));
+  if (!digest) fields.complain("sha256", "must be 64 hexadecimal digits");
+  if (auto error = fields.finish()) return *error;
+  token.digest = *digest;
+  for (const Token& other : tokens) {
+    if (other.name == token.name) {
+      return error_at(join_path(path, "name"), "'" + token.name + "' is declared twice");
+    }
+    if (other.digest == token.digest) {
+      return error_at(join_path(path, "sha256"), "is that of token '" + other.name + "' too");
+    }
+  }
+  tokens.push_back(std::move(token));
+  return success();
+}
+
+Status read_declared_endpoint(const Json& json, const std::string& path,
+                              DeclaredResources& declared) {
+  auto endpoint = read_endpoint(json, path);
+  if (!endpoint) return endpoint.error();
+  for (const EndpointSpec& other : declared.endpoints) {
+    if (other.id == endpoint->id) {
+      return error_at(join_path(path, "id"), "'" + other.id + "' is declared twice");
+    }
+  }
+  declared.endpoints.push_back(std::move(*endpoint));
+  return success();
+}
+
+Status read_declared_interlay(const Json& json, const std::string& path,
+                              DeclaredResources& declared) {
+  auto interlay = read_interlay(json, path);
+  if (!interlay) return interlay.error();
+  for (const InterlaySpec& other : declared.interlays) {
+    if (other.id == interlay->id) {
+      return error_at(join_path(path, "id"), "'" + other.id + "' is declared twice");
+    }
+    if (other.port != 0 && other.port == interlay->port && other.bind == interlay->bind) {
+      return error_at(join_path(path, "port"), "is the port of interlay '" + other.id + "' too");
+    }
+  }
+  // The file must be whole in itself: it is read before the store, and on every machine alike.
+  for (const EndpointSpec& endpoint : declared.endpoints) {
+    if (endpoint.id != interlay->endpoint) continue;
+    declared.interlays.push_back(std::move(*interlay));
+    return success();
+  }
+  return error_at(join_path(path, "endpoint"),
+                  "'" + interlay->endpoint + "' is not an endpoint declared in this file");
+}
+
+Status read_limits(const Json& json, const std::string& path, ProcessConfig& config) {
+  if (json.members() == nullptr) {
+    return error_at(path, std::string("must be an object, is ") + json.sort());
+  }
+  Json interlay_limits = json;
+  Fields fields(json, path);
+  read_whole(fields, "drain_ms", 0, kDrainMax, config.drain_ms);
+  if (fields.failed()) return *fields.finish();
+  interlay_limits.erase("drain_ms");
+  auto overrides = read_interlay_settings(interlay_limits, path, {});
+  if (!overrides) return overrides.error();
+  config.interlay_defaults = overridden(config.interlay_defaults, *overrides);
+  return success();
+}
+
+Status read_log(const Json& json, const std::string& path, ProcessConfig& config) {
+  Fields fields(json, path);
+  read_text(fields, "level", config.log_level);
+  if (!is_log_level(config.log_level)) {
+    fields.complain("level", "must be trace, debug, info, warn or error");
+  }
+  if (auto error = fields.finish()) return *error;
+  return success();
+}
+
+Status refuse_elements(const Json& json, const std::string& path) {
+  return for_each_element(json, path, [](const Json&, const std::string& element_path) -> Status {
+    return error_at(element_path, "templates and apis are not supported by this version");
+  });
+}
+
+Status read_document(const Json& document, ProcessConfig& config) {
+  Fields fields(document, "");
+  read_member(fields, "control", [&](const Json& json, const std::string& path) {
+    return read_control(json, path, config);
+  });
+  read_text(fields, "state", config.state_path);
+  read_whole(fields, "loops", 1, kLoopsMax, config.loops);
+  read_text(fields, "instance", config.instance);
+  read_text(fields, "region", config.region);
+  read_member(fields, "limits", [&](const Json& json, const std::string& path) {
+    return read_limits(json, path, config);
+  });
+  read_member(fields, "log", [&](const Json& json, const std::string& path) {
+    return read_log(json, path, config);
+  });
+  read_member(fields, "tokens", [&](const Json& json, const std::string& path) {
+    return for_each_element(json, path, [&](const Json& element, const std::string& place) {
+      return read_token(element, place, config.tokens);
+    });
+  });
+  read_member(fields, "endpoints", [&](const Json& json, const std::string& path) {
+    return for_each_element(json, path, [&](const Json& element, const std::string& place) {
+      return read_declared_endpoint(element, place, config.declared);
+    });
+  });
+  read_member(fields, "interlays", [&](const Json& json, const std::string& path) {
+    return for_each_element(json, path, [&](const Json& element, const std::string& place) {
+      return read_declared_interlay(element, place, config.declared);
+    });
+  });
+  read_member(fields, "templates", refuse_elements);
+  read_member(fields, "apis", refuse_elements);
+  if (auto error = fields.finish()) return *error;
+  return success();
+}
+
+}  // namespace
+
+Status read_config_document(const Json& document, ProcessConfig& config) {
+  if (Status status = read_document(document, config); !status) {
+    return Error{Errc::BadConfig, "", status.error().reason};
+  }
+  return success();
+}
+
+Status read_config_file(const std::string& path, ProcessConfig& config) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Error{Errc::System, "open configuration file " + path, std::strerror(errno)};
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (file.bad())
+    return Error{Errc::System, "read configuration file " + path, std::strerror(errno)};
+  auto document = parse_json(text);
+  if (!document) return Error{Errc::BadConfig, path, document.error().reason};
+  if (const Status status = read_config_document(*document, config); !status) {
+    return Error{Errc::BadConfig, path, status.error().reason};
+  }
+  return success();
+}
+
+}  // namespace crossfade

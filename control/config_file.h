@@ -1,0 +1,19 @@
+// The configuration file: its shape, and what it sets.
+#pragma once
+
+#include <string>
+
+#include "control/config.h"
+#include "control/json/value.h"
+
+namespace crossfade {
+
+// Reads the file at `path` into `config`, over what is there. Members that are absent leave
+// defaults.
+//   errors  BadConfig with the JSON path; System when the file can not be read
+Status read_config_file(const std::string& path, ProcessConfig& config);
+
+// As above, from a parsed document.
+Status read_config_document(const Json& document, ProcessConfig& config);
+
+}  // namespace crossfade

@@ -1,0 +1,213 @@
+#include "control/definitions/strategy.h"
+
+#include <cmath>
+
+#include "control/json/fields.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr std::size_t kWordMax = 64;
+
+template <class... Visitors>
+struct Visit : Visitors... {
+  using Visitors::operator()...;
+};
+template <class... Visitors>
+Visit(Visitors...) -> Visit<Visitors...>;
+
+const char* name_of(Policy policy) {
+  switch (policy) {
+    case Policy::OldAuthoritative:
+      return "old_authoritative";
+    case Policy::NewAuthoritative:
+      return "new_authoritative";
+    case Policy::BestEffort:
+      return "best_effort";
+  }
+  return "old_authoritative";
+}
+
+void read_policy(Fields& fields, WriteModeSpec& spec) {
+  const auto given = fields.string("policy", kWordMax);
+  if (!given) return;
+  for (const Policy policy :
+       {Policy::OldAuthoritative, Policy::NewAuthoritative, Policy::BestEffort}) {
+    if (*given != name_of(policy)) continue;
+    spec.policy = policy;
+    return;
+  }
+  fields.complain("policy", "must be old_authoritative, new_authoritative or best_effort");
+}
+
+Result<WriteModeSpec> read_write_mode(const Json& json, const std::string& path) {
+  Fields fields(json, path);
+  WriteModeSpec spec;
+  const std::string mode = fields.required_string("mode", kWordMax);
+  if (mode == "dual_write") {
+    read_policy(fields, spec);
+  } else if (mode == "cutover") {
+    spec.mode = WriteMode::Mode::Cutover;
+    spec.write_percentage = fields.required_share("write_percentage");
+  } else {
+    fields.complain("mode", "must be dual_write or cutover");
+  }
+  if (auto error = fields.finish()) return *error;
+  return spec;
+}
+
+StrategySpec read_canary(Fields& fields) {
+  CanarySpec canary;
+  canary.read_percentage = fields.required_share("read_percentage");
+  const Json* mode = fields.optional("write_mode");
+  if (mode != nullptr && !mode->is_null() && !fields.failed()) {
+    auto read = read_write_mode(*mode, fields.path_of("write_mode"));
+    if (read) {
+      canary.write_mode = *read;
+    } else {
+      fields.take(read.error());
+    }
+  }
+  return canary;
+}
+
+// Extensions of the API that this version does not have: said so, rather than "unknown".
+void refuse_extensions(Fields& fields, const std::string& type) {
+  for (const char* name : {"split_by", "guardrails", "ramp"}) {
+    if (fields.optional(name) != nullptr) {
+      fields.complain(name, "is not supported by this version");
+    }
+  }
+  if (type == "canary") return;
+  if (fields.optional("write_mode") != nullptr) {
+    fields.complain("write_mode", "is supported by this version for canary only");
+  }
+}
+
+Json render(const WriteModeSpec& spec) {
+  if (spec.mode == WriteMode::Mode::Cutover) {
+    return Json::object({{"mode", "cutover"}, {"write_percentage", spec.write_percentage}});
+  }
+  return Json::object({{"mode", "dual_write"}, {"policy", name_of(spec.policy)}});
+}
+
+std::uint32_t share_of(double percentage) {
+  return static_cast<std::uint32_t>(std::llround(percentage * kWhole));
+}
+
+// Replaces the members that `given` has; null takes one away.
+Json merge(Json base, const Json::Object& given) {
+  for (const auto& [name, value] : given) {
+    if (value.is_null()) {
+      base.erase(name);
+    } else {
+      base.set(name, value);
+    }
+  }
+  return base;
+}
+
+// True when `given` names no other value of `name` than `current` has.
+bool same_choice(const Json& current, const Json& given, std::string_view name) {
+  const Json* chosen = given.find(name);
+  const Json* present = current.find(name);
+  return chosen == nullptr || (present != nullptr && *chosen == *present);
+}
+
+}  // namespace
+
+Result<StrategySpec> read_strategy(const Json& strategy, const std::string& path) {
+  if (strategy.is_null()) return StrategySpec(BigBangSpec{});
+  Fields fields(strategy, path);
+  const std::string type = fields.required_string("type", kWordMax);
+  if (fields.failed()) return *fields.finish();
+  StrategySpec spec;
+  if (type == "big_bang") {
+    spec = BigBangSpec{.durability = fields.boolean("durability").value_or(true)};
+  } else if (type == "canary") {
+    spec = read_canary(fields);
+  } else if (type == "blue_green") {
+    spec = BlueGreenSpec{.active_is_new = fields.boolean("active_is_new").value_or(false)};
+  } else if (type == "shadow_traffic") {
+    spec = ShadowTrafficSpec{};
+  } else {
+    return Error{Errc::BadInput, "", "Migration strategy not yet implemented"};
+  }
+  refuse_extensions(fields, type);
+  if (auto error = fields.finish()) return *error;
+  return spec;
+}
+
+Result<StrategySpec> patch_strategy(const StrategySpec& current, const Json& given,
+                                    const std::string& path) {
+  const Json present = render(current);
+  if (given.members() == nullptr || !same_choice(present, given, "type")) {
+    return read_strategy(given, path);
+  }
+  Json merged = merge(present, *given.members());
+  const Json* old_mode = present.find("write_mode");
+  const Json* new_mode = given.find("write_mode");
+  if (old_mode != nullptr && new_mode != nullptr && new_mode->members() != nullptr &&
+      same_choice(*old_mode, *new_mode, "mode")) {
+    merged.set("write_mode", merge(*old_mode, *new_mode->members()));
+  }
+  return read_strategy(merged, path);
+}
+
+const char* type_of(const StrategySpec& strategy) {
+  return std::visit(Visit{[](const BigBangSpec&) { return "big_bang"; },
+                          [](const CanarySpec&) { return "canary"; },
+                          [](const BlueGreenSpec&) { return "blue_green"; },
+                          [](const ShadowTrafficSpec&) { return "shadow_traffic"; }},
+                    strategy);
+}
+
+Json render(const StrategySpec& strategy) {
+  Json rendered = Json::object({{"type", type_of(strategy)}});
+  std::visit(
+      Visit{[&](const BigBangSpec& spec) { rendered.set("durability", spec.durability); },
+            [&](const CanarySpec& spec) {
+              rendered.set("read_percentage", spec.read_percentage);
+              if (spec.write_mode) rendered.set("write_mode", render(*spec.write_mode));
+            },
+            [&](const BlueGreenSpec& spec) { rendered.set("active_is_new", spec.active_is_new); },
+            [](const ShadowTrafficSpec&) {}},
+      strategy);
+  return rendered;
+}
+
+Strategy to_strategy(const StrategySpec& strategy) {
+  return std::visit(
+      Visit{[](const BigBangSpec&) { return Strategy(BigBang{}); },
+            [](const CanarySpec& spec) {
+              Canary canary{.read_share = share_of(spec.read_percentage), .write_mode = {}};
+              if (spec.write_mode) {
+                canary.write_mode =
+                    WriteMode{.mode = spec.write_mode->mode,
+                              .policy = spec.write_mode->policy,
+                              .write_share = share_of(spec.write_mode->write_percentage)};
+              }
+              return Strategy(canary);
+            },
+            [](const BlueGreenSpec& spec) {
+              return Strategy(BlueGreen{.active_is_new = spec.active_is_new});
+            },
+            [](const ShadowTrafficSpec&) { return Strategy(ShadowTraffic{}); }},
+      strategy);
+}
+
+bool everything_on_new(const StrategySpec& strategy) {
+  return std::visit(Visit{[](const BigBangSpec&) { return true; },
+                          [](const CanarySpec& spec) {
+                            if (share_of(spec.read_percentage) != kWhole) return false;
+                            if (!spec.write_mode) return true;  // writes follow reads
+                            return spec.write_mode->mode == WriteMode::Mode::Cutover &&
+                                   share_of(spec.write_mode->write_percentage) == kWhole;
+                          },
+                          [](const BlueGreenSpec& spec) { return spec.active_is_new; },
+                          [](const ShadowTrafficSpec&) { return false; }},
+                    strategy);
+}
+
+}  // namespace crossfade

@@ -1,0 +1,71 @@
+// The strategy of a migration as the operator writes it: shares are fractions, as in the API.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "control/json/value.h"
+#include "protocols/base/result.h"
+#include "strategies/migration.h"
+#include "strategies/policy.h"
+
+namespace crossfade {
+
+struct BigBangSpec {
+  bool durability = true;  // `test` refuses a new side that does not persist
+
+  bool operator==(const BigBangSpec&) const = default;
+};
+
+struct WriteModeSpec {
+  WriteMode::Mode mode = WriteMode::Mode::DualWrite;
+  Policy policy = Policy::OldAuthoritative;  // DualWrite
+  double write_percentage = 0;               // Cutover; 0..1
+
+  bool operator==(const WriteModeSpec&) const = default;
+};
+
+struct CanarySpec {
+  double read_percentage = 0;               // 0..1
+  std::optional<WriteModeSpec> write_mode;  // nullopt: writes follow reads
+
+  bool operator==(const CanarySpec&) const = default;
+};
+
+struct BlueGreenSpec {
+  bool active_is_new = false;
+
+  bool operator==(const BlueGreenSpec&) const = default;
+};
+
+struct ShadowTrafficSpec {
+  bool operator==(const ShadowTrafficSpec&) const = default;
+};
+
+using StrategySpec = std::variant<BigBangSpec, CanarySpec, BlueGreenSpec, ShadowTrafficSpec>;
+
+// Reads a strategy object; null is the default, big_bang.
+//   errors  BadInput: "strategy.read_percentage: must be a number from 0 to 1"; for a strategy that
+//           this version does not have, the mission's words "Migration strategy not yet
+//           implemented"
+Result<StrategySpec> read_strategy(const Json& strategy, const std::string& path);
+
+// Merges `given` into `current`: with the same type, or none, only the members that are given
+// change (write_mode as a whole when its mode changes; null takes it away); another type replaces
+// everything.
+//   errors  as above
+Result<StrategySpec> patch_strategy(const StrategySpec& current, const Json& given,
+                                    const std::string& path);
+
+// As the API shows it.
+Json render(const StrategySpec& strategy);
+const char* type_of(const StrategySpec& strategy);  // "canary"
+
+// As the request path takes it; shares become parts per million, rounded to the nearest.
+Strategy to_strategy(const StrategySpec& strategy);
+
+// True when no request can be answered by old, so that a migration may be called complete.
+bool everything_on_new(const StrategySpec& strategy);
+
+}  // namespace crossfade

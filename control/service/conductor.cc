@@ -1,0 +1,276 @@
+#include "control/service/conductor.h"
+
+#include <spdlog/spdlog.h>
+
+#include "control/service/listing.h"
+#include "control/service/migrations.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr const char* kHeld = "Interlay Schema already has an active migration";
+
+// Sets the status in the turn's state, with its line in the journal.
+void set_status(Keeper::Turn& turn, const std::string& uuid, MigrationStatus to,
+                const std::string& actor, const std::string& reason) {
+  Migration migration = *turn.next.migrations.at(uuid);
+  turn.journal(uuid, actor, name_of(migration.status), name_of(to), reason);
+  migration.status = to;
+  touch(migration.identity);
+  put(turn.next.migrations, std::move(migration));
+}
+
+// The first interlay that another migration has got hold of since this one was rolled back.
+bool held_by_another(const State& state, const Migration& migration) {
+  for (const Binding& binding : migration.bindings) {
+    const MigrationPtr holder = migration_of(state, binding.interlay);
+    if (holder != nullptr && holder->identity.uuid != migration.identity.uuid) return true;
+  }
+  return false;
+}
+
+// An interlay that was settled before the new side has no way back in this migration.
+const Interlay* settled_interlay(const State& state, const Migration& migration) {
+  for (const Binding& binding : migration.bindings) {
+    const InterlayPtr interlay = state.interlays.at(binding.interlay);
+    if (interlay->endpoint == binding.endpoint) return interlay.get();
+  }
+  return nullptr;
+}
+
+std::string rollback_sentence(const NewOnlyWrites::Count& count) {
+  if (count.writes == 0 && count.exact) {
+    return "rolled back: all traffic is on old, no write went to new only";
+  }
+  return "rolled back: all traffic is on old; " + std::string(count.exact ? "" : "at least ") +
+         std::to_string(count.writes) + " writes went to new only and are not on old";
+}
+
+Refusal test_failed(const Migration& migration, const std::vector<Check>& checks) {
+  std::string message = "the test of migration '" + migration.identity.id + "' failed";
+  Json failed = Json::array();
+  const char* separator = ": ";
+  for (const Check& check : checks) {
+    if (check.ok) continue;
+    message += separator + check.name +
+               (check.interlay.empty() ? "" : " of interlay '" + check.interlay + "'") + ": " +
+               check.detail;
+    separator = "; ";
+    failed.push(render(check));
+  }
+  Refusal refusal = conflict(std::move(message));
+  refusal.beside.set("checks", std::move(failed));
+  return refusal;
+}
+
+}  // namespace
+
+// The right to start one migration, held by at most one call.
+class Conductor::Claim {
+ public:
+  Claim(Conductor& conductor, const std::string& uuid) : conductor_(conductor), uuid_(uuid) {
+    const std::lock_guard held(conductor_.claims_mutex_);
+    granted_ = conductor_.claims_.insert(uuid_).second;
+  }
+  ~Claim() {
+    if (!granted_) return;
+    const std::lock_guard held(conductor_.claims_mutex_);
+    conductor_.claims_.erase(uuid_);
+  }
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+  bool granted() const { return granted_; }
+
+ private:
+  Conductor& conductor_;
+  const std::string uuid_;
+  bool granted_ = false;
+};
+
+Answer Conductor::test(const std::string& reference) {
+  const StatePtr state = keeper_.state();
+  const MigrationPtr migration = find(state->migrations, reference);
+  if (migration == nullptr) return not_found(kMigrationWord, reference);
+  const std::vector<Check> checks = preflight(*state, *migration, servers_);
+  Json rendered = Json::array();
+  for (const Check& check : checks) rendered.push(render(check));
+  return Reply{.data =
+                   Json::object({{"valid", passed(checks)},
+                                 {"apis_tested", 0},
+                                 {"interlays_tested", std::uint64_t{migration->bindings.size()}},
+                                 {"checks", std::move(rendered)}})};
+}
+
+Answer Conductor::migrate(const std::string& reference, const Call& call) {
+  const StatePtr state = keeper_.state();
+  const MigrationPtr seen = find(state->migrations, reference);
+  if (seen == nullptr) return not_found(kMigrationWord, reference);
+  const Claim claim(*this, seen->identity.uuid);
+  if (!claim.granted()) {
+    return conflict("Migration '" + seen->identity.id + "' is being started by another call");
+  }
+  // Paused is resumed, not started: its strategy routes already.
+  if (!may_move(seen->status, MigrationStatus::Running) ||
+      seen->status == MigrationStatus::Paused) {
+    return refuse(forbidden_move(seen->status, MigrationStatus::Running));
+  }
+  // Outside of the turn: asking servers may take seconds, and a rollback elsewhere must not wait.
+  const std::vector<Check> checks = preflight(*state, *seen, servers_);
+  if (!passed(checks) && !call.force) return test_failed(*seen, checks);
+  return start(*seen, call);
+}
+
+Answer Conductor::start(const Migration& seen, const Call& call) {
+  const std::string& uuid = seen.identity.uuid;
+  Keeper::Turn turn = keeper_.begin();
+  const auto current = turn.next.migrations.find(uuid);
+  if (current == turn.next.migrations.end()) return not_found(kMigrationWord, seen.identity.id);
+  // What was tested is what starts.
+  if (current->second->identity.version != seen.identity.version) {
+    return changed_meanwhile(kMigrationWord, seen.identity.id);
+  }
+  if (held_by_another(turn.next, seen)) return conflict(kHeld);
+  if (const Interlay* interlay = settled_interlay(turn.next, seen)) {
+    return conflict("Interlay '" + interlay->identity.id + "' stands before the new side already");
+  }
+  set_status(turn, uuid, MigrationStatus::Running, call.actor,
+             call.force ? "started by force" : "started");
+  if (std::holds_alternative<BigBangSpec>(seen.spec.strategy)) {
+    set_status(turn, uuid, MigrationStatus::Completed, call.actor, "everything is on new");
+  }
+  new_only_writes_.begin(seen);
+  if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+  return Reply{.data = "migration commit completed",
+               .beside = Json::object({{"epoch", keeper_.epoch()}})};
+}
+
+Answer Conductor::move(const std::string& reference, const Call& call, MigrationStatus to,
+                       const char* reason, Objection objection) {
+  Keeper::Turn turn = keeper_.begin();
+  const MigrationPtr current = find(turn.next.migrations, reference);
+  if (current == nullptr) return not_found(kMigrationWord, reference);
+  if (!may_move(current->status, to)) return refuse(forbidden_move(current->status, to));
+  if (auto refusal = objection(*current)) return *refusal;
+  set_status(turn, current->identity.uuid, to, call.actor, reason);
+  if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+  return moved(current->identity, to);
+}
+
+Answer Conductor::moved(const Identity& identity, MigrationStatus to) const {
+  return Reply{.data = Json::object({{"id", identity.id},
+                                     {"uuid", identity.uuid},
+                                     {"status", name_of(to)},
+                                     {"epoch", keeper_.epoch()}})};
+}
+
+Answer Conductor::pause(const std::string& reference, const Call& call) {
+  return move(reference, call, MigrationStatus::Paused, "paused; routing stays as it is",
+              [](const Migration&) { return std::optional<Refusal>(); });
+}
+
+Answer Conductor::resume(const std::string& reference, const Call& call) {
+  return move(reference, call, MigrationStatus::Running, "resumed",
+              [](const Migration& migration) -> std::optional<Refusal> {
+                // What does not route yet is started by `migrate`, with its tests.
+                if (migration.status == MigrationStatus::Paused) return std::nullopt;
+                return refuse(forbidden_move(migration.status, MigrationStatus::Running));
+              });
+}
+
+Answer Conductor::complete(const std::string& reference, const Call& call) {
+  return move(
+      reference, call, MigrationStatus::Completed, "completed",
+      [](const Migration& migration) -> std::optional<Refusal> {
+        if (everything_on_new(migration.spec.strategy)) return std::nullopt;
+        const Error forbidden = forbidden_move(migration.status, MigrationStatus::Completed);
+        return conflict(forbidden.message() +
+                        ": its strategy still sends traffic to old, and completing moves none");
+      });
+}
+
+Answer Conductor::rollback(const std::string& reference, const Call& call) {
+  Keeper::Turn turn = keeper_.begin();
+  const MigrationPtr current = find(turn.next.migrations, reference);
+  if (current == nullptr) return not_found(kMigrationWord, reference);
+  return roll_back(turn, *current, call.actor);
+}
+
+Answer Conductor::roll_back(Keeper::Turn& turn, const Migration& migration,
+                            const std::string& actor) {
+  const std::string uuid = migration.identity.uuid;
+  if (migration.status != MigrationStatus::RollingBack) {
+    if (!may_move(migration.status, MigrationStatus::RollingBack)) {
+      return refuse(forbidden_move(migration.status, MigrationStatus::RollingBack));
+    }
+    if (const Interlay* interlay = settled_interlay(turn.next, migration)) {
+      return conflict(
+          "Interlay '" + interlay->identity.id +
+          "' stands before the new side for good: there is no way back in this migration");
+    }
+    set_status(turn, uuid, MigrationStatus::RollingBack, actor, "rollback: everything to old");
+  }
+  // Not taken back when a loop is late: the operator wants traffic off new, and each loop obeys as
+  // soon as it wakes. The call can be made again.
+  const Status in_force = keeper_.commit(turn, Keeper::OnTimeout::KeepForward);
+  if (!in_force && in_force.error().code != Errc::Timeout) return refuse(in_force.error());
+  if (!in_force) {
+    return unavailable(in_force.error().message() +
+                       "; the rollback is on disk and every loop that answers obeys it: call "
+                       "rollback again to have it confirmed");
+  }
+  return end_rollback(turn, uuid, actor);
+}
+
+Answer Conductor::end_rollback(Keeper::Turn& turn, const std::string& uuid,
+                               const std::string& actor) {
+  new_only_writes_.settle(*turn.next.migrations.at(uuid));
+  const auto count = new_only_writes_.count(*turn.next.migrations.at(uuid));
+  const std::string sentence = rollback_sentence(count);
+  set_status(turn, uuid, MigrationStatus::RolledBack, actor, sentence);
+  if (const Status status = keeper_.make_durable(turn); !status) {
+    return unavailable(
+        status.error().message() +
+        "; all traffic is on old, the status stays rolling_back: call rollback again");
+  }
+  keeper_.show(turn);
+  const Migration& migration = *turn.next.migrations.at(uuid);
+  return Reply{.data = Json::object({{"id", migration.identity.id},
+                                     {"uuid", uuid},
+                                     {"status", name_of(migration.status)},
+                                     {"epoch", keeper_.epoch()},
+                                     {"new_only_writes", count.writes},
+                                     {"new_only_writes_exact", count.exact},
+                                     {"message", sentence}})};
+}
+
+Answer Conductor::cancel(const std::string& reference, const Call& call) {
+  Keeper::Turn turn = keeper_.begin();
+  const MigrationPtr current = find(turn.next.migrations, reference);
+  if (current == nullptr) return not_found(kMigrationWord, reference);
+  const bool started = routes(current->status) || current->status == MigrationStatus::RollingBack;
+  if (started && current->status != MigrationStatus::Completed) {
+    return roll_back(turn, *current, call.actor);
+  }
+  if (!may_move(current->status, MigrationStatus::RolledBack)) {
+    return refuse(forbidden_move(current->status, MigrationStatus::RolledBack));
+  }
+  set_status(turn, current->identity.uuid, MigrationStatus::RolledBack, call.actor,
+             "cancelled before it started");
+  if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+  return moved(current->identity, MigrationStatus::RolledBack);
+}
+
+void Conductor::finish_rollbacks() {
+  const StatePtr state = keeper_.state();
+  for (const auto& [uuid, migration] : state->migrations) {
+    if (migration->status != MigrationStatus::RollingBack) continue;
+    Keeper::Turn turn = keeper_.begin();
+    const Answer answer = roll_back(turn, *migration, kOurselves);
+    if (const auto* refusal = std::get_if<Refusal>(&answer)) {
+      spdlog::warn("migration {}: {}", migration->identity.id, refusal->message);
+    }
+  }
+}
+
+}  // namespace crossfade

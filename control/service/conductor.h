@@ -1,0 +1,64 @@
+// Sets migrations going, holds them, ends them, and takes them back.
+//
+// Every step is a turn of the keeper: journalled, durable, and in force on every loop before the
+// call answers.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "control/answer.h"
+#include "control/service/call.h"
+#include "control/service/keeper.h"
+#include "control/service/new_only_writes.h"
+#include "control/service/preflight.h"
+#include "control/service/servers.h"
+
+namespace crossfade {
+
+class Conductor {
+ public:
+  Conductor(Keeper& keeper, Servers& servers, NewOnlyWrites& new_only_writes)
+      : keeper_(keeper), servers_(servers), new_only_writes_(new_only_writes) {}
+
+  // Checks everything, changes nothing.
+  Answer test(const std::string& reference);
+
+  // Claims the start (of two calls one goes on), tests, and puts the strategy in force.
+  Answer migrate(const std::string& reference, const Call& call);
+
+  // Routing stays as it is; what would go on by itself stands still.
+  Answer pause(const std::string& reference, const Call& call);
+  Answer resume(const std::string& reference, const Call& call);
+  // Only once everything goes to new: ending a migration moves no traffic.
+  Answer complete(const std::string& reference, const Call& call);
+
+  // Everything to old. The answer says how many writes are on new only.
+  Answer rollback(const std::string& reference, const Call& call);
+  // Before the start: ends the migration. After it: as rollback.
+  Answer cancel(const std::string& reference, const Call& call);
+
+  // At boot, after the table is published: ends the rollbacks that a crash interrupted.
+  void finish_rollbacks();
+
+ private:
+  class Claim;
+  // `objection` may refuse what the lifecycle would allow.
+  using Objection = std::optional<Refusal> (*)(const Migration& migration);
+  Answer move(const std::string& reference, const Call& call, MigrationStatus to,
+              const char* reason, Objection objection);
+  Answer moved(const Identity& identity, MigrationStatus to) const;
+  Answer start(const Migration& seen, const Call& call);
+  Answer roll_back(Keeper::Turn& turn, const Migration& migration, const std::string& actor);
+  Answer end_rollback(Keeper::Turn& turn, const std::string& uuid, const std::string& actor);
+
+  Keeper& keeper_;
+  Servers& servers_;
+  NewOnlyWrites& new_only_writes_;
+  std::mutex claims_mutex_;
+  std::set<std::string> claims_;  // uuids of migrations that are being started
+};
+
+}  // namespace crossfade

@@ -1,0 +1,253 @@
+#include "control/service/interlays.h"
+
+#include <spdlog/spdlog.h>
+
+#include "control/service/endpoints.h"
+#include "control/service/listing.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr const char* kWhat = "Interlay";
+constexpr std::uint32_t kLearnTimeout_ms = 1'000;
+
+// The refusal of a port that another interlay has, running or not.
+std::optional<Refusal> port_taken(const State& state, const InterlaySpec& spec,
+                                  const std::string& uuid) {
+  if (spec.port == 0) return std::nullopt;
+  for (const auto& [other_uuid, other] : state.interlays) {
+    if (other_uuid == uuid || other->port != spec.port || other->bind != spec.bind) continue;
+    return conflict("port " + std::to_string(spec.port) + " on " + spec.bind +
+                    " is that of interlay '" + other->identity.id + "'");
+  }
+  return std::nullopt;
+}
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+// An interlay before itself would feed itself until the process has no descriptor left.
+std::optional<Refusal> loop(const InterlaySpec& spec, const Endpoint& endpoint) {
+  if (spec.port == 0 || spec.port != endpoint.address.port) return std::nullopt;
+  const bool same = endpoint.address.host == spec.bind ||
+                    (is_loopback(endpoint.address.host) &&
+                     (is_loopback(spec.bind) || spec.bind == "0.0.0.0" || spec.bind == "::"));
+  if (!same) return std::nullopt;
+  return bad_request("port: endpoint '" + endpoint.identity.id + "' is that very address");
+}
+
+// The refusal to put another endpoint behind an interlay while a migration decides about it.
+std::optional<Refusal> endpoint_held(const State& state, const Interlay& interlay,
+                                     const std::string& endpoint) {
+  const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
+  if (migration == nullptr) return std::nullopt;
+  const bool is_target = binding_of(*migration, interlay.identity.uuid)->endpoint == endpoint;
+  const bool finished = migration->status == MigrationStatus::Completed;
+  // Only a finished migration may be settled by naming its new side; before it starts, any but
+  // that.
+  if (finished ? is_target : !routes(migration->status) && !is_target) return std::nullopt;
+  return conflict("Interlay '" + interlay.identity.id + "' belongs to migration '" +
+                  migration->identity.id + "' in status: " + title_of(migration->status) +
+                  ": its endpoint can not become this one");
+}
+
+}  // namespace
+
+Json Interlays::shown(const State& state, const Interlay& interlay) const {
+  const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
+  const Identity& identity = interlay.identity;
+  return Json::object({{"id", identity.id},
+                       {"uuid", identity.uuid},
+                       {"endpoint", state.endpoints.at(interlay.endpoint)->identity.id},
+                       {"port", interlay.port},
+                       {"bind", interlay.bind},
+                       {"tls", Json()},
+                       {"settings", render(overridden(keeper_.defaults(), interlay.settings))},
+                       {"description", interlay.description},
+                       {"running", interlay.running},
+                       {"migration", migration == nullptr ? Json() : Json(migration->identity.id)},
+                       {"declared_in", identity.origin == Origin::File ? "file" : "api"},
+                       {"created_at", identity.created_at},
+                       {"updated_at", identity.updated_at}});
+}
+
+Answer Interlays::list() const {
+  const StatePtr state = keeper_.state();
+  return list_of(state->interlays,
+                 [&](const Interlay& interlay) { return shown(*state, interlay); });
+}
+
+Answer Interlays::get(const std::string& reference) const {
+  const StatePtr state = keeper_.state();
+  const InterlayPtr interlay = find(state->interlays, reference);
+  if (interlay == nullptr) return not_found(kWhat, reference);
+  return Reply{.data = shown(*state, *interlay), .etag = etag_of(interlay->identity)};
+}
+
+Answer Interlays::reply(const std::string& uuid, int status) const {
+  const StatePtr state = keeper_.state();
+  const Interlay& interlay = *state->interlays.at(uuid);
+  Json data = shown(*state, interlay);
+  data.set("epoch", keeper_.epoch());
+  return Reply{.status = status, .data = std::move(data), .etag = etag_of(interlay.identity)};
+}
+
+void Interlays::learn(const Endpoint& endpoint) {
+  if (servers_.knows_commands_of(endpoint)) return;
+  const auto told = servers_.ask(endpoint.identity.uuid, endpoint.address, kLearnTimeout_ms);
+  if (!told) {
+    spdlog::warn("endpoint {}: commands not learned yet, the built-in table serves: {}",
+                 endpoint.identity.id, told.error().message());
+  }
+}
+
+Answer Interlays::create(const Json& body, const Call& call) {
+  auto spec = read_interlay(body, "");
+  if (!spec) return refuse(spec.error());
+  if (const EndpointPtr endpoint = find(keeper_.state()->endpoints, spec->endpoint)) {
+    learn(*endpoint);  // before the turn: it may take a while
+  }
+  Keeper::Turn turn = keeper_.begin();
+  if (find(turn.next.interlays, spec->id) != nullptr) return already_exists(kWhat, spec->id);
+  const EndpointPtr endpoint = find(turn.next.endpoints, spec->endpoint);
+  if (endpoint == nullptr) return not_found("Endpoint", spec->endpoint);
+  if (auto refusal = loop(*spec, *endpoint)) return *refusal;
+  if (auto refusal = port_taken(turn.next, *spec, "")) return *refusal;
+
+  Interlay interlay{.identity = make_identity(spec->id, Origin::Api),
+                    .endpoint = endpoint->identity.uuid,
+                    .port = spec->port,
+                    .bind = spec->bind,
+                    .settings = spec->settings,
+                    .description = spec->description,
+                    .running = true};
+  const State before = turn.next;
+  put(turn.next.interlays, interlay);
+  // The route is there before the port, and the port before the promise: a port that can not be
+  // opened leaves nothing behind.
+  if (const Status status = keeper_.put_in_force(turn.next); !status) {
+    (void)keeper_.put_in_force(before);
+    return unavailable(status.error().message() + "; nothing was changed");
+  }
+  auto port = listeners_.open(interlay);
+  if (!port) {
+    (void)keeper_.put_in_force(before);
+    return refuse(port.error());
+  }
+  interlay.port = *port;
+  put(turn.next.interlays, interlay);
+  if (const Status status = keeper_.make_durable(turn); !status) {
+    listeners_.close(spec->id);
+    (void)keeper_.put_in_force(before);
+    return refuse(status.error());
+  }
+  keeper_.show(turn);
+  spdlog::info("interlay {}: created by {}, before endpoint {}", spec->id, call.actor,
+               endpoint->identity.id);
+  return reply(interlay.identity.uuid, 201);
+}
+
+Answer Interlays::patch(const std::string& reference, const Json& body, const Call& call) {
+  Keeper::Turn turn = keeper_.begin();
+  const InterlayPtr current = find(turn.next.interlays, reference);
+  if (current == nullptr) return not_found(kWhat, reference);
+  const Identity& identity = current->identity;
+  if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
+  if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
+  auto spec = patch_interlay(spec_of(*current), body);
+  if (!spec) return refuse(spec.error());
+  const EndpointPtr endpoint = find(turn.next.endpoints, spec->endpoint);
+  if (endpoint == nullptr) return not_found("Endpoint", spec->endpoint);
+  if (endpoint->identity.uuid != current->endpoint) {
+    if (auto refusal = endpoint_held(turn.next, *current, endpoint->identity.uuid)) return *refusal;
+  }
+  if (auto refusal = loop(*spec, *endpoint)) return *refusal;
+  if (auto refusal = port_taken(turn.next, *spec, identity.uuid)) return *refusal;
+
+  Interlay patched = *current;
+  patched.endpoint = endpoint->identity.uuid;
+  patched.port = spec->port;
+  patched.bind = spec->bind;
+  patched.settings = spec->settings;
+  patched.description = spec->description;
+  touch(patched.identity);
+  const bool moved = patched.port != current->port || patched.bind != current->bind;
+  const bool reopened = moved && listeners_.is_open(identity.id);
+  if (reopened) {
+    auto port = listeners_.move(*current, patched);
+    if (!port) return refuse(port.error());
+    patched.port = *port;
+  }
+  put(turn.next.interlays, patched);
+  if (const Status status = keeper_.commit(turn); !status) {
+    if (reopened) (void)listeners_.move(patched, *current);
+    return refuse(status.error());
+  }
+  spdlog::info("interlay {}: changed by {}", identity.id, call.actor);
+  return reply(identity.uuid, 200);
+}
+
+Answer Interlays::remove(const std::string& reference, const Call& call) {
+  Keeper::Turn turn = keeper_.begin();
+  const InterlayPtr interlay = find(turn.next.interlays, reference);
+  if (interlay == nullptr) return not_found(kWhat, reference);
+  const Identity& identity = interlay->identity;
+  if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
+  if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
+  for (const auto& [uuid, migration] : turn.next.migrations) {
+    if (binding_of(*migration, identity.uuid) == nullptr) continue;
+    return conflict("Interlay '" + identity.id + "' belongs to migration '" +
+                    migration->identity.id + "': delete that one first");
+  }
+  turn.next.interlays.erase(identity.uuid);
+  if (const Status status = keeper_.make_durable(turn); !status) return refuse(status.error());
+  listeners_.close(identity.id);
+  keeper_.show(turn);
+  if (const Status status = keeper_.put_in_force(turn.next); !status) {
+    spdlog::warn(
+        "interlay {}: deleted, its route is still known to a loop that does not answer: {}",
+        identity.id, status.error().message());
+  }
+  spdlog::info("interlay {}: deleted by {}", identity.id, call.actor);
+  return deleted(identity);
+}
+
+Answer Interlays::start(const std::string& reference, const Call& call) {
+  return set_running(reference, call, true);
+}
+
+Answer Interlays::stop(const std::string& reference, const Call& call) {
+  return set_running(reference, call, false);
+}
+
+Answer Interlays::set_running(const std::string& reference, const Call& call, const bool wanted) {
+  Keeper::Turn turn = keeper_.begin();
+  const InterlayPtr current = find(turn.next.interlays, reference);
+  if (current == nullptr) return not_found(kWhat, reference);
+  const Identity& identity = current->identity;
+  if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
+  if (current->running == wanted && listeners_.is_open(identity.id) == wanted) {
+    return reply(identity.uuid, 200);
+  }
+  Interlay changed = *current;
+  changed.running = wanted;
+  touch(changed.identity);
+  if (wanted) {
+    auto port = listeners_.open(changed);
+    if (!port) return refuse(port.error());
+    changed.port = *port;
+  }
+  put(turn.next.interlays, changed);
+  if (const Status status = keeper_.make_durable(turn); !status) {
+    if (wanted) listeners_.close(identity.id);
+    return refuse(status.error());
+  }
+  if (!wanted) listeners_.close(identity.id);
+  keeper_.show(turn);
+  spdlog::info("interlay {}: {} by {}", identity.id, wanted ? "started" : "stopped", call.actor);
+  return reply(identity.uuid, 200);
+}
+
+}  // namespace crossfade

@@ -1,0 +1,42 @@
+// Control calls on interlays.
+#pragma once
+
+#include <string>
+
+#include "control/answer.h"
+#include "control/service/call.h"
+#include "control/service/keeper.h"
+#include "control/service/listeners.h"
+#include "control/service/servers.h"
+
+namespace crossfade {
+
+class Interlays {
+ public:
+  Interlays(Keeper& keeper, Servers& servers, Listeners& listeners)
+      : keeper_(keeper), servers_(servers), listeners_(listeners) {}
+
+  Answer list() const;
+  Answer get(const std::string& reference) const;
+  Answer create(const Json& body, const Call& call);
+  Answer patch(const std::string& reference, const Json& body, const Call& call);
+  Answer remove(const std::string& reference, const Call& call);
+  Answer start(const std::string& reference, const Call& call);
+  Answer stop(const std::string& reference, const Call& call);
+
+  // As GET shows it; also part of a verbose migration.
+  Json shown(const State& state, const Interlay& interlay) const;
+
+ private:
+  Answer reply(const std::string& uuid, int status) const;
+  // Asks the endpoint's server for its commands unless it has told them; a dead one is asked again
+  // later.
+  void learn(const Endpoint& endpoint);
+  Answer set_running(const std::string& reference, const Call& call, const bool wanted);
+
+  Keeper& keeper_;
+  Servers& servers_;
+  Listeners& listeners_;
+};
+
+}  // namespace crossfade

@@ -1,0 +1,213 @@
+#include "control/service/keeper.h"
+
+#include <spdlog/spdlog.h>
+
+#include "control/json/parse.h"
+#include "control/json/write.h"
+#include "control/table_builder.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr const char* kEndpoint = "endpoint";
+constexpr const char* kInterlay = "interlay";
+constexpr const char* kMigration = "migration";
+
+// Notes what became of each resource; equal pointers are equal resources.
+template <class Resource>
+void note_changes(const char* kind, const ById<Resource>& before, const ById<Resource>& after,
+                  Changes& changes) {
+  for (const auto& [uuid, resource] : after) {
+    const auto old = before.find(uuid);
+    if (old != before.end() && old->second == resource) continue;
+    changes.put.push_back({kind, uuid, resource->identity.id, to_text(to_stored(*resource))});
+  }
+  for (const auto& [uuid, resource] : before) {
+    if (!after.contains(uuid)) changes.remove.push_back(uuid);
+  }
+}
+
+template <class Resource>
+Status restore_one(const Document& document, Result<Resource> (*read)(const Json&),
+                   ById<Resource>& into) {
+  auto json = parse_json(document.body);
+  if (!json) return json.error();
+  auto resource = read(*json);
+  if (!resource) return resource.error();
+  put(into, std::move(*resource));
+  return success();
+}
+
+// References that the store must hold whole; a file that was edited by hand may not.
+Status check_references(const State& state) {
+  for (const auto& [uuid, interlay] : state.interlays) {
+    if (!state.endpoints.contains(interlay->endpoint)) {
+      return Error{Errc::BadConfig, "read the state file",
+                   "interlay '" + interlay->identity.id + "' names an endpoint that is not there"};
+    }
+  }
+  for (const auto& [uuid, migration] : state.migrations) {
+    for (const Binding& binding : migration->bindings) {
+      if (state.interlays.contains(binding.interlay) &&
+          state.endpoints.contains(binding.endpoint)) {
+        continue;
+      }
+      return Error{Errc::BadConfig, "read the state file",
+                   "migration '" + migration->identity.id + "' names what is not there"};
+    }
+  }
+  return success();
+}
+
+}  // namespace
+
+void Keeper::Turn::journal(const std::string& migration, const std::string& actor,
+                           const std::string& from, const std::string& to, std::string reason) {
+  events_.push_back({.seq = 0,
+                     .migration = migration,
+                     .at = now_rfc3339(),
+                     .actor = actor,
+                     .from = from,
+                     .to = to,
+                     .reason = std::move(reason)});
+}
+
+StatePtr Keeper::state() const {
+  const std::lock_guard held(readers_);
+  return state_;
+}
+
+std::uint64_t Keeper::epoch() const {
+  const std::lock_guard held(readers_);
+  return confirmed_epoch_;
+}
+
+Keeper::Turn Keeper::begin() {
+  Turn turn(writer_);
+  turn.before_ = state();
+  turn.next = *turn.before_;
+  return turn;
+}
+
+Table Keeper::build(const State& state) const {
+  return build_table(
+      state, handed_epoch_ + 1, defaults_,
+      [this](const Endpoint& endpoint) { return servers_.commands_of(endpoint); }, handed_.get());
+}
+
+Status Keeper::publish(Table table) {
+  if (handed_ != nullptr && confirmed_epoch_ == handed_epoch_ && same_routes(*handed_, table)) {
+    return success();
+  }
+  handed_epoch_ = table.epoch;
+  handed_ = std::make_shared<const Table>(std::move(table));
+  if (Status status = data_plane_.publish(handed_); !status) return status;
+  const std::lock_guard held(readers_);
+  confirmed_epoch_ = handed_epoch_;
+  return success();
+}
+
+Status Keeper::put_in_force(const State& state) { return publish(build(state)); }
+
+Changes Keeper::changes_between(const State& before, const State& after) {
+  Changes changes;
+  note_changes(kEndpoint, before.endpoints, after.endpoints, changes);
+  note_changes(kInterlay, before.interlays, after.interlays, changes);
+  note_changes(kMigration, before.migrations, after.migrations, changes);
+  return changes;
+}
+
+Status Keeper::make_durable(Turn& turn) {
+  Changes changes = changes_between(*turn.before_, turn.next);
+  changes.events = turn.events_;
+  changes.epoch = handed_epoch_ + 1;  // of the table that may follow: epochs never go back
+  if (Status status = store_.apply(changes); !status) {
+    return Error{Errc::Unavailable, "write the state file",
+                 status.error().reason + "; nothing was changed"};
+  }
+  return success();
+}
+
+void Keeper::show(Turn& turn) {
+  for (const Event& event : turn.events_) {
+    const auto migration = turn.next.migrations.find(event.migration);
+    if (migration == turn.next.migrations.end()) continue;
+    spdlog::info("migration {}: {} by {}: {}", migration->second->identity.id, event.to,
+                 event.actor, event.reason);
+  }
+  auto shown = std::make_shared<const State>(turn.next);
+  turn.before_ = shown;
+  turn.events_.clear();
+  const std::lock_guard held(readers_);
+  state_ = std::move(shown);
+}
+
+Status Keeper::commit(Turn& turn, OnTimeout on_timeout) {
+  if (Status status = make_durable(turn); !status) return status;
+  if (const Status status = put_in_force(turn.next); !status) {
+    if (on_timeout == OnTimeout::TakeBack) return take_back(turn, status.error());
+    show(turn);
+    return Error{Errc::Timeout, "publish the routing table", status.error().message()};
+  }
+  show(turn);
+  return success();
+}
+
+Status Keeper::take_back(Turn& turn, const Error& why) {
+  const State& before = *turn.before_;
+  Changes changes = changes_between(turn.next, before);
+  changes.epoch = handed_epoch_ + 1;
+  for (const Event& event : turn.events_) {
+    if (!before.migrations.contains(event.migration)) continue;
+    changes.events.push_back(
+        {.seq = 0,
+         .migration = event.migration,
+         .at = now_rfc3339(),
+         .actor = kOurselves,
+         .from = event.to,
+         .to = event.from,
+         .reason = "taken back: not every event loop took the new table over"});
+  }
+  if (const Status status = store_.apply(changes); !status) {
+    show(turn);
+    return Error{Errc::Unavailable, "publish the routing table",
+                 why.message() + "; and it could not be taken back on disk (" +
+                     status.error().reason +
+                     "): the change stands, and is in force on every loop that answers"};
+  }
+  if (const Status status = put_in_force(before); !status) {
+    return Error{Errc::Unavailable, "publish the routing table",
+                 why.message() + "; it was taken back, but not every loop has confirmed that yet"};
+  }
+  return Error{Errc::Unavailable, "publish the routing table",
+               why.message() + "; it was taken back: nothing is changed"};
+}
+
+Status Keeper::restore() {
+  auto stored = store_.load();
+  if (!stored) return stored.error();
+  State state;
+  for (const Document& document : stored->documents) {
+    Status status = success();
+    if (document.kind == kEndpoint) {
+      status = restore_one(document, endpoint_from_stored, state.endpoints);
+    } else if (document.kind == kInterlay) {
+      status = restore_one(document, interlay_from_stored, state.interlays);
+    } else {
+      status = restore_one(document, migration_from_stored, state.migrations);
+    }
+    if (!status) {
+      return Error{Errc::BadConfig, "read the state file",
+                   document.kind + " '" + document.id + "': " + status.error().reason};
+    }
+  }
+  if (Status status = check_references(state); !status) return status;
+  restored_tallies_ = std::move(stored->tallies);
+  handed_epoch_ = stored->epoch;
+  const std::lock_guard held(readers_);
+  state_ = std::make_shared<const State>(std::move(state));
+  return success();
+}
+
+}  // namespace crossfade

@@ -1,0 +1,108 @@
+// The keeper of the state: the one place where it changes.
+//
+// A change is a turn: its holder alone may change anything, works on a copy of the state, and ends
+// by committing it or by letting it go. What is durable (the store), in force (the published table)
+// and shown (the state that readers see) agree whenever no turn is being taken:
+//
+//   commit = durable -> in force -> shown
+//
+//   1. the store fails: nothing has changed
+//   2. the loops do not confirm the new table in time: the former state is made durable and in
+//   force
+//      again, and nothing has changed; a loop that is stuck adopts the latest table when it wakes
+//   3. a step of that way back fails too: what is on disk is what counts, and the error says what
+//   it is
+//   4. a change that must not be taken back (a rollback) stays on disk when 2 happens
+//
+// Knows nothing of HTTP, of ports, and of what a change means.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "control/service/servers.h"
+#include "control/state.h"
+#include "control/store/store.h"
+#include "protocols/base/result.h"
+#include "strategies/ports.h"
+#include "strategies/table.h"
+
+namespace crossfade {
+
+inline constexpr const char* kOurselves = "crossfade";  // actor of what the process does by itself
+
+class Keeper {
+ public:
+  Keeper(Store& store, const DataPlane& data_plane, const Servers& servers,
+         InterlaySettings defaults)
+      : store_(store), data_plane_(data_plane), servers_(servers), defaults_(defaults) {}
+
+  // The state as of the last turn. Any thread.
+  StatePtr state() const;
+  // The epoch of the last table that every loop has confirmed. Any thread.
+  std::uint64_t epoch() const;
+
+  const InterlaySettings& defaults() const { return defaults_; }
+
+  class Turn {
+   public:
+    State next;  // change this
+
+    // Adds to the journal what this turn does to a migration.
+    void journal(const std::string& migration, const std::string& actor, const std::string& from,
+                 const std::string& to, std::string reason);
+
+   private:
+    friend class Keeper;
+    explicit Turn(std::mutex& writer) : held_(writer) {}
+    std::unique_lock<std::mutex> held_;
+    StatePtr before_;
+    std::vector<Event> events_;
+  };
+
+  // Waits for the turn before to end.
+  Turn begin();
+
+  enum class OnTimeout : std::uint8_t { TakeBack, KeepForward };
+  // Makes turn.next durable, in force, and shown.
+  //   errors  Unavailable: nothing was changed, or as the message says; with KeepForward, Timeout:
+  //           durable and shown, not confirmed by every loop
+  Status commit(Turn& turn, OnTimeout on_timeout = OnTimeout::TakeBack);
+
+  // The steps of a commit, for changes that must do something between them (open a port).
+  Status put_in_force(const State& state);
+  Status make_durable(Turn& turn);
+  void show(Turn& turn);  // and logs the journal's lines
+
+  // Loads what was stored; publishes nothing.
+  //   errors  BadConfig: the store holds what this version can not read
+  Status restore();
+
+  const std::vector<Tally>& restored_tallies() const { return restored_tallies_; }
+
+ private:
+  Table build(const State& state) const;
+  Status publish(Table table);
+  Status take_back(Turn& turn, const Error& why);
+  static Changes changes_between(const State& before, const State& after);
+
+  Store& store_;
+  const DataPlane& data_plane_;
+  const Servers& servers_;
+  const InterlaySettings defaults_;
+
+  std::mutex writer_;           // held by the turn
+  mutable std::mutex readers_;  // guards what follows, for the length of a copy
+  StatePtr state_ = std::make_shared<const State>();
+  std::uint64_t confirmed_epoch_ = 0;
+
+  std::uint64_t handed_epoch_ = 0;  // of the last table handed out, confirmed or not
+  TablePtr handed_;                 // null before the first
+  std::vector<Tally> restored_tallies_;
+};
+
+}  // namespace crossfade

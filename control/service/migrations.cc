@@ -1,0 +1,298 @@
+#include "control/service/migrations.h"
+
+#include <spdlog/spdlog.h>
+
+#include "control/json/fields.h"
+#include "control/json/write.h"
+#include "control/service/endpoints.h"
+#include "control/service/listing.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr const char* kHeld = "Interlay Schema already has an active migration";
+
+// The members that a list shows.
+Json brief(const Migration& migration) {
+  const Identity& identity = migration.identity;
+  return Json::object({{"id", identity.id},
+                       {"uuid", identity.uuid},
+                       {"description", migration.spec.description},
+                       {"status", name_of(migration.status)},
+                       {"strategy", render(migration.spec.strategy)},
+                       {"created_at", identity.created_at},
+                       {"updated_at", identity.updated_at}});
+}
+
+Error cannot_change(const char* what, MigrationStatus status) {
+  return Error{
+      Errc::Conflict, "",
+      std::string("Cannot change ") + what + " of migration in status: " + title_of(status)};
+}
+
+// What a PATCH may change depends on how far the migration is.
+Status check_patch(const Migration& migration, const MigrationSpec& patched) {
+  const MigrationStatus status = migration.status;
+  const MigrationSpec& spec = migration.spec;
+  if (!(patched.data == spec.data) && (routes(status) || status == MigrationStatus::RollingBack)) {
+    return cannot_change("data", status);
+  }
+  if (patched.strategy == spec.strategy) return success();
+  if (status == MigrationStatus::Completed || status == MigrationStatus::RollingBack) {
+    return cannot_change("strategy", status);
+  }
+  // big_bang is executed by `migrate`, with its tests; no PATCH stands in for that.
+  const bool to_or_from_big_bang = std::holds_alternative<BigBangSpec>(patched.strategy) !=
+                                   std::holds_alternative<BigBangSpec>(spec.strategy);
+  if (routes(status) && to_or_from_big_bang) return cannot_change("strategy.type", status);
+  return success();
+}
+
+// Puts the interlays of a completed migration before its new side, for good.
+Status settle_interlays(State& state, const Migration& migration) {
+  for (const Binding& binding : migration.bindings) {
+    const Interlay& interlay = *state.interlays.at(binding.interlay);
+    if (interlay.endpoint == binding.endpoint) continue;
+    if (interlay.identity.origin == Origin::File) {
+      return Error{Errc::Conflict, "",
+                   "Interlay '" + interlay.identity.id +
+                       "' is declared in the configuration file: name endpoint '" +
+                       state.endpoints.at(binding.endpoint)->identity.id +
+                       "' there and send SIGHUP before its migration is deleted"};
+    }
+    Interlay settled = interlay;
+    settled.endpoint = binding.endpoint;
+    touch(settled.identity);
+    put(state.interlays, std::move(settled));
+  }
+  return success();
+}
+
+Json requests_of(const InterlayTraffic& traffic, Side side) {
+  Json json = Json::object({});
+  const auto& kinds = traffic.requests[static_cast<std::size_t>(side)];
+  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+    json.set(name_of(static_cast<Kind>(kind)), kinds[kind]);
+  }
+  return json;
+}
+
+Json second_legs(const SecondCounts& counts) {
+  std::uint64_t dropped = 0;
+  for (const std::uint64_t count : counts.dropped) dropped += count;
+  return Json::object({{"eligible", counts.eligible},
+                       {"answered", counts.answered},
+                       {"dropped", dropped},
+                       {"errors", counts.errors},
+                       {"mismatched", counts.mismatched}});
+}
+
+}  // namespace
+
+Json Migrations::shown(const State& state, const Migration& migration, bool verbose) const {
+  Json json = brief(migration);
+  json.set("data", render(migration.spec.data));
+  json.set("failure_handling", render(migration.spec.failure_handling));
+  json.set("apis", Json::array());
+  Json interlays = Json::array();
+  for (const Binding& binding : migration.bindings) {
+    const Interlay& interlay = *state.interlays.at(binding.interlay);
+    Json one = Json::object({{"id", interlay.identity.id}, {"uuid", interlay.identity.uuid}});
+    if (verbose) one = interlays_.shown(state, interlay);
+    one.set("old_endpoint", state.endpoints.at(interlay.endpoint)->identity.id);
+    one.set("new_endpoint", state.endpoints.at(binding.endpoint)->identity.id);
+    interlays.push(std::move(one));
+  }
+  json.set("interlays", std::move(interlays));
+  return json;
+}
+
+Answer Migrations::list(const Call& call) const {
+  const StatePtr state = keeper_.state();
+  return list_of(state->migrations, [&](const Migration& migration) {
+    return call.verbose ? shown(*state, migration, true) : brief(migration);
+  });
+}
+
+Answer Migrations::get(const std::string& reference, const Call& call) const {
+  const StatePtr state = keeper_.state();
+  const MigrationPtr migration = find(state->migrations, reference);
+  if (migration == nullptr) return not_found(kMigrationWord, reference);
+  return Reply{.data = shown(*state, *migration, call.verbose),
+               .etag = etag_of(migration->identity)};
+}
+
+Answer Migrations::create(const Json& body, const Call& call) {
+  auto spec = read_migration(body);
+  if (!spec) return refuse(spec.error());
+  Keeper::Turn turn = keeper_.begin();
+  if (find(turn.next.migrations, spec->id) != nullptr) {
+    return already_exists(kMigrationWord, spec->id);
+  }
+  Migration migration;
+  migration.identity = make_identity(spec->id, Origin::Api);
+  migration.spec = std::move(*spec);
+  const Identity identity = migration.identity;
+  turn.journal(identity.uuid, call.actor, "", name_of(migration.status), "created");
+  put(turn.next.migrations, std::move(migration));
+  if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+  const StatePtr state = keeper_.state();
+  return Reply{.status = 201,
+               .data = shown(*state, *state->migrations.at(identity.uuid), false),
+               .etag = etag_of(identity)};
+}
+
+Answer Migrations::patch(const std::string& reference, const Json& body, const Call& call) {
+  Keeper::Turn turn = keeper_.begin();
+  const MigrationPtr current = find(turn.next.migrations, reference);
+  if (current == nullptr) return not_found(kMigrationWord, reference);
+  const Identity& identity = current->identity;
+  if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
+  auto spec = patch_migration(current->spec, body);
+  if (!spec) return refuse(spec.error());
+  if (const Status status = check_patch(*current, *spec); !status) return refuse(status.error());
+  if (!(*spec == current->spec)) {
+    const std::string before = to_text(render(current->spec.strategy));
+    const std::string after = to_text(render(spec->strategy));
+    const std::string reason =
+        before == after ? "definition changed" : "strategy changed from " + before + " to " + after;
+    turn.journal(identity.uuid, call.actor, name_of(current->status), name_of(current->status),
+                 reason);
+    Migration patched = *current;
+    patched.spec = std::move(*spec);
+    touch(patched.identity);
+    put(turn.next.migrations, std::move(patched));
+    if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+  }
+  const StatePtr state = keeper_.state();
+  const Migration& now = *state->migrations.at(identity.uuid);
+  Json data = shown(*state, now, call.verbose);
+  data.set("epoch", keeper_.epoch());
+  return Reply{.data = std::move(data), .etag = etag_of(now.identity)};
+}
+
+Answer Migrations::remove(const std::string& reference, const Call& call) {
+  Keeper::Turn turn = keeper_.begin();
+  const MigrationPtr migration = find(turn.next.migrations, reference);
+  if (migration == nullptr) return not_found(kMigrationWord, reference);
+  const Identity& identity = migration->identity;
+  if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
+  const MigrationStatus status = migration->status;
+  const bool completed = status == MigrationStatus::Completed;
+  if ((routes(status) && !completed) || status == MigrationStatus::RollingBack) {
+    return conflict(std::string("Cannot delete migration in status: ") + title_of(status));
+  }
+  if (completed) {
+    if (const Status settled = settle_interlays(turn.next, *migration); !settled) {
+      return refuse(settled.error());
+    }
+  }
+  turn.next.migrations.erase(identity.uuid);
+  if (const Status committed = keeper_.commit(turn); !committed) return refuse(committed.error());
+  spdlog::info("migration {}: deleted by {}", identity.id, call.actor);
+  Reply reply = deleted(identity);
+  reply.data.set("epoch", keeper_.epoch());
+  return reply;
+}
+
+Answer Migrations::add_interlay(const std::string& reference, const std::string& interlay_reference,
+                                const Json& body, const Call& call) {
+  Fields fields(body, "");
+  const std::string endpoint_reference = fields.required_string("endpoint", kIdMax);
+  const auto error = fields.finish();
+  Keeper::Turn turn = keeper_.begin();
+  const MigrationPtr current = find(turn.next.migrations, reference);
+  if (current == nullptr) return not_found(kMigrationWord, reference);
+  const InterlayPtr interlay = find(turn.next.interlays, interlay_reference);
+  if (interlay == nullptr) return not_found("Interlay", interlay_reference);
+  if (error) return refuse(*error);
+  const EndpointPtr endpoint = find(turn.next.endpoints, endpoint_reference);
+  if (endpoint == nullptr) return not_found("Endpoint", endpoint_reference);
+
+  const MigrationPtr holder = migration_of(turn.next, interlay->identity.uuid);
+  if (holder != nullptr && holder->status == MigrationStatus::Completed) {
+    return conflict("Interlay '" + interlay->identity.id +
+                    "' is served by the completed migration '" + holder->identity.id +
+                    "': delete that one first, its traffic stays on new");
+  }
+  if (holder != nullptr) return conflict(kHeld);
+  const bool open =
+      current->status == MigrationStatus::Pending || current->status == MigrationStatus::Ready;
+  if (!open) return refuse(forbidden_move(current->status, MigrationStatus::Ready));
+  if (endpoint->identity.uuid == interlay->endpoint) {
+    return bad_request("endpoint: is the one that the interlay stands before already");
+  }
+  Migration changed = *current;
+  changed.bindings.push_back({interlay->identity.uuid, endpoint->identity.uuid});
+  changed.status = MigrationStatus::Ready;
+  touch(changed.identity);
+  turn.journal(changed.identity.uuid, call.actor, name_of(current->status), name_of(changed.status),
+               "interlay '" + interlay->identity.id + "' added, to endpoint '" +
+                   endpoint->identity.id + "'");
+  put(turn.next.migrations, std::move(changed));
+  if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+  return Reply{.data = "added Interlay to migration"};
+}
+
+Answer Migrations::add_api(const std::string& reference, const std::string& api) const {
+  if (find(keeper_.state()->migrations, reference) == nullptr) {
+    return not_found(kMigrationWord, reference);
+  }
+  return not_found("Api", api);
+}
+
+Answer Migrations::status(const std::string& reference) const {
+  const StatePtr state = keeper_.state();
+  const MigrationPtr migration = find(state->migrations, reference);
+  if (migration == nullptr) return not_found(kMigrationWord, reference);
+  const Telemetry telemetry = data_plane_.telemetry();
+  Json interlays = Json::array();
+  for (const Binding& binding : migration->bindings) {
+    const Interlay& interlay = *state->interlays.at(binding.interlay);
+    const auto count = new_only_writes_.count(migration->identity.uuid, interlay.identity.uuid);
+    Json one = Json::object({{"id", interlay.identity.id},
+                             {"uuid", interlay.identity.uuid},
+                             {"new_only_writes", count.writes},
+                             {"new_only_writes_exact", count.exact}});
+    for (const InterlayTraffic& traffic : telemetry.interlays) {
+      if (traffic.id != interlay.identity.id) continue;
+      one.set("requests", Json::object({{"old", requests_of(traffic, Side::Old)},
+                                        {"new", requests_of(traffic, Side::New)}}));
+      one.set("copies", second_legs(traffic.second[0]));
+      one.set("second_writes", second_legs(traffic.second[1]));
+      one.set("sessions_open", traffic.sessions_open);
+      one.set("down", Json::object({{"old", traffic.down[0]}, {"new", traffic.down[1]}}));
+    }
+    interlays.push(std::move(one));
+  }
+  return Reply{.data = Json::object({{"id", migration->identity.id},
+                                     {"uuid", migration->identity.uuid},
+                                     {"status", name_of(migration->status)},
+                                     {"strategy", render(migration->spec.strategy)},
+                                     {"data", render(migration->spec.data)},
+                                     {"in_force", routes(migration->status)},
+                                     {"epoch", keeper_.epoch()},
+                                     {"adopted_epoch", telemetry.adopted_epoch},
+                                     {"interlays", std::move(interlays)}}),
+               .etag = etag_of(migration->identity)};
+}
+
+Answer Migrations::events(const std::string& reference, const Call& call) const {
+  const MigrationPtr migration = find(keeper_.state()->migrations, reference);
+  if (migration == nullptr) return not_found(kMigrationWord, reference);
+  auto events = store_.events(migration->identity.uuid, call.after, call.limit);
+  if (!events) return refuse(events.error());
+  Json data = Json::array();
+  for (const Event& event : *events) {
+    data.push(Json::object({{"seq", event.seq},
+                            {"at", event.at},
+                            {"actor", event.actor},
+                            {"from", event.from.empty() ? Json() : Json(event.from)},
+                            {"to", event.to},
+                            {"reason", event.reason}}));
+  }
+  return Reply{.data = std::move(data)};
+}
+
+}  // namespace crossfade

@@ -1,0 +1,56 @@
+// Control calls on migrations: what they are, and what is in them.
+//
+// What sets one going, and stops it, is in conductor.h.
+#pragma once
+
+#include <string>
+
+#include "control/answer.h"
+#include "control/service/call.h"
+#include "control/service/interlays.h"
+#include "control/service/keeper.h"
+#include "control/service/new_only_writes.h"
+#include "control/store/store.h"
+
+namespace crossfade {
+
+class Migrations {
+ public:
+  Migrations(Keeper& keeper, Store& store, const Interlays& interlays,
+             const NewOnlyWrites& new_only_writes, const DataPlane& data_plane)
+      : keeper_(keeper),
+        store_(store),
+        interlays_(interlays),
+        new_only_writes_(new_only_writes),
+        data_plane_(data_plane) {}
+
+  Answer list(const Call& call) const;
+  Answer get(const std::string& reference, const Call& call) const;
+  Answer create(const Json& body, const Call& call);
+  // While the migration routes, a change of its strategy is in force when this returns.
+  Answer patch(const std::string& reference, const Json& body, const Call& call);
+  // Refused while the migration moves traffic. What a completed one has moved stays: its interlays
+  // then stand before what was the new side.
+  Answer remove(const std::string& reference, const Call& call);
+
+  Answer add_interlay(const std::string& reference, const std::string& interlay, const Json& body,
+                      const Call& call);
+  // There are no apis in this version: says so in the words for an unknown one.
+  Answer add_api(const std::string& reference, const std::string& api) const;
+
+  Answer status(const std::string& reference) const;                    // progress, with figures
+  Answer events(const std::string& reference, const Call& call) const;  // journal
+
+ private:
+  Json shown(const State& state, const Migration& migration, bool verbose) const;
+
+  Keeper& keeper_;
+  Store& store_;
+  const Interlays& interlays_;
+  const NewOnlyWrites& new_only_writes_;
+  const DataPlane& data_plane_;
+};
+
+inline constexpr const char* kMigrationWord = "Migration";
+
+}  // namespace crossfade

@@ -1,0 +1,65 @@
+// How many writes each migration sent to new that old did not get: what a rollback would lose.
+//
+// The data plane counts since its start and by interlay; this credits what is counted to the
+// migration in force, keeps it across restarts, and says when a crash may have cost it some. Any
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "control/service/keeper.h"
+#include "control/store/store.h"
+#include "strategies/ports.h"
+
+namespace crossfade {
+
+class NewOnlyWrites {
+ public:
+  NewOnlyWrites(Store& store, const Keeper& keeper, const DataPlane& data_plane)
+      : store_(store), keeper_(keeper), data_plane_(data_plane) {}
+
+  struct Count {
+    std::uint64_t writes = 0;
+    bool exact = true;  // false: at least so many
+    bool open = false;  // still growing: what is saved meanwhile may fall behind
+  };
+
+  // After the keeper has restored its state.
+  void restore(const std::vector<Tally>& tallies);
+
+  // A migration begins: what was counted before is not its own. One that is tried again after a
+  // failure keeps its count.
+  void begin(const Migration& migration);
+
+  // Credits what was counted since the last time, and saves it if that is anything.
+  void sample();
+  // As above, again until nothing more comes in (at most half a second): for the moment after a
+  // table that sends nothing to new has been adopted, when requests planned before it are still
+  // being answered.
+  void settle(const Migration& migration);
+
+  Count count(const Migration& migration) const;
+  Count count(const std::string& migration, const std::string& interlay) const;
+
+  // At a clean stop: what is saved now is all there is.
+  void save_exactly();
+
+ private:
+  using Key = std::pair<std::string, std::string>;  // migration, interlay; uuids
+  bool credit();
+  void save(bool at_stop);
+
+  Store& store_;
+  const Keeper& keeper_;
+  const DataPlane& data_plane_;
+  mutable std::mutex mutex_;
+  std::map<Key, Count> counts_;
+  std::map<std::string, std::uint64_t> seen_;  // by id of the interlay: the data plane's own count
+};
+
+}  // namespace crossfade

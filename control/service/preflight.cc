@@ -1,0 +1,220 @@
+#include "control/service/preflight.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "control/service/endpoints.h"
+
+namespace crossfade {
+
+namespace {
+
+// ---- the migration as a whole
+
+Check check_resources(const Migration& migration) {
+  Check check{.name = "resources"};
+  check.ok = !migration.bindings.empty();
+  check.detail = check.ok ? std::to_string(migration.bindings.size()) + " interlay(s) take part"
+                          : "no interlay takes part: add one first";
+  return check;
+}
+
+Check check_data_movement(const Migration& migration) {
+  Check check{.name = "data_movement"};
+  check.ok = migration.spec.data.type == DataMovement::Type::None;
+  check.detail = check.ok
+                     ? "no data is moved by crossfade"
+                     : "this version moves no data: set data to \"none\" and bring the data to "
+                       "the new side by other means";
+  return check;
+}
+
+Check check_canary(const CanarySpec& canary) {
+  Check check{.name = "strategy", .detail = "canary"};
+  if (!canary.write_mode) {
+    check.detail = "canary without write_mode: writes follow reads";
+    return check;
+  }
+  if (canary.write_mode->mode == WriteMode::Mode::DualWrite) {
+    check.detail =
+        "canary with dual writes: keys not written since the start are on new only if "
+        "they were brought there";
+    return check;
+  }
+  check.ok = canary.read_percentage <= canary.write_mode->write_percentage;
+  check.detail = check.ok ? "canary with cutover"
+                          : "read_percentage is above write_percentage: some keys would be read "
+                            "from new while their writes go to old only";
+  return check;
+}
+
+Check check_strategy(const Migration& migration) {
+  if (const auto* canary = std::get_if<CanarySpec>(&migration.spec.strategy)) {
+    return check_canary(*canary);
+  }
+  return {.name = "strategy", .detail = type_of(migration.spec.strategy)};
+}
+
+// ---- one interlay and its two servers
+
+struct Sides {
+  const Interlay& interlay;
+  const Endpoint& old_endpoint;
+  const Endpoint& new_endpoint;
+};
+
+class InterlayChecks {
+ public:
+  InterlayChecks(const Sides& sides, const Migration& migration, std::vector<Check>& into)
+      : sides_(sides), migration_(migration), into_(into) {}
+
+  void run(Servers& servers) {
+    check_distinct();
+    const auto old_told = reach(servers, "old_reachable", sides_.old_endpoint);
+    const auto new_told = reach(servers, "new_reachable", sides_.new_endpoint);
+    if (!new_told) return;  // nothing else can be said about it
+    check_role(*new_told);
+    check_loading(*new_told);
+    check_durability(*new_told);
+    if (!old_told) return;
+    check_version(*old_told, *new_told);
+    check_cluster(*old_told, *new_told);
+    check_databases(*old_told, *new_told);
+    check_memory(*old_told, *new_told);
+    check_keys(*old_told, *new_told);
+  }
+
+ private:
+  void add(const char* name, bool ok, std::string detail) {
+    into_.push_back({name, sides_.interlay.identity.id, ok, std::move(detail)});
+  }
+
+  void check_distinct() {
+    const EndpointAddress& one = sides_.old_endpoint.address;
+    const EndpointAddress& other = sides_.new_endpoint.address;
+    const bool distinct = one.host != other.host || one.port != other.port || one.db != other.db;
+    add("distinct", distinct,
+        distinct ? "old and new are different addresses" : "old and new are the same database");
+  }
+
+  std::optional<RedisProbe> reach(Servers& servers, const char* name, const Endpoint& endpoint) {
+    auto told = servers.ask(endpoint.identity.uuid, endpoint.address, kCheckTimeout_ms);
+    if (!told) {
+      add(name, false, told.error().message());
+      return std::nullopt;
+    }
+    add(name, true,
+        "endpoint '" + endpoint.identity.id + "': " + told->server + " " + told->version +
+            " answered in " + std::to_string(told->latency_us) + " us");
+    return std::move(*told);
+  }
+
+  void check_role(const RedisProbe& told) {
+    const bool master = told.role != "slave";
+    add("new_role", master,
+        master ? "new takes writes" : "new is a replica: it would refuse every write");
+  }
+
+  void check_loading(const RedisProbe& told) {
+    add("new_loading", !told.loading,
+        told.loading ? "new is still loading its data" : "new has loaded its data");
+  }
+
+  void check_durability(const RedisProbe& told) {
+    const auto* big_bang = std::get_if<BigBangSpec>(&migration_.spec.strategy);
+    if (big_bang == nullptr || !big_bang->durability) return;
+    if (!told.persistence_known) {
+      add("durability", true, "new does not tell whether it persists: CONFIG GET is refused");
+      return;
+    }
+    add("durability", told.persists,
+        told.persists ? "new persists"
+                      : "new persists nothing: switch its AOF or its save points on, or set "
+                        "strategy.durability to false");
+  }
+
+  static int major_of(const std::string& version) {
+    int major = 0;
+    std::from_chars(version.data(), version.data() + version.size(), major);
+    return major;
+  }
+
+  void check_version(const RedisProbe& old_told, const RedisProbe& new_told) {
+    // Valkey counts on from Redis 7.2; across the two, numbers do not say which is older.
+    const bool comparable = old_told.server == new_told.server;
+    const bool ok = !comparable || major_of(new_told.version) >= major_of(old_told.version);
+    add("version", ok,
+        "old is " + old_told.server + " " + old_told.version + ", new is " + new_told.server + " " +
+            new_told.version + (ok ? "" : ": new may lack commands that clients use"));
+  }
+
+  void check_cluster(const RedisProbe& old_told, const RedisProbe& new_told) {
+    const bool ok = !new_told.cluster || old_told.cluster;
+    add("cluster", ok,
+        ok ? "both are of a kind"
+           : "new is a cluster and old is not: clients would be redirected away");
+  }
+
+  void check_databases(const RedisProbe& old_told, const RedisProbe& new_told) {
+    const bool ok = new_told.databases >= old_told.databases;
+    add("databases", true,
+        ok ? "new has as many databases"
+           : "new has " + std::to_string(new_told.databases) + " databases, old has " +
+                 std::to_string(old_told.databases) + ": SELECT beyond that fails on new");
+  }
+
+  void check_memory(const RedisProbe& old_told, const RedisProbe& new_told) {
+    const std::string used = std::to_string(old_told.used_memory) + " bytes used on old";
+    if (new_told.maxmemory == 0) {
+      add("memory", true, used + ", new has no maxmemory");
+      return;
+    }
+    const bool ok = new_told.maxmemory >= old_told.used_memory;
+    add("memory", ok,
+        used + ", maxmemory of new is " + std::to_string(new_told.maxmemory) +
+            (ok ? "" : ": the data would not fit"));
+  }
+
+  // Never a reason to refuse: whether keys on new are a conflict or the data brought there is known
+  // to the operator only.
+  void check_keys(const RedisProbe& old_told, const RedisProbe& new_told) {
+    std::string detail = std::to_string(old_told.keys) + " keys on old, " +
+                         std::to_string(new_told.keys) + " on new";
+    if (new_told.keys == 0 && old_told.keys > 0) {
+      detail += ": keys that are not brought over will be missing for whoever reads new";
+    } else if (new_told.keys > 0) {
+      detail += ": those on new stay as they are";
+    }
+    add("keys", true, std::move(detail));
+  }
+
+  const Sides& sides_;
+  const Migration& migration_;
+  std::vector<Check>& into_;
+};
+
+}  // namespace
+
+std::vector<Check> preflight(const State& state, const Migration& migration, Servers& servers) {
+  std::vector<Check> checks{check_resources(migration), check_strategy(migration),
+                            check_data_movement(migration)};
+  for (const Binding& binding : migration.bindings) {
+    const Interlay& interlay = *state.interlays.at(binding.interlay);
+    const Sides sides{interlay, *state.endpoints.at(interlay.endpoint),
+                      *state.endpoints.at(binding.endpoint)};
+    InterlayChecks(sides, migration, checks).run(servers);
+  }
+  return checks;
+}
+
+bool passed(const std::vector<Check>& checks) {
+  return std::all_of(checks.begin(), checks.end(), [](const Check& check) { return check.ok; });
+}
+
+Json render(const Check& check) {
+  Json json = Json::object({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
+  if (!check.interlay.empty()) json.set("interlay", check.interlay);
+  return json;
+}
+
+}  // namespace crossfade

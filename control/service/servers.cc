@@ -1,0 +1,68 @@
+#include "control/service/servers.h"
+
+namespace crossfade {
+
+Result<RedisProbe> Servers::ask(const std::string& uuid, const EndpointAddress& address,
+                                std::uint32_t timeout_ms) {
+  Result<RedisProbe> told = prober_.redis(address, timeout_ms);
+  if (!uuid.empty()) note(uuid, address, told);
+  return told;
+}
+
+void Servers::note(const std::string& uuid, const EndpointAddress& address,
+                   const Result<RedisProbe>& told) {
+  const std::lock_guard held(mutex_);
+  Known& known = known_[uuid];
+  const std::string now = now_rfc3339();
+  if (!(known.address == address)) known = Known{};
+  if (known.checked_at.empty() || known.up != told.ok()) known.since = now;
+  known.address = address;
+  known.checked_at = now;
+  known.up = told.ok();
+  if (told) {
+    known.latency_us = told->latency_us;
+    known.version = told->version;
+    known.refused = told->commands == nullptr;
+    // The first table stays: another object with the same content would look like a new route.
+    if (known.commands == nullptr) known.commands = told->commands;
+  } else {
+    known.last_error = told.error().message();
+  }
+}
+
+std::shared_ptr<const redis::CommandTable> Servers::commands_of(const Endpoint& endpoint) const {
+  const std::lock_guard held(mutex_);
+  const auto found = known_.find(endpoint.identity.uuid);
+  if (found == known_.end() || found->second.commands == nullptr ||
+      !(found->second.address == endpoint.address)) {
+    return redis::CommandTable::built_in();
+  }
+  return found->second.commands;
+}
+
+bool Servers::knows_commands_of(const Endpoint& endpoint) const {
+  const std::lock_guard held(mutex_);
+  const auto found = known_.find(endpoint.identity.uuid);
+  return found != known_.end() && found->second.address == endpoint.address &&
+         (found->second.commands != nullptr || found->second.refused);
+}
+
+Json Servers::health_of(const std::string& uuid) const {
+  const std::lock_guard held(mutex_);
+  const auto found = known_.find(uuid);
+  if (found == known_.end()) return {};
+  const Known& known = found->second;
+  return Json::object({{"up", known.up},
+                       {"since", known.since},
+                       {"checked_at", known.checked_at},
+                       {"version", known.version.empty() ? Json() : Json(known.version)},
+                       {"latency_us", known.up ? Json(known.latency_us) : Json()},
+                       {"last_error", known.last_error.empty() ? Json() : Json(known.last_error)}});
+}
+
+void Servers::forget(const std::string& uuid) {
+  const std::lock_guard held(mutex_);
+  known_.erase(uuid);
+}
+
+}  // namespace crossfade

@@ -1,0 +1,60 @@
+// What we know about the servers behind endpoints: their commands, and whether they answer.
+//
+// Filled by whoever asks a server for whatever reason. Any thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "control/json/value.h"
+#include "control/state.h"
+#include "strategies/ports.h"
+
+namespace crossfade {
+
+class Servers {
+ public:
+  explicit Servers(Prober prober) : prober_(std::move(prober)) {}
+
+  // Asks the server at an endpoint's address; blocks up to timeout_ms. What it says is kept under
+  // the endpoint's uuid (not kept when that is empty).
+  Result<RedisProbe> ask(const std::string& uuid, const EndpointAddress& address,
+                         std::uint32_t timeout_ms);
+
+  // Keeps what a server said, or why it said nothing.
+  void note(const std::string& uuid, const EndpointAddress& address,
+            const Result<RedisProbe>& told);
+
+  // The commands of this endpoint's server, or the built-in table while it has not told; never
+  // null.
+  std::shared_ptr<const redis::CommandTable> commands_of(const Endpoint& endpoint) const;
+  bool knows_commands_of(const Endpoint& endpoint) const;
+
+  // {"up", "since", "checked_at", "latency_us", "version", "last_error"}; null when never asked.
+  Json health_of(const std::string& uuid) const;
+
+  // Forgets endpoints that are no more, and what was told at an address that has changed.
+  void forget(const std::string& uuid);
+
+ private:
+  struct Known {
+    EndpointAddress address;                              // where it was told
+    std::shared_ptr<const redis::CommandTable> commands;  // null: not told
+    bool refused = false;  // it answered, but not to COMMAND: asking again is useless
+    bool up = false;
+    std::string since;
+    std::string checked_at;
+    std::string version;
+    std::string last_error;  // empty: none yet
+    std::uint64_t latency_us = 0;
+  };
+
+  Prober prober_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Known> known_;  // by uuid
+};
+
+}  // namespace crossfade

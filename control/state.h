@@ -1,0 +1,64 @@
+// The state of the control plane: all definitions at one instant, as a value.
+//
+// Immutable once published to readers; the one writer copies it, changes the copy, and puts it in
+// place. Resources are shared between copies, so that two states differ exactly where their
+// pointers do.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "control/definitions/endpoint.h"
+#include "control/definitions/interlay.h"
+#include "control/definitions/migration.h"
+
+namespace crossfade {
+
+using EndpointPtr = std::shared_ptr<const Endpoint>;
+using InterlayPtr = std::shared_ptr<const Interlay>;
+using MigrationPtr = std::shared_ptr<const Migration>;
+
+// Resources by uuid.
+template <class Resource>
+using ById = std::map<std::string, std::shared_ptr<const Resource>, std::less<>>;
+
+struct State {
+  ById<Endpoint> endpoints;
+  ById<Interlay> interlays;
+  ById<Migration> migrations;
+};
+
+using StatePtr = std::shared_ptr<const State>;
+
+// Finds by uuid, else by id; nullptr when there is none.
+//   cost  O(log n) by uuid, O(n) by id; n is small
+template <class Resource>
+std::shared_ptr<const Resource> find(const ById<Resource>& resources, std::string_view reference) {
+  if (const auto found = resources.find(reference); found != resources.end()) return found->second;
+  for (const auto& [uuid, resource] : resources) {
+    if (resource->identity.id == reference) return resource;
+  }
+  return nullptr;
+}
+
+// Puts a resource in place of the one with its uuid, or adds it.
+template <class Resource>
+void put(ById<Resource>& resources, Resource resource) {
+  std::string uuid = resource.identity.uuid;
+  resources[std::move(uuid)] = std::make_shared<const Resource>(std::move(resource));
+}
+
+// The migration that has this interlay (uuid) and is not rolled back; nullptr when there is none. A
+// rolled-back one may share its interlays with the one that came after it.
+MigrationPtr migration_of(const State& state, std::string_view interlay);
+
+// The binding of an interlay in a migration; nullptr when it takes no part.
+const Binding* binding_of(const Migration& migration, std::string_view interlay);
+
+// True when an interlay stands before this endpoint (uuid), or a migration moves to it.
+bool in_use(const State& state, std::string_view endpoint);
+
+}  // namespace crossfade

@@ -1,0 +1,262 @@
+#include "control/store/store.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <mutex>
+#include <string_view>
+
+#include "control/store/file_lock.h"
+#include "control/store/sqlite.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr std::int64_t kApplicationId = 0x43465354;  // "CFST"; in the header of every file of ours
+
+constexpr const char* kCreate = R"sql(
+  BEGIN IMMEDIATE;
+  CREATE TABLE documents (
+    uuid TEXT PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
+    added INTEGER NOT NULL, UNIQUE (kind, id));
+  CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, migration TEXT NOT NULL, at TEXT NOT NULL,
+    actor TEXT NOT NULL, from_status TEXT NOT NULL, to_status TEXT NOT NULL, reason TEXT NOT NULL);
+  CREATE INDEX events_of_migration ON events (migration, seq);
+  CREATE TABLE tallies (
+    migration TEXT NOT NULL, interlay TEXT NOT NULL, writes INTEGER NOT NULL,
+    exact INTEGER NOT NULL, PRIMARY KEY (migration, interlay));
+  CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+  INSERT INTO facts VALUES ('epoch', 0);
+  PRAGMA application_id = 1128682324;
+  PRAGMA user_version = 1;
+  COMMIT;
+)sql";
+static_assert(kApplicationId == 1128682324 && kStoreSchema == 1, "as the statement above has them");
+
+Error refused(const std::string& path, const std::string& why) {
+  return Error{Errc::BadConfig, "open state file " + path,
+               why +
+                   "; it was left as it is. Put a good copy in its place, or move it (and its "
+                   "-wal and -shm files) away to start without any definitions"};
+}
+
+// Creates the file if it is missing, readable by its owner only, before SQLite would with the
+// umask.
+Status create_private(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor < 0) {
+    return Error{Errc::System, "open state file " + path,
+                 std::string(std::strerror(errno)) +
+                     "; its folder must exist and the file must be writable"};
+  }
+  std::array<char, 16> head{};
+  const ssize_t size = pread(descriptor, head.data(), head.size(), 0);
+  ::close(descriptor);
+  if (size < 0) return Error{Errc::System, "read state file " + path, std::strerror(errno)};
+  const std::string_view magic("SQLite format 3\0", 16);
+  if (size != 0 && std::string_view(head.data(), static_cast<std::size_t>(size)) != magic) {
+    return refused(path, "it is not a crossfade state file");
+  }
+  return success();
+}
+
+Result<std::int64_t> pragma(Sqlite& sqlite, const std::string& name) {
+  auto rows = sqlite.query("PRAGMA " + name);
+  if (!rows) return rows.error();
+  return rows->empty() ? 0 : rows->front().front().number;
+}
+
+// Refuses what is not a whole file of a schema we know, before anything is written to it.
+Status check(Sqlite& sqlite, const std::string& path) {
+  const auto integrity = sqlite.query("PRAGMA quick_check(1)");
+  if (!integrity) return refused(path, "it is damaged (" + integrity.error().reason + ")");
+  if (integrity.value().empty() || integrity.value().front().front().text != "ok") {
+    return refused(path, "it is damaged");
+  }
+  const auto application = pragma(sqlite, "application_id");
+  const auto schema = pragma(sqlite, "user_version");
+  const auto tables = sqlite.query("SELECT count(*) FROM sqlite_master");
+  if (!application || !schema || !tables) return refused(path, "it can not be read");
+  if (tables.value().front().front().number == 0 && schema.value() == 0) return success();
+  if (application.value() != kApplicationId) {
+    return refused(path, "it belongs to another program");
+  }
+  if (schema.value() > kStoreSchema) {
+    return refused(path, "it was written by a newer crossfade (schema " +
+                             std::to_string(schema.value()) + ", this one knows " +
+                             std::to_string(kStoreSchema) + ")");
+  }
+  return success();
+}
+
+Status prepare(Sqlite& sqlite, const std::string& path) {
+  if (Status status = check(sqlite, path); !status) return status;
+  // FULL: a commit is on the disk, not only with the operating system, when it returns.
+  if (Status status = sqlite.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"); !status) {
+    return status;
+  }
+  const auto schema = pragma(sqlite, "user_version");
+  if (!schema) return schema.error();
+  return schema.value() == kStoreSchema ? success() : sqlite.run(kCreate);
+}
+
+std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+
+}  // namespace
+
+struct Store::Parts {
+  FileLock lock;
+  Sqlite sqlite;
+  std::mutex mutex;  // HTTP threads read events while the writer writes
+
+  Status put(const Document& document) {
+    return sqlite.run(
+        "INSERT INTO documents (uuid, kind, id, body, added)"
+        " VALUES (?1, ?2, ?3, ?4, (SELECT coalesce(max(added), 0) + 1 FROM documents))"
+        " ON CONFLICT (uuid) DO UPDATE SET body = excluded.body",
+        {document.uuid, document.kind, document.id, document.body});
+  }
+
+  Status remove(const std::string& uuid) {
+    for (const char* sql :
+         {"DELETE FROM documents WHERE uuid = ?1", "DELETE FROM events WHERE migration = ?1",
+          "DELETE FROM tallies WHERE migration = ?1 OR interlay = ?1"}) {
+      if (Status status = sqlite.run(sql, {uuid}); !status) return status;
+    }
+    return success();
+  }
+
+  Status append(const Event& event) {
+    if (Status status = sqlite.run(
+            "INSERT INTO events (migration, at, actor, from_status, to_status, reason)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            {event.migration, event.at, event.actor, event.from, event.to, event.reason});
+        !status) {
+      return status;
+    }
+    return sqlite.run(
+        "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE migration = ?1"
+        " ORDER BY seq DESC LIMIT -1 OFFSET ?2)",
+        {event.migration, std::int64_t{kEventsMax}});
+  }
+
+  Status apply_all(const Changes& changes) {
+    // Removals first: an id may be given to another resource in the same call.
+    for (const std::string& uuid : changes.remove) {
+      if (Status status = remove(uuid); !status) return status;
+    }
+    for (const Document& document : changes.put) {
+      if (Status status = put(document); !status) return status;
+    }
+    for (const Event& event : changes.events) {
+      if (Status status = append(event); !status) return status;
+    }
+    if (!changes.epoch) return success();
+    return sqlite.run("UPDATE facts SET value = ?1 WHERE name = 'epoch'", {number(*changes.epoch)});
+  }
+
+  Status save_all(const std::vector<Tally>& tallies) {
+    if (Status status = sqlite.run("DELETE FROM tallies"); !status) return status;
+    for (const Tally& tally : tallies) {
+      if (Status status = sqlite.run("INSERT INTO tallies VALUES (?1, ?2, ?3, ?4)",
+                                     {tally.migration, tally.interlay, number(tally.writes),
+                                      std::int64_t{tally.exact ? 1 : 0}});
+          !status) {
+        return status;
+      }
+    }
+    return success();
+  }
+
+  // Runs `work` in one transaction; whatever fails takes all of it back.
+  template <class Work>
+  Status transaction(Work&& work) {
+    const std::lock_guard held(mutex);
+    if (Status status = sqlite.run("BEGIN IMMEDIATE"); !status) return status;
+    Status status = work();
+    if (status) status = sqlite.run("COMMIT");
+    if (!status) {
+      // After some failures SQLite has rolled back by itself; then this one's failure says nothing
+      // new.
+      [[maybe_unused]] const Status rolled_back = sqlite.run("ROLLBACK");
+    }
+    return status;
+  }
+};
+
+Store::Store(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::open(const std::string& given_path) {
+  // One file must have one lock, whatever links lead to it.
+  std::error_code ignored;
+  const std::filesystem::path real = std::filesystem::weakly_canonical(given_path, ignored);
+  const std::string path = real.empty() ? given_path : real.string();
+  auto lock = FileLock::take(path);
+  if (!lock) return lock.error();
+  if (const Status status = create_private(path); !status) return status.error();
+  auto sqlite = Sqlite::open(path);
+  if (!sqlite) return sqlite.error();
+  if (const Status status = prepare(*sqlite, path); !status) return status.error();
+  return std::unique_ptr<Store>(
+      new Store(std::unique_ptr<Parts>(new Parts{std::move(*lock), std::move(*sqlite), {}})));
+}
+
+Result<Stored> Store::load() {
+  const std::lock_guard held(parts_->mutex);
+  Stored stored;
+  auto documents =
+      parts_->sqlite.query("SELECT kind, uuid, id, body FROM documents ORDER BY added");
+  if (!documents) return documents.error();
+  for (Sqlite::Row& row : *documents) {
+    stored.documents.push_back({std::move(row[0].text), std::move(row[1].text),
+                                std::move(row[2].text), std::move(row[3].text)});
+  }
+  auto tallies = parts_->sqlite.query("SELECT migration, interlay, writes, exact FROM tallies");
+  if (!tallies) return tallies.error();
+  for (Sqlite::Row& row : *tallies) {
+    stored.tallies.push_back({std::move(row[0].text), std::move(row[1].text),
+                              static_cast<std::uint64_t>(row[2].number), row[3].number != 0});
+  }
+  auto epoch = parts_->sqlite.query("SELECT value FROM facts WHERE name = 'epoch'");
+  if (!epoch) return epoch.error();
+  if (!epoch->empty()) stored.epoch = static_cast<std::uint64_t>((*epoch)[0][0].number);
+  return stored;
+}
+
+Status Store::apply(const Changes& changes) {
+  return parts_->transaction([&] { return parts_->apply_all(changes); });
+}
+
+Status Store::save_tallies(const std::vector<Tally>& tallies) {
+  return parts_->transaction([&] { return parts_->save_all(tallies); });
+}
+
+Result<std::vector<Event>> Store::events(const std::string& migration, std::uint64_t after,
+                                         std::uint32_t limit) {
+  const std::lock_guard held(parts_->mutex);
+  auto rows = parts_->sqlite.query(
+      "SELECT seq, at, actor, from_status, to_status, reason FROM events"
+      " WHERE migration = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+      {migration, number(after), std::int64_t{limit}});
+  if (!rows) return rows.error();
+  std::vector<Event> events;
+  for (Sqlite::Row& row : *rows) {
+    events.push_back({.seq = static_cast<std::uint64_t>(row[0].number),
+                      .migration = migration,
+                      .at = std::move(row[1].text),
+                      .actor = std::move(row[2].text),
+                      .from = std::move(row[3].text),
+                      .to = std::move(row[4].text),
+                      .reason = std::move(row[5].text)});
+  }
+  return events;
+}
+
+}  // namespace crossfade

@@ -1,0 +1,65 @@
+#include "control/table_builder.h"
+
+#include <cassert>
+
+namespace crossfade {
+
+namespace {
+
+bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
+  return one.id == other.id && one.uuid == other.uuid && one.old_side == other.old_side &&
+         one.new_side == other.new_side && one.strategy == other.strategy &&
+         one.migration == other.migration && one.commands == other.commands &&
+         one.settings == other.settings;
+}
+
+InterlayRoute build_route(const State& state, const Interlay& interlay,
+                          const InterlaySettings& defaults, const CommandsOf& commands_of) {
+  const auto endpoint = state.endpoints.find(interlay.endpoint);
+  assert(endpoint != state.endpoints.end());
+  InterlayRoute route{.id = interlay.identity.id,
+                      .uuid = interlay.identity.uuid,
+                      .old_side = endpoint->second->address,
+                      .new_side = std::nullopt,
+                      .strategy = std::nullopt,
+                      .migration = {},
+                      .commands = commands_of(*endpoint->second),
+                      .settings = overridden(defaults, interlay.settings)};
+  const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
+  if (migration == nullptr || !routes(migration->status)) return route;
+  const auto target =
+      state.endpoints.find(binding_of(*migration, interlay.identity.uuid)->endpoint);
+  assert(target != state.endpoints.end());
+  route.new_side = target->second->address;
+  route.strategy = to_strategy(migration->spec.strategy);
+  route.migration = migration->identity.id;
+  return route;
+}
+
+// The previous route of that interlay if it is still right, else the new one.
+InterlayRoutePtr share(InterlayRoute route, const Table* previous) {
+  if (previous != nullptr) {
+    for (const InterlayRoutePtr& old : previous->interlays) {
+      if (same_route(*old, route)) return old;
+    }
+  }
+  return std::make_shared<const InterlayRoute>(std::move(route));
+}
+
+}  // namespace
+
+Table build_table(const State& state, std::uint64_t epoch, const InterlaySettings& defaults,
+                  const CommandsOf& commands_of, const Table* previous) {
+  Table table{.epoch = epoch, .interlays = {}};
+  for (const auto& [uuid, interlay] : state.interlays) {
+    table.interlays.push_back(
+        share(build_route(state, *interlay, defaults, commands_of), previous));
+  }
+  return table;
+}
+
+bool same_routes(const Table& one, const Table& other) {
+  return one.interlays == other.interlays;  // equal routes are the same object
+}
+
+}  // namespace crossfade
