@@ -170,7 +170,7 @@ def fuzz():
         name = source.stem
         corpus = BUILD / "fuzz/corpus" / name
         corpus.mkdir(parents=True, exist_ok=True)
-        seeds = ROOT / "tests/fuzz/seeds" / name.removesuffix("_fuzz")
+        seeds = ROOT / "tests/fuzz/seeds" / name
         command = [str(BUILD / "fuzz/tests" / name), f"-max_total_time={FUZZ_RUN_S}", "-timeout=10",
                    "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={BUILD}/fuzz/{name}-",
                    str(corpus)] + ([str(seeds)] if seeds.is_dir() else [])
