@@ -1,4 +1,5 @@
-// Publishing tables, opening and closing ports, summing counters: control's calls, run on the loops.
+// Publishing tables, opening and closing ports, summing counters: control's calls, run on the
+// loops.
 #include "proxy/data_plane.h"
 
 #include <arpa/inet.h>
@@ -19,7 +20,8 @@ namespace {
 constexpr std::chrono::seconds kAdoptionLimit{10};
 constexpr int kBacklog = 1024;
 
-// Counts down from any thread; the waiter gives up after a limit. Shared, as a late loop may outlive it.
+// Counts down from any thread; the waiter gives up after a limit. Shared, as a late loop may
+// outlive it.
 class Latch {
  public:
   explicit Latch(std::size_t count) : left_(count) {}
@@ -78,7 +80,8 @@ struct BindAddress {
 
 Result<BindAddress> parse_bind(const ListenSpec& spec) {
   BindAddress address;
-  if (uv_ip4_addr(spec.bind.c_str(), spec.port, reinterpret_cast<sockaddr_in*>(&address.storage)) == 0) {
+  if (uv_ip4_addr(spec.bind.c_str(), spec.port, reinterpret_cast<sockaddr_in*>(&address.storage)) ==
+      0) {
     address.size = sizeof(sockaddr_in);
   } else if (uv_ip6_addr(spec.bind.c_str(), spec.port,
                          reinterpret_cast<sockaddr_in6*>(&address.storage)) == 0) {
@@ -150,7 +153,8 @@ Status EventLoops::publish(TablePtr table) {
     published_.clear();
     for (const InterlayRoutePtr& route : table->interlays) {
       auto& per_loop = counters_[route->id];
-      while (per_loop.size() < loops_.size()) per_loop.push_back(std::make_shared<InterlayCounters>());
+      while (per_loop.size() < loops_.size())
+        per_loop.push_back(std::make_shared<InterlayCounters>());
       for (std::size_t i = 0; i < loops_.size(); ++i) counters[i].push_back(per_loop[i]);
       published_.push_back(route->id);
     }
@@ -173,8 +177,8 @@ Status EventLoops::publish(TablePtr table) {
 Result<std::uint16_t> EventLoops::listen(const ListenSpec& spec) {
   Result<BindAddress> address = parse_bind(spec);
   if (!address) return address.error();
-  // An exclusive bind first: with SO_REUSEPORT alone, a port that another process of ours has would be
-  // shared with it silently.
+  // An exclusive bind first: with SO_REUSEPORT alone, a port that another process of ours has would
+  // be shared with it silently.
   Result<Fd> exclusive = open_socket(spec, *address, Sharing::Exclusive);
   if (!exclusive) return exclusive.error();
   const std::uint16_t port = port_of(exclusive->get());
@@ -193,13 +197,13 @@ Result<std::uint16_t> EventLoops::listen(const ListenSpec& spec) {
   auto listening = std::make_shared<Latch>(loops_.size());
   auto failed = std::make_shared<std::atomic<bool>>(false);
   for (std::size_t i = 0; i < loops_.size(); ++i) {
-    loops_[i]->post([loop = loops_[i].get(), fd = sockets[i].release(), id = spec.interlay, listening,
-                     failed] {
-      Interlay* interlay = loop->find(id);
-      if (!interlay) ::close(fd);
-      if (!interlay || !interlay->listen(fd)) *failed = true;
-      listening->done();
-    });
+    loops_[i]->post(
+        [loop = loops_[i].get(), fd = sockets[i].release(), id = spec.interlay, listening, failed] {
+          Interlay* interlay = loop->find(id);
+          if (!interlay) ::close(fd);
+          if (!interlay || !interlay->listen(fd)) *failed = true;
+          listening->done();
+        });
   }
   if (!listening->wait_for(kAdoptionLimit) || *failed) {
     unlisten(spec.interlay, 0);

@@ -1,4 +1,5 @@
-// The data plane: the event loops, and the door through which control drives them from its own threads.
+// The data plane: the event loops, and the door through which control drives them from its own
+// threads.
 #pragma once
 
 #include <cstdint>
@@ -39,9 +40,11 @@ class EventLoops {
   bool running_ = false;
 
   std::mutex mutex_;
-  // By interlay id, one entry per loop; kept when an interlay goes and comes back, as counters only grow.
-  std::map<std::string, std::vector<std::shared_ptr<InterlayCounters>>> counters_;  // guarded by mutex_
-  std::vector<std::string> published_;                                              // guarded by mutex_
+  // By interlay id, one entry per loop; kept when an interlay goes and comes back, as counters only
+  // grow.
+  std::map<std::string, std::vector<std::shared_ptr<InterlayCounters>>>
+      counters_;                        // guarded by mutex_
+  std::vector<std::string> published_;  // guarded by mutex_
 };
 
 }  // namespace crossfade

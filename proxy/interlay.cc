@@ -58,10 +58,11 @@ bool Interlay::listen(int fd) {
     return false;
   }
   draining_ = false;
-  return uv_listen(reinterpret_cast<uv_stream_t*>(handle), kBacklog, [](uv_stream_t* stream, int status) {
-           auto* self = static_cast<Interlay*>(stream->data);
-           if (self && status == 0) self->on_connection();
-         }) == 0;
+  return uv_listen(reinterpret_cast<uv_stream_t*>(handle), kBacklog,
+                   [](uv_stream_t* stream, int status) {
+                     auto* self = static_cast<Interlay*>(stream->data);
+                     if (self && status == 0) self->on_connection();
+                   }) == 0;
 }
 
 void Interlay::on_connection() {

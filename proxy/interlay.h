@@ -1,4 +1,5 @@
-// One interlay on one loop: its listening socket, its sessions, what they share, the route in force.
+// One interlay on one loop: its listening socket, its sessions, what they share, the route in
+// force.
 #pragma once
 
 #include <array>
@@ -35,14 +36,16 @@ class Interlay {
   void side_failed(Side side, std::uint64_t now_ns);
   void side_succeeded(Side side);
 
-  // Second legs in flight and unsent, over all sessions of this loop: second_inflight_max, _bytes_max.
+  // Second legs in flight and unsent, over all sessions of this loop: second_inflight_max,
+  // _bytes_max.
   std::uint32_t second_inflight = 0;
   std::uint64_t second_unsent = 0;
 
   // Takes over a listening socket.
   bool listen(int fd);
   void close_listener() { listener_.reset(); }
-  // Ends every session at its next safe point, then calls done (on this loop), at once if there are none.
+  // Ends every session at its next safe point, then calls done (on this loop), at once if there are
+  // none.
   void drain(std::function<void()> done);
   void abort();
 

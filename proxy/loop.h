@@ -1,8 +1,8 @@
 // One event loop: a libuv loop and the only thread that touches what lives on it.
 //
 // Other threads reach it through post() alone. It holds the routing table that it has adopted, the
-// interlays of that table, and what its sessions share: the read buffer, the scratch cutter, the pool
-// of exchanges. No lock is taken on the request path.
+// interlays of that table, and what its sessions share: the read buffer, the scratch cutter, the
+// pool of exchanges. No lock is taken on the request path.
 #pragma once
 
 #include <atomic>

@@ -1,10 +1,11 @@
-// The program: reads the command line, wires control, data plane and movement by hand, waits for signals.
+// The program: reads the command line, wires control, data plane and movement by hand, waits for
+// signals.
 //
-// Exit codes: 0 after a drain, or a configuration that `check` finds good; 1 when something could not be
-// opened; 2 for a bad command line or configuration.
-#include <sys/resource.h>
+// Exit codes: 0 after a drain, or a configuration that `check` finds good; 1 when something could
+// not be opened; 2 for a bad command line or configuration.
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -55,7 +56,8 @@ void drain(ControlPlane& control, const crossfade::DataPlane& data_plane, std::u
   control.drain();
   std::vector<std::thread> closing;
   for (const auto& interlay : data_plane.telemetry().interlays) {
-    closing.emplace_back([&data_plane, id = interlay.id, drain_ms] { data_plane.unlisten(id, drain_ms); });
+    closing.emplace_back(
+        [&data_plane, id = interlay.id, drain_ms] { data_plane.unlisten(id, drain_ms); });
   }
   for (std::thread& one : closing) one.join();
 }
@@ -87,7 +89,8 @@ int serve(const FlagValues& flags) {
   for (int signal = 0; sigwait(&signals, &signal) == 0;) {
     if (signal != SIGHUP) break;
     if (auto reloaded = control.reload(); !reloaded) {
-      spdlog::error("configuration not reloaded, the former one stays: {}", reloaded.error().message());
+      spdlog::error("configuration not reloaded, the former one stays: {}",
+                    reloaded.error().message());
     }
   }
   spdlog::info("draining: running requests have {} ms", drain_ms);
@@ -114,13 +117,15 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", CROSSFADE_VERSION);
   app.require_subcommand(1);
   CLI::App* serve_command = app.add_subcommand("serve", "run the sidecar until SIGTERM");
-  CLI::App* check_command = app.add_subcommand("check", "validate the configuration and exit: 0 good, 2 bad");
+  CLI::App* check_command =
+      app.add_subcommand("check", "validate the configuration and exit: 0 good, 2 bad");
   std::map<std::string, std::string> given;
   for (const crossfade::Setting& setting : crossfade::settings()) {
     if (*setting.flag == '\0') continue;
     for (CLI::App* command : {serve_command, check_command}) {
       command->add_option_function<std::string>(
-          setting.flag, [&given, name = setting.name](const std::string& value) { given[name] = value; },
+          setting.flag,
+          [&given, name = setting.name](const std::string& value) { given[name] = value; },
           crossfade::help_of(setting));
     }
   }

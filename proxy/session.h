@@ -12,10 +12,11 @@ class Session {
   Session& operator=(const Session&) = delete;
   virtual ~Session() = default;
 
-  // Called about every kTickMs while the session is on the loop's busy list, to check its time limits.
-  // Returns false when it has nothing to wait for: it then leaves the list.
+  // Called about every kTickMs while the session is on the loop's busy list, to check its time
+  // limits. Returns false when it has nothing to wait for: it then leaves the list.
   virtual bool on_tick(std::uint64_t now_ns) = 0;
-  // Ends as soon as it is at a safe point (nothing running, no transaction open): for stop and SIGTERM.
+  // Ends as soon as it is at a safe point (nothing running, no transaction open): for stop and
+  // SIGTERM.
   virtual void drain() = 0;
   // Ends now.
   virtual void abort() = 0;
@@ -26,7 +27,7 @@ class Session {
   Session* next_busy_ = nullptr;  // the loop's busy list, while busy_
   bool busy_ = false;
   bool dead_ = false;
-  Session* next_ = nullptr;       // the interlay's list of sessions
+  Session* next_ = nullptr;  // the interlay's list of sessions
   Session* previous_ = nullptr;
 };
 

@@ -15,8 +15,8 @@ struct QueuedWrite {  // owns its bytes until libuv is done with them, even past
   std::string bytes;
 };
 
-// Every entry from libuv ends by burying what died meanwhile, so that no object is deleted while one
-// of its member functions is running.
+// Every entry from libuv ends by burying what died meanwhile, so that no object is deleted while
+// one of its member functions is running.
 class Entry {
  public:
   explicit Entry(Loop& loop) : loop_(loop) {}
@@ -221,8 +221,8 @@ void Stream::flush() {
   const unsigned count = std::exchange(gathered_, 0);
   auto* stream = reinterpret_cast<uv_stream_t*>(handle_.get());
   const int sent = uv_try_write(stream, gather_, count);
-  // An error shows itself again in the queued write, whose callback tells the owner: never from here,
-  // where the owner is in the middle of something.
+  // An error shows itself again in the queued write, whose callback tells the owner: never from
+  // here, where the owner is in the middle of something.
   std::size_t done = sent > 0 ? static_cast<std::size_t>(sent) : 0;
   for (unsigned i = 0; i < count; ++i) {
     const std::string_view bytes(gather_[i].base, gather_[i].len);
@@ -246,8 +246,8 @@ void Stream::start_write() {
   in_write_ = write->bytes.size();
   writing_ = true;
   uv_buf_t buffer = uv_buf_init(write->bytes.data(), static_cast<unsigned>(write->bytes.size()));
-  const int error = uv_write(&write->request, reinterpret_cast<uv_stream_t*>(handle_.get()), &buffer,
-                             1, StreamCallbacks::written);
+  const int error = uv_write(&write->request, reinterpret_cast<uv_stream_t*>(handle_.get()),
+                             &buffer, 1, StreamCallbacks::written);
   assert(error == 0);  // fails only for a handle that is not open
   static_cast<void>(error);
 }

@@ -1,8 +1,8 @@
 // One TCP connection on a loop: reads into the loop's shared buffer, writes views without copying.
 //
-// Views given to write() stay valid until the event's flush(); what the kernel does not take then is
-// copied, once, and goes out as the socket drains. unsent() tells the owner when to stop reading the
-// source of those bytes.
+// Views given to write() stay valid until the event's flush(); what the kernel does not take then
+// is copied, once, and goes out as the socket drains. unsent() tells the owner when to stop reading
+// the source of those bytes.
 //
 // Knows nothing of protocols.
 #pragma once
@@ -42,15 +42,15 @@ class Stream {
   bool accept(uv_stream_t* listener);
   // Makes the stream ready to take bytes that go out once connect() has succeeded.
   void expect_connect();
-  // Calls `done` later; status 0 is success. May be called again with another address after a failure:
-  // bytes written meanwhile are kept. False when the system refuses at once.
+  // Calls `done` later; status 0 is success. May be called again with another address after a
+  // failure: bytes written meanwhile are kept. False when the system refuses at once.
   using Connected = void (*)(StreamOwner& owner, int status);
   bool connect(const sockaddr* address, Connected done);
 
   bool open() const { return handle_ != nullptr || connecting_; }
-  void close();                // immediately; unsent bytes are lost
-  void close_when_sent();      // after the unsent bytes, or at once when there are none
-  void shutdown_when_sent();   // half-close: the other end sees the end of our bytes
+  void close();               // immediately; unsent bytes are lost
+  void close_when_sent();     // after the unsent bytes, or at once when there are none
+  void shutdown_when_sent();  // half-close: the other end sees the end of our bytes
 
   void read_start();
   void read_stop();
@@ -85,8 +85,8 @@ class Stream {
   UvOwner<uv_tcp_t> handle_;
   uv_buf_t gather_[kGatherMax];
   std::uint64_t* gauge_ = nullptr;
-  std::string pending_;        // waits behind the write in progress
-  std::size_t in_write_ = 0;   // bytes of the write in progress
+  std::string pending_;       // waits behind the write in progress
+  std::size_t in_write_ = 0;  // bytes of the write in progress
   unsigned gathered_ = 0;
   bool connecting_ = false;
   bool writing_ = false;

@@ -1,4 +1,5 @@
-// RAII over libuv handles: made only after their init succeeded, closed by their owner's destructor.
+// RAII over libuv handles: made only after their init succeeded, closed by their owner's
+// destructor.
 #pragma once
 
 #include <uv.h>

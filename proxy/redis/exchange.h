@@ -1,8 +1,9 @@
 // Exchanges: what one planned request still owes to the client and is still owed by the servers.
 //
-// An exchange stands in its session's reply queue until the client has its answer, and in the owed queue
-// of each upstream that has not replied yet; it lives until it stands in none. Neighbouring plain
-// requests to one upstream share one exchange with a count, so a deep pipeline costs one slot.
+// An exchange stands in its session's reply queue until the client has its answer, and in the owed
+// queue of each upstream that has not replied yet; it lives until it stands in none. Neighbouring
+// plain requests to one upstream share one exchange with a count, so a deep pipeline costs one
+// slot.
 #pragma once
 
 #include <xxhash.h>
@@ -68,29 +69,30 @@ struct ExchangeFields {
 
   std::uint64_t sent_at_ns = 0;
   std::uint32_t count = 1;
-  std::int32_t frames = 0;  // PubSub: confirmations to come; -1 until the reply's turn, when it is known
+  std::int32_t frames =
+      0;  // PubSub: confirmations to come; -1 until the reply's turn, when it is known
   Side answer = Side::Old;
   Form form = Form::Reply;
   Kind kind = Kind::Other;
   Effect effect = Effect::None;
   Second second = Second::Nothing;
-  bool internal = false;    // ours, not the client's: the reply is consumed
-  bool entry_probe = false; // internal: asks whether this client may enter
-  bool either = false;      // best_effort
-  bool fallback = false;    // may be asked of the other side; `request` holds its bytes
+  bool internal = false;     // ours, not the client's: the reply is consumed
+  bool entry_probe = false;  // internal: asks whether this client may enter
+  bool either = false;       // best_effort
+  bool fallback = false;     // may be asked of the other side; `request` holds its bytes
   bool compare = false;
-  bool blocks = false;      // no time limit, and nothing overtakes it on the other side
-  bool queued = false;      // stands in the reply queue
-  bool started = false;     // bytes of the answer are on their way to the client
-  bool answered = false;    // the answer is complete (maybe still held)
-  bool special = false;     // not plain(): never shared by a run
+  bool blocks = false;                 // no time limit, and nothing overtakes it on the other side
+  bool queued = false;                 // stands in the reply queue
+  bool started = false;                // bytes of the answer are on their way to the client
+  bool answered = false;               // the answer is complete (maybe still held)
+  bool special = false;                // not plain(): never shared by a run
   std::array<bool, kSides> failed{};   // that side's reply was an error reply
   std::array<bool, kSides> replied{};  // that side's reply is complete
-  std::uint8_t owed = 0;    // bit per side: stands in that owed queue
+  std::uint8_t owed = 0;               // bit per side: stands in that owed queue
 };
 
 struct Exchange : ExchangeFields {
-  Exchange* next = nullptr;                  // reply queue
+  Exchange* next = nullptr;                   // reply queue
   std::array<Exchange*, kSides> owed_next{};  // owed queue of each side
   std::string held;     // answer bytes that wait for their turn (or for the other leg, best_effort)
   std::string spare;    // best_effort: the second leg's reply, until the answer's outcome is known
@@ -99,7 +101,9 @@ struct Exchange : ExchangeFields {
   std::array<ReplyHash, kSides> hash;
 };
 
-constexpr std::uint8_t bit(Side side) { return static_cast<std::uint8_t>(1u << static_cast<unsigned>(side)); }
+constexpr std::uint8_t bit(Side side) {
+  return static_cast<std::uint8_t>(1u << static_cast<unsigned>(side));
+}
 
 // Exchanges of one loop, reused; strings keep a small capacity, so a steady load allocates nothing.
 class ExchangePool {

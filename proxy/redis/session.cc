@@ -114,10 +114,13 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
       }
       if (stalled_) break;
       if (rest.size() > settings().request_head_max) {
-        // Too much to keep for a plan: refused, as the rest of it cannot be told from what follows it.
+        // Too much to keep for a plan: refused, as the rest of it cannot be told from what follows
+        // it.
         counters().hit(Limit::RequestHeadMax);
         cutter.reset();
-        refuse("-ERR crossfade: request_head_max reached: the keys of this request come too late in it\r\n");
+        refuse(
+            "-ERR crossfade: request_head_max reached: the keys of this request come too late in "
+            "it\r\n");
         close_when_answered_ = true;
         partial_.reset();
         return;
@@ -189,7 +192,8 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
   return step.consumed;
 }
 
-// Begins to forward a request whose big argument has only begun to arrive. False: wait for more of it.
+// Begins to forward a request whose big argument has only begun to arrive. False: wait for more of
+// it.
 bool RedisSession::try_streaming(std::string_view bytes, const RequestCutter& cutter) {
   if (cutter.open_bulk_size() <= kStreamAbove || cutter.arg_count() == 0) return false;
   std::optional<RequestFacts> facts = facts_of(*route_->commands, cutter, bytes, false);
@@ -226,7 +230,8 @@ void RedisSession::on_end(int status) {
   loop().mark_busy(*this);
   if (status != UV_EOF) client_.close();
   Upstream& anchored = upstream(anchor());
-  const bool nothing_owed = queue_.empty() && old_.idle() && new_.idle() && reply_mode_ == ReplyMode::On;
+  const bool nothing_owed =
+      queue_.empty() && old_.idle() && new_.idle() && reply_mode_ == ReplyMode::On;
   if (nothing_owed || anchored.state() == Upstream::State::Idle) {
     if (queue_.empty()) client_.close_when_sent();
     close_when_answered_ = true;
@@ -252,7 +257,8 @@ void RedisSession::flush() {
   client_.flush();
 }
 
-// The end of every event: losses noticed in its course, waiting requests, closing, reading on or not.
+// The end of every event: losses noticed in its course, waiting requests, closing, reading on or
+// not.
 void RedisSession::end_event() {
   for (Upstream* up : {&old_, &new_}) {
     if (std::exchange(loss_noticed_[static_cast<std::size_t>(up->side())], false)) {
@@ -287,7 +293,7 @@ void RedisSession::update_reading() {
     if (client_ended_ || stalled_ || full) {
       if (full && client_.reading()) {
         counters().hit(queue_.size() >= limits.pipeline_max ? Limit::PipelineMax
-                                                             : Limit::OutputBufferMax);
+                                                            : Limit::OutputBufferMax);
       }
       client_.read_stop();
     } else {
@@ -320,8 +326,8 @@ bool RedisSession::safe_point() const {
 void RedisSession::drain() {
   draining_ = true;
   begin_event();
-  // A blocked client and a subscriber have nothing running that could be lost: their server answers a
-  // closed connection by forgetting them.
+  // A blocked client and a subscriber have nothing running that could be lost: their server answers
+  // a closed connection by forgetting them.
   if (subscriptions_.any() || monitoring_ || raw_) close_when_answered_ = true;
   if (safe_point()) close_when_answered_ = true;
   loop().mark_busy(*this);
@@ -353,8 +359,8 @@ bool RedisSession::on_tick(std::uint64_t now_ns) {
   }
   flush();
   end_event();
-  return old_busy || new_busy || client_ended_ || stalled_ || draining_ ||
-         loss_noticed_[0] || loss_noticed_[1];
+  return old_busy || new_busy || client_ended_ || stalled_ || draining_ || loss_noticed_[0] ||
+         loss_noticed_[1];
 }
 
 // Gives up on a side that is over its time limit; returns whether it must be looked at again.
@@ -364,8 +370,7 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
     const std::uint64_t limit_ns = limits.connect_timeout_ms * kNsPerMs;
     if (limit_ns != 0 && now_ns > up.opened_at_ns + limit_ns) {
       counters().hit(Limit::ConnectTimeout);
-      lose(up, Drop::Timeout, "did not accept a connection within connect_timeout_ms",
-           Blame::Side);
+      lose(up, Drop::Timeout, "did not accept a connection within connect_timeout_ms", Blame::Side);
       return false;
     }
     return true;
@@ -373,9 +378,8 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
   const Exchange* front = up.owed().front();
   if (!front) return false;
   if (front->form == Exchange::Form::Raw || !up.stream().reading()) return true;
-  const bool authoritative = front->internal
-                                 ? up.side() == anchor()
-                                 : front->answer == up.side() && !front->fallback;
+  const bool authoritative =
+      front->internal ? up.side() == anchor() : front->answer == up.side() && !front->fallback;
   if (authoritative && front->blocks) return true;
   const std::uint64_t limit_ns =
       (authoritative ? limits.answer_timeout_ms : limits.second_timeout_ms) * kNsPerMs;

@@ -45,8 +45,8 @@ class RedisSession final : public Session, private StreamOwner {
   void on_lost(Upstream& up, std::string_view reason);
   void on_garbled(Upstream& up);
   void defer_loss(Upstream& up);  // noticed while something else is in progress
-  // The next bytes of the reply to `exchange`; `complete` replies of its run end in them, `errors` of
-  // those being error replies.
+  // The next bytes of the reply to `exchange`; `complete` replies of its run end in them, `errors`
+  // of those being error replies.
   void on_reply(Upstream& up, Exchange& exchange, std::string_view bytes, std::uint32_t complete,
                 std::uint32_t errors);
   void on_push(Upstream& up, std::string_view bytes, bool complete);
@@ -146,9 +146,10 @@ class RedisSession final : public Session, private StreamOwner {
   void hold(Exchange& exchange, std::string_view bytes);
   void answer_complete(Upstream& up, Exchange& exchange, bool error);
   void settle(Exchange& exchange);
-  void second_bytes(Upstream& up, Exchange& exchange, std::string_view bytes, bool complete, bool error);
-  void internal_bytes(Upstream& up, Exchange& exchange, std::string_view bytes, std::uint32_t complete,
-                      std::uint32_t errors);
+  void second_bytes(Upstream& up, Exchange& exchange, std::string_view bytes, bool complete,
+                    bool error);
+  void internal_bytes(Upstream& up, Exchange& exchange, std::string_view bytes,
+                      std::uint32_t complete, std::uint32_t errors);
   void write_held(Exchange& exchange);
   void compare(Exchange& exchange);
   void pump();
@@ -181,30 +182,30 @@ class RedisSession final : public Session, private StreamOwner {
   Transaction transaction_;
   Subscriptions subscriptions_;
   std::optional<Side> pin_;
-  std::optional<Side> scan_side_;  // where this session's last SCAN began
-  std::uint32_t subscribing_ = 0;  // SUBSCRIBEs that wait for their confirmation
-  std::uint32_t state_pending_ = 0;   // state changes that wait for their answer
-  std::uint32_t blocking_ = 0;        // blocking commands that wait for their answer ...
-  Side blocking_side_ = Side::Old;    // ... on this side
-  std::uint32_t internals_ = 0;       // our own requests that wait for their reply
+  std::optional<Side> scan_side_;    // where this session's last SCAN began
+  std::uint32_t subscribing_ = 0;    // SUBSCRIBEs that wait for their confirmation
+  std::uint32_t state_pending_ = 0;  // state changes that wait for their answer
+  std::uint32_t blocking_ = 0;       // blocking commands that wait for their answer ...
+  Side blocking_side_ = Side::Old;   // ... on this side
+  std::uint32_t internals_ = 0;      // our own requests that wait for their reply
   ReplyMode reply_mode_ = ReplyMode::On;
   Entered entered_ = Entered::Unknown;
   bool watching_ = false;
   bool tracking_ = false;
-  bool tied_ = false;           // subscribed inside a transaction: its confirmations are not ours to count
+  bool tied_ = false;  // subscribed inside a transaction: its confirmations are not ours to count
   bool monitoring_ = false;
   bool raw_ = false;
-  bool stalled_ = false;        // requests wait until every answer is out
-  bool client_ended_ = false;   // the client sends no more
-  bool expect_close_ = false;   // QUIT, SHUTDOWN: the server closes, that is no failure
+  bool stalled_ = false;       // requests wait until every answer is out
+  bool client_ended_ = false;  // the client sends no more
+  bool expect_close_ = false;  // QUIT, SHUTDOWN: the server closes, that is no failure
   bool close_when_answered_ = false;
   bool draining_ = false;
-  bool second_sent_ = false;    // of the last request dispatched
+  bool second_sent_ = false;       // of the last request dispatched
   bool client_mid_frame_ = false;  // the last bytes for the client end inside of a frame
   std::array<bool, kSides> loss_noticed_{};
-  std::string held_pushes_;     // pushes that wait for the end of a frame
-  std::uint64_t reordered_ = 0; // bytes held for their turn
-  std::uint64_t now_ns_ = 0;    // beginning of the event in progress
+  std::string held_pushes_;            // pushes that wait for the end of a frame
+  std::uint64_t reordered_ = 0;        // bytes held for their turn
+  std::uint64_t now_ns_ = 0;           // beginning of the event in progress
   std::uint64_t request_cost_ns_ = 0;  // our own share of the last request event
   std::uint64_t ended_at_ns_ = 0;
   std::uint32_t answered_in_event_ = 0;

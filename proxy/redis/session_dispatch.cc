@@ -9,8 +9,8 @@
 namespace crossfade::redis {
 
 namespace {
-// Beyond this many exchanges, runs are joined across events too: latency is then counted a little too
-// high, memory stays small.
+// Beyond this many exchanges, runs are joined across events too: latency is then counted a little
+// too high, memory stays small.
 constexpr std::size_t kJoinAbove = 256;
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
@@ -19,7 +19,8 @@ bool is_data_write(const Exchange& exchange) {
 }
 }  // namespace
 
-// Takes a new table up, where nothing ties the session to the former. False: something must end first.
+// Takes a new table up, where nothing ties the session to the former. False: something must end
+// first.
 bool RedisSession::refresh_route() {
   const InterlayRoutePtr& next = interlay_.route();
   if (route_ == next || pin_ || streaming_) return true;
@@ -60,12 +61,12 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
   request.plan = plan_for(request.facts);
   if (request.plan.split) {
     counters().refused_split.add();
-    refuse("-ERR crossfade: the keys of this command lie on both sides of the write split; "
-           "give them one {hash tag}, or move all writes\r\n");
+    refuse(
+        "-ERR crossfade: the keys of this command lie on both sides of the write split; "
+        "give them one {hash tag}, or move all writes\r\n");
     return Handled::Yes;
   }
-  const bool two_sided =
-      request.plan.answer != anchor() || request.plan.second != Second::Nothing;
+  const bool two_sided = request.plan.answer != anchor() || request.plan.second != Second::Nothing;
   if (two_sided) {
     if (entered_ != Entered::Yes && ask_entry() == Handled::Stall) return Handled::Stall;
     if (entered_ != Entered::Yes) request.plan = Plan{.answer = anchor()};  // the judge says no
@@ -106,8 +107,8 @@ bool RedisSession::reach(Upstream& up) {
 
 void RedisSession::bring_up_to_date(Upstream& up) {
   if (up.applied_version == state_version_) return;
-  // The home side judges the client's own login. The new side, once home, takes the endpoint's login for
-  // clients that the old side let in without asking, or that have shown theirs.
+  // The home side judges the client's own login. The new side, once home, takes the endpoint's
+  // login for clients that the old side let in without asking, or that have shown theirs.
   const EndpointAddress& old_side = route_->old_side;
   const bool entered_before =
       (old_side.username.empty() && old_side.password.empty()) || !state_.login.empty();
@@ -170,12 +171,13 @@ void RedisSession::dispatch(Pending& request) {
       up = &upstream(plan.answer);
     }
   }
-  counters().requests[static_cast<std::size_t>(plan.answer)][static_cast<std::size_t>(request.facts.kind)]
+  counters()
+      .requests[static_cast<std::size_t>(plan.answer)][static_cast<std::size_t>(request.facts.kind)]
       .add();
   bring_up_to_date(*up);
-  const bool plain = request.form == Exchange::Form::Reply && request.facts.effect == Effect::None &&
-                     plan.second == Second::Nothing && !plan.fallback && !request.facts.blocks &&
-                     !request.change;
+  const bool plain = request.form == Exchange::Form::Reply &&
+                     request.facts.effect == Effect::None && plan.second == Second::Nothing &&
+                     !plan.fallback && !request.facts.blocks && !request.change;
   if (plain) {
     forward_plain(*up, request);
   } else {
@@ -220,8 +222,8 @@ void RedisSession::forward_plain(Upstream& up, const Pending& request) {
   up.stream().write(request.bytes);
 }
 
-// Sends the other side its copy or its write, unless a limit or its health forbids. False: dropped and
-// counted; the client's answer does not depend on it.
+// Sends the other side its copy or its write, unless a limit or its health forbids. False: dropped
+// and counted; the client's answer does not depend on it.
 bool RedisSession::send_second_leg(Exchange& exchange, const Pending& request) {
   SecondCounters& counts = second_counters(exchange);
   counts.eligible.add();
@@ -254,7 +256,8 @@ void RedisSession::send_silently(Pending& request) {
     skip_streaming();
     return;
   }
-  counters().requests[static_cast<std::size_t>(up.side())][static_cast<std::size_t>(request.facts.kind)]
+  counters()
+      .requests[static_cast<std::size_t>(up.side())][static_cast<std::size_t>(request.facts.kind)]
       .add();
   bring_up_to_date(up);
   up.stream().write(request.bytes);

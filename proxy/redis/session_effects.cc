@@ -1,5 +1,5 @@
-// What commands do to their session: transactions, connection state, and the pins that keep a session on
-// one side until a safe point.
+// What commands do to their session: transactions, connection state, and the pins that keep a
+// session on one side until a safe point.
 #include <algorithm>
 #include <charconv>
 #include <string>
@@ -161,7 +161,8 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
     if (wanted.split || wanted.answer != *pin_) {
       transaction_.poisoned = true;
       counters().refused_split.add();
-      return refuse("-ERR crossfade: this transaction's keys lie on both sides of the write split\r\n");
+      return refuse(
+          "-ERR crossfade: this transaction's keys lie on both sides of the write split\r\n");
     }
   }
   // Queued: it takes effect with EXEC, and nothing blocks inside of a transaction.
@@ -170,7 +171,8 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
       if (!transaction_.change) transaction_.change.emplace();
       transaction_.change->then(*change);
     }
-    if (effect == Effect::Subscribe || effect == Effect::Psubscribe || effect == Effect::Ssubscribe) {
+    if (effect == Effect::Subscribe || effect == Effect::Psubscribe ||
+        effect == Effect::Ssubscribe) {
       transaction_.subscribes = true;
     }
   }
@@ -180,10 +182,11 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
   if (transaction_.second) request.plan.second = transaction_.sort;
   dispatch(request);
   if (transaction_.second && !second_sent_) {
-    // The other side must not run a transaction with a hole in it: its connection is given up, which
-    // discards it there.
+    // The other side must not run a transaction with a hole in it: its connection is given up,
+    // which discards it there.
     transaction_.second = false;
-    lose(upstream(other(*pin_)), Drop::ConnectionLost, "its transaction was incomplete", Blame::Nobody);
+    lose(upstream(other(*pin_)), Drop::ConnectionLost, "its transaction was incomplete",
+         Blame::Nobody);
   }
 }
 
@@ -243,7 +246,8 @@ void RedisSession::end_transaction(Pending& request) {
   }
   dispatch(request);
   if (ended.second && !second_sent_) {
-    lose(upstream(other(side)), Drop::ConnectionLost, "its transaction was incomplete", Blame::Nobody);
+    lose(upstream(other(side)), Drop::ConnectionLost, "its transaction was incomplete",
+         Blame::Nobody);
   }
   unpin_if_free();
 }
@@ -275,14 +279,16 @@ std::unique_ptr<StateChange> RedisSession::change_of(const RequestFacts& facts,
       if (count == 2) {
         change.login = Credentials{"", std::string(cutter.arg(1, bytes))};
       } else if (count == 3) {
-        change.login = Credentials{std::string(cutter.arg(1, bytes)), std::string(cutter.arg(2, bytes))};
+        change.login =
+            Credentials{std::string(cutter.arg(1, bytes)), std::string(cutter.arg(2, bytes))};
       } else {
         return nullptr;
       }
       break;
     case Effect::Hello:
       if (count < 2) return nullptr;  // only asks
-      if (const auto version = number(cutter.arg(1, bytes))) change.resp = static_cast<int>(*version);
+      if (const auto version = number(cutter.arg(1, bytes)))
+        change.resp = static_cast<int>(*version);
       for (std::size_t i = 2; i < count; ++i) {
         if (same_word(cutter.arg(i, bytes), "AUTH") && i + 2 < count) {
           change.login = Credentials{std::string(cutter.arg(i + 1, bytes)),

@@ -1,5 +1,5 @@
-// From the servers' replies to the client, in the order of its requests; and what becomes of the legs
-// that do not answer, or never will.
+// From the servers' replies to the client, in the order of its requests; and what becomes of the
+// legs that do not answer, or never will.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -36,7 +36,8 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
   }
   if (errors > 0) counters().errors[side].add(errors);
   if (exchange.compare) exchange.hash[side].add(bytes, complete > 0);
-  if (exchange.effect == Effect::Exec && !exchange.started && is_nil(bytes)) exchange.change.reset();
+  if (exchange.effect == Effect::Exec && !exchange.started && is_nil(bytes))
+    exchange.change.reset();
   answer_bytes(up, exchange, bytes);
   if (complete == 0) return;
   answered_in_event_ += complete;
@@ -84,7 +85,8 @@ void RedisSession::answer_complete(Upstream& up, Exchange& exchange, bool error)
   settle(exchange);
 }
 
-// The answering leg is over: the exchange is answered, unless best_effort still hopes for the other leg.
+// The answering leg is over: the exchange is answered, unless best_effort still hopes for the other
+// leg.
 void RedisSession::settle(Exchange& exchange) {
   const auto answer = static_cast<std::size_t>(exchange.answer);
   const auto beside = static_cast<std::size_t>(other(exchange.answer));
@@ -120,8 +122,8 @@ void RedisSession::release(Exchange* exchange) {
   loop().exchanges().put(exchange);
 }
 
-void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_view bytes, bool complete,
-                                bool error) {
+void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_view bytes,
+                                bool complete, bool error) {
   const auto side = static_cast<std::size_t>(up.side());
   if (exchange.compare) exchange.hash[side].add(bytes, complete);
   if (exchange.either && !exchange.answered && exchange.spare.size() + bytes.size() <= kSpareMax) {
@@ -140,8 +142,8 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
   } else {
     counts.uncompared.add();
   }
-  const bool waited_for =
-      exchange.either && !exchange.answered && exchange.replied[static_cast<std::size_t>(exchange.answer)];
+  const bool waited_for = exchange.either && !exchange.answered &&
+                          exchange.replied[static_cast<std::size_t>(exchange.answer)];
   if (waited_for) {
     settle(exchange);  // may release it
   } else {
@@ -151,15 +153,16 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
 
 void RedisSession::compare(Exchange& exchange) {
   if (!exchange.hash[0].done() || !exchange.hash[1].done()) return;
-  if (exchange.hash[0].value() != exchange.hash[1].value()) second_counters(exchange).mismatched.add();
+  if (exchange.hash[0].value() != exchange.hash[1].value())
+    second_counters(exchange).mismatched.add();
 }
 
 void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_view bytes,
                                   std::uint32_t complete, std::uint32_t errors) {
   if (exchange.entry_probe) exchange.held.append(bytes);
   exchange.count -= complete;
-  const bool refused = errors > 0 && !exchange.entry_probe && up.side() != anchor() &&
-                       !transaction_.open();
+  const bool refused =
+      errors > 0 && !exchange.entry_probe && up.side() != anchor() && !transaction_.open();
   if (exchange.count == 0) {
     up.owed().pop();
     --internals_;
@@ -175,7 +178,8 @@ void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_
 }
 
 void RedisSession::on_push(Upstream& up, std::string_view bytes, bool complete) {
-  if (up.side() != anchor()) return;  // nothing that a side says unasked is for the client, but its own
+  if (up.side() != anchor())
+    return;  // nothing that a side says unasked is for the client, but its own
   if (Exchange* front = queue_.front(); front && front->answer != up.side()) {
     // Behind the replies of the same server that wait for their turn, if there are any.
     Exchange* last = nullptr;
@@ -198,7 +202,8 @@ void RedisSession::on_subscription(Upstream& up, const Push& push) {
   if (subscriptions_.any()) pin(up.side());
 }
 
-// How many confirmations an UNSUBSCRIBE of everything gets: one per subscription, or one if there is none.
+// How many confirmations an UNSUBSCRIBE of everything gets: one per subscription, or one if there
+// is none.
 std::int32_t RedisSession::confirmations_due(Effect effect) const {
   const PushSpace space = effect == Effect::Punsubscribe   ? PushSpace::Patterns
                           : effect == Effect::Sunsubscribe ? PushSpace::Shards
@@ -223,8 +228,8 @@ void RedisSession::on_lost(Upstream& up, std::string_view reason) {
   const Exchange* front = up.owed().front();
   const bool expected =
       !front || front->form == Exchange::Form::Raw || expect_close_ || client_ended_;
-  // One connection that ends says little about its side (CLIENT KILL, a full output buffer): only one
-  // that never answered does. Whether the server is still there, the next connection will tell.
+  // One connection that ends says little about its side (CLIENT KILL, a full output buffer): only
+  // one that never answered does. Whether the server is still there, the next connection will tell.
   const bool blame = connecting || (!expected && !up.heard);
   if (!blame && !expected) counters().failures[static_cast<std::size_t>(up.side())].add();
   lose(up, connecting ? Drop::SideDown : Drop::ConnectionLost, reason,

@@ -1,5 +1,5 @@
-// What a session remembers of the client's MULTI … EXEC, WATCH and the other states that tie it to one
-// side until a safe point.
+// What a session remembers of the client's MULTI … EXEC, WATCH and the other states that tie it to
+// one side until a safe point.
 //
 // Knows nothing of sockets and servers.
 #pragma once
@@ -21,10 +21,10 @@ struct Transaction {
     Undecided,  // MULTI went home; the first key decides the side (a split of writes is in force)
     Open
   } phase = Phase::None;
-  bool second = false;       // the other side gets it too
-  bool poisoned = false;     // a command of it was refused by us: EXEC must not run
-  bool subscribes = false;   // a SUBSCRIBE is queued in it
-  Second sort = Second::Nothing;     // what the other side gets, when `second`
+  bool second = false;                // the other side gets it too
+  bool poisoned = false;              // a command of it was refused by us: EXEC must not run
+  bool subscribes = false;            // a SUBSCRIBE is queued in it
+  Second sort = Second::Nothing;      // what the other side gets, when `second`
   std::optional<StateChange> change;  // of queued SELECT, AUTH, …: takes effect with EXEC
 
   bool open() const { return phase != Phase::None; }

@@ -191,8 +191,8 @@ Upstream::Frame Upstream::classify(std::string_view rest) {
       return confirms_ ? Frame::Reply : Frame::Push;
     }
   }
-  // Without a request of ours: an error before the connection is closed, or replies to requests whose
-  // CLIENT REPLY OFF was refused. The client gets it as the server sent it.
+  // Without a request of ours: an error before the connection is closed, or replies to requests
+  // whose CLIENT REPLY OFF was refused. The client gets it as the server sent it.
   return front ? Frame::Reply : Frame::Push;
 }
 

@@ -83,11 +83,11 @@ class Upstream final : public StreamOwner {
   struct Resolving;
   Resolving* resolving_ = nullptr;
   std::vector<sockaddr_storage> addresses_;  // still to try, last one first
-  std::string kept_;                         // the beginning of a frame that cannot be told apart yet
+  std::string kept_;  // the beginning of a frame that cannot be told apart yet
   State state_ = State::Idle;
   Side side_;
-  bool in_push_ = false;       // the frame in progress was not asked for
-  bool confirms_ = false;      // the frame in progress is a pub/sub confirmation of the front exchange
+  bool in_push_ = false;   // the frame in progress was not asked for
+  bool confirms_ = false;  // the frame in progress is a pub/sub confirmation of the front exchange
   bool broken_ = false;
 };
 
