@@ -118,24 +118,11 @@ def build(preset):
                        stdout=subprocess.DEVNULL if "--build" not in command else None)
 
 
-def fetch_node_clients():
-    """The JavaScript drivers, at the versions of the lock file, when they are not there yet."""
-    folder = ROOT / "tests/clients/node"
-    lock = folder / "package-lock.json"
-    stamp = folder / "node_modules/.fetched"
-    if not lock.exists() or (stamp.exists() and stamp.read_bytes() == lock.read_bytes()):
-        return
-    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
-                   cwd=folder, check=True, stdin=subprocess.DEVNULL)
-    stamp.write_bytes(lock.read_bytes())
-
-
 def unit(preset="release", env=None):
     return run(["ctest", "--test-dir", str(BUILD / preset), "--verbose"], env, count_line=DOCTEST_LINE)
 
 
 def integration(preset="release", env=None):
-    fetch_node_clients()
     return run([PYTHON, "tests/integration/run.py"],
                {"CROSSFADE_BIN": str(BUILD / preset / "crossfade"), **(env or {})})
 
