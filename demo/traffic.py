@@ -10,6 +10,7 @@ must be read next. Lines on standard input steer it, each is answered by one lin
     fork       from now on a write may exist on the new side only
     rollback   from now on reads may go back to what the old side last had
     rolled     the roll-back is done: what is written now stays
+    halt       no more requests; figures since the last report
 
 Latency is taken by GET through the sidecar and, in turns, GETRANGE directly to the old server: the same
 work, told apart in the servers' command statistics.
@@ -104,7 +105,7 @@ class Client:
             self.figures.errors.append(f"{key.name}: expected version {key.version}, got {value!r}")
 
     def obey(self, line):
-        if line == "report":
+        if line in ("report", "halt"):
             figures, self.figures = self.figures, Figures()
             return figures.as_dict()
         if line == "writes":
@@ -129,6 +130,8 @@ def main():
             if not line:
                 return
             print(json.dumps(client.obey(line)), flush=True)
+            if line == "halt":
+                return
         for _ in range(OPERATIONS_BETWEEN_LOOKS):
             client.step()
             time.sleep(PAUSE_S)
