@@ -1,0 +1,62 @@
+"""The README is true: its first migration works as printed, and its configuration file is valid."""
+
+import json
+import os
+import re
+import subprocess
+import unittest
+
+from harness import ADMIN, TREE, RawConn, RedisServer, Sidecar, binary, free_port, temp_folder
+
+with open(os.path.join(TREE, "README.md"), encoding="utf-8") as file:
+    README = file.read()
+
+
+def blocks(title, language=""):
+    """The fenced blocks of that language in the section of that title."""
+    section = README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    return re.findall(rf"^```{language}\n(.*?)^```$", section, re.M | re.S)
+
+
+class Readme(unittest.TestCase):
+    def test_the_first_migration_works_as_printed(self):
+        commands = [command for block in blocks("The first migration")
+                    for command in block.split("\n\n") if command.startswith("curl")]
+        self.assertGreaterEqual(len(commands), 8)
+        with RedisServer() as old, RedisServer() as new, Sidecar() as sidecar:
+            port = free_port()
+            places = {"127.0.0.1:8000": "%s:%d" % sidecar.control, ":6379": f":{old.port}",
+                      ":6380": f":{new.port}", '"port": 6400': f'"port": {port}'}
+            for command in commands:
+                for printed, real in places.items():
+                    command = command.replace(printed, real)
+                for single in re.split(r"\n(?=curl)", command.rstrip()):
+                    self.run_one(single)
+                if "/interlays" in command:
+                    with RawConn(port) as client:
+                        self.assertEqual(client.call("SET", "key", "value"), "OK")
+            self.assertEqual(old.call("GET", "key"), b"value")
+
+    def run_one(self, command):
+        done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True,
+                              env={**os.environ, "TOKEN": ADMIN}, stdin=subprocess.DEVNULL,
+                              timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, f"{command}\n{done.stdout}{done.stderr}")
+        if "/metrics" in command:
+            self.assertIn("crossfade_requests_total{", done.stdout)
+        else:
+            self.assertEqual(json.loads(done.stdout)["status"], "success", f"{command}\n{done.stdout}")
+
+    def test_the_configuration_file_is_valid(self):
+        (printed,) = blocks("Configuration", "json")
+        text = printed.replace("<64 hexadecimal digits>", "0123456789abcdef" * 4)
+        path = os.path.join(temp_folder("readme"), "crossfade.json")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        done = subprocess.run([binary(), "check", "--config", path], capture_output=True, text=True,
+                              timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
