@@ -51,8 +51,8 @@ Plan plan(const Strategy& strategy, const Facts& request);
 // new once nothing is left on old, else old.
 Side home(const Strategy& strategy);
 
-// True when keys are split between two histories, so that a transaction's side is not known before its
-// first key (a cutover strictly between nobody and everybody).
+// True when keys are split between two histories, so that a transaction's side is not known before
+// its first key (a cutover strictly between nobody and everybody).
 bool splits_writes(const Strategy& strategy);
 
 }  // namespace crossfade

@@ -1,7 +1,7 @@
 // Plans: facts of one request + a migration -> where it goes.
 //
-// Pure: no I/O, no clock, no randomness. The proxy computes a plan once per request and never derives
-// it again from the bytes.
+// Pure: no I/O, no clock, no randomness. The proxy computes a plan once per request and never
+// derives it again from the bytes.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,11 @@ constexpr Side other(Side side) { return side == Side::Old ? Side::New : Side::O
 // What one request is, as far as strategies care.
 struct Facts {
   Kind kind = Kind::Other;
-  bool keyed = false;                // bucket_low/high are meaningful
-  std::uint32_t bucket_low = 0;      // smallest and largest bucket of its keys
+  bool keyed = false;            // bucket_low/high are meaningful
+  std::uint32_t bucket_low = 0;  // smallest and largest bucket of its keys
   std::uint32_t bucket_high = 0;
-  bool sided = false;                // belongs to one side's own state (cursors, script SHAs, server info)
-  std::optional<Side> pinned;        // the session must stay on this side (MULTI, WATCH, subscription, …)
+  bool sided = false;  // belongs to one side's own state (cursors, script SHAs, server info)
+  std::optional<Side> pinned;  // the session must stay on this side (MULTI, WATCH, subscription, …)
 
   bool operator==(const Facts&) const = default;
 };
@@ -32,14 +32,14 @@ struct Facts {
 // What the side that does not answer gets.
 enum class Second : std::uint8_t {
   Nothing,
-  Copy,   // shadow: dropped when it would be felt, compared
-  Write   // dual write: its failure is counted
+  Copy,  // shadow: dropped when it would be felt, compared
+  Write  // dual write: its failure is counted
 };
 
 struct Plan {
   Side answer = Side::Old;
   Second second = Second::Nothing;
-  bool either = false;    // best_effort: an error of `answer` is replaced by the second leg's success
+  bool either = false;  // best_effort: an error of `answer` is replaced by the second leg's success
   bool fallback = false;  // a read that fails on `answer` may be asked of the other side instead
   bool split = false;     // its keys lie on both sides of a split whose histories differ: refuse it
 

@@ -22,35 +22,37 @@ struct ListenSpec {
 };
 
 struct DataPlane {
-  // Hands a table to every loop and returns when all have adopted it: no request is planned by an older
-  // one afterwards. Epochs must increase. Errc::Timeout when a loop does not answer within 10 s.
+  // Hands a table to every loop and returns when all have adopted it: no request is planned by an
+  // older one afterwards. Epochs must increase. Errc::Timeout when a loop is silent for 10 s.
   std::function<Status(TablePtr)> publish;
   // Opens the interlay's port on every loop; returns the port. Errc::Conflict when it is in use.
   std::function<Result<std::uint16_t>(const ListenSpec&)> listen;
-  // Closes the port, lets the interlay's running requests finish (at most drain_ms), ends its sessions.
+  // Closes the port, lets the interlay's running requests finish (at most drain_ms), ends its
+  // sessions.
   std::function<void(const std::string& interlay, std::uint32_t drain_ms)> unlisten;
   std::function<Telemetry()> telemetry;
 };
 
 // What a Redis server says about itself. Filled by one short connection.
 struct RedisProbe {
-  std::string version;             // "7.0.15"
-  std::string server;              // "redis" | "valkey" | …
-  std::string role;                // "master" | "slave"
+  std::string version;  // "7.0.15"
+  std::string server;   // "redis" | "valkey" | …
+  std::string role;     // "master" | "slave"
   bool loading = false;
   bool cluster = false;
   std::uint32_t databases = 16;
-  bool persists = false;           // AOF on, or RDB save points configured
-  bool persistence_known = false;  // CONFIG GET may be forbidden
-  std::uint64_t used_memory = 0;   // bytes
-  std::uint64_t maxmemory = 0;     // bytes; 0: none
-  std::uint64_t keys = 0;          // in all databases
-  std::uint64_t latency_us = 0;    // of one PING
+  bool persists = false;                                // AOF on, or RDB save points configured
+  bool persistence_known = false;                       // CONFIG GET may be forbidden
+  std::uint64_t used_memory = 0;                        // bytes
+  std::uint64_t maxmemory = 0;                          // bytes; 0: none
+  std::uint64_t keys = 0;                               // in all databases
+  std::uint64_t latency_us = 0;                         // of one PING
   std::shared_ptr<const redis::CommandTable> commands;  // null when COMMAND was refused
 };
 
 struct Prober {
-  // Connects, logs in with the endpoint's credentials, selects its db, asks. Blocks up to timeout_ms.
+  // Connects, logs in with the endpoint's credentials, selects its db, asks. Blocks up to
+  // timeout_ms.
   std::function<Result<RedisProbe>(const EndpointAddress&, std::uint32_t timeout_ms)> redis;
 };
 

@@ -1,7 +1,7 @@
 // The routing table: immutable, numbered, shared by every event loop.
 //
-// Control builds one for every change and hands it to the data plane; a loop plans with the one it has
-// adopted. It holds all that the request path needs to know, and nothing that changes.
+// Control builds one for every change and hands it to the data plane; a loop plans with the one it
+// has adopted. It holds all that the request path needs to know, and nothing that changes.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +17,12 @@ namespace crossfade {
 
 // Where and as whom to connect. Secrets live here in memory only; nothing prints them.
 struct EndpointAddress {
-  std::string id;         // the operator's name of the endpoint: the only part that error texts show
+  std::string id;  // the operator's name of the endpoint: the only part that error texts show
   std::string host;
   std::uint16_t port = 6379;
   std::uint32_t db = 0;
-  std::string username;   // empty with a password: AUTH <password>
-  std::string password;   // both empty: no credentials of its own
+  std::string username;  // empty with a password: AUTH <password>
+  std::string password;  // both empty: no credentials of its own
 
   bool operator==(const EndpointAddress&) const = default;
 };
@@ -30,16 +30,16 @@ struct EndpointAddress {
 // Named limits and settings of an interlay, all with safe defaults. The names are the keys of
 // "settings" in the API and of the `limit` label in metrics. 0 switches a time limit off.
 struct InterlaySettings {
-  std::uint32_t connect_timeout_ms = 3'000;       // reaching a server
-  std::uint32_t answer_timeout_ms = 60'000;       // authoritative reply; blocking commands are exempt
-  std::uint32_t second_timeout_ms = 1'000;        // reply of a side that is not authoritative
-  std::uint32_t second_inflight_max = 10'000;     // unanswered second legs, per loop
-  std::uint32_t second_bytes_max = 64u << 20;     // unsent bytes of second legs, per loop
-  std::uint32_t clients_max = 20'000;             // sessions, per loop
-  std::uint32_t pipeline_max = 65'536;            // unanswered exchanges of one session
-  std::uint32_t output_buffer_max = 256u << 10;   // bytes waiting for a slow client or server
-  std::uint32_t request_head_max = 1u << 20;      // bytes kept to find a request's keys
-  std::uint32_t reorder_max = 16u << 20;          // reply bytes kept until their turn comes, per session
+  std::uint32_t connect_timeout_ms = 3'000;    // reaching a server
+  std::uint32_t answer_timeout_ms = 60'000;    // authoritative reply; blocking commands are exempt
+  std::uint32_t second_timeout_ms = 1'000;     // reply of a side that is not authoritative
+  std::uint32_t second_inflight_max = 10'000;  // unanswered second legs, per loop
+  std::uint32_t second_bytes_max = 64u << 20;  // unsent bytes of second legs, per loop
+  std::uint32_t clients_max = 20'000;          // sessions, per loop
+  std::uint32_t pipeline_max = 65'536;         // unanswered exchanges of one session
+  std::uint32_t output_buffer_max = 256u << 10;  // bytes waiting for a slow client or server
+  std::uint32_t request_head_max = 1u << 20;     // bytes kept to find a request's keys
+  std::uint32_t reorder_max = 16u << 20;  // reply bytes kept until their turn comes, per session
 
   bool operator==(const InterlaySettings&) const = default;
 };
@@ -48,9 +48,9 @@ struct InterlayRoute {
   std::string id;
   std::string uuid;
   EndpointAddress old_side;
-  std::optional<EndpointAddress> new_side;     // set exactly when `strategy` is
-  std::optional<Strategy> strategy;            // nullopt: everything to old
-  std::string migration;                       // id of the migration in force, for messages
+  std::optional<EndpointAddress> new_side;  // set exactly when `strategy` is
+  std::optional<Strategy> strategy;         // nullopt: everything to old
+  std::string migration;                    // id of the migration in force, for messages
   std::shared_ptr<const redis::CommandTable> commands;  // never null
   InterlaySettings settings;
 };

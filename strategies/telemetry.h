@@ -13,7 +13,8 @@
 
 namespace crossfade {
 
-// Log-linear latency histogram. Bucket i holds values below bound_ns(i); the last one holds the rest.
+// Log-linear latency histogram. Bucket i holds values below bound_ns(i); the last one holds the
+// rest.
 //   four buckets per power of two from 1,024 ns to about 17 s
 struct Histogram {
   static constexpr std::size_t kBuckets = 98;
@@ -27,69 +28,89 @@ struct Histogram {
 
 // Why a second leg (copy or dual write) did not reach its end. The values of the `reason` label.
 enum class Drop : std::uint8_t {
-  SideDown,    // side unreachable, or not tried again yet
-  Overflow,    // second_inflight_max or second_bytes_max
-  Timeout,     // sent, not answered within second_timeout_ms
+  SideDown,        // side unreachable, or not tried again yet
+  Overflow,        // second_inflight_max or second_bytes_max
+  Timeout,         // sent, not answered within second_timeout_ms
   ConnectionLost,  // sent or queued, connection closed before the reply
-  Blocking,    // would block the second side's connection
-  Oversize,    // transaction or request that cannot be copied
-  Closed       // interlay stopped or process ended before the reply
+  Blocking,        // would block the second side's connection
+  Oversize,        // transaction or request that cannot be copied
+  Closed           // interlay stopped or process ended before the reply
 };
 inline constexpr std::size_t kDrops = 7;
 constexpr const char* name_of(Drop drop) {
   switch (drop) {
-    case Drop::SideDown: return "side_down";
-    case Drop::Overflow: return "overflow";
-    case Drop::Timeout: return "timeout";
-    case Drop::ConnectionLost: return "connection_lost";
-    case Drop::Blocking: return "blocking";
-    case Drop::Oversize: return "oversize";
-    case Drop::Closed: return "closed";
+    case Drop::SideDown:
+      return "side_down";
+    case Drop::Overflow:
+      return "overflow";
+    case Drop::Timeout:
+      return "timeout";
+    case Drop::ConnectionLost:
+      return "connection_lost";
+    case Drop::Blocking:
+      return "blocking";
+    case Drop::Oversize:
+      return "oversize";
+    case Drop::Closed:
+      return "closed";
   }
   return "closed";
 }
 
 // Limits whose hits are counted. The values of the `limit` label.
 enum class Limit : std::uint8_t {
-  ClientsMax, PipelineMax, OutputBufferMax, RequestHeadMax, ReorderMax,
-  ConnectTimeout, AnswerTimeout
+  ClientsMax,
+  PipelineMax,
+  OutputBufferMax,
+  RequestHeadMax,
+  ReorderMax,
+  ConnectTimeout,
+  AnswerTimeout
 };
 inline constexpr std::size_t kLimits = 7;
 constexpr const char* name_of(Limit limit) {
   switch (limit) {
-    case Limit::ClientsMax: return "clients_max";
-    case Limit::PipelineMax: return "pipeline_max";
-    case Limit::OutputBufferMax: return "output_buffer_max";
-    case Limit::RequestHeadMax: return "request_head_max";
-    case Limit::ReorderMax: return "reorder_max";
-    case Limit::ConnectTimeout: return "connect_timeout_ms";
-    case Limit::AnswerTimeout: return "answer_timeout_ms";
+    case Limit::ClientsMax:
+      return "clients_max";
+    case Limit::PipelineMax:
+      return "pipeline_max";
+    case Limit::OutputBufferMax:
+      return "output_buffer_max";
+    case Limit::RequestHeadMax:
+      return "request_head_max";
+    case Limit::ReorderMax:
+      return "reorder_max";
+    case Limit::ConnectTimeout:
+      return "connect_timeout_ms";
+    case Limit::AnswerTimeout:
+      return "answer_timeout_ms";
   }
   return "clients_max";
 }
 
-// Second legs of one sort. At rest: eligible == answered + sum(dropped); while running the difference is
-// in flight.
+// Second legs of one sort. At rest: eligible == answered + sum(dropped); while running the
+// difference is in flight.
 struct SecondCounts {
   std::uint64_t eligible = 0;
-  std::uint64_t answered = 0;          // shadow: "copied"
-  std::uint64_t errors = 0;            // of those answered: error replies
-  std::uint64_t mismatched = 0;        // replies compared and different
-  std::uint64_t uncompared = 0;        // answered, but not comparable (chance, clock, order)
+  std::uint64_t answered = 0;    // shadow: "copied"
+  std::uint64_t errors = 0;      // of those answered: error replies
+  std::uint64_t mismatched = 0;  // replies compared and different
+  std::uint64_t uncompared = 0;  // answered, but not comparable (chance, clock, order)
   std::array<std::uint64_t, kDrops> dropped{};
 };
 
 struct InterlayTraffic {
   std::string id;
-  std::array<std::array<std::uint64_t, kKinds>, kSides> requests{};  // [side][kind], by answering side
-  std::array<std::uint64_t, kSides> errors{};      // error replies of the answering side
-  std::array<std::uint64_t, kSides> failures{};    // connections lost, refused, timed out, garbled
-  std::array<Histogram, kSides> leg;               // sent -> reply complete
-  Histogram proxy;                                 // the sidecar's own share of one request
-  std::array<SecondCounts, 2> second;              // [0] copies (shadow), [1] dual writes
-  std::uint64_t fallbacks = 0;      // reads that failed on new and were answered by old
+  std::array<std::array<std::uint64_t, kKinds>, kSides>
+      requests{};                                // [side][kind], by answering side
+  std::array<std::uint64_t, kSides> errors{};    // error replies of the answering side
+  std::array<std::uint64_t, kSides> failures{};  // connections lost, refused, timed out, garbled
+  std::array<Histogram, kSides> leg;             // sent -> reply complete
+  Histogram proxy;                               // the sidecar's own share of one request
+  std::array<SecondCounts, 2> second;            // [0] copies (shadow), [1] dual writes
+  std::uint64_t fallbacks = 0;        // reads that failed on new and were answered by old
   std::uint64_t new_only_writes = 0;  // writes answered by new that old did not get
-  std::uint64_t refused_split = 0;  // requests whose keys lie on both sides of a split
+  std::uint64_t refused_split = 0;    // requests whose keys lie on both sides of a split
   std::uint64_t protocol_errors = 0;  // malformed requests
   std::array<std::uint64_t, kLimits> limits{};
   std::array<std::uint64_t, 4> bytes{};  // from client, to client, from servers, to servers

@@ -1,5 +1,5 @@
-// What a request does to data, in either protocol. One word per idea: the same words are the values of
-// the `kind` label in metrics.
+// What a request does to data, in either protocol. One word per idea: the same words are the values
+// of the `kind` label in metrics.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +17,14 @@ inline constexpr std::size_t kKinds = 4;
 
 constexpr const char* name_of(Kind kind) {
   switch (kind) {
-    case Kind::Read: return "read";
-    case Kind::Write: return "write";
-    case Kind::Publish: return "publish";
-    case Kind::Other: return "other";
+    case Kind::Read:
+      return "read";
+    case Kind::Write:
+      return "write";
+    case Kind::Publish:
+      return "publish";
+    case Kind::Other:
+      return "other";
   }
   return "other";
 }

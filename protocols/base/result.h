@@ -1,7 +1,7 @@
 // Errors as values, sorted by what the caller can do about them.
 //
-// No exception crosses a function of ours. `doing` says what was attempted ("connect 127.0.0.1:6379"),
-// `reason` why it did not work ("ECONNREFUSED"). Neither ever holds a secret.
+// No exception crosses a function of ours. `doing` says what was attempted ("connect
+// 127.0.0.1:6379"), `reason` why it did not work ("ECONNREFUSED"). Neither ever holds a secret.
 #pragma once
 
 #include <cassert>
@@ -39,13 +39,25 @@ class [[nodiscard]] Result {
 
   bool ok() const { return held_.index() == 0; }
   explicit operator bool() const { return ok(); }
-  T& value() & { assert(ok()); return std::get<0>(held_); }
-  const T& value() const& { assert(ok()); return std::get<0>(held_); }
-  T&& value() && { assert(ok()); return std::get<0>(std::move(held_)); }
+  T& value() & {
+    assert(ok());
+    return std::get<0>(held_);
+  }
+  const T& value() const& {
+    assert(ok());
+    return std::get<0>(held_);
+  }
+  T&& value() && {
+    assert(ok());
+    return std::get<0>(std::move(held_));
+  }
   T& operator*() { return value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
-  const Error& error() const { assert(!ok()); return std::get<1>(held_); }
+  const Error& error() const {
+    assert(!ok());
+    return std::get<1>(held_);
+  }
 
  private:
   std::variant<T, Error> held_;

@@ -18,36 +18,53 @@ namespace crossfade::redis {
 // What a command does to its session, beyond its data.
 enum class Effect : std::uint8_t {
   None,
-  Multi, Exec, Discard, Watch, Unwatch,
-  Subscribe, Psubscribe, Ssubscribe, Unsubscribe, Punsubscribe, Sunsubscribe,
-  Monitor, Sync,                      // Sync: SYNC and PSYNC, the connection becomes a replication stream
-  Hello, Auth, Select, Reset, Quit,
-  ClientReply, ClientTracking, ClientSetName,
-  Closes                              // the server may close without answering: SHUTDOWN, "post", "host:"
+  Multi,
+  Exec,
+  Discard,
+  Watch,
+  Unwatch,
+  Subscribe,
+  Psubscribe,
+  Ssubscribe,
+  Unsubscribe,
+  Punsubscribe,
+  Sunsubscribe,
+  Monitor,
+  Sync,  // Sync: SYNC and PSYNC, the connection becomes a replication stream
+  Hello,
+  Auth,
+  Select,
+  Reset,
+  Quit,
+  ClientReply,
+  ClientTracking,
+  ClientSetName,
+  Closes  // the server may close without answering: SHUTDOWN, "post", "host:"
 };
 
 // Where keys are, as Redis 7 key specifications say it ("COMMAND" reply, element 8).
 struct KeySpec {
   enum class Begin : std::uint8_t { Index, Keyword } begin = Begin::Index;
-  // The last two stand for what key specifications cannot say: SORT's STORE among its other options, and
-  // MIGRATE's keys, which KEYS names when the single key is empty. They use none of the fields below.
+  // The last two stand for what key specifications cannot say: SORT's STORE among its other
+  // options, and MIGRATE's keys, which KEYS names when the single key is empty. They use none of
+  // the fields below.
   enum class Find : std::uint8_t { Range, KeyNum, SortStore, Migrate } find = Find::Range;
-  std::string keyword;       // Begin::Keyword, upper case
-  int index = 1;             // Begin::Index: position; Keyword: position to start from (negative: from the end)
-  int last = 0;              // Range: last key relative to the first; negative counts from the end
-  int step = 1;              // both
-  int limit = 0;             // Range: with last == -1, use 1/limit of the remaining arguments (0, 1: all)
-  int keynum_index = 0;      // KeyNum: position of the count, relative to the begin position
-  int first_key = 0;         // KeyNum: position of the first key, relative to the begin position
+  std::string keyword;  // Begin::Keyword, upper case
+  int index = 1;        // Index: position; Keyword: where to start looking (negative: from the end)
+  int last = 0;         // Range: last key relative to the first; negative counts from the end
+  int step = 1;         // both
+  int limit = 0;  // Range: with last == -1, use 1/limit of the remaining arguments (0, 1: all)
+  int keynum_index = 0;  // KeyNum: position of the count, relative to the begin position
+  int first_key = 0;     // KeyNum: position of the first key, relative to the begin position
 };
 
 struct CommandSpec {
-  std::string name;          // lower case; subcommands as "client|reply"
+  std::string name;  // lower case; subcommands as "client|reply"
   Kind kind = Kind::Write;
   Effect effect = Effect::None;
-  bool blocks = false;       // may block its connection (for XREAD and XREADGROUP only with BLOCK)
-  bool cursor = false;       // SCAN family: cursors belong to one side
-  bool sided = false;        // other state of one side: script SHAs, replies about the server itself
+  bool blocks = false;  // may block its connection (for XREAD and XREADGROUP only with BLOCK)
+  bool cursor = false;  // SCAN family: cursors belong to one side
+  bool sided = false;   // other state of one side: script SHAs, replies about the server itself
   bool nondeterministic = false;  // two equal servers may answer differently (order included)
   std::vector<KeySpec> keys;
   bool has_subcommands = false;  // set by CommandTable when it has any
@@ -58,7 +75,8 @@ class CommandTable {
   // Later specifications replace earlier ones of the same name.
   explicit CommandTable(std::vector<CommandSpec> specs);
 
-  // Finds by name in any case; nullptr when nobody knows it. With subcommands: find the container first.
+  // Finds by name in any case; nullptr when nobody knows it. With subcommands: find the container
+  // first.
   //   cost  one hash and one comparison, no allocation
   const CommandSpec* find(std::string_view name) const;
   const CommandSpec* find(std::string_view container, std::string_view subcommand) const;
@@ -68,7 +86,7 @@ class CommandTable {
   static std::shared_ptr<const CommandTable> built_in();
 
  private:
-  struct Slot {               // open addressing; by the first and last bytes of the lower-case name
+  struct Slot {  // open addressing; by the first and last bytes of the lower-case name
     std::uint64_t head = 0;
     std::uint64_t tail = 0;
     std::uint32_t index = 0;
@@ -84,17 +102,17 @@ class CommandTable {
 
 // One entry of a COMMAND reply, as plain data, however it was read.
 struct CommandReplyEntry {
-  std::string name;                    // "get"; subcommands "client|reply"
-  std::vector<std::string> flags;      // "write", "readonly", "blocking", "movablekeys", ...
+  std::string name;                // "get"; subcommands "client|reply"
+  std::vector<std::string> flags;  // "write", "readonly", "blocking", "movablekeys", ...
   int first_key = 0, last_key = 0, key_step = 0;
-  std::vector<std::string> tips;       // "nondeterministic_output", ...
-  std::vector<KeySpec> keys;           // Redis 7 and later, without those flagged not_key or of type
-                                       // unknown; empty before that
+  std::vector<std::string> tips;  // "nondeterministic_output", ...
+  std::vector<KeySpec> keys;      // Redis 7 and later, without those flagged not_key or of type
+                                  // unknown; empty before that
   std::vector<CommandReplyEntry> subcommands;
 };
-// Builds a table from a server's answer. What the server does not tell (effects, subcommands and key
-// positions of older servers) is filled in from the built-in table; commands that only the built-in
-// table knows are kept out, as the server does not have them.
+// Builds a table from a server's answer. What the server does not tell (effects, subcommands and
+// key positions of older servers) is filled in from the built-in table; commands that only the
+// built-in table knows are kept out, as the server does not have them.
 std::shared_ptr<const CommandTable> learn_commands(const std::vector<CommandReplyEntry>& reply);
 
 }  // namespace crossfade::redis

@@ -85,6 +85,14 @@ ReplyScanner::Step ReplyScanner::advance(std::string_view bytes) {
     return Step{static_cast<std::size_t>(at - bytes.data()), state};
   };
   while (at < end) {
+    // Elements of an aggregate: most of them are flat and here.
+    while (outstanding_ > 1 && expects_ == Expects::Type) {
+      const std::size_t size = flat_reply({at, static_cast<std::size_t>(end - at)});
+      if (size == 0) break;
+      at += size;
+      --outstanding_;
+    }
+    if (at == end) break;
     Next next = Next::Inside;
     switch (expects_) {
       case Expects::Type:

@@ -32,21 +32,20 @@ class ReplyScanner {
   void reset() { *this = ReplyScanner{}; }
 
  private:
+  // What the next byte is part of: a simple line, a length that arrives in pieces, or a bulk's
+  // body.
   enum class Expects : std::uint8_t {
     Type,
     LineEnd,
-    LineFeed,  // simple lines
+    LineFeed,
     FirstDigit,
     Digits,
     Return,
-    LengthFeed,  // a length that arrives in pieces
+    LengthFeed,
     Body
   };
-  enum class Next : std::uint8_t {
-    Inside,
-    Whole,
-    Broken
-  };  // Whole: a value, or an aggregate's head
+  // Whole: a value, or the head of an aggregate, has ended.
+  enum class Next : std::uint8_t { Inside, Whole, Broken };
   Next begin_value(const char*& at, const char* end);
   Next skip_line(const char*& at, const char* end);
   Next skip_body(const char*& at, const char* end);
