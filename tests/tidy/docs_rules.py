@@ -11,6 +11,8 @@ README = "README.md"
 SETTINGS = "control/settings.cc"
 TABLE = "strategies/table.h"
 TELEMETRY = "strategies/telemetry.h"
+ROUTES = "control/http/routes.cc"
+API = "docs/api.md"
 
 # Variables of the tests and tools, not of the product.
 TOOL_VARIABLES = re.compile(
@@ -163,6 +165,27 @@ def metrics_are_documented(files):
             yield Finding(README, 0, f"Metrics does not name the reason `{word}`")
 
 
+def routes_are_documented(files):
+    routes = re.findall(r'Route\{"([A-Z]+)", "([^"]+)", Role::(\w+)', files.get(ROUTES, ""))
+    if not routes:
+        yield Finding(ROUTES, 0, "no Route{…} found: this check reads them")
+        return
+    documented = {}
+    for line, content in numbered(files.get(API, "")):
+        match = re.match(r"\| `([A-Z]+) (/[^`]*)` \| (\w+) \|", content)
+        if match:
+            path = re.sub(r"\{\w+\}", "{}", match[2])
+            documented[match[1], path] = (line, match[3])
+    for method, path, role in routes:
+        line, said = documented.pop((method, path), (0, None))
+        if said is None:
+            yield Finding(API, 0, f"does not name {method} {path}")
+        elif said != role.lower():
+            yield Finding(API, line, f"{method} {path} needs the role {role.lower()}")
+    for (method, path), (line, _) in documented.items():
+        yield Finding(API, line, f"{method} {path} does not exist")
+
+
 def anchors_of(text):
     """The anchors of a page's headings, as they are made from their words."""
     headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M), re.M)
@@ -213,6 +236,6 @@ def the_version_is_in_the_changelog(files):
 
 RULES = (
     settings_are_documented, variables_in_documents_exist, limits_are_documented,
-    metrics_are_documented, links_resolve, named_files_exist, make_targets_exist,
+    metrics_are_documented, routes_are_documented, links_resolve, named_files_exist, make_targets_exist,
     the_version_is_in_the_changelog,
 )

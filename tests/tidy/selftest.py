@@ -26,6 +26,8 @@ CODE = {
     "strategies/telemetry.h": 'name_of(Limit l) {\n return "reorder_max";\n}\n'
                               'name_of(Drop d) {\n return "side_down";\n}\n',
     "control/metrics.cc": 'emit("crossfade_x_total");',
+    "control/http/routes.cc": 'Route{"GET", "/things/{}", Role::Read, false},',
+    "docs/api.md": "| `GET /things/{id}` | read | one |",
 }
 
 
@@ -100,6 +102,9 @@ CASES = {
     docs_rules.metrics_are_documented: (
         [changed("README.md", "crossfade_x_total", "crossfade_y_total"),
          changed("README.md", "`side_down`", "")], CODE),
+    docs_rules.routes_are_documented: (
+        [changed("docs/api.md", "GET", "POST"), changed("docs/api.md", "read", "admin"),
+         {**CODE, "docs/api.md": ""}], CODE),
     docs_rules.links_resolve: (
         [{"README.md": "[a](docs/none.md)"}, {"README.md": "# A\n[a](#b)"}],
         {"README.md": "# A b\n[a](docs/a.md) [b](#a-b) [c](https://example.org)", "docs/a.md": ""}),
