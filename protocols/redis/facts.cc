@@ -128,8 +128,7 @@ KeyRange migrate_keys(const Args& args) {
       i += 1;
     } else if (is_word(word, "AUTH2")) {
       i += 2;
-    } else if (is_word(word, "KEYS")) {
-      if (i + 1 >= args.total) return {KeyRange::State::Broken};
+    } else if (is_word(word, "KEYS") && i + 1 < args.total) {
       return {KeyRange::State::Keys, i + 1, args.total - 1, 1};
     }
   }

@@ -149,6 +149,7 @@ TEST_CASE("keys: SORT stores where its last STORE says, whatever its patterns ar
 }
 
 TEST_CASE("keys: MIGRATE names one key, or many behind KEYS when that one is empty") {
+  CHECK(keys_of({"MIGRATE", "h", "1", "", "0", "10", "KEYS"}) == Words{""});
   CHECK(keys_of({"MIGRATE", "h", "1", "k", "0", "10"}) == Words{"k"});
   CHECK(keys_of({"MIGRATE", "h", "1", "k", "0", "10", "KEYS", "a"}) == Words{"k"});
   CHECK(keys_of({"MIGRATE", "h", "1", "", "0", "10", "AUTH", "keys", "KEYS", "a", "b"}) ==
