@@ -9,9 +9,9 @@ import re
 
 from tree import CPP, PRODUCT, Finding, numbered, of_kind
 
-LINE_MAX = 100         # columns
-PYTHON_LINE_MAX = 110  # its indentation starts deeper
-FILE_LONG = 500        # lines; a longer file probably has a second task: a warning, not a failure
+LINE_MAX = 100          # columns
+SCRIPTS_LINE_MAX = 110  # of Python and JavaScript, which have no formatter here
+FILE_LONG = 500         # lines; a longer file probably has a second task: a warning, not a failure
 
 # folder -> where its includes may point. Decision 0002 says why movement may see the ports.
 ARROWS = {
@@ -170,7 +170,7 @@ def lines_fit(files):
     for path, text in sorted(files.items()):
         if not path.endswith(CPP + (".py", ".sh", ".mjs", ".js")) and "CMakeLists" not in path:
             continue
-        most = PYTHON_LINE_MAX if path.endswith(".py") else LINE_MAX
+        most = SCRIPTS_LINE_MAX if path.endswith((".py", ".js", ".mjs")) else LINE_MAX
         for line, content in numbered(text):
             if len(content) > most:
                 yield Finding(path, line, f"{len(content)} columns; {most} is the limit")
