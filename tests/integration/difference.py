@@ -113,13 +113,15 @@ class Target:
             self._turn = RawConn(self.port)
         self._turn.call("PING")
 
-    def reset(self, keeps=()):
-        """Every server empty, with its first configuration, and without clients of earlier scripts."""
+    def reset(self, keeps=(), leave=0):
+        """Every server empty, with its first configuration, and without clients of earlier scripts but
+        for `leave` of them."""
         for server, clients in zip(self.servers, self._clients):
             if clients:
                 try:
                     wait_until(lambda s=server, n=clients:
-                               int(s.info("clients")["connected_clients"]) <= n, 2, "clients gone")
+                               int(s.info("clients")["connected_clients"]) <= n + leave, 2,
+                               "clients gone")
                 except TimeoutError:
                     pass  # a comparison of what follows tells whether it mattered
             for command in RESET:
@@ -236,18 +238,24 @@ def read_scripts(folder):
 
 
 class Player:
-    """One play of one script against one target."""
+    """One play of one script against one target.
 
-    def __init__(self, target):
+    spare   a connection left over by an earlier play, for connection a
+    """
+
+    def __init__(self, target, spare=None):
         self._target = target
         self._conns = {}
+        self._spare = spare
         self._replies = {}   # connection -> raw replies
         self._values = {}
         self._masks = {}     # (connection, index of reply) -> patterns
         self._ended = {}
 
     def play(self, script, pieces=None):
-        """`pieces`: instead of the steps, these byte strings, one after the other, each after a turn."""
+        """The script's transcript. With `pieces` these byte strings are sent instead of the steps, one
+        after the other, each after a turn; connection a then stays open, as `self.left`, unless the
+        peer closed it."""
         trouble = ""
         step = None
         try:
@@ -257,18 +265,22 @@ class Player:
             else:
                 self._send_pieces(script, pieces)
             step = None
-            self._finish(script)
+            self._finish(script, pieces is not None)
         except (TimeoutError, EOFError, OSError) as error:
             trouble = f"at {step.text if step else 'the end'!r}: {type(error).__name__}: {error}"
         finally:
-            transcript = self._transcript(script, trouble)
+            transcript = self._transcript(trouble)
             for conn in self._conns.values():
-                conn.close()
+                if conn is not self.left:
+                    conn.close()
         return transcript
+
+    left = None
 
     def _conn(self, name):
         if name not in self._conns:
-            self._conns[name] = RawConn(self._target.port, limit_s=WAIT_S * SLOWNESS)
+            spare, self._spare = self._spare, None
+            self._conns[name] = spare or RawConn(self._target.port, limit_s=WAIT_S * SLOWNESS)
             self._replies[name] = []
         return self._conns[name]
 
@@ -308,9 +320,16 @@ class Player:
                 self._masks["a", len(replies)] = step.masks
                 replies.append(conn.read_raw())
 
-    def _finish(self, script):
+    def _finish(self, script, keep):
         for name, conn in self._conns.items():
             if name in self._ended:
+                continue
+            if keep:
+                # What is still to be said comes before the answer to RESET.
+                self._replies[name] += conn.available()
+                if conn.eof is None and conn.call("RESET") == "RESET":
+                    self._ended[name] = "closed"
+                    self.left = conn
                 continue
             if "end abort" in script.options:
                 self._ended[name] = "abort"
@@ -335,7 +354,7 @@ class Player:
             raise ValueError(f"{name} is an error: {value}")
         return value if isinstance(value, bytes) else str(value).encode()
 
-    def _transcript(self, script, trouble):
+    def _transcript(self, trouble):
         out = Transcript(trouble=trouble)
         for name, conn in self._conns.items():
             out.replies[name] = [self._masked(name, index, raw)

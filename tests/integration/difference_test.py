@@ -91,16 +91,20 @@ class Mode(unittest.TestCase):
         self.play_and_compare(script, expected, None)
         if self.in_one_piece and script.is_plain():
             data = b"".join(step.data for step in script.steps)
-            self.play_and_compare(script, expected, [data])
-            if "cut" in script.options:
-                for position in range(1, len(data)):
-                    self.play_and_compare(script, expected, [data[:position], data[position:]])
+            spare = self.play_and_compare(script, expected, [data])
+            for position in range(1, len(data) if "cut" in script.options else 1):
+                pieces = [data[:position], data[position:]]
+                spare = self.play_and_compare(script, expected, pieces, spare)
+            if spare:
+                spare.close()
 
-    def play_and_compare(self, script, expected, pieces):
+    def play_and_compare(self, script, expected, pieces, spare=None):
+        """Plays once; returns the connection if it can be used again."""
         keeps = script.options.get("keeps", ())
-        self.target.reset(keeps)
+        self.target.reset(keeps, leave=1 if spare else 0)
+        player = Player(self.target, spare)
         try:
-            seen = Player(self.target).play(script, pieces)
+            seen = player.play(script, pieces)
         finally:
             if keeps:
                 self.target.reset(keeps)
@@ -108,6 +112,7 @@ class Mode(unittest.TestCase):
         if found:
             how = "in steps" if pieces is None else f"in pieces of {[len(p) for p in pieces]} bytes"
             self.fail(f"{script.id} ({how}) differs:\n{found}\nscript:\n{describe(script)}")
+        return player.left
 
 
 def normal(transcript):
