@@ -40,9 +40,14 @@ void check_tail(std::string_view message_on, std::size_t head, const fuzz::Input
   const auto* const request = std::get_if<Request>(&whole);
   require(step.done == (request != nullptr), "a tail is done when the message is whole");
   if (request != nullptr) require(at == request->size, "a tail ends where the message ends");
-  if (step.broken) require(std::holds_alternative<Broken>(whole), "a tail breaks with the cutter");
+  if (step.broken) {
+    // The tail may know at the first digit too many what the cutter knows at the end of the line.
+    const std::string ended = std::string(message_on) + "\r\n";
+    const Cut last = RequestCutter().advance(ended);
+    require(std::holds_alternative<Broken>(last), "a tail breaks only where the cutter does");
+  }
   if (std::holds_alternative<Broken>(whole))
-    require(step.broken, "the cutter breaks with the tail");
+    require(step.broken, "a tail breaks where the cutter does");
 }
 
 void check(const fuzz::Input& input) {

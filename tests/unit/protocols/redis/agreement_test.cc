@@ -186,6 +186,8 @@ bool check_keys(Server& server, const Words& words) {
     if (echoed(*reply).find("no key arguments") != std::string::npos) CHECK(ours.keys.empty());
     return false;
   }
+  // Asked for the streams of a malformed XREAD, the server guesses; when it runs it, it refuses.
+  if (!ours.clear && words[0].starts_with("xread")) return false;
   Words theirs;
   for (std::size_t i = 0; i < reply->elements; ++i) theirs.push_back(echoed(*reply->element[i]));
   CHECK(ours.keys == theirs);
