@@ -208,10 +208,9 @@ KeyRange find_keys(const KeySpec& spec, const RequestCutter& cutter, std::string
   return find_keys(spec, args_of(cutter, bytes));
 }
 
-std::optional<RequestFacts> facts_of(const CommandTable& commands, const RequestCutter& cutter,
-                                     std::string_view bytes, bool whole) {
+std::optional<RequestFacts> command_facts_of(const CommandTable& commands,
+                                             const RequestCutter& cutter, std::string_view bytes) {
   const Args args = args_of(cutter, bytes);
-  assert(!whole || args.here == args.total);
   if (args.here == 0) return std::nullopt;
   RequestFacts facts;
   const CommandSpec* spec = commands.find(args[0]);
@@ -226,13 +225,23 @@ std::optional<RequestFacts> facts_of(const CommandTable& commands, const Request
   facts.effect = spec->effect;
   facts.sided = spec->sided;
   facts.comparable = !spec->nondeterministic;
-  if (!add_keys(*spec, args, facts)) return std::nullopt;
-  facts.blocks = blocks(*spec, args);
-  if (spec->cursor) {
-    const std::int64_t at = spec->keys.empty() ? 1 : 2;  // SCAN cursor, HSCAN key cursor
+  return facts;
+}
+
+std::optional<RequestFacts> facts_of(const CommandTable& commands, const RequestCutter& cutter,
+                                     std::string_view bytes, bool whole) {
+  const Args args = args_of(cutter, bytes);
+  assert(!whole || args.here == args.total);
+  std::optional<RequestFacts> facts = command_facts_of(commands, cutter, bytes);
+  if (!facts || facts->spec == nullptr) return facts;
+  const CommandSpec& spec = *facts->spec;
+  if (!add_keys(spec, args, *facts)) return std::nullopt;
+  facts->blocks = blocks(spec, args);
+  if (spec.cursor) {
+    const std::int64_t at = spec.keys.empty() ? 1 : 2;  // SCAN cursor, HSCAN key cursor
     if (!whole && at < args.total && at >= args.here) return std::nullopt;
-    facts.cursor = true;
-    facts.cursor_starts = at < args.here && args[at].find_first_not_of('0') == args[at].npos;
+    facts->cursor = true;
+    facts->cursor_starts = at < args.here && args[at].find_first_not_of('0') == args[at].npos;
   }
   return facts;
 }

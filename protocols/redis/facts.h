@@ -32,6 +32,11 @@ struct RequestFacts {
 std::optional<RequestFacts> facts_of(const CommandTable& commands, const RequestCutter& cutter,
                                      std::string_view bytes, bool whole);
 
+// The part of the facts that needs only the command (and subcommand): no keys, no cursor, no BLOCK.
+// For requests whose keys come too late to wait for. nullopt until the command has arrived.
+std::optional<RequestFacts> command_facts_of(const CommandTable& commands,
+                                             const RequestCutter& cutter, std::string_view bytes);
+
 // Where one key specification finds its keys in a request.
 struct KeyRange {
   enum class State : std::uint8_t {

@@ -11,6 +11,8 @@ namespace crossfade::redis {
 namespace {
 // Bulks up to this size are awaited whole: the request is then planned with everything known.
 constexpr std::int64_t kStreamAbove = 16 * 1024;
+// The server's limit on the arguments of clients that have not logged in.
+constexpr std::int64_t kUnauthenticatedArgs = 10;
 // How long a session whose client is gone may wait for what its servers still owe.
 constexpr std::uint64_t kLingerNs = 10'000'000'000;
 constexpr std::uint64_t kNsPerMs = 1'000'000;
@@ -112,6 +114,7 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
         at = bytes.size();
         break;
       }
+      if (raw_) return;
       if (stalled_) break;
       if (rest.size() > settings().request_head_max) {
         // Too much to keep for a plan: refused, as the rest of it cannot be told from what follows
@@ -193,11 +196,33 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
 }
 
 // Begins to forward a request whose big argument has only begun to arrive. False: wait for more of
-// it.
+// it, unless the bytes were handed over raw or must wait for an answer (then stalled_).
 bool RedisSession::try_streaming(std::string_view bytes, const RequestCutter& cutter) {
-  if (cutter.open_bulk_size() <= kStreamAbove || cutter.arg_count() == 0) return false;
+  const bool big = cutter.open_bulk_size() > kStreamAbove;
+  if (!big && cutter.declared_args() <= kUnauthenticatedArgs) return false;
+  // The server refuses much from clients it does not know yet, as soon as it sees how much.
+  if (reply_mode_ == ReplyMode::On && entered_ != Entered::Yes && !transaction_.open()) {
+    if (ask_entry() == Handled::Stall) {
+      stalled_ = true;
+      return false;
+    }
+    if (entered_ == Entered::No) {
+      go_raw(bytes);
+      return false;
+    }
+  }
+  if (!big) return false;
+  if (cutter.arg_count() == 0) {  // no command has such a name: the server will say so
+    go_raw(bytes);
+    return false;
+  }
   std::optional<RequestFacts> facts = facts_of(*route_->commands, cutter, bytes, false);
-  if (!facts) return false;
+  if (!facts && !(route_->strategy && splits_writes(*route_->strategy))) {
+    // Its keys come late, and no split needs them: reads can stay at home.
+    facts = command_facts_of(*route_->commands, cutter, bytes);
+    if (facts) facts->sided = facts->kind == Kind::Read;
+  }
+  if (!facts || facts->effect != Effect::None) return false;
   const auto arrived = static_cast<std::int64_t>(bytes.size() - cutter.open_bulk_offset());
   const std::int64_t args_left =
       cutter.declared_args() - static_cast<std::int64_t>(cutter.arg_count());

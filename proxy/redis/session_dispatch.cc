@@ -68,12 +68,19 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
   }
   const bool two_sided = request.plan.answer != anchor() || request.plan.second != Second::Nothing;
   if (two_sided) {
-    if (entered_ != Entered::Yes && ask_entry() == Handled::Stall) return Handled::Stall;
+    if (entered_ != Entered::Yes && reply_mode_ == ReplyMode::On && ask_entry() == Handled::Stall) {
+      return Handled::Stall;
+    }
     if (entered_ != Entered::Yes) request.plan = Plan{.answer = anchor()};  // the judge says no
     if (state_pending_ > 0) return Handled::Stall;
   }
   if (blocking_ > 0 &&
       (request.plan.answer != blocking_side_ || request.plan.second != Second::Nothing)) {
+    return Handled::Stall;
+  }
+  // While replies are off nobody can be asked any more.
+  if (request.facts.effect == Effect::ClientReply && route_->strategy &&
+      reply_mode_ == ReplyMode::On && entered_ != Entered::Yes && ask_entry() == Handled::Stall) {
     return Handled::Stall;
   }
   begin_effect(request, cutter);
@@ -262,7 +269,9 @@ void RedisSession::send_silently(Pending& request) {
   bring_up_to_date(up);
   up.stream().write(request.bytes);
   counters().server_out.add(request.bytes.size());
-  if (request.change) set_state(*request.change, up);  // no reply will ever confirm it
+  if (request.change && !request.change->login) {
+    set_state(*request.change, up);  // no reply will ever confirm it; a login is not believed
+  }
   if (request.plan.second != Second::Nothing) {
     request.change.reset();
     Exchange* exchange = new_exchange(request);

@@ -75,6 +75,11 @@ void RedisSession::write_held(Exchange& exchange) {
 }
 
 void RedisSession::answer_complete(Upstream& up, Exchange& exchange, bool error) {
+  // Only those who have entered get anything but errors from an ordinary command.
+  if (entered_ == Entered::Unknown && !error && up.side() == anchor() &&
+      (exchange.effect == Effect::None || exchange.effect == Effect::Multi)) {
+    entered_ = Entered::Yes;
+  }
   if (exchange.special) {
     const auto side = static_cast<std::size_t>(up.side());
     exchange.replied[side] = true;
@@ -230,7 +235,7 @@ void RedisSession::on_lost(Upstream& up, std::string_view reason) {
       !front || front->form == Exchange::Form::Raw || expect_close_ || client_ended_;
   // One connection that ends says little about its side (CLIENT KILL, a full output buffer): only
   // one that never answered does. Whether the server is still there, the next connection will tell.
-  const bool blame = connecting || (!expected && !up.heard);
+  const bool blame = connecting || (!expected && !up.heard && up.side() != anchor());
   if (!blame && !expected) counters().failures[static_cast<std::size_t>(up.side())].add();
   lose(up, connecting ? Drop::SideDown : Drop::ConnectionLost, reason,
        blame ? Blame::Side : Blame::Nobody);
@@ -292,7 +297,10 @@ void RedisSession::fail_answer(Upstream& up, Exchange& exchange, std::string_vie
     client_ended_ = true;
     ended_at_ns_ = now_ns_;
   }
-  const bool told = exchange.form == Exchange::Form::Raw || expect_close_ || client_ended_;
+  // A blocked client of a server that dies or kills it sees its connection close, and so it does
+  // here.
+  const bool told =
+      exchange.form == Exchange::Form::Raw || exchange.blocks || expect_close_ || client_ended_;
   if (!told) {
     const std::string error = "-ERR crossfade: " + std::string(name_of(up.side())) + " endpoint '" +
                               up.address().id + "' was lost: " + std::string(reason) + "\r\n";
