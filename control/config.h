@@ -38,6 +38,8 @@ struct ControlLimits {
   std::uint32_t connections_max = 64;         // served at once; the longest silent one makes room
   bool probes_token = false;                  // /healthz and /readyz need a token
   bool metrics_token = false;                 // /metrics needs a token
+
+  bool operator==(const ControlLimits&) const = default;
 };
 
 // What the file declares; such resources are read-only through the API.

@@ -18,7 +18,7 @@
 namespace crossfade {
 
 using EndpointPtr = std::shared_ptr<const Endpoint>;
-using InterlayPtr = std::shared_ptr<const Interlay>;
+using InterlayPtr = std::shared_ptr<const InterlayDefinition>;
 using MigrationPtr = std::shared_ptr<const Migration>;
 
 // Resources by uuid.
@@ -27,7 +27,7 @@ using ById = std::map<std::string, std::shared_ptr<const Resource>, std::less<>>
 
 struct State {
   ById<Endpoint> endpoints;
-  ById<Interlay> interlays;
+  ById<InterlayDefinition> interlays;
   ById<Migration> migrations;
 };
 

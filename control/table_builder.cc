@@ -13,7 +13,7 @@ bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
          one.settings == other.settings;
 }
 
-InterlayRoute build_route(const State& state, const Interlay& interlay,
+InterlayRoute build_route(const State& state, const InterlayDefinition& interlay,
                           const InterlaySettings& defaults, const CommandsOf& commands_of) {
   const auto endpoint = state.endpoints.find(interlay.endpoint);
   assert(endpoint != state.endpoints.end());

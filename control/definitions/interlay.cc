@@ -68,7 +68,7 @@ Result<InterlaySpec> patch_interlay(const InterlaySpec& spec, const Json& body) 
   return patched;
 }
 
-InterlaySpec spec_of(const Interlay& interlay) {
+InterlaySpec spec_of(const InterlayDefinition& interlay) {
   return {.id = interlay.identity.id,
           .endpoint = interlay.endpoint,
           .port = interlay.port,
@@ -77,7 +77,7 @@ InterlaySpec spec_of(const Interlay& interlay) {
           .description = interlay.description};
 }
 
-Json to_stored(const Interlay& interlay) {
+Json to_stored(const InterlayDefinition& interlay) {
   Json stored = Json::object({});
   store_identity(interlay.identity, stored);
   stored.set("endpoint", interlay.endpoint);
@@ -91,9 +91,9 @@ Json to_stored(const Interlay& interlay) {
   return stored;
 }
 
-Result<Interlay> interlay_from_stored(const Json& stored) {
+Result<InterlayDefinition> interlay_from_stored(const Json& stored) {
   Fields fields(stored, "interlay");
-  Interlay interlay;
+  InterlayDefinition interlay;
   interlay.identity = stored_identity(fields);
   interlay.endpoint = fields.required_string("endpoint", kIdMax);
   interlay.port = static_cast<std::uint16_t>(fields.whole("port", 0, 65535).value_or(0));

@@ -23,7 +23,8 @@ struct InterlaySpec {
   bool operator==(const InterlaySpec&) const = default;
 };
 
-struct Interlay {
+// What exists. The running counterpart, with sockets, is an Interlay in proxy/.
+struct InterlayDefinition {
   Identity identity;
   std::string endpoint;    // uuid
   std::uint16_t port = 0;  // what is bound, or was when it last ran
@@ -41,10 +42,10 @@ Result<InterlaySpec> read_interlay(const Json& body, const std::string& path);
 Result<InterlaySpec> patch_interlay(const InterlaySpec& spec, const Json& body);
 
 // The spec of what exists; its endpoint is a uuid.
-InterlaySpec spec_of(const Interlay& interlay);
+InterlaySpec spec_of(const InterlayDefinition& interlay);
 
 // For the store. As GET shows it is the service's to say, as that needs more than the interlay.
-Json to_stored(const Interlay& interlay);
-Result<Interlay> interlay_from_stored(const Json& stored);
+Json to_stored(const InterlayDefinition& interlay);
+Result<InterlayDefinition> interlay_from_stored(const Json& stored);
 
 }  // namespace crossfade

@@ -31,7 +31,7 @@ bool held_by_another(const State& state, const Migration& migration) {
 }
 
 // An interlay that was settled before the new side has no way back in this migration.
-const Interlay* settled_interlay(const State& state, const Migration& migration) {
+const InterlayDefinition* settled_interlay(const State& state, const Migration& migration) {
   for (const Binding& binding : migration.bindings) {
     const InterlayPtr interlay = state.interlays.at(binding.interlay);
     if (interlay->endpoint == binding.endpoint) return interlay.get();
@@ -131,7 +131,7 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
     return changed_meanwhile(kMigrationWord, seen.identity.id);
   }
   if (held_by_another(turn.next, seen)) return conflict(kHeld);
-  if (const Interlay* interlay = settled_interlay(turn.next, seen)) {
+  if (const InterlayDefinition* interlay = settled_interlay(turn.next, seen)) {
     return conflict("Interlay '" + interlay->identity.id + "' stands before the new side already");
   }
   set_status(turn, uuid, MigrationStatus::Running, call.actor,
@@ -203,7 +203,7 @@ Answer Conductor::roll_back(Keeper::Turn& turn, const Migration& migration,
     if (!may_move(migration.status, MigrationStatus::RollingBack)) {
       return refuse(forbidden_move(migration.status, MigrationStatus::RollingBack));
     }
-    if (const Interlay* interlay = settled_interlay(turn.next, migration)) {
+    if (const InterlayDefinition* interlay = settled_interlay(turn.next, migration)) {
       return conflict(
           "Interlay '" + interlay->identity.id +
           "' stands before the new side for good: there is no way back in this migration");

@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include "control/service/endpoints.h"
+#include "control/service/housekeeper.h"
+#include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
 
 namespace crossfade {
@@ -10,52 +12,10 @@ namespace crossfade {
 namespace {
 
 constexpr const char* kWhat = "Interlay";
-constexpr std::uint32_t kLearnTimeout_ms = 1'000;
-
-// The refusal of a port that another interlay has, running or not.
-std::optional<Refusal> port_taken(const State& state, const InterlaySpec& spec,
-                                  const std::string& uuid) {
-  if (spec.port == 0) return std::nullopt;
-  for (const auto& [other_uuid, other] : state.interlays) {
-    if (other_uuid == uuid || other->port != spec.port || other->bind != spec.bind) continue;
-    return conflict("port " + std::to_string(spec.port) + " on " + spec.bind +
-                    " is that of interlay '" + other->identity.id + "'");
-  }
-  return std::nullopt;
-}
-
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
-// An interlay before itself would feed itself until the process has no descriptor left.
-std::optional<Refusal> loop(const InterlaySpec& spec, const Endpoint& endpoint) {
-  if (spec.port == 0 || spec.port != endpoint.address.port) return std::nullopt;
-  const bool same = endpoint.address.host == spec.bind ||
-                    (is_loopback(endpoint.address.host) &&
-                     (is_loopback(spec.bind) || spec.bind == "0.0.0.0" || spec.bind == "::"));
-  if (!same) return std::nullopt;
-  return bad_request("port: endpoint '" + endpoint.identity.id + "' is that very address");
-}
-
-// The refusal to put another endpoint behind an interlay while a migration decides about it.
-std::optional<Refusal> endpoint_held(const State& state, const Interlay& interlay,
-                                     const std::string& endpoint) {
-  const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
-  if (migration == nullptr) return std::nullopt;
-  const bool is_target = binding_of(*migration, interlay.identity.uuid)->endpoint == endpoint;
-  const bool finished = migration->status == MigrationStatus::Completed;
-  // Only a finished migration may be settled by naming its new side; before it starts, any but
-  // that.
-  if (finished ? is_target : !routes(migration->status) && !is_target) return std::nullopt;
-  return conflict("Interlay '" + interlay.identity.id + "' belongs to migration '" +
-                  migration->identity.id + "' in status: " + title_of(migration->status) +
-                  ": its endpoint can not become this one");
-}
 
 }  // namespace
 
-Json Interlays::shown(const State& state, const Interlay& interlay) const {
+Json Interlays::shown(const State& state, const InterlayDefinition& interlay) const {
   const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
   const Identity& identity = interlay.identity;
   return Json::object({{"id", identity.id},
@@ -76,7 +36,7 @@ Json Interlays::shown(const State& state, const Interlay& interlay) const {
 Answer Interlays::list() const {
   const StatePtr state = keeper_.state();
   return list_of(state->interlays,
-                 [&](const Interlay& interlay) { return shown(*state, interlay); });
+                 [&](const InterlayDefinition& interlay) { return shown(*state, interlay); });
 }
 
 Answer Interlays::get(const std::string& reference) const {
@@ -88,7 +48,7 @@ Answer Interlays::get(const std::string& reference) const {
 
 Answer Interlays::reply(const std::string& uuid, int status) const {
   const StatePtr state = keeper_.state();
-  const Interlay& interlay = *state->interlays.at(uuid);
+  const InterlayDefinition& interlay = *state->interlays.at(uuid);
   Json data = shown(*state, interlay);
   data.set("epoch", keeper_.epoch());
   return Reply{.status = status, .data = std::move(data), .etag = etag_of(interlay.identity)};
@@ -113,16 +73,18 @@ Answer Interlays::create(const Json& body, const Call& call) {
   if (find(turn.next.interlays, spec->id) != nullptr) return already_exists(kWhat, spec->id);
   const EndpointPtr endpoint = find(turn.next.endpoints, spec->endpoint);
   if (endpoint == nullptr) return not_found("Endpoint", spec->endpoint);
-  if (auto refusal = loop(*spec, *endpoint)) return *refusal;
-  if (auto refusal = port_taken(turn.next, *spec, "")) return *refusal;
+  if (const auto objection = loop_objection(*spec, *endpoint)) {
+    return bad_request("port: " + *objection);
+  }
+  if (const auto objection = port_objection(turn.next, *spec, "")) return conflict(*objection);
 
-  Interlay interlay{.identity = make_identity(spec->id, Origin::Api),
-                    .endpoint = endpoint->identity.uuid,
-                    .port = spec->port,
-                    .bind = spec->bind,
-                    .settings = spec->settings,
-                    .description = spec->description,
-                    .running = true};
+  InterlayDefinition interlay{.identity = make_identity(spec->id, Origin::Api),
+                              .endpoint = endpoint->identity.uuid,
+                              .port = spec->port,
+                              .bind = spec->bind,
+                              .settings = spec->settings,
+                              .description = spec->description,
+                              .running = true};
   const State before = turn.next;
   put(turn.next.interlays, interlay);
   // The route is there before the port, and the port before the promise: a port that can not be
@@ -161,12 +123,17 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
   const EndpointPtr endpoint = find(turn.next.endpoints, spec->endpoint);
   if (endpoint == nullptr) return not_found("Endpoint", spec->endpoint);
   if (endpoint->identity.uuid != current->endpoint) {
-    if (auto refusal = endpoint_held(turn.next, *current, endpoint->identity.uuid)) return *refusal;
+    const auto objection = endpoint_objection(turn.next, *current, endpoint->identity.uuid);
+    if (objection) return conflict(*objection);
   }
-  if (auto refusal = loop(*spec, *endpoint)) return *refusal;
-  if (auto refusal = port_taken(turn.next, *spec, identity.uuid)) return *refusal;
+  if (const auto objection = loop_objection(*spec, *endpoint)) {
+    return bad_request("port: " + *objection);
+  }
+  if (const auto objection = port_objection(turn.next, *spec, identity.uuid)) {
+    return conflict(*objection);
+  }
 
-  Interlay patched = *current;
+  InterlayDefinition patched = *current;
   patched.endpoint = endpoint->identity.uuid;
   patched.port = spec->port;
   patched.bind = spec->bind;
@@ -231,7 +198,7 @@ Answer Interlays::set_running(const std::string& reference, const Call& call, co
   if (current->running == wanted && listeners_.is_open(identity.id) == wanted) {
     return reply(identity.uuid, 200);
   }
-  Interlay changed = *current;
+  InterlayDefinition changed = *current;
   changed.running = wanted;
   touch(changed.identity);
   if (wanted) {

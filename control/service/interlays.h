@@ -25,7 +25,7 @@ class Interlays {
   Answer stop(const std::string& reference, const Call& call);
 
   // As GET shows it; also part of a verbose migration.
-  Json shown(const State& state, const Interlay& interlay) const;
+  Json shown(const State& state, const InterlayDefinition& interlay) const;
 
  private:
   Answer reply(const std::string& uuid, int status) const;

@@ -4,7 +4,7 @@
 
 namespace crossfade {
 
-Result<std::uint16_t> Listeners::open(const Interlay& interlay) {
+Result<std::uint16_t> Listeners::open(const InterlayDefinition& interlay) {
   auto port = data_plane_.listen(
       {.interlay = interlay.identity.id, .bind = interlay.bind, .port = interlay.port});
   if (!port) {
@@ -23,7 +23,8 @@ void Listeners::close(const std::string& interlay) {
   spdlog::info("interlay {}: port closed", interlay);
 }
 
-Result<std::uint16_t> Listeners::move(const Interlay& from, const Interlay& to) {
+Result<std::uint16_t> Listeners::move(const InterlayDefinition& from,
+                                      const InterlayDefinition& to) {
   close(from.identity.id);
   auto port = open(to);
   if (port) return port;

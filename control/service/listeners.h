@@ -19,7 +19,7 @@ class Listeners {
 
   // Opens the interlay's port, whose route must be published; returns the port that was bound.
   //   errors  Conflict: "port 7001 on 127.0.0.1 is in use"; others as the data plane has them
-  Result<std::uint16_t> open(const Interlay& interlay);
+  Result<std::uint16_t> open(const InterlayDefinition& interlay);
 
   // Closes it and ends its sessions; nothing when it is not open.
   void close(const std::string& interlay);
@@ -27,7 +27,7 @@ class Listeners {
   // Closes the port of `from` and opens that of `to` (the same interlay, elsewhere). When that
   // fails, `from` is opened again; when even that fails, the error says so and the interlay is
   // closed.
-  Result<std::uint16_t> move(const Interlay& from, const Interlay& to);
+  Result<std::uint16_t> move(const InterlayDefinition& from, const InterlayDefinition& to);
 
   bool is_open(const std::string& interlay) const { return open_.contains(interlay); }
 

@@ -52,7 +52,7 @@ Status check_patch(const Migration& migration, const MigrationSpec& patched) {
 // Puts the interlays of a completed migration before its new side, for good.
 Status settle_interlays(State& state, const Migration& migration) {
   for (const Binding& binding : migration.bindings) {
-    const Interlay& interlay = *state.interlays.at(binding.interlay);
+    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
     if (interlay.endpoint == binding.endpoint) continue;
     if (interlay.identity.origin == Origin::File) {
       return Error{Errc::Conflict, "",
@@ -61,7 +61,7 @@ Status settle_interlays(State& state, const Migration& migration) {
                        state.endpoints.at(binding.endpoint)->identity.id +
                        "' there and send SIGHUP before its migration is deleted"};
     }
-    Interlay settled = interlay;
+    InterlayDefinition settled = interlay;
     settled.endpoint = binding.endpoint;
     touch(settled.identity);
     put(state.interlays, std::move(settled));
@@ -97,7 +97,7 @@ Json Migrations::shown(const State& state, const Migration& migration, bool verb
   json.set("apis", Json::array());
   Json interlays = Json::array();
   for (const Binding& binding : migration.bindings) {
-    const Interlay& interlay = *state.interlays.at(binding.interlay);
+    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
     Json one = Json::object({{"id", interlay.identity.id}, {"uuid", interlay.identity.uuid}});
     if (verbose) one = interlays_.shown(state, interlay);
     one.set("old_endpoint", state.endpoints.at(interlay.endpoint)->identity.id);
@@ -249,7 +249,7 @@ Answer Migrations::status(const std::string& reference) const {
   const Telemetry telemetry = data_plane_.telemetry();
   Json interlays = Json::array();
   for (const Binding& binding : migration->bindings) {
-    const Interlay& interlay = *state->interlays.at(binding.interlay);
+    const InterlayDefinition& interlay = *state->interlays.at(binding.interlay);
     const auto count = new_only_writes_.count(migration->identity.uuid, interlay.identity.uuid);
     Json one = Json::object({{"id", interlay.identity.id},
                              {"uuid", interlay.identity.uuid},

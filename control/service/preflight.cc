@@ -58,7 +58,7 @@ Check check_strategy(const Migration& migration) {
 // ---- one interlay and its two servers
 
 struct Sides {
-  const Interlay& interlay;
+  const InterlayDefinition& interlay;
   const Endpoint& old_endpoint;
   const Endpoint& new_endpoint;
 };
@@ -199,7 +199,7 @@ std::vector<Check> preflight(const State& state, const Migration& migration, Ser
   std::vector<Check> checks{check_resources(migration), check_strategy(migration),
                             check_data_movement(migration)};
   for (const Binding& binding : migration.bindings) {
-    const Interlay& interlay = *state.interlays.at(binding.interlay);
+    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
     const Sides sides{interlay, *state.endpoints.at(interlay.endpoint),
                       *state.endpoints.at(binding.endpoint)};
     InterlayChecks(sides, migration, checks).run(servers);

@@ -1,0 +1,278 @@
+// From an HTTP request to a control call, and from its answer to an HTTP response.
+#include "control/http/api.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "control/json/fields.h"
+#include "control/json/parse.h"
+#include "control/json/write.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr std::uint32_t kEventsPage = 1000;  // most events in one answer
+
+Refusal unauthorized(const char* why) {
+  return {.status = 401, .error = "Unauthorized", .message = why};
+}
+
+HttpResponse response_of(const Refusal& refusal) {
+  Json json = Json::object({{"error", refusal.error}, {"message", refusal.message}});
+  for (const auto& [name, value] : *refusal.beside.members()) json.set(name, value);
+  HttpResponse response{.status = refusal.status, .body = to_text(json)};
+  if (refusal.status == 401) response.challenge = "Bearer";
+  return response;
+}
+
+HttpResponse response_of(const Reply& reply) {
+  Json json = Json::object({{"status", "success"}, {"data", reply.data}});
+  for (const auto& [name, value] : *reply.beside.members()) json.set(name, value);
+  return {.status = reply.status, .body = to_text(json), .etag = reply.etag};
+}
+
+// The class of a status for which there is no more to say than that.
+Refusal refusal_of_status(int status, const std::string& message) {
+  switch (status) {
+    case 404:
+      return {.status = 404, .error = "Not found", .message = message};
+    case 405:
+      return {.status = 405, .error = "Method not allowed", .message = message};
+    case 413:
+      return {.status = 413, .error = "Bad Request", .message = message};
+    case 500:
+      return {.status = 500, .error = "Internal error", .message = message};
+    default:
+      return {.status = 400, .error = "Bad Request", .message = message};
+  }
+}
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
+    return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  });
+  return text;
+}
+
+// The token of "Bearer <token>"; empty when there is none.
+std::string bearer(const std::string& authorization) {
+  const std::size_t space = authorization.find(' ');
+  if (space == authorization.npos || lower(authorization.substr(0, space)) != "bearer") return {};
+  const std::size_t start = authorization.find_first_not_of(' ', space);
+  return start == authorization.npos ? std::string() : authorization.substr(start);
+}
+
+bool is_true(const std::string& text) {
+  const std::string word = lower(text);
+  return word == "true" || word == "1";
+}
+
+// Reads a parameter of the query that is a number; false when it is given and is none.
+template <class Number>
+bool read_parameter(const HttpHead& head, const char* name, Number max, Number& into) {
+  const auto found = head.query.find(name);
+  if (found == head.query.end()) return true;
+  const std::string& text = found->second;
+  Number value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc{} || end != text.data() + text.size() || value > max) return false;
+  into = value;
+  return true;
+}
+
+// Reads a parameter that is true or false; false when it is given and is neither.
+bool read_parameter(const HttpHead& head, const char* name, bool& into) {
+  const auto found = head.query.find(name);
+  if (found == head.query.end()) return true;
+  into = is_true(found->second);
+  return into || lower(found->second) == "false" || found->second == "0";
+}
+
+std::optional<Refusal> read_call(const HttpHead& head, Call& call) {
+  call.if_match = head.if_match;
+  call.verbose = is_true(head.verbose);
+  if (!read_parameter(head, "verbose", call.verbose) ||
+      !read_parameter(head, "check", call.check) || !read_parameter(head, "force", call.force)) {
+    return bad_request("the query's verbose, check and force must be true or false");
+  }
+  if (!read_parameter(head, "after", std::uint64_t{INT64_MAX}, call.after) ||
+      !read_parameter(head, "limit", kEventsPage, call.limit)) {
+    return bad_request("the query's after and limit must be whole numbers, limit at most " +
+                       std::to_string(kEventsPage));
+  }
+  return std::nullopt;
+}
+
+// The body that a route asks for; a command's may be empty.
+Result<Json> read_body(Body wanted, const std::string& text) {
+  switch (wanted) {
+    case Body::None:
+      return Json();
+    case Body::Object:
+      return parse_json(text);
+    case Body::Command:
+      break;
+  }
+  if (text.find_first_not_of(" \t\r\n") == text.npos) return Json();
+  auto json = parse_json(text);
+  if (!json) return json;
+  if (json->is_null()) return json;
+  Fields fields(*json, "");
+  if (auto error = fields.finish()) return *error;
+  return json;
+}
+
+}  // namespace
+
+Api::Api(Services services, Hooks hooks, Tokens tokens, bool probes_token, bool metrics_token)
+    : services_(services),
+      hooks_(std::move(hooks)),
+      probes_token_(probes_token),
+      metrics_token_(metrics_token),
+      tokens_(std::make_shared<const Tokens>(std::move(tokens))) {}
+
+HttpHandlers Api::handlers() {
+  return {.admit = [this](const HttpHead& head) { return admit(head); },
+          .handle = [this](const HttpHead& head,
+                           const std::string& body) { return counted(handle(head, body)); },
+          .refuse =
+              [this](int status, const std::string& message) {
+                return counted(response_of(refusal_of_status(status, message)));
+              }};
+}
+
+void Api::set_tokens(Tokens tokens) {
+  auto fresh = std::make_shared<const Tokens>(std::move(tokens));
+  const std::lock_guard held(mutex_);
+  tokens_ = std::move(fresh);
+}
+
+void Api::enter(Phase phase) { phase_ = phase; }
+
+void Api::drain() {
+  enter(Phase::Draining);
+  const std::unique_lock all_ended(changing_);
+}
+
+HttpResponse Api::counted(HttpResponse response) {
+  const std::lock_guard held(mutex_);
+  ++answered_[response.status];
+  return response;
+}
+
+std::optional<Refusal> Api::check_token(const HttpHead& head, Role needed,
+                                        std::string* actor) const {
+  std::shared_ptr<const Tokens> tokens;
+  {
+    const std::lock_guard held(mutex_);
+    tokens = tokens_;
+  }
+  const std::string presented = bearer(head.authorization);
+  if (presented.empty()) return unauthorized("send Authorization: Bearer <token>");
+  const Token* token = find_token(*tokens, presented);
+  if (token == nullptr) return unauthorized("the token is not known");
+  if (needed == Role::Admin && token->role != Role::Admin) {
+    return Refusal{.status = 403,
+                   .error = "Forbidden",
+                   .message = "this needs the role admin, the token has the role read"};
+  }
+  if (actor != nullptr) *actor = token->name;
+  return std::nullopt;
+}
+
+// Everything that can be said before the body is read. Whether a path exists is told to those only
+// who have a token.
+std::optional<Refusal> Api::check_call(const HttpHead& head, Ticket& ticket) const {
+  if (auto refusal = check_token(head, Role::Read, nullptr)) return refusal;
+  ticket.match = match_route(head.method, head.path);
+  if (ticket.match.route == nullptr) {
+    return ticket.match.allowed.empty()
+               ? refusal_of_status(404, "there is nothing at this path")
+               : refusal_of_status(405, "this path has " + ticket.match.allowed);
+  }
+  const Route& route = *ticket.match.route;
+  if (auto refusal = check_token(head, route.role, &ticket.actor)) return refusal;
+  const Phase phase = phase_;
+  if (phase == Phase::Starting) return unavailable("the sidecar is starting");
+  if (phase == Phase::Draining && route.changes) return unavailable("the sidecar is draining");
+  return std::nullopt;
+}
+
+std::optional<HttpResponse> Api::admit(const HttpHead& head) {
+  if (!head.path.starts_with(kApiBase)) return std::nullopt;
+  Ticket ticket;
+  const auto refusal = check_call(head, ticket);
+  if (!refusal) return std::nullopt;
+  HttpResponse response = response_of(*refusal);
+  if (refusal->status == 405) response.allow = ticket.match.allowed;
+  return counted(std::move(response));
+}
+
+HttpResponse Api::handle(const HttpHead& head, const std::string& body) {
+  if (!head.path.starts_with(kApiBase)) return probe(head);
+  Ticket ticket;
+  if (const auto refusal = check_call(head, ticket)) return response_of(*refusal);
+  if (!ticket.match.route->changes) return run(ticket, head, body);
+  const std::shared_lock changing(changing_);
+  // Asked again: draining may have begun since, and waits for those only who hold this.
+  if (phase_ == Phase::Draining) return response_of(unavailable("the sidecar is draining"));
+  return run(ticket, head, body);
+}
+
+HttpResponse Api::run(const Ticket& ticket, const HttpHead& head, const std::string& body) {
+  Call call;
+  call.actor = ticket.actor;
+  if (const auto refusal = read_call(head, call)) return response_of(*refusal);
+  auto json = read_body(ticket.match.route->body, body);
+  if (!json) return response_of(refuse(json.error()));
+  const Answer answer = ticket.match.route->run(services_, ticket.match.segments, *json, call);
+  if (const auto* refusal = std::get_if<Refusal>(&answer)) {
+    spdlog::debug("{} {} by {}: {}", head.method, head.path, call.actor, refusal->status);
+    return response_of(*refusal);
+  }
+  return response_of(std::get<Reply>(answer));
+}
+
+HttpResponse Api::probe(const HttpHead& head) {
+  const bool metrics = head.path == "/metrics";
+  if (!metrics && head.path != "/healthz" && head.path != "/readyz") {
+    return response_of(refusal_of_status(404, "there is nothing at this path"));
+  }
+  if (head.method != "GET") {
+    HttpResponse response = response_of(refusal_of_status(405, "this path has GET"));
+    response.allow = "GET";
+    return response;
+  }
+  if (metrics ? metrics_token_ : probes_token_) {
+    if (const auto refusal = check_token(head, Role::Read, nullptr)) return response_of(*refusal);
+  }
+  if (metrics) {
+    std::map<int, std::uint64_t> answered;
+    {
+      const std::lock_guard held(mutex_);
+      answered = answered_;
+    }
+    return {.body = hooks_.metrics(answered),
+            .content_type = "text/plain; version=0.0.4; charset=utf-8"};
+  }
+  return head.path == "/readyz" ? readiness() : HttpResponse{.body = R"({"status":"alive"})"};
+}
+
+HttpResponse Api::readiness() const {
+  switch (phase_.load()) {
+    case Phase::Starting:
+      return response_of(unavailable("starting"));
+    case Phase::Draining:
+      return response_of(unavailable("draining"));
+    case Phase::Ready:
+      break;
+  }
+  const std::string why = hooks_.not_ready();
+  if (!why.empty()) return response_of(unavailable(why));
+  return {.body = R"({"status":"ready"})"};
+}
+
+}  // namespace crossfade

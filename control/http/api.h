@@ -1,0 +1,74 @@
+// The API on HTTP: who may enter, which call it is, and what the answer looks like as text.
+//
+// Also /healthz, /readyz and /metrics. Any number of threads.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "control/http/routes.h"
+#include "control/http/server.h"
+#include "control/http/tokens.h"
+
+namespace crossfade {
+
+using Tokens = std::vector<Token>;
+
+class Api {
+ public:
+  enum class Phase : std::uint8_t { Starting, Ready, Draining };
+
+  struct Hooks {
+    // Why the process is not ready although nothing is starting or draining; empty: it is ready.
+    std::function<std::string()> not_ready;
+    // The metrics page; given how many calls were answered, by status.
+    std::function<std::string(const std::map<int, std::uint64_t>&)> metrics;
+  };
+
+  // The services must not be used before enter(Phase::Ready).
+  Api(Services services, Hooks hooks, Tokens tokens, bool probes_token, bool metrics_token);
+
+  HttpHandlers handlers();
+
+  void set_tokens(Tokens tokens);
+  void enter(Phase phase);
+  // From now on calls that change something are refused; returns when those that run have ended.
+  void drain();
+
+ private:
+  struct Ticket {  // what admission found out
+    RouteMatch match;
+    std::string actor;
+  };
+
+  std::optional<HttpResponse> admit(const HttpHead& head);
+  HttpResponse handle(const HttpHead& head, const std::string& body);
+  std::optional<Refusal> check_token(const HttpHead& head, Role needed, std::string* actor) const;
+  std::optional<Refusal> check_call(const HttpHead& head, Ticket& ticket) const;
+  HttpResponse run(const Ticket& ticket, const HttpHead& head, const std::string& body);
+  HttpResponse probe(const HttpHead& head);
+  HttpResponse readiness() const;
+  HttpResponse counted(HttpResponse response);
+
+  Services services_;
+  const Hooks hooks_;
+  const bool probes_token_;
+  const bool metrics_token_;
+  std::atomic<Phase> phase_{Phase::Starting};
+  std::shared_mutex
+      changing_;  // shared: a call that changes something runs; exclusive: drain waits
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::shared_ptr<const Tokens> tokens_;
+  std::map<int, std::uint64_t> answered_;
+};
+
+}  // namespace crossfade

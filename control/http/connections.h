@@ -1,0 +1,44 @@
+// The connections being served: bounded in number, each bounded in time while it waits for its
+// request.
+//
+// Knows nothing of HTTP: a connection is a descriptor that is waiting or not.
+#pragma once
+
+#include <list>
+#include <mutex>
+
+namespace crossfade {
+
+class Connections {
+ public:
+  // One connection, from accept to close; on the stack of its thread.
+  class Guest {
+   public:
+    Guest(Connections& connections, int descriptor);
+    ~Guest();
+    Guest(const Guest&) = delete;
+    Guest& operator=(const Guest&) = delete;
+
+    // Its request is here: from now on it is worked for, and not turned away.
+    void arrived();
+
+   private:
+    Connections& connections_;
+    std::list<int>::iterator place_;
+    bool waiting_ = true;
+  };
+
+  // Turns away whoever has been waiting longest, if anybody is; its thread notices at once.
+  void make_room();
+
+  // From now on nobody waits: whoever does, and whoever comes, is turned away.
+  void close();
+
+ private:
+  std::mutex mutex_;
+  std::list<int> waiting_;  // descriptors, oldest first
+  std::list<int> working_;
+  bool closed_ = false;
+};
+
+}  // namespace crossfade

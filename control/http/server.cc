@@ -1,0 +1,329 @@
+// The only file that includes httplib.h.
+#include "control/http/server.h"
+
+#include <httplib.h>
+#include <poll.h>
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <thread>
+#include <vector>
+
+#include "control/http/connections.h"
+
+namespace crossfade {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kPathMax = 1024;       // bytes; the longest of ours has about 300
+constexpr std::size_t kHeadMax = 64u << 10;  // bytes of request line and headers, beside the body's
+constexpr auto kLinger = std::chrono::milliseconds(500);
+constexpr std::size_t kLingerMax = 4u
+                                   << 20;  // bytes read and thrown away so that a refusal is seen
+
+// A socket that gives up at a deadline and after so many bytes, however slowly they come.
+class BoundedStream : public httplib::Stream {
+ public:
+  BoundedStream(socket_t socket, Clock::time_point deadline, std::size_t bytes_max)
+      : socket_(socket), deadline_(deadline), bytes_left_(bytes_max) {}
+
+  void extend(Clock::time_point deadline) { deadline_ = deadline; }
+
+  bool is_readable() const override { return begin_ != end_ || wait(POLLIN); }
+  bool is_writable() const override { return wait(POLLOUT); }
+
+  ssize_t read(char* into, size_t size) override {
+    // httplib asks for single bytes while it reads the head.
+    if (begin_ == end_) {
+      if (bytes_left_ == 0 || !wait(POLLIN)) return -1;
+      const ssize_t got = ::recv(socket_, buffer_.data(), std::min(buffer_.size(), bytes_left_), 0);
+      if (got <= 0) return got;
+      begin_ = 0;
+      end_ = static_cast<std::size_t>(got);
+      bytes_left_ -= end_;
+    }
+    const std::size_t count = std::min(size, end_ - begin_);
+    std::copy_n(buffer_.data() + begin_, count, into);
+    begin_ += count;
+    return static_cast<ssize_t>(count);
+  }
+
+  ssize_t write(const char* from, size_t size) override {
+    if (!wait(POLLOUT)) return -1;
+    return ::send(socket_, from, size, MSG_NOSIGNAL);
+  }
+
+  // Who calls from where is logged nowhere.
+  void get_remote_ip_and_port(std::string& ip, int& port) const override {
+    ip.clear();
+    port = 0;
+  }
+  void get_local_ip_and_port(std::string& ip, int& port) const override {
+    ip.clear();
+    port = 0;
+  }
+  socket_t socket() const override { return socket_; }
+
+ private:
+  bool wait(short events) const {
+    for (;;) {
+      const auto left =
+          std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Clock::now());
+      if (left.count() <= 0) return false;
+      pollfd poller{.fd = socket_, .events = events, .revents = 0};
+      const int ready = ::poll(&poller, 1, static_cast<int>(left.count()));
+      if (ready > 0) return true;
+      if (ready == 0 || errno != EINTR) return false;
+    }
+  }
+
+  const socket_t socket_;
+  Clock::time_point deadline_;
+  std::size_t bytes_left_;
+  std::array<char, 4096> buffer_;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+};
+
+// A fixed number of threads; work that finds none free asks for room.
+class Workers : public httplib::TaskQueue {
+ public:
+  Workers(std::size_t count, Connections& connections) : connections_(connections) {
+    for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+    idle_ = count;
+  }
+
+  void enqueue(std::function<void()> task) override {
+    const std::lock_guard held(mutex_);
+    tasks_.push_back(std::move(task));
+    if (tasks_.size() > idle_) connections_.make_room();
+    wake_.notify_one();
+  }
+
+  void shutdown() override {
+    {
+      const std::lock_guard held(mutex_);
+      ending_ = true;
+    }
+    connections_.close();
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+ private:
+  void work() {
+    std::unique_lock held(mutex_);
+    for (;;) {
+      wake_.wait(held, [this] { return ending_ || !tasks_.empty(); });
+      if (tasks_.empty()) return;
+      auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      --idle_;
+      // Others may still be waiting for a thread; each arrival made room once only.
+      if (tasks_.size() > idle_) connections_.make_room();
+      held.unlock();
+      task();
+      held.lock();
+      ++idle_;
+    }
+  }
+
+  Connections& connections_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> tasks_;
+  std::vector<std::thread> threads_;
+  std::size_t idle_ = 0;
+  bool ending_ = false;
+};
+
+HttpHead head_of(const httplib::Request& request) {
+  HttpHead head{.method = request.method == "HEAD" ? "GET" : request.method,
+                .path = request.path,
+                .query = {},
+                .authorization = request.get_header_value("Authorization"),
+                .if_match = request.get_header_value("If-Match"),
+                .verbose = request.get_header_value("X-Eden-Verbose")};
+  for (const auto& [name, value] : request.params) head.query[name] = value;
+  return head;
+}
+
+void fill(httplib::Response& response, const HttpResponse& ours) {
+  response.status = ours.status;
+  response.set_content(ours.body, ours.content_type);
+  response.set_header("Cache-Control", "no-store");
+  if (!ours.etag.empty()) response.set_header("ETag", ours.etag);
+  if (!ours.allow.empty()) response.set_header("Allow", ours.allow);
+  if (!ours.challenge.empty()) response.set_header("WWW-Authenticate", ours.challenge);
+}
+
+// Sends what is queued and waits for the peer to be done: closing over unread bytes would reset the
+// connection and take the answer with it.
+void close_gently(socket_t socket) {
+  ::shutdown(socket, SHUT_WR);
+  std::array<char, 4096> discarded;
+  const auto deadline = Clock::now() + kLinger;
+  for (std::size_t total = 0; total < kLingerMax && Clock::now() < deadline;) {
+    pollfd poller{.fd = socket, .events = POLLIN, .revents = 0};
+    if (::poll(&poller, 1, 50) < 0) break;
+    const ssize_t got = ::recv(socket, discarded.data(), discarded.size(), MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) break;
+    if (got > 0) total += static_cast<std::size_t>(got);
+  }
+  ::close(socket);
+}
+
+class Server : public httplib::Server {
+ public:
+  Server(const HttpLimits& limits, const HttpHandlers& handlers, Connections& connections)
+      : limits_(limits), handlers_(handlers), connections_(connections) {
+    new_task_queue = [this] { return new Workers(limits_.connections_max, connections_); };
+    // Its default would share the port with any other process that asks for it.
+    set_socket_options([](socket_t socket) {
+      const int on = 1;
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    });
+    set_payload_max_length(limits_.body_max);
+    route();
+  }
+
+ private:
+  using Request = httplib::Request;
+  using Response = httplib::Response;
+  using Reader = httplib::ContentReader;
+
+  void route() {
+    const auto without_body = [this](const Request& request, Response& response) {
+      const HttpHead head = head_of(request);
+      if (const auto refusal = handlers_.admit(head)) return fill(response, *refusal);
+      answer(head, "", response);
+    };
+    const auto with_body = [this](const Request& request, Response& response,
+                                  const Reader& reader) { take(request, response, reader); };
+    // One pattern for all paths: which there are is not known here.
+    const std::string any = ".*";
+    Get(any, without_body);
+    Options(any, without_body);
+    Post(any, with_body);
+    Put(any, with_body);
+    Patch(any, with_body);
+    Delete(any, with_body);
+    set_pre_routing_handler([this](const Request& request, Response& response) {
+      if (request.path.size() <= kPathMax) return HandlerResponse::Unhandled;
+      fill(response, handlers_.refuse(404, "the path is too long to be one of ours"));
+      return HandlerResponse::Handled;
+    });
+    set_error_handler([this](const Request&, Response& response) {
+      if (!response.body.empty()) return;
+      fill(response, handlers_.refuse(response.status,
+                                      "the request is not valid HTTP, or of a "
+                                      "method that is not known here"));
+    });
+    set_exception_handler([this](const Request& request, Response& response, std::exception_ptr) {
+      spdlog::error("control port: an exception met {} {}", request.method, request.path);
+      fill(response, handlers_.refuse(500, "the sidecar failed at this request"));
+    });
+  }
+
+  void take(const Request& request, Response& response, const Reader& reader) {
+    const HttpHead head = head_of(request);
+    if (const auto refusal = handlers_.admit(head)) return fill(response, *refusal);
+    if (request.is_multipart_form_data()) {
+      return fill(response, handlers_.refuse(400, "the body must be JSON"));
+    }
+    std::string body;
+    const bool has_body =
+        request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
+    if (has_body && !read_body(reader, body)) {
+      const bool too_large = body.size() > limits_.body_max || response.status == 413;
+      return fill(response,
+                  too_large ? handlers_.refuse(413, "the body is larger than " +
+                                                        std::to_string(limits_.body_max) + " bytes")
+                            : handlers_.refuse(400, "the body did not arrive whole"));
+    }
+    answer(head, body, response);
+  }
+
+  bool read_body(const Reader& reader, std::string& body) const {
+    return reader([&](const char* bytes, std::size_t size) {
+      body.append(bytes, size);  // may be decompressed: the limit is on what comes out
+      return body.size() <= limits_.body_max;
+    });
+  }
+
+  // The request is here: while it is worked for its connection is not turned away. What a handler
+  // does has limits of its own; what is bounded again is the sending.
+  void answer(const HttpHead& head, const std::string& body, Response& response) const {
+    guest_->arrived();
+    fill(response, handlers_.handle(head, body));
+    stream_->extend(Clock::now() + std::chrono::milliseconds(limits_.request_timeout_ms));
+  }
+
+  bool process_and_close_socket(socket_t socket) override {
+    const auto limit = std::chrono::milliseconds(limits_.request_timeout_ms);
+    bool ok = false;
+    {
+      Connections::Guest guest(connections_, socket);
+      BoundedStream stream(socket, Clock::now() + limit, kHeadMax + limits_.body_max * 2ull);
+      guest_ = &guest;
+      stream_ = &stream;
+      bool closed = false;
+      ok = process_request(stream, true, closed, [](Request&) {});
+    }
+    close_gently(socket);
+    return ok;
+  }
+
+  const HttpLimits limits_;
+  const HttpHandlers handlers_;
+  Connections& connections_;
+  // The handlers of httplib are not told which connection they serve; each runs on one thread
+  // throughout.
+  static inline thread_local Connections::Guest* guest_ = nullptr;
+  static inline thread_local BoundedStream* stream_ = nullptr;
+};
+
+}  // namespace
+
+struct HttpServer::Parts {
+  Parts(HttpLimits limits, HttpHandlers handlers) : server(limits, handlers, connections) {}
+
+  Connections connections;
+  Server server;
+  std::thread acceptor;
+};
+
+HttpServer::HttpServer(HttpLimits limits, HttpHandlers handlers)
+    : parts_(std::make_unique<Parts>(limits, std::move(handlers))) {}
+
+HttpServer::~HttpServer() { stop(); }
+
+Result<std::uint16_t> HttpServer::start(const std::string& host, std::uint16_t port) {
+  int bound = port;
+  if (port == 0) {
+    bound = parts_->server.bind_to_any_port(host);
+  } else if (!parts_->server.bind_to_port(host, port)) {
+    bound = -1;
+  }
+  if (bound <= 0) {
+    return Error{Errc::Conflict, "open the control port " + host + ":" + std::to_string(port),
+                 "the address is in use, or not one of this machine"};
+  }
+  parts_->acceptor = std::thread([this] { parts_->server.listen_after_bind(); });
+  // Until then a stop() would pass unnoticed.
+  while (!parts_->server.is_running()) std::this_thread::yield();
+  return static_cast<std::uint16_t>(bound);
+}
+
+void HttpServer::stop() {
+  if (!parts_->acceptor.joinable()) return;
+  parts_->server.stop();
+  parts_->acceptor.join();
+}
+
+}  // namespace crossfade

@@ -1,0 +1,177 @@
+// Every metric's name, type, help and labels, in one place.
+#include "control/metrics.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <limits>
+#include <utility>
+#include <vector>
+
+namespace crossfade {
+
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+class Families {
+ public:
+  void counter(const char* name, const char* help, Labels labels, std::uint64_t value) {
+    add(name, help, MetricType::Counter, std::move(labels)).counter.value =
+        static_cast<double>(value);
+  }
+
+  void gauge(const char* name, const char* help, Labels labels, double value) {
+    add(name, help, MetricType::Gauge, std::move(labels)).gauge.value = value;
+  }
+
+  void histogram(const char* name, const char* help, Labels labels, const Histogram& histogram) {
+    ClientMetric& metric = add(name, help, MetricType::Histogram, std::move(labels));
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < Histogram::kBuckets; ++i) {
+      below += histogram.counts[i];
+      const bool last = i + 1 == Histogram::kBuckets;
+      const double bound = last ? std::numeric_limits<double>::infinity()
+                                : static_cast<double>(Histogram::bound_ns(i)) / 1e9;
+      metric.histogram.bucket.push_back({below, bound});
+    }
+    // From the buckets, not from `total`: a scrape in the middle of an update must still add up.
+    metric.histogram.sample_count = below;
+    metric.histogram.sample_sum = static_cast<double>(histogram.sum_ns) / 1e9;
+  }
+
+  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  ClientMetric& add(const char* name, const char* help, MetricType type, Labels labels) {
+    MetricFamily& family = family_of(name, help, type);
+    ClientMetric& metric = family.metric.emplace_back();
+    for (auto& [label, value] : labels) metric.label.push_back({label, std::move(value)});
+    return metric;
+  }
+
+  MetricFamily& family_of(const char* name, const char* help, MetricType type) {
+    for (MetricFamily& family : families_) {
+      if (family.name == name) return family;
+    }
+    return families_.emplace_back(MetricFamily{name, help, type, {}});
+  }
+
+  std::vector<MetricFamily> families_;
+};
+
+constexpr Side kBothSides[] = {Side::Old, Side::New};
+
+void add_side(Families& families, const InterlayTraffic& traffic, Side side) {
+  const auto index = static_cast<std::size_t>(side);
+  const Labels labels{{"interlay", traffic.id}, {"side", name_of(side)}};
+  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+    Labels with_kind = labels;
+    with_kind.emplace_back("kind", name_of(static_cast<Kind>(kind)));
+    families.counter("crossfade_requests_total", "Requests, by the side that answered",
+                     std::move(with_kind), traffic.requests[index][kind]);
+  }
+  families.counter("crossfade_errors_total", "Error replies of the answering side", labels,
+                   traffic.errors[index]);
+  families.counter("crossfade_failures_total",
+                   "Connections to a side that were refused, lost, timed out or garbled", labels,
+                   traffic.failures[index]);
+  families.gauge("crossfade_side_down", "1 while at least one loop does not try the side", labels,
+                 traffic.down[index] ? 1 : 0);
+  families.histogram("crossfade_leg_seconds", "From sending a request to a side to its whole reply",
+                     labels, traffic.leg[index]);
+}
+
+// The names of one sort of second legs.
+struct SecondNames {
+  const char* eligible;
+  const char* answered;
+  const char* dropped;
+  const char* mismatched;
+  const char* uncompared;
+  const char* errors;
+};
+constexpr SecondNames kShadow = {
+    "crossfade_shadow_eligible_total",   "crossfade_shadow_copied_total",
+    "crossfade_shadow_dropped_total",    "crossfade_shadow_mismatched_total",
+    "crossfade_shadow_uncompared_total", "crossfade_shadow_errors_total"};
+constexpr SecondNames kSecondWrites = {
+    "crossfade_second_writes_eligible_total",   "crossfade_second_writes_answered_total",
+    "crossfade_second_writes_dropped_total",    "crossfade_second_writes_mismatched_total",
+    "crossfade_second_writes_uncompared_total", "crossfade_second_writes_errors_total"};
+
+void add_second(Families& families, const InterlayTraffic& traffic, const SecondCounts& counts,
+                const SecondNames& names) {
+  const Labels labels{{"interlay", traffic.id}};
+  families.counter(names.eligible, "Requests that the other side was to get as well", labels,
+                   counts.eligible);
+  families.counter(names.answered, "Of those: answered by the other side", labels, counts.answered);
+  for (std::size_t drop = 0; drop < kDrops; ++drop) {
+    Labels with_reason = labels;
+    with_reason.emplace_back("reason", name_of(static_cast<Drop>(drop)));
+    families.counter(names.dropped, "Of those: not sent or not answered, by reason",
+                     std::move(with_reason), counts.dropped[drop]);
+  }
+  families.counter(names.mismatched, "Answered differently by the two sides", labels,
+                   counts.mismatched);
+  families.counter(names.uncompared, "Answered, but not comparable", labels, counts.uncompared);
+  families.counter(names.errors, "Answered with an error by the other side", labels, counts.errors);
+}
+
+void add_interlay(Families& families, const InterlayTraffic& traffic) {
+  const Labels labels{{"interlay", traffic.id}};
+  for (const Side side : kBothSides) add_side(families, traffic, side);
+  families.histogram("crossfade_proxy_seconds", "The sidecar's own share of a request", labels,
+                     traffic.proxy);
+  families.gauge("crossfade_sessions_open", "Clients connected", labels,
+                 static_cast<double>(traffic.sessions_open));
+  families.counter("crossfade_sessions_total", "Clients accepted", labels, traffic.sessions_total);
+  static constexpr const char* kDirections[] = {"client_in", "client_out", "server_in",
+                                                "server_out"};
+  for (std::size_t i = 0; i < traffic.bytes.size(); ++i) {
+    Labels with_direction = labels;
+    with_direction.emplace_back("direction", kDirections[i]);
+    families.counter("crossfade_bytes_total", "Bytes from and to clients and servers",
+                     std::move(with_direction), traffic.bytes[i]);
+  }
+  add_second(families, traffic, traffic.second[0], kShadow);
+  add_second(families, traffic, traffic.second[1], kSecondWrites);
+  families.counter("crossfade_read_fallbacks_total",
+                   "Reads that failed on new and were answered by old", labels, traffic.fallbacks);
+  families.counter("crossfade_new_only_writes_total", "Writes answered by new that old did not get",
+                   labels, traffic.new_only_writes);
+  families.counter("crossfade_refused_split_total",
+                   "Requests refused because their keys lie on both sides of a split", labels,
+                   traffic.refused_split);
+  families.counter("crossfade_protocol_errors_total", "Malformed requests", labels,
+                   traffic.protocol_errors);
+  for (std::size_t limit = 0; limit < kLimits; ++limit) {
+    Labels with_limit = labels;
+    with_limit.emplace_back("limit", name_of(static_cast<Limit>(limit)));
+    families.counter("crossfade_limit_hits_total", "Times a limit was reached, by its name",
+                     std::move(with_limit), traffic.limits[limit]);
+  }
+}
+
+}  // namespace
+
+std::string render_metrics(const Telemetry& telemetry, const ControlFigures& control) {
+  Families families;
+  families.gauge(
+      "crossfade_build_info", "1; the labels say what runs",
+      {{"version", control.version}, {"instance", control.instance}, {"region", control.region}},
+      1);
+  families.gauge("crossfade_table_epoch", "Number of the routing table that every loop has adopted",
+                 {}, static_cast<double>(telemetry.adopted_epoch));
+  for (const auto& [status, count] : control.requests) {
+    families.counter("crossfade_control_requests_total", "Control calls answered, by HTTP status",
+                     {{"code", std::to_string(status)}}, count);
+  }
+  for (const InterlayTraffic& traffic : telemetry.interlays) add_interlay(families, traffic);
+  return families.text();
+}
+
+}  // namespace crossfade

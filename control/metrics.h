@@ -1,0 +1,25 @@
+// Telemetry -> Prometheus text. Pure: what the numbers mean is strategies/telemetry.h's to say.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "strategies/telemetry.h"
+
+namespace crossfade {
+
+// What control itself adds to the data plane's numbers.
+struct ControlFigures {
+  std::string version;
+  std::string instance;
+  std::string region;
+  std::map<int, std::uint64_t> requests;  // answered, by HTTP status
+};
+
+// Prometheus text exposition format, version 0.0.4. Labels hold ids of interlays and fixed words
+// only.
+//   cost  about 300 lines an interlay, most of them histogram buckets
+std::string render_metrics(const Telemetry& telemetry, const ControlFigures& control);
+
+}  // namespace crossfade

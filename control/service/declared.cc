@@ -1,0 +1,131 @@
+// Reconciling a state with the configuration file.
+#include "control/service/declared.h"
+
+#include <set>
+#include <string>
+
+#include "control/json/fields.h"
+#include "control/service/interlay_rules.h"
+
+namespace crossfade {
+
+namespace {
+
+Error at(const char* list, std::size_t index, const char* member, const std::string& complaint) {
+  return Error{Errc::BadConfig, "",
+               error_at(join_path(join_path(list, index), member), complaint).reason};
+}
+
+std::string made_by_api(const std::string& id) {
+  return "'" + id + "' was made through the API: delete it there, or give this another name";
+}
+
+Status declare_endpoint(State& state, const EndpointSpec& spec, std::size_t index) {
+  const EndpointPtr current = find(state.endpoints, spec.id);
+  if (current != nullptr && current->identity.origin == Origin::Api) {
+    return at("endpoints", index, "id", made_by_api(spec.id));
+  }
+  Endpoint endpoint{
+      .identity = current != nullptr ? current->identity : make_identity(spec.id, Origin::File),
+      .address = spec.address,
+      .description = spec.description};
+  if (current != nullptr) {
+    if (spec_of(*current) == spec) return success();
+    touch(endpoint.identity);
+  }
+  put(state.endpoints, std::move(endpoint));
+  return success();
+}
+
+Status declare_interlay(State& state, const InterlaySpec& spec, std::size_t index) {
+  const InterlayPtr current = find(state.interlays, spec.id);
+  if (current != nullptr && current->identity.origin == Origin::Api) {
+    return at("interlays", index, "id", made_by_api(spec.id));
+  }
+  const EndpointPtr endpoint = find(state.endpoints, spec.endpoint);
+  InterlayDefinition interlay;
+  if (current != nullptr) interlay = *current;
+  if (current == nullptr) interlay.identity = make_identity(spec.id, Origin::File);
+  const std::uint16_t port = spec.port == 0 ? interlay.port : spec.port;
+  InterlaySpec resolved = spec;
+  resolved.endpoint = endpoint->identity.uuid;
+  resolved.port = port;
+  if (current != nullptr && spec_of(*current) == resolved) return success();
+  if (current != nullptr && current->endpoint != resolved.endpoint) {
+    if (const auto objection = endpoint_objection(state, *current, resolved.endpoint)) {
+      return at("interlays", index, "endpoint", *objection);
+    }
+  }
+  if (const auto objection = loop_objection(resolved, *endpoint)) {
+    return at("interlays", index, "port", *objection);
+  }
+  if (const auto objection = port_objection(state, resolved, interlay.identity.uuid)) {
+    return at("interlays", index, "port", *objection);
+  }
+  interlay.endpoint = resolved.endpoint;
+  interlay.port = port;
+  interlay.bind = spec.bind;
+  interlay.settings = spec.settings;
+  interlay.description = spec.description;
+  if (current != nullptr) touch(interlay.identity);
+  put(state.interlays, std::move(interlay));
+  return success();
+}
+
+// Removes what the file no longer has.
+template <class Resource>
+void drop(ById<Resource>& resources, const std::set<std::string>& declared) {
+  std::erase_if(resources, [&](const auto& entry) {
+    const Identity& identity = entry.second->identity;
+    return identity.origin == Origin::File && !declared.contains(identity.id);
+  });
+}
+
+// Whoever still needs what is gone.
+Status check_left(const State& before, const State& after) {
+  const auto missing = [](const char* list, const std::string& what, const std::string& user) {
+    return Error{Errc::BadConfig, "",
+                 error_at(list, what + " is no longer declared, but " + user + " uses it").reason};
+  };
+  for (const auto& [uuid, migration] : after.migrations) {
+    const std::string user = "migration '" + migration->identity.id + "'";
+    for (const Binding& binding : migration->bindings) {
+      if (!after.interlays.contains(binding.interlay)) {
+        return missing("interlays", "'" + before.interlays.at(binding.interlay)->identity.id + "'",
+                       user);
+      }
+      if (!after.endpoints.contains(binding.endpoint)) {
+        return missing("endpoints", "'" + before.endpoints.at(binding.endpoint)->identity.id + "'",
+                       user);
+      }
+    }
+  }
+  for (const auto& [uuid, interlay] : after.interlays) {
+    if (after.endpoints.contains(interlay->endpoint)) continue;
+    return missing("endpoints", "'" + before.endpoints.at(interlay->endpoint)->identity.id + "'",
+                   "interlay '" + interlay->identity.id + "'");
+  }
+  return success();
+}
+
+}  // namespace
+
+Status reconcile(State& state, const DeclaredResources& declared) {
+  const State before = state;
+  std::set<std::string> endpoints;
+  std::set<std::string> interlays;
+  for (const EndpointSpec& spec : declared.endpoints) endpoints.insert(spec.id);
+  for (const InterlaySpec& spec : declared.interlays) interlays.insert(spec.id);
+  // Gone interlays first: the port of one may be the new port of another.
+  drop(state.interlays, interlays);
+  for (std::size_t i = 0; i < declared.endpoints.size(); ++i) {
+    if (Status status = declare_endpoint(state, declared.endpoints[i], i); !status) return status;
+  }
+  for (std::size_t i = 0; i < declared.interlays.size(); ++i) {
+    if (Status status = declare_interlay(state, declared.interlays[i], i); !status) return status;
+  }
+  drop(state.endpoints, endpoints);
+  return check_left(before, state);
+}
+
+}  // namespace crossfade

@@ -1,0 +1,74 @@
+// The background thread of the control plane.
+#include "control/service/housekeeper.h"
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <set>
+#include <vector>
+
+namespace crossfade {
+
+namespace {
+
+constexpr auto kRound = std::chrono::seconds(1);
+constexpr int kRoundsBetweenLearning = 3;
+
+}  // namespace
+
+bool learn_commands_of_interlays(const State& state, Servers& servers) {
+  std::set<EndpointPtr> unknown;
+  for (const auto& [uuid, interlay] : state.interlays) {
+    const EndpointPtr& endpoint = state.endpoints.at(interlay->endpoint);
+    if (!servers.knows_commands_of(*endpoint)) unknown.insert(endpoint);
+  }
+  std::vector<std::thread> asking;
+  for (const EndpointPtr& endpoint : unknown) {
+    asking.emplace_back([&servers, endpoint] {
+      const auto told = servers.ask(endpoint->identity.uuid, endpoint->address, kLearnTimeout_ms);
+      if (told) return;
+      spdlog::debug("endpoint {}: commands not learned: {}", endpoint->identity.id,
+                    told.error().message());
+    });
+  }
+  for (std::thread& one : asking) one.join();
+  bool learned = false;
+  for (const EndpointPtr& endpoint : unknown) {
+    learned = learned || servers.knows_commands_of(*endpoint);
+  }
+  return learned;
+}
+
+void Housekeeper::start() {
+  thread_ = std::thread([this] { work(); });
+}
+
+void Housekeeper::stop() {
+  {
+    const std::lock_guard held(mutex_);
+    ending_ = true;
+  }
+  wake_.notify_all();
+  if (!thread_.joinable()) return;
+  thread_.join();
+  new_only_writes_.save_exactly();
+}
+
+bool Housekeeper::wait() {
+  std::unique_lock held(mutex_);
+  return !wake_.wait_for(held, kRound, [this] { return ending_; });
+}
+
+void Housekeeper::work() {
+  for (int round = 0; wait(); ++round) {
+    new_only_writes_.sample();
+    if (round % kRoundsBetweenLearning != 0) continue;
+    if (!learn_commands_of_interlays(*keeper_.state(), servers_)) continue;
+    Keeper::Turn turn = keeper_.begin();  // nothing changes but what the table is built from
+    if (const Status status = keeper_.commit(turn); !status) {
+      spdlog::warn("learned commands are not in force: {}", status.error().message());
+    }
+  }
+}
+
+}  // namespace crossfade

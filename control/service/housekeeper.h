@@ -1,0 +1,42 @@
+// What goes on by itself: counting writes on new only, and asking servers again for their commands.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "control/service/keeper.h"
+#include "control/service/new_only_writes.h"
+#include "control/service/servers.h"
+
+namespace crossfade {
+
+inline constexpr std::uint32_t kLearnTimeout_ms = 1'000;  // for one server to tell its commands
+
+// Asks the servers behind interlays that have not told their commands, all at once; returns whether
+// one has told now.
+bool learn_commands_of_interlays(const State& state, Servers& servers);
+
+class Housekeeper {
+ public:
+  Housekeeper(Keeper& keeper, Servers& servers, NewOnlyWrites& new_only_writes)
+      : keeper_(keeper), servers_(servers), new_only_writes_(new_only_writes) {}
+  ~Housekeeper() { stop(); }
+
+  void start();
+  void stop();  // and saves what was counted, if it was started
+
+ private:
+  void work();
+  bool wait();  // until the next round; false at the end
+
+  Keeper& keeper_;
+  Servers& servers_;
+  NewOnlyWrites& new_only_writes_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace crossfade
