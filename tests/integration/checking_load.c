@@ -2,21 +2,22 @@
  *
  *   checking_load SLICE_MS ROUNDS CLIENTS RATE NAME:PORT…
  *
- * Each NAME is a group of CLIENTS connections to PORT of 127.0.0.1. The groups take turns of SLICE_MS,
- * ROUNDS times, in changing order, so that noise of the machine falls on all of them alike; while one
- * works the others keep their connections and are silent. RATE is the requests per second of the
- * working group, sent when they are due however late the replies are and timed from then (nobody's
- * delay is hidden by the clients' waiting); 0: each client sends its next request as soon as it has
- * its reply.
+ * Each NAME is a group of CLIENTS connections to PORT of 127.0.0.1. The groups take turns of
+ * SLICE_MS, ROUNDS times, in changing order, so that noise of the machine falls on all of them
+ * alike; while one works the others keep their connections and are silent. RATE is the requests per
+ * second of the working group, sent when they are due however late the replies are and timed from
+ * then (nobody's delay is hidden by the clients' waiting); 0: each client sends its next request as
+ * soon as it has its reply.
  *
- * A client uses mixed commands on keys of its own and keeps a model of them: each request carries the
- * exact reply that is right. A connection that ends is counted and made again, with new keys.
+ * A client uses mixed commands on keys of its own and keeps a model of them: each request carries
+ * the exact reply that is right. A connection that ends is counted and made again, with new keys.
  *
- * Prints "round N" as rounds begin, and at the end one line of JSON: for each group requests, errors
- * (error replies), wrong (other replies than the model's), lost (connections), samples of what was not
- * right, and for each of its turns [requests, p50_us, p99_us, max_us].
+ * Prints "round N" as rounds begin, and at the end one line of JSON: for each group requests,
+ * errors (error replies), wrong (other replies than the model's), lost (connections), samples of
+ * what was not right, and for each of its turns [requests, p50_us, p99_us, max_us].
  *
- * Promise: never more than one request under way per client, a transaction being one. Knows RESP2 only.
+ * Promise: never more than one request under way per client, a transaction being one. Knows RESP2
+ * only.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -56,25 +57,25 @@ struct client {
   double due_us, next_due_us;
   size_t sent;
   struct text request, expected;
-  char *received;
+  char* received;
   size_t received_size, received_capacity;
 };
 
 struct group {
-  const char *name;
+  const char* name;
   int port;
-  struct client *clients;
+  struct client* clients;
   long requests, errors, wrong, lost;
   char samples[kSamplesMax][kSampleBytes];
   int sample_count;
-  char *turns; /* JSON so far */
+  char* turns; /* JSON so far */
   size_t turns_size;
 };
 
 static struct group groups[kGroupsMax];
 static int group_count, client_count, epoll_fd;
 static double rate;
-static float *latencies;
+static float* latencies;
 static size_t latency_count, latency_capacity;
 static uint64_t random_state = 88172645463325252ull;
 
@@ -91,20 +92,20 @@ static double now_us(void) {
   return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
-static void die(const char *what) {
+static void die(const char* what) {
   fprintf(stderr, "checking_load: %s: %s\n", what, strerror(errno));
   exit(1);
 }
 
 /* --- Texts */
 
-static void add(struct text *text, const char *bytes, size_t size) {
+static void add(struct text* text, const char* bytes, size_t size) {
   if (text->size + size > kTextMax) abort();
   memcpy(text->bytes + text->size, bytes, size);
   text->size += size;
 }
 
-__attribute__((format(printf, 2, 3))) static void addf(struct text *text, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void addf(struct text* text, const char* format, ...) {
   char line[512];
   va_list args;
   va_start(args, format);
@@ -113,23 +114,23 @@ __attribute__((format(printf, 2, 3))) static void addf(struct text *text, const 
   add(text, line, (size_t)size);
 }
 
-static void add_bulk(struct text *text, const char *bytes, size_t size) {
+static void add_bulk(struct text* text, const char* bytes, size_t size) {
   addf(text, "$%zu\r\n", size);
   add(text, bytes, size);
   add(text, "\r\n", 2);
 }
 
 /* A request of words that hold no blanks, from one printf format. */
-__attribute__((format(printf, 2, 3))) static void ask(struct client *c, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static void ask(struct client* c, const char* format, ...) {
   char line[512], *rest = NULL;
   va_list args;
   va_start(args, format);
   vsnprintf(line, sizeof line, format, args);
   va_end(args);
   int words = 1;
-  for (const char *at = line; *at; ++at) words += *at == ' ';
+  for (const char* at = line; *at; ++at) words += *at == ' ';
   addf(&c->request, "*%d\r\n", words);
-  for (char *word = strtok_r(line, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+  for (char* word = strtok_r(line, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
     add_bulk(&c->request, word, strlen(word));
   }
 }
@@ -137,29 +138,29 @@ __attribute__((format(printf, 2, 3))) static void ask(struct client *c, const ch
 /* --- Commands and the replies that are right */
 
 /* Key `name` of this client: its keys share a hash tag, so that MULTI and EVAL may use several. */
-static const char *key(const struct client *c, const char *name) {
+static const char* key(const struct client* c, const char* name) {
   static char names[4][64];
   static int turn;
-  char *out = names[turn = (turn + 1) % 4];
-  snprintf(out, sizeof names[0], "%s:{%d.%d.%u}:%s", groups[c->group].name, (int)getpid(), c->number,
-           c->life, name);
+  char* out = names[turn = (turn + 1) % 4];
+  snprintf(out, sizeof names[0], "%s:{%d.%d.%u}:%s", groups[c->group].name, (int)getpid(),
+           c->number, c->life, name);
   return out;
 }
 
-static const char *string_key(const struct client *c, unsigned which) {
+static const char* string_key(const struct client* c, unsigned which) {
   const char name[3] = {'s', (char)('0' + which), 0};
   return key(c, name);
 }
 
 /* The value of a version: some short, some of about 1 KB, few so big that they are streamed. */
-static size_t value_of(const struct client *c, unsigned version, char *out) {
+static size_t value_of(const struct client* c, unsigned version, char* out) {
   const size_t size = version % 97 == 0 ? kBigBytes : version % 11 == 0 ? 1000 : 24;
   const int head = snprintf(out, 64, "%d.%u=%u;", c->number, c->life, version);
   memset(out + head, 'a' + (int)(version % 26), size);
   return (size_t)head + size;
 }
 
-static void expect_value(struct client *c, unsigned version) {
+static void expect_value(struct client* c, unsigned version) {
   static char value[kTextMax];
   if (version == 0) {
     addf(&c->expected, "$-1\r\n");
@@ -168,7 +169,7 @@ static void expect_value(struct client *c, unsigned version) {
   }
 }
 
-static void set_string(struct client *c) {
+static void set_string(struct client* c) {
   static char value[kTextMax];
   const unsigned which = draw(kKeys);
   c->strings[which] = ++c->version;
@@ -178,7 +179,7 @@ static void set_string(struct client *c) {
   addf(&c->expected, "+OK\r\n");
 }
 
-static void transaction(struct client *c) {
+static void transaction(struct client* c) {
   ask(c, "MULTI");
   ask(c, "INCR %s", key(c, "n"));
   ask(c, "RPUSH %s %u", key(c, "l"), ++c->tail);
@@ -189,7 +190,7 @@ static void transaction(struct client *c) {
   expect_value(c, c->strings[0]);
 }
 
-static void some_command(struct client *c) {
+static void some_command(struct client* c) {
   const unsigned which = draw(kKeys);
   switch (draw(20)) {
     case 0:
@@ -227,7 +228,8 @@ static void some_command(struct client *c) {
         addf(&c->expected, "$-1\r\n");
       } else {
         char number[16];
-        add_bulk(&c->expected, number, (size_t)snprintf(number, sizeof number, "%u", c->fields[which]));
+        add_bulk(&c->expected, number,
+                 (size_t)snprintf(number, sizeof number, "%u", c->fields[which]));
       }
       return;
     case 12:
@@ -274,12 +276,12 @@ static void some_command(struct client *c) {
 /* --- Replies */
 
 /* Bytes of the reply that `bytes` begin with, or 0 when it is not whole. */
-static size_t reply_size(const char *bytes, size_t size) {
+static size_t reply_size(const char* bytes, size_t size) {
   size_t at = 0;
   long values = 1;
   while (values > 0) {
     if (at >= size) return 0;
-    const char *end = memchr(bytes + at, '\n', size - at);
+    const char* end = memchr(bytes + at, '\n', size - at);
     if (!end) return 0;
     const char type = bytes[at];
     const long number = strtol(bytes + at + 1, NULL, 10);
@@ -291,21 +293,21 @@ static size_t reply_size(const char *bytes, size_t size) {
   return at <= size ? at : 0;
 }
 
-static void sample(struct group *group, const char *what, const char *got, size_t got_size,
-                   const char *right, size_t right_size) {
+static void sample(struct group* group, const char* what, const char* got, size_t got_size,
+                   const char* right, size_t right_size) {
   if (group->sample_count == kSamplesMax) return;
   char line[kSampleBytes];
   snprintf(line, sizeof line, "%s %.*s, not %.*s", what, (int)(got_size < 90 ? got_size : 90), got,
            (int)(right_size < 40 ? right_size : 40), right);
-  char *out = groups[group - groups].samples[group->sample_count++];
+  char* out = groups[group - groups].samples[group->sample_count++];
   for (size_t i = 0; (out[i] = line[i]) != 0; ++i) {
     if (out[i] < ' ' || out[i] == '"' || out[i] == '\\' || out[i] > '~') out[i] = '.';
   }
 }
 
 /* Judges what has been received; returns 1 when the request is answered. */
-static int judge(struct client *c) {
-  struct group *group = &groups[c->group];
+static int judge(struct client* c) {
+  struct group* group = &groups[c->group];
   if (c->received_size < c->expected.size ||
       memcmp(c->received, c->expected.bytes, c->expected.size) != 0) {
     /* Not (yet) what is right: reply by reply, as many as the right ones are. */
@@ -346,25 +348,25 @@ static int judge(struct client *c) {
 
 /* --- Connections */
 
-static void watch(struct client *c, int operation, uint32_t events) {
+static void watch(struct client* c, int operation, uint32_t events) {
   struct epoll_event event = {.events = events, .data.ptr = c};
   if (epoll_ctl(epoll_fd, operation, c->fd, &event) != 0) die("epoll_ctl");
 }
 
-static void connect_client(struct client *c) {
+static void connect_client(struct client* c) {
   struct sockaddr_in to = {.sin_family = AF_INET,
                            .sin_port = htons((uint16_t)groups[c->group].port),
                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   const int on = 1;
   c->fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0) die("connect");
+  if (c->fd < 0 || connect(c->fd, (struct sockaddr*)&to, sizeof to) != 0) die("connect");
   fcntl(c->fd, F_SETFL, O_NONBLOCK);
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   watch(c, EPOLL_CTL_ADD, EPOLLIN);
 }
 
-static void lose(struct client *c) {
-  struct group *group = &groups[c->group];
+static void lose(struct client* c) {
+  struct group* group = &groups[c->group];
   ++group->lost;
   sample(group, "closed after", c->received, c->received_size, c->expected.bytes, c->expected.size);
   close(c->fd);
@@ -378,9 +380,10 @@ static void lose(struct client *c) {
   connect_client(c);
 }
 
-static void push(struct client *c) {
+static void push(struct client* c) {
   while (c->sent < c->request.size) {
-    const ssize_t n = send(c->fd, c->request.bytes + c->sent, c->request.size - c->sent, MSG_NOSIGNAL);
+    const ssize_t n =
+        send(c->fd, c->request.bytes + c->sent, c->request.size - c->sent, MSG_NOSIGNAL);
     if (n > 0) {
       c->sent += (size_t)n;
     } else if (n < 0 && errno == EAGAIN) {
@@ -391,7 +394,7 @@ static void push(struct client *c) {
   }
 }
 
-static void begin(struct client *c, double due_us) {
+static void begin(struct client* c, double due_us) {
   c->request.size = c->expected.size = c->sent = 0;
   some_command(c);
   c->busy = 1;
@@ -399,7 +402,7 @@ static void begin(struct client *c, double due_us) {
   push(c);
 }
 
-static void finish(struct client *c) {
+static void finish(struct client* c) {
   c->busy = 0;
   ++groups[c->group].requests;
   if (latency_count == latency_capacity) {
@@ -410,7 +413,7 @@ static void finish(struct client *c) {
   latencies[latency_count++] = (float)(now_us() - c->due_us);
 }
 
-static void pull(struct client *c) {
+static void pull(struct client* c) {
   if (c->received_capacity - c->received_size < 65536) {
     c->received_capacity += 131072;
     c->received = realloc(c->received, c->received_capacity);
@@ -426,12 +429,12 @@ static void pull(struct client *c) {
 
 /* --- Turns */
 
-static int by_size(const void *a, const void *b) {
-  const float x = *(const float *)a, y = *(const float *)b;
+static int by_size(const void* a, const void* b) {
+  const float x = *(const float*)a, y = *(const float*)b;
   return (x > y) - (x < y);
 }
 
-static void note_turn(struct group *group) {
+static void note_turn(struct group* group) {
   double p50 = 0, p99 = 0, max = 0;
   if (latency_count > 0) {
     qsort(latencies, latency_count, sizeof *latencies, by_size);
@@ -446,7 +449,7 @@ static void note_turn(struct group *group) {
 }
 
 /* One group works until the end of its turn, and until every request begun or due has its reply. */
-static void take_turn(struct group *group, double slice_us) {
+static void take_turn(struct group* group, double slice_us) {
   struct epoll_event events[256];
   const double began = now_us(), end = began + slice_us;
   const double pause = rate > 0 ? 1e6 * client_count / rate : 0;
@@ -459,7 +462,7 @@ static void take_turn(struct group *group, double slice_us) {
     double wake = end;
     int working = 0;
     for (int i = 0; i < client_count; ++i) {
-      struct client *c = &group->clients[i];
+      struct client* c = &group->clients[i];
       if (!c->busy && c->next_due_us < end && (rate > 0 || now < end)) {
         if (c->next_due_us <= now) {
           const double due = rate > 0 ? c->next_due_us : now;
@@ -485,7 +488,7 @@ static void take_turn(struct group *group, double slice_us) {
     const int n = epoll_pwait2(epoll_fd, events, 256, now < end ? &timeout : &late, NULL);
     if (n < 0 && errno != EINTR) die("epoll_wait");
     for (int i = 0; i < n; ++i) {
-      struct client *c = events[i].data.ptr;
+      struct client* c = events[i].data.ptr;
       if (events[i].events & EPOLLOUT) {
         watch(c, EPOLL_CTL_MOD, EPOLLIN);
         push(c);
@@ -496,7 +499,7 @@ static void take_turn(struct group *group, double slice_us) {
   note_turn(group);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 6 || argc > 5 + kGroupsMax) {
     fprintf(stderr, "usage: checking_load SLICE_MS ROUNDS CLIENTS RATE NAME:PORT...\n");
     return 2;
@@ -507,8 +510,8 @@ int main(int argc, char **argv) {
   rate = atof(argv[4]);
   epoll_fd = epoll_create1(0);
   for (int i = 5; i < argc; ++i) {
-    struct group *group = &groups[group_count];
-    char *colon = strchr(argv[i], ':');
+    struct group* group = &groups[group_count];
+    char* colon = strchr(argv[i], ':');
     if (!colon) return 2;
     *colon = 0;
     group->name = argv[i];
@@ -530,10 +533,11 @@ int main(int argc, char **argv) {
   }
   printf("{");
   for (int i = 0; i < group_count; ++i) {
-    const struct group *g = &groups[i];
-    printf("%s\"%s\":{\"requests\":%ld,\"errors\":%ld,\"wrong\":%ld,\"lost\":%ld,\"turns\":[%s],"
-           "\"samples\":[",
-           i ? "," : "", g->name, g->requests, g->errors, g->wrong, g->lost, g->turns);
+    const struct group* g = &groups[i];
+    printf(
+        "%s\"%s\":{\"requests\":%ld,\"errors\":%ld,\"wrong\":%ld,\"lost\":%ld,\"turns\":[%s],"
+        "\"samples\":[",
+        i ? "," : "", g->name, g->requests, g->errors, g->wrong, g->lost, g->turns);
     for (int n = 0; n < g->sample_count; ++n) printf("%s\"%s\"", n ? "," : "", g->samples[n]);
     printf("]}");
   }

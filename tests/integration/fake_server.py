@@ -28,6 +28,8 @@ import sys
 
 from children import end, free_port, spawn
 
+RECEIVE_BUFFER = 64 * 1024  # bytes that the kernel takes for a relay that does not read
+
 
 class FakeServer:
     """A relay before the server on port `behind` (None: nothing behind it), ready when constructed."""
@@ -122,7 +124,8 @@ class _Front(asyncio.Protocol):
         if mode == "close":
             self.transport.abort() if self.later else self.transport.close()
         elif mode == "deaf":
-            self.transport.pause_reading()
+            # Not at once: asyncio begins to read a new connection after connection_made().
+            asyncio.get_running_loop().call_soon(self.transport.pause_reading)
         elif not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -226,8 +229,12 @@ class _Relay:
                 front.mode_changed()
 
     async def listen(self):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        listener.bind(("127.0.0.1", self.port))
         self.server = await asyncio.get_running_loop().create_server(
-            lambda: _Front(self), "127.0.0.1", self.port, backlog=1024, reuse_address=True)
+            lambda: _Front(self), sock=listener, backlog=1024)
 
     async def run(self):
         await self.listen()
@@ -240,4 +247,5 @@ class _Relay:
 
 
 if __name__ == "__main__":
+    os.nice(10)  # on a small machine: a sick server somewhere else would not take our processors
     asyncio.run(_Relay(int(sys.argv[1]), int(sys.argv[2])).run())
