@@ -14,9 +14,10 @@
 namespace crossfade {
 
 namespace {
-// The authoritative side is tried again soon, the other one costs nobody anything while it is down.
-constexpr std::uint64_t kOldBackoffMaxNs = 500'000'000;
-constexpr std::uint64_t kNewBackoffMaxNs = 2'000'000'000;
+// A refused connection costs little to try again; a server that does not answer costs its time
+// limit.
+constexpr std::uint64_t kConnectBackoffMaxNs = 500'000'000;
+constexpr std::uint64_t kAnswerBackoffMaxNs = 2'000'000'000;
 constexpr int kBacklog = 1024;
 }  // namespace
 
@@ -24,23 +25,46 @@ Interlay::Interlay(Loop& loop, InterlayRoutePtr route, std::shared_ptr<InterlayC
     : loop_(loop),
       route_(std::move(route)),
       counters_(std::move(counters)),
-      health_{SideHealth(kOldBackoffMaxNs), SideHealth(kNewBackoffMaxNs)} {}
+      health_{Health{SideHealth(kConnectBackoffMaxNs), SideHealth(kAnswerBackoffMaxNs)},
+              Health{SideHealth(kConnectBackoffMaxNs), SideHealth(kAnswerBackoffMaxNs)}} {}
 
 Interlay::~Interlay() { assert(!sessions_); }
 
-void Interlay::side_failed(Side side, std::uint64_t now_ns) {
-  const bool was_down = health(side).down();
-  health(side).failed(now_ns);
-  counters_->failures[static_cast<std::size_t>(side)].add();
-  counters_->down[static_cast<std::size_t>(side)].set(1);
-  if (!was_down) spdlog::warn("interlay {}: {} side is down", id(), name_of(side));
+void Interlay::connect_failed(Side side, std::uint64_t now_ns) {
+  const bool was_down = health_[index(side)].down();
+  health_[index(side)].connect.failed(now_ns);
+  counters_->failures[index(side)].add();
+  show(side, was_down);
 }
 
-void Interlay::side_succeeded(Side side) {
-  if (!health(side).down()) return;
-  health(side).succeeded();
-  counters_->down[static_cast<std::size_t>(side)].set(0);
-  spdlog::info("interlay {}: {} side is up again", id(), name_of(side));
+void Interlay::answer_failed(Side side, std::uint64_t now_ns) {
+  const bool was_down = health_[index(side)].down();
+  health_[index(side)].answer.failed(now_ns);
+  counters_->failures[index(side)].add();
+  show(side, was_down);
+}
+
+void Interlay::connect_succeeded(Side side) {
+  const bool was_down = health_[index(side)].down();
+  health_[index(side)].connect.succeeded();
+  show(side, was_down);
+}
+
+void Interlay::heard_again(Side side) {
+  health_[index(side)].connect.succeeded();
+  health_[index(side)].answer.succeeded();
+  show(side, true);
+}
+
+void Interlay::show(Side side, bool was_down) {
+  const bool down = health_[index(side)].down();
+  if (down == was_down) return;
+  counters_->down[index(side)].set(down ? 1 : 0);
+  if (down) {
+    spdlog::warn("interlay {}: {} side is down", id(), name_of(side));
+  } else {
+    spdlog::info("interlay {}: {} side is up again", id(), name_of(side));
+  }
 }
 
 bool Interlay::listen(int fd) {

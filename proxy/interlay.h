@@ -31,10 +31,22 @@ class Interlay {
   const InterlayRoutePtr& route() const { return route_; }
   void set_route(InterlayRoutePtr route) { route_ = std::move(route); }
 
-  SideHealth& health(Side side) { return health_[static_cast<std::size_t>(side)]; }
+  // What a leg means to the client decides what keeps it from being tried.
+  enum class Use : std::uint8_t {
+    Needed,      // nobody else can answer: only a server that refuses connections is left alone
+    Dispensable  // second legs, reads with a fall-back: a slow or garbling server is left alone too
+  };
+  bool try_now(Side side, Use use, std::uint64_t now_ns) {
+    return health_[index(side)].connect.try_now(now_ns) &&
+           (use == Use::Needed || health_[index(side)].answer.try_now(now_ns));
+  }
   // Records the outcome of talking to a side and keeps the `down` gauge in step.
-  void side_failed(Side side, std::uint64_t now_ns);
-  void side_succeeded(Side side);
+  void connect_failed(Side side, std::uint64_t now_ns);
+  void answer_failed(Side side, std::uint64_t now_ns);
+  void connect_succeeded(Side side);
+  void answer_succeeded(Side side) {
+    if (health_[index(side)].down()) heard_again(side);
+  }
 
   // Second legs in flight and unsent, over all sessions of this loop: second_inflight_max,
   // _bytes_max.
@@ -54,12 +66,20 @@ class Interlay {
   bool draining() const { return draining_; }
 
  private:
+  struct Health {
+    SideHealth connect;
+    SideHealth answer;
+    bool down() const { return connect.down() || answer.down(); }
+  };
+  static constexpr std::size_t index(Side side) { return static_cast<std::size_t>(side); }
   void on_connection();
+  void heard_again(Side side);
+  void show(Side side, bool was_down);
 
   Loop& loop_;
   InterlayRoutePtr route_;
   std::shared_ptr<InterlayCounters> counters_;
-  std::array<SideHealth, kSides> health_;
+  std::array<Health, kSides> health_;
   UvOwner<uv_tcp_t> listener_;
   Session* sessions_ = nullptr;
   bool draining_ = false;

@@ -52,7 +52,7 @@ bool RedisSession::accept(uv_stream_t* listener) {
     return false;
   }
   begin_event();
-  reach(upstream(home_side()));
+  reach(upstream(home_side()), Interlay::Use::Needed);
   client_.read_start();
   return true;
 }
@@ -255,10 +255,7 @@ void RedisSession::on_end(int status) {
   loop().mark_busy(*this);
   if (status != UV_EOF) client_.close();
   Upstream& anchored = upstream(anchor());
-  const bool nothing_owed =
-      queue_.empty() && old_.idle() && new_.idle() && reply_mode_ == ReplyMode::On;
-  if (nothing_owed || anchored.state() == Upstream::State::Idle) {
-    if (queue_.empty()) client_.close_when_sent();
+  if (anchored.state() == Upstream::State::Idle) {
     close_when_answered_ = true;
   } else if (!stalled_) {
     anchored.stream().shutdown_when_sent();  // the server sees the end where the client put it
@@ -395,7 +392,8 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
     const std::uint64_t limit_ns = limits.connect_timeout_ms * kNsPerMs;
     if (limit_ns != 0 && now_ns > up.opened_at_ns + limit_ns) {
       counters().hit(Limit::ConnectTimeout);
-      lose(up, Drop::Timeout, "did not accept a connection within connect_timeout_ms", Blame::Side);
+      lose(up, Drop::Timeout, "did not accept a connection within connect_timeout_ms",
+           Blame::Answer);
       return false;
     }
     return true;
@@ -414,7 +412,7 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
   lose(up, Drop::Timeout,
        authoritative ? "did not answer within answer_timeout_ms"
                      : "did not answer within second_timeout_ms",
-       Blame::Side);
+       Blame::Answer);
   return true;
 }
 

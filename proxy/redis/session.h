@@ -113,7 +113,7 @@ class RedisSession final : public Session, private StreamOwner {
   Handled ask_entry();
   void dispatch(Pending& request);
   void forward_plain(Upstream& up, const Pending& request);
-  bool reach(Upstream& up);
+  bool reach(Upstream& up, Interlay::Use use);
   void bring_up_to_date(Upstream& up);
   Exchange* new_exchange(Pending& request);
   bool send_second_leg(Exchange& exchange, const Pending& request);
@@ -156,7 +156,7 @@ class RedisSession final : public Session, private StreamOwner {
   void release(Exchange* exchange);
   void fail_owed(Upstream& up, Drop why, std::string_view reason);
   void fail_answer(Upstream& up, Exchange& exchange, std::string_view reason);
-  enum class Blame : std::uint8_t { Nobody, Side };
+  enum class Blame : std::uint8_t { Nobody, Connect, Answer };
   void lose(Upstream& up, Drop why, std::string_view reason, Blame blame);
   void retry_on_other_side(Exchange* exchange);
 

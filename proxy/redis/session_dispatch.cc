@@ -92,7 +92,7 @@ RedisSession::Handled RedisSession::ask_entry() {
   if (entered_ == Entered::No) return Handled::Yes;
   if (entered_ == Entered::Asking || state_pending_ > 0) return Handled::Stall;
   Upstream& judge = upstream(anchor());
-  if (!reach(judge)) return Handled::Yes;
+  if (!reach(judge, Interlay::Use::Needed)) return Handled::Yes;
   bring_up_to_date(judge);
   send_internal(judge, kPing, 1);
   judge.owed().back()->entry_probe = true;
@@ -101,12 +101,11 @@ RedisSession::Handled RedisSession::ask_entry() {
 }
 
 // Makes sure that there is a connection, made or being made. False: the side is known to be down.
-bool RedisSession::reach(Upstream& up) {
-  SideHealth& health = interlay_.health(up.side());
+bool RedisSession::reach(Upstream& up, Interlay::Use use) {
   if (up.state() != Upstream::State::Idle) {
-    return !health.down() || up.side() == anchor() || health.try_now(now_ns_);
+    return use == Interlay::Use::Needed || interlay_.try_now(up.side(), use, now_ns_);
   }
-  if (!health.try_now(now_ns_)) return false;
+  if (!interlay_.try_now(up.side(), use, now_ns_)) return false;
   up.open(route_, now_ns_);
   loop().mark_busy(*this);
   return true;
@@ -164,13 +163,14 @@ void RedisSession::dispatch(Pending& request) {
   Plan& plan = request.plan;
   if (reply_mode_ != ReplyMode::On) return send_silently(request);
   Upstream* up = &upstream(plan.answer);
-  if (!reach(*up)) {
-    if (plan.fallback && reach(upstream(other(plan.answer)))) {
+  constexpr auto kNeeded = Interlay::Use::Needed;
+  if (!reach(*up, plan.fallback ? Interlay::Use::Dispensable : kNeeded)) {
+    if (plan.fallback && reach(upstream(other(plan.answer)), kNeeded)) {
       counters().fallbacks.add();
       plan.answer = other(plan.answer);
       plan.fallback = false;
       up = &upstream(plan.answer);
-    } else if (!plan.either || !reach(upstream(other(plan.answer)))) {
+    } else if (!plan.either || !reach(upstream(other(plan.answer)), kNeeded)) {
       skip_streaming();
       return unreachable(plan.answer);
     } else {  // best_effort: the other side alone
@@ -244,7 +244,7 @@ bool RedisSession::send_second_leg(Exchange& exchange, const Pending& request) {
     counts.drop(Drop::Overflow);
     return false;
   }
-  if (!reach(up)) {
+  if (!reach(up, Interlay::Use::Dispensable)) {
     counts.drop(Drop::SideDown);
     return false;
   }
@@ -259,7 +259,7 @@ bool RedisSession::send_second_leg(Exchange& exchange, const Pending& request) {
 // CLIENT REPLY OFF and SKIP: the server sends nothing back, so nobody waits.
 void RedisSession::send_silently(Pending& request) {
   Upstream& up = upstream(request.plan.answer);
-  if (!reach(up)) {
+  if (!reach(up, Interlay::Use::Needed)) {
     skip_streaming();
     return;
   }
@@ -286,6 +286,7 @@ void RedisSession::send_silently(Pending& request) {
   }
   if (request.facts.effect != Effect::ClientReply && reply_mode_ == ReplyMode::SkipNext) {
     reply_mode_ = ReplyMode::On;
+    unpin_if_free();
   }
 }
 
@@ -316,7 +317,7 @@ void RedisSession::skip_streaming() {
 void RedisSession::go_raw(std::string_view rest) {
   raw_ = true;
   Upstream& up = upstream(anchor());
-  if (!reach(up)) {
+  if (!reach(up, Interlay::Use::Needed)) {
     unreachable(up.side());
     close_when_answered_ = true;
   } else {

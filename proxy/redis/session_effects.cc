@@ -130,6 +130,7 @@ bool RedisSession::client_reply(const Pending& request, const RequestCutter& cut
   const std::string_view mode = cutter.arg(2, request.bytes);
   if (same_word(mode, "ON")) {
     reply_mode_ = ReplyMode::On;
+    unpin_if_free();
     return false;
   }
   const bool off = same_word(mode, "OFF");
@@ -139,6 +140,7 @@ bool RedisSession::client_reply(const Pending& request, const RequestCutter& cut
   } else if (reply_mode_ == ReplyMode::On) {
     reply_mode_ = ReplyMode::SkipNext;
   }
+  pin(request.plan.answer);  // only this connection is silent
   Pending silent;
   silent.facts = request.facts;
   silent.plan = request.plan;
@@ -202,7 +204,7 @@ bool RedisSession::decide_transaction(const Pending& request) {
   }
   if (wanted.answer == *pin_) return true;
   Upstream& to = upstream(wanted.answer);
-  if (entered_ == Entered::No || !reach(to)) {
+  if (entered_ == Entered::No || !reach(to, Interlay::Use::Needed)) {
     transaction_.poisoned = true;
     unreachable(wanted.answer);
     return false;
@@ -258,7 +260,7 @@ void RedisSession::pin(Side side) {
 
 void RedisSession::unpin_if_free() {
   if (transaction_.open() || watching_ || subscriptions_.any() || subscribing_ > 0 || monitoring_ ||
-      tracking_ || tied_) {
+      tracking_ || tied_ || reply_mode_ != ReplyMode::On) {
     return;
   }
   pin_.reset();

@@ -24,7 +24,7 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
   const auto side = static_cast<std::size_t>(up.side());
   if (complete > 0) {
     up.heard = true;
-    if (interlay_.health(up.side()).down()) interlay_.side_succeeded(up.side());
+    interlay_.answer_succeeded(up.side());
   }
   if (exchange.internal) return internal_bytes(up, exchange, bytes, complete, errors);
   if (complete > 0) {
@@ -178,7 +178,7 @@ void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_
   }
   if (refused) {
     lose(up, Drop::SideDown, "refused the state of this session (login, database or protocol)",
-         Blame::Side);
+         Blame::Answer);
   }
 }
 
@@ -218,7 +218,7 @@ std::int32_t RedisSession::confirmations_due(Effect effect) const {
 
 void RedisSession::on_connected(Upstream& up) {
   begin_event();
-  if (up.side() == anchor()) interlay_.side_succeeded(up.side());
+  interlay_.connect_succeeded(up.side());
   end_event();
 }
 
@@ -235,23 +235,26 @@ void RedisSession::on_lost(Upstream& up, std::string_view reason) {
       !front || front->form == Exchange::Form::Raw || expect_close_ || client_ended_;
   // One connection that ends says little about its side (CLIENT KILL, a full output buffer): only
   // one that never answered does. Whether the server is still there, the next connection will tell.
-  const bool blame = connecting || (!expected && !up.heard && up.side() != anchor());
-  if (!blame && !expected) counters().failures[static_cast<std::size_t>(up.side())].add();
-  lose(up, connecting ? Drop::SideDown : Drop::ConnectionLost, reason,
-       blame ? Blame::Side : Blame::Nobody);
+  const Blame blame = connecting                                        ? Blame::Connect
+                      : !expected && !up.heard && up.side() != anchor() ? Blame::Answer
+                                                                        : Blame::Nobody;
+  if (blame == Blame::Nobody && !expected)
+    counters().failures[static_cast<std::size_t>(up.side())].add();
+  lose(up, connecting ? Drop::SideDown : Drop::ConnectionLost, reason, blame);
   flush();
   end_event();
 }
 
 void RedisSession::on_garbled(Upstream& up) {
-  lose(up, Drop::ConnectionLost, "it sent bytes that are not RESP", Blame::Side);
+  lose(up, Drop::ConnectionLost, "it sent bytes that are not RESP", Blame::Answer);
 }
 
 // Closes an upstream and settles all that it owed.
 void RedisSession::lose(Upstream& up, Drop why, std::string_view reason, Blame blame) {
   const bool held_our_state = up.side() == anchor() && up.state() == Upstream::State::Ready;
   const bool never_was = up.side() == anchor() && up.state() == Upstream::State::Connecting;
-  if (blame == Blame::Side) interlay_.side_failed(up.side(), now_ns_);
+  if (blame == Blame::Connect) interlay_.connect_failed(up.side(), now_ns_);
+  if (blame == Blame::Answer) interlay_.answer_failed(up.side(), now_ns_);
   if (transaction_.open() && up.side() != anchor()) transaction_.second = false;
   if (streaming_ && streaming_->answer_side == up.side()) streaming_->answer = false;
   if (streaming_ && streaming_->answer_side != up.side()) streaming_->second = false;
@@ -327,7 +330,7 @@ void RedisSession::retry_on_other_side(Exchange* exchange) {
   exchange->sent_at_ns = now_ns_;
   counters().fallbacks.add();
   Upstream& up = upstream(exchange->answer);
-  if (!reach(up)) {
+  if (!reach(up, Interlay::Use::Needed)) {
     exchange->answered = true;
     hold(*exchange, "-ERR crossfade: no side can answer this read\r\n");
     pump();
