@@ -57,13 +57,14 @@ def extra_arguments(name):
 
 
 def measure_cell(cell, targets, options):
-    """{target name: [Run, …]}, one a round."""
+    """{target name: [Run, …]}, in the order in which they were made."""
     requests = {name: requests_for(cell, options.seconds, target.port, extra_arguments(name))
                 for name, target in targets.items()}
     runs = {name: [] for name in targets}
-    for round_number in range(options.rounds):
+    rounds = options.rounds * cell.turns
+    for round_number in range(rounds):
         for name, target in targets.items():
-            progress(f"{cell.name}: round {round_number + 1} of {options.rounds}, {name}")
+            progress(f"{cell.name}: round {round_number + 1} of {rounds}, {name}")
             runs[name].append(benchmark(cell, requests[name], target.port, target.pid,
                                         extra_arguments(name)))
     return runs
