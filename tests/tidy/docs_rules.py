@@ -166,7 +166,7 @@ def metrics_are_documented(files):
 
 
 def routes_are_documented(files):
-    routes = re.findall(r'Route\{"([A-Z]+)", "([^"]+)", Role::(\w+)', files.get(ROUTES, ""))
+    routes = re.findall(r'Route\{\s*"([A-Z]+)",\s*"([^"]+)",\s*Role::(\w+)', files.get(ROUTES, ""))
     if not routes:
         yield Finding(ROUTES, 0, "no Route{…} found: this check reads them")
         return
