@@ -149,10 +149,10 @@ class StableSlice(Pair):
 
     def test_two_sidecars_put_the_same_keys_on_new(self):
         other = self.make_sidecar(loops=3)
-        other.migrate("another name", canary(0.9), "cache", "new")
+        other.migrate("another-name", canary(0.9), "cache", "new")
         for share in (0.1, 0.37):
             self.sidecar.patch("m", canary(share))
-            other.patch("another name", canary(share))
+            other.patch("another-name", canary(share))
             here, there = on_new(self.port), on_new(other.ports["cache"])
             self.assertEqual(here, there)
             self.assertGreater(len(here), 0)

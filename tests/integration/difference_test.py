@@ -107,7 +107,7 @@ class Mode(unittest.TestCase):
             seen = player.play(script, pieces)
         finally:
             if keeps:
-                self.target.reset(keeps)
+                self.target.reset(keeps, leave=1 if player.left else 0)
         found = differences(normal(expected), normal(seen))
         if found:
             how = "in steps" if pieces is None else f"in pieces of {[len(p) for p in pieces]} bytes"
