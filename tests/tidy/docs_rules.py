@@ -13,6 +13,7 @@ TABLE = "strategies/table.h"
 TELEMETRY = "strategies/telemetry.h"
 ROUTES = "control/http/routes.cc"
 API = "docs/api.md"
+PROTOCOLS = "docs/protocols.md"
 
 # Variables of the tests and tools, not of the product.
 TOOL_VARIABLES = re.compile(
@@ -186,6 +187,16 @@ def routes_are_documented(files):
         yield Finding(API, line, f"{method} {path} does not exist")
 
 
+def errors_are_documented(files):
+    """What the sidecar itself says to Redis clients: the beginning of each sentence is in the page."""
+    page = files.get(PROTOCOLS, "")
+    for path, text in of_kind(files, (".cc",), ("proxy/",)):
+        for line, content in numbered(text):
+            for sentence in re.findall(r'"-ERR crossfade: ([^"\\]{10,})', content):
+                if sentence[:24] not in page:
+                    yield Finding(path, line, f'{PROTOCOLS} does not name the error "{sentence[:40]}"')
+
+
 def anchors_of(text):
     """The anchors of a page's headings, as they are made from their words."""
     headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M), re.M)
@@ -236,6 +247,7 @@ def the_version_is_in_the_changelog(files):
 
 RULES = (
     settings_are_documented, variables_in_documents_exist, limits_are_documented,
-    metrics_are_documented, routes_are_documented, links_resolve, named_files_exist, make_targets_exist,
+    metrics_are_documented, routes_are_documented, errors_are_documented,
+    links_resolve, named_files_exist, make_targets_exist,
     the_version_is_in_the_changelog,
 )

@@ -105,6 +105,9 @@ CASES = {
     docs_rules.routes_are_documented: (
         [changed("docs/api.md", "GET", "POST"), changed("docs/api.md", "read", "admin"),
          {**CODE, "docs/api.md": ""}], CODE),
+    docs_rules.errors_are_documented: (
+        [{"proxy/a.cc": '"-ERR crossfade: the moon is in the wrong phase"'}],
+        {"proxy/a.cc": '"-ERR crossfade: the moon is full\\r\\n"', "docs/protocols.md": "`the moon is full`"}),
     docs_rules.links_resolve: (
         [{"README.md": "[a](docs/none.md)"}, {"README.md": "# A\n[a](#b)"}],
         {"README.md": "# A b\n[a](docs/a.md) [b](#a-b) [c](https://example.org)", "docs/a.md": ""}),
