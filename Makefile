@@ -6,7 +6,7 @@ PYTHON := /usr/bin/python3
 RELEASE := build/release
 SUITES ?= tidy unit integration
 
-.PHONY: help deps build demo test bench fuzz tidy clean
+.PHONY: help deps configure build demo test bench fuzz tidy clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -19,20 +19,24 @@ build/deps-%.done: .ci/deps
 deps: $(patsubst %,build/deps-%.done,build run test fuzz bench)  ## install missing Debian packages
 
 # Ninja knows what is stale; asking it each time is cheap.
-build: build/deps-build.done  ## build/release/crossfade
+configure: build/deps-build.done
 	@cmake --preset release $(CMAKE_ARGS) >build/configure.log || { cat build/configure.log; exit 1; }
-	@cmake --build --preset release
+
+build: configure  ## build/release/crossfade
+	@cmake --build --preset release --target crossfade
 
 demo: build build/deps-run.done  ## a live canary between two real Redis servers, in under a minute
 	@$(PYTHON) demo/demo.py --binary $(RELEASE)/crossfade
 
-test: build build/deps-run.done build/deps-test.done  ## tidy, unit tests, integration tests, real drivers
+test: configure build/deps-run.done build/deps-test.done  ## tidy, unit, integration tests, real drivers
+	@cmake --build --preset release
 	@$(PYTHON) tests/run.py $(SUITES)
 
-bench: build build/deps-run.done build/deps-bench.done  ## cost against direct, relay, haproxy, nutcracker
+bench: configure build/deps-run.done build/deps-bench.done  ## cost beside relay, haproxy, nutcracker
+	@cmake --build --preset release --target crossfade relay pingpong
 	@$(PYTHON) bench/wire.py --build $(RELEASE) $(BENCH_ARGS)
 
-fuzz: build/deps-build.done build/deps-run.done build/deps-fuzz.done  ## short libFuzzer runs of every target
+fuzz: build/deps-build.done build/deps-run.done build/deps-fuzz.done  ## short runs of every fuzz target
 	@$(PYTHON) tests/run.py fuzz
 
 tidy: build/deps-run.done build/deps-test.done  ## the repository's rules, checked over source text

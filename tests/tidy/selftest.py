@@ -107,7 +107,8 @@ CASES = {
          {**CODE, "docs/api.md": ""}], CODE),
     docs_rules.errors_are_documented: (
         [{"proxy/a.cc": '"-ERR crossfade: the moon is in the wrong phase"'}],
-        {"proxy/a.cc": '"-ERR crossfade: the moon is full\\r\\n"', "docs/protocols.md": "`the moon is full`"}),
+        {"proxy/a.cc": '"-ERR crossfade: the moon is full\\r\\n"',
+         "docs/protocols.md": "`the moon is full`"}),
     docs_rules.links_resolve: (
         [{"README.md": "[a](docs/none.md)"}, {"README.md": "# A\n[a](#b)"}],
         {"README.md": "# A b\n[a](docs/a.md) [b](#a-b) [c](https://example.org)", "docs/a.md": ""}),
