@@ -172,7 +172,7 @@ def lines_fit(files):
             continue
         most = SCRIPTS_LINE_MAX if path.endswith((".py", ".js", ".mjs")) else LINE_MAX
         for line, content in numbered(text):
-            if len(content) > most:
+            if len(content) > most and 'R"' not in content:  # JSON in tests reads best unbroken
                 yield Finding(path, line, f"{len(content)} columns; {most} is the limit")
             elif content != content.rstrip():
                 yield Finding(path, line, "blanks at the end of the line")
