@@ -22,24 +22,27 @@ constexpr int kBacklog = 1024;
 }  // namespace
 
 Interlay::Interlay(Loop& loop, InterlayRoutePtr route, std::shared_ptr<InterlayCounters> counters)
-    : loop_(loop),
-      route_(std::move(route)),
-      counters_(std::move(counters)),
-      health_{Health{SideHealth(kConnectBackoffMaxNs), SideHealth(kAnswerBackoffMaxNs)},
-              Health{SideHealth(kConnectBackoffMaxNs), SideHealth(kAnswerBackoffMaxNs)}} {}
+    : loop_(loop), route_(std::move(route)), counters_(std::move(counters)) {}
 
 Interlay::~Interlay() { assert(!sessions_); }
 
-void Interlay::connect_failed(Side side, std::uint64_t now_ns) {
-  const bool was_down = health_[index(side)].down();
-  health_[index(side)].connect.failed(now_ns);
-  counters_->failures[index(side)].add();
-  show(side, was_down);
-}
+Interlay::Health::Health()
+    : connect(kConnectBackoffMaxNs), answer(kAnswerBackoffMaxNs), stall(kConnectBackoffMaxNs) {}
 
-void Interlay::answer_failed(Side side, std::uint64_t now_ns) {
-  const bool was_down = health_[index(side)].down();
-  health_[index(side)].answer.failed(now_ns);
+void Interlay::failed(Side side, Failure failure, std::uint64_t now_ns) {
+  Health& health = health_[index(side)];
+  const bool was_down = health.down();
+  switch (failure) {
+    case Failure::Connect:
+      health.connect.failed(now_ns);
+      break;
+    case Failure::Answer:
+      health.answer.failed(now_ns);
+      break;
+    case Failure::Stall:
+      health.stall.failed(now_ns);
+      break;
+  }
   counters_->failures[index(side)].add();
   show(side, was_down);
 }
@@ -53,6 +56,7 @@ void Interlay::connect_succeeded(Side side) {
 void Interlay::heard_again(Side side) {
   health_[index(side)].connect.succeeded();
   health_[index(side)].answer.succeeded();
+  health_[index(side)].stall.succeeded();
   show(side, true);
 }
 

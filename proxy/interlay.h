@@ -33,20 +33,36 @@ class Interlay {
 
   // What a leg means to the client decides what keeps it from being tried.
   enum class Use : std::uint8_t {
-    Needed,      // nobody else can answer: only a server that refuses connections is left alone
+    Needed,      // nobody else can answer
     Dispensable  // second legs, reads with a fall-back: a slow or garbling server is left alone too
   };
   bool try_now(Side side, Use use, std::uint64_t now_ns) {
     return health_[index(side)].connect.try_now(now_ns) &&
            (use == Use::Needed || health_[index(side)].answer.try_now(now_ns));
   }
+  // A side that let an authoritative request wait for its whole time limit: nothing is sent there
+  // until a probe of ours is answered. probe_now() is true once per back-off.
+  bool stalled(Side side) const { return health_[index(side)].stall.down(); }
+  bool probe_now(Side side, std::uint64_t now_ns) {
+    return health_[index(side)].stall.try_now(now_ns);
+  }
+
   // Records the outcome of talking to a side and keeps the `down` gauge in step.
-  void connect_failed(Side side, std::uint64_t now_ns);
-  void answer_failed(Side side, std::uint64_t now_ns);
+  enum class Failure : std::uint8_t {
+    Connect,  // refused: over when a connection is accepted
+    Answer,   // a dispensable leg was late, or garbled, or never answered: over with a reply
+    Stall     // an authoritative answer was late: over with a reply
+  };
+  void failed(Side side, Failure failure, std::uint64_t now_ns);
   void connect_succeeded(Side side);
   void answer_succeeded(Side side) {
     if (health_[index(side)].down()) heard_again(side);
   }
+
+  // Whether this side lets clients in that have not logged in, as far as it was seen. Only used
+  // while it cannot be asked.
+  bool open_door(Side side) const { return open_door_[index(side)]; }
+  void set_open_door(Side side, bool open) { open_door_[index(side)] = open; }
 
   // Second legs in flight and unsent, over all sessions of this loop: second_inflight_max,
   // _bytes_max.
@@ -69,7 +85,9 @@ class Interlay {
   struct Health {
     SideHealth connect;
     SideHealth answer;
-    bool down() const { return connect.down() || answer.down(); }
+    SideHealth stall;
+    Health();
+    bool down() const { return connect.down() || answer.down() || stall.down(); }
   };
   static constexpr std::size_t index(Side side) { return static_cast<std::size_t>(side); }
   void on_connection();
@@ -82,6 +100,7 @@ class Interlay {
   std::array<Health, kSides> health_;
   UvOwner<uv_tcp_t> listener_;
   Session* sessions_ = nullptr;
+  std::array<bool, kSides> open_door_{};
   bool draining_ = false;
   std::function<void()> drained_;
 };

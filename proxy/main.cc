@@ -103,7 +103,10 @@ int serve(const FlagValues& flags) {
 
 int check(const FlagValues& flags) {
   const auto config = crossfade::load_process_config(flags, crossfade::process_environment());
-  if (!config) return fail(config.error());
+  if (!config) {
+    fail(config.error());
+    return kBadConfig;  // whatever the reason: nobody could serve with it
+  }
   std::printf("configuration is valid: %zu endpoints, %zu interlays, %zu tokens\n",
               config->declared.endpoints.size(), config->declared.interlays.size(),
               config->tokens.size());

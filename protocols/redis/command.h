@@ -39,7 +39,7 @@ enum class Effect : std::uint8_t {
   ClientReply,
   ClientTracking,
   ClientSetName,
-  Closes  // the server may close without answering: SHUTDOWN, "post", "host:"
+  Closes  // the server may close this connection: SHUTDOWN, CLIENT KILL, "post", "host:"
 };
 
 // Where keys are, as Redis 7 key specifications say it ("COMMAND" reply, element 8).

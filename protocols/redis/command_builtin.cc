@@ -288,7 +288,7 @@ constexpr Line kLines[] = {
     {"client|help", Other, "", ""},
     {"client|id", Other, "", ""},
     {"client|info", Other, "~", ""},
-    {"client|kill", Other, "", ""},
+    {"client|kill", Other, "", "", Effect::Closes},
     {"client|list", Other, "~", ""},
     {"client|no-evict", Other, "", ""},
     {"client|pause", Other, "", ""},

@@ -170,7 +170,7 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
     Upstream& up = upstream(other(streaming_->answer_side));
     if (interlay_.second_unsent + part.size() > settings().second_bytes_max) {
       streaming_->second = false;  // half a request cannot be taken back: only its connection can
-      lose(up, Drop::Overflow, "its copy was too big to keep", Blame::Nobody);
+      lose(up, Drop::Overflow, "its copy was too big to keep", std::nullopt);
     } else {
       up.stream().write(part);
       counters().server_out.add(part.size());
@@ -180,7 +180,7 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
     const bool answer = streaming_->answer;
     if (streaming_->second) {
       lose(upstream(other(streaming_->answer_side)), Drop::ConnectionLost, "malformed request",
-           Blame::Nobody);
+           std::nullopt);
     }
     streaming_.reset();
     counters().protocol_errors.add();
@@ -291,6 +291,7 @@ void RedisSession::end_event() {
     resume();
     if (client_ended_ && !stalled_) upstream(anchor()).stream().shutdown_when_sent();
   }
+  if (home_lost_ && stalled_ && partial_) resume();  // every request still gets its error
   if (draining_ && safe_point()) close_when_answered_ = true;
   if (close_when_answered_ && queue_.empty() && client_.open()) close_client();
   update_reading();
@@ -393,7 +394,7 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
     if (limit_ns != 0 && now_ns > up.opened_at_ns + limit_ns) {
       counters().hit(Limit::ConnectTimeout);
       lose(up, Drop::Timeout, "did not accept a connection within connect_timeout_ms",
-           Blame::Answer);
+           Interlay::Failure::Answer);
       return false;
     }
     return true;
@@ -412,7 +413,7 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
   lose(up, Drop::Timeout,
        authoritative ? "did not answer within answer_timeout_ms"
                      : "did not answer within second_timeout_ms",
-       Blame::Answer);
+       authoritative ? Interlay::Failure::Stall : Interlay::Failure::Answer);
   return true;
 }
 

@@ -119,6 +119,7 @@ class RedisSession final : public Session, private StreamOwner {
   bool send_second_leg(Exchange& exchange, const Pending& request);
   void send_silently(Pending& request);
   void send_internal(Upstream& up, std::string_view commands, std::uint32_t count);
+  bool may_enter_unasked() const;
   void refuse(std::string_view error);
   void skip_streaming();
   void unreachable(Side side);
@@ -156,8 +157,9 @@ class RedisSession final : public Session, private StreamOwner {
   void release(Exchange* exchange);
   void fail_owed(Upstream& up, Drop why, std::string_view reason);
   void fail_answer(Upstream& up, Exchange& exchange, std::string_view reason);
-  enum class Blame : std::uint8_t { Nobody, Connect, Answer };
-  void lose(Upstream& up, Drop why, std::string_view reason, Blame blame);
+  // `blame`: the failure of its side that this shows, if any.
+  void lose(Upstream& up, Drop why, std::string_view reason,
+            std::optional<Interlay::Failure> blame);
   void retry_on_other_side(Exchange* exchange);
 
   Loop& loop() { return interlay_.loop(); }
@@ -199,6 +201,7 @@ class RedisSession final : public Session, private StreamOwner {
   bool client_ended_ = false;  // the client sends no more
   bool expect_close_ = false;  // QUIT, SHUTDOWN: the server closes, that is no failure
   bool close_when_answered_ = false;
+  bool home_lost_ = false;  // the connection that held our state is gone: the rest is refused
   bool draining_ = false;
   bool second_sent_ = false;       // of the last request dispatched
   bool client_mid_frame_ = false;  // the last bytes for the client end inside of a frame

@@ -53,6 +53,10 @@ Plan RedisSession::plan_for(const RequestFacts& facts) const {
 
 RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter& cutter) {
   loop().mark_busy(*this);
+  if (home_lost_) {
+    unreachable(anchor());
+    return Handled::Yes;
+  }
   if (!refresh_route()) return Handled::Stall;
   if (transaction_.open()) {
     in_transaction(request, cutter);
@@ -71,7 +75,9 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
     if (entered_ != Entered::Yes && reply_mode_ == ReplyMode::On && ask_entry() == Handled::Stall) {
       return Handled::Stall;
     }
-    if (entered_ != Entered::Yes) request.plan = Plan{.answer = anchor()};  // the judge says no
+    if (entered_ != Entered::Yes && !may_enter_unasked()) {
+      request.plan = Plan{.answer = anchor()};  // the judge says no
+    }
     if (state_pending_ > 0) return Handled::Stall;
   }
   if (blocking_ > 0 &&
@@ -100,8 +106,21 @@ RedisSession::Handled RedisSession::ask_entry() {
   return Handled::Stall;
 }
 
+// The judge cannot be asked now; it let everybody in when it could.
+bool RedisSession::may_enter_unasked() const {
+  return entered_ == Entered::Unknown && reply_mode_ == ReplyMode::On && state_.login.empty() &&
+         interlay_.open_door(anchor());
+}
+
 // Makes sure that there is a connection, made or being made. False: the side is known to be down.
 bool RedisSession::reach(Upstream& up, Interlay::Use use) {
+  if (interlay_.stalled(up.side())) {
+    if (!interlay_.probe_now(up.side(), now_ns_) || reply_mode_ != ReplyMode::On) return false;
+    if (up.state() == Upstream::State::Idle) up.open(route_, now_ns_);
+    if (up.owed().empty()) send_internal(up, kPing, 1);
+    loop().mark_busy(*this);
+    return false;
+  }
   if (up.state() != Upstream::State::Idle) {
     return use == Interlay::Use::Needed || interlay_.try_now(up.side(), use, now_ns_);
   }

@@ -188,7 +188,7 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
     // which discards it there.
     transaction_.second = false;
     lose(upstream(other(*pin_)), Drop::ConnectionLost, "its transaction was incomplete",
-         Blame::Nobody);
+         std::nullopt);
   }
 }
 
@@ -249,7 +249,7 @@ void RedisSession::end_transaction(Pending& request) {
   dispatch(request);
   if (ended.second && !second_sent_) {
     lose(upstream(other(side)), Drop::ConnectionLost, "its transaction was incomplete",
-         Blame::Nobody);
+         std::nullopt);
   }
   unpin_if_free();
 }

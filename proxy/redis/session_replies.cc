@@ -13,8 +13,8 @@ namespace crossfade::redis {
 namespace {
 // A dual write's second reply is kept this far, in case best_effort needs it.
 constexpr std::size_t kSpareMax = 64 * 1024;
-// A lost run of plain requests gets this many error replies before the connection closes.
-constexpr std::uint32_t kErrorsMax = 1024;
+// A lost run of plain requests gets this many error replies when the connection closes behind them.
+constexpr std::uint32_t kErrorsMax = 65'536;
 
 bool is_nil(std::string_view reply) { return reply.starts_with("*-1") || reply.starts_with('_'); }
 }  // namespace
@@ -79,6 +79,7 @@ void RedisSession::answer_complete(Upstream& up, Exchange& exchange, bool error)
   if (entered_ == Entered::Unknown && !error && up.side() == anchor() &&
       (exchange.effect == Effect::None || exchange.effect == Effect::Multi)) {
     entered_ = Entered::Yes;
+    if (state_.login.empty()) interlay_.set_open_door(up.side(), true);
   }
   if (exchange.special) {
     const auto side = static_cast<std::size_t>(up.side());
@@ -173,12 +174,13 @@ void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_
     --internals_;
     if (exchange.entry_probe && entered_ == Entered::Asking) {
       entered_ = exchange.held.starts_with("-NOAUTH") ? Entered::No : Entered::Yes;
+      if (state_.login.empty()) interlay_.set_open_door(up.side(), entered_ == Entered::Yes);
     }
     release(&exchange);
   }
   if (refused) {
     lose(up, Drop::SideDown, "refused the state of this session (login, database or protocol)",
-         Blame::Answer);
+         Interlay::Failure::Answer);
   }
 }
 
@@ -235,33 +237,43 @@ void RedisSession::on_lost(Upstream& up, std::string_view reason) {
       !front || front->form == Exchange::Form::Raw || expect_close_ || client_ended_;
   // One connection that ends says little about its side (CLIENT KILL, a full output buffer): only
   // one that never answered does. Whether the server is still there, the next connection will tell.
-  const Blame blame = connecting                                        ? Blame::Connect
-                      : !expected && !up.heard && up.side() != anchor() ? Blame::Answer
-                                                                        : Blame::Nobody;
-  if (blame == Blame::Nobody && !expected)
+  std::optional<Interlay::Failure> blame;
+  if (connecting) {
+    blame = Interlay::Failure::Connect;
+  } else if (!expected && !up.heard && up.side() != anchor()) {
+    blame = Interlay::Failure::Answer;
+  } else if (!expected) {
     counters().failures[static_cast<std::size_t>(up.side())].add();
+  }
   lose(up, connecting ? Drop::SideDown : Drop::ConnectionLost, reason, blame);
   flush();
   end_event();
 }
 
 void RedisSession::on_garbled(Upstream& up) {
-  lose(up, Drop::ConnectionLost, "it sent bytes that are not RESP", Blame::Answer);
+  lose(up, Drop::ConnectionLost, "it sent bytes that are not RESP", Interlay::Failure::Answer);
 }
 
 // Closes an upstream and settles all that it owed.
-void RedisSession::lose(Upstream& up, Drop why, std::string_view reason, Blame blame) {
-  const bool held_our_state = up.side() == anchor() && up.state() == Upstream::State::Ready;
-  const bool never_was = up.side() == anchor() && up.state() == Upstream::State::Connecting;
-  if (blame == Blame::Connect) interlay_.connect_failed(up.side(), now_ns_);
-  if (blame == Blame::Answer) interlay_.answer_failed(up.side(), now_ns_);
-  if (transaction_.open() && up.side() != anchor()) transaction_.second = false;
+void RedisSession::lose(Upstream& up, Drop why, std::string_view reason,
+                        std::optional<Interlay::Failure> blame) {
+  const bool anchored = up.side() == anchor();
+  // A server that never said a word to this client holds nothing of its state: it can be tried
+  // again.
+  const bool held_our_state = anchored && up.state() == Upstream::State::Ready && up.heard;
+  if (blame) interlay_.failed(up.side(), *blame, now_ns_);
+  if (transaction_.open() && !anchored) transaction_.second = false;
   if (streaming_ && streaming_->answer_side == up.side()) streaming_->answer = false;
   if (streaming_ && streaming_->answer_side != up.side()) streaming_->second = false;
+  const bool raw = raw_ && anchored;
   fail_owed(up, why, reason);
   up.close();
-  if (held_our_state) close_when_answered_ = true;  // as the server's own end would have shown
-  if (never_was) forget_state();
+  if (!anchored) return;
+  if (held_our_state || raw || client_ended_ || expect_close_) {
+    home_lost_ = close_when_answered_ = true;  // as the server's own end would have shown
+  } else {
+    forget_state();
+  }
 }
 
 void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
@@ -311,7 +323,9 @@ void RedisSession::fail_answer(Upstream& up, Exchange& exchange, std::string_vie
       reordered_ -= exchange.held.size();
       exchange.held.clear();
     }
-    for (std::uint32_t i = 0; i < std::min(exchange.count, kErrorsMax); ++i) hold(exchange, error);
+    const bool closes = up.heard && up.side() == anchor();
+    const std::uint32_t errors = closes ? std::min(exchange.count, kErrorsMax) : exchange.count;
+    for (std::uint32_t i = 0; i < errors; ++i) hold(exchange, error);
     counters().errors[side].add(exchange.count);
   }
   exchange.replied[side] = true;
