@@ -1,3 +1,4 @@
+// Errors sorted into the classes of the API.
 #include "control/answer.h"
 
 namespace crossfade {

@@ -1,3 +1,4 @@
+// Merging flags, environment and file.
 #include "control/config.h"
 
 #include <unistd.h>

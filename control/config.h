@@ -68,7 +68,7 @@ struct ProcessConfig {
 };
 
 // Merges all sources and checks everything that can be checked without a network or a store.
-//   errors  BadConfig: names the JSON path, variable or flag; System: the file can not be read
+//   errors  BadConfig: names the JSON path, variable, flag, or the file that can not be read
 Result<ProcessConfig> load_process_config(const FlagValues& flags, const Environment& environment);
 
 }  // namespace crossfade

@@ -1,3 +1,4 @@
+// Reading the configuration file, each member with its path.
 #include "control/config_file.h"
 
 #include <cerrno>
@@ -209,10 +210,10 @@ Status read_config_document(const Json& document, ProcessConfig& config) {
 
 Status read_config_file(const std::string& path, ProcessConfig& config) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{Errc::System, "open configuration file " + path, std::strerror(errno)};
+  if (!file) return Error{Errc::BadConfig, "open configuration file " + path, std::strerror(errno)};
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   if (file.bad())
-    return Error{Errc::System, "read configuration file " + path, std::strerror(errno)};
+    return Error{Errc::BadConfig, "read configuration file " + path, std::strerror(errno)};
   auto document = parse_json(text);
   if (!document) return Error{Errc::BadConfig, path, document.error().reason};
   if (const Status status = read_config_document(*document, config); !status) {

@@ -10,7 +10,7 @@ namespace crossfade {
 
 // Reads the file at `path` into `config`, over what is there. Members that are absent leave
 // defaults.
-//   errors  BadConfig with the JSON path; System when the file can not be read
+//   errors  BadConfig with the JSON path, or with the reason why the file can not be read
 Status read_config_file(const std::string& path, ProcessConfig& config);
 
 // As above, from a parsed document.

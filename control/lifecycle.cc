@@ -1,3 +1,4 @@
+// The table of moves, one function for each status to leave.
 #include "control/lifecycle.h"
 
 namespace crossfade {

@@ -1,3 +1,4 @@
+// The table of settings.
 #include "control/settings.h"
 
 #include <array>

@@ -1,3 +1,4 @@
+// Questions that need more than one resource.
 #include "control/state.h"
 
 #include <algorithm>

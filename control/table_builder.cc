@@ -1,3 +1,4 @@
+// Routes from definitions.
 #include "control/table_builder.h"
 
 #include <cassert>

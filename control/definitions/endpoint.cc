@@ -1,3 +1,4 @@
+// Endpoints from JSON, to JSON, and to the store and back.
 #include "control/definitions/endpoint.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Ids, uuids, times, ETags.
 #include "control/definitions/identity.h"
 
 #include <sys/random.h>

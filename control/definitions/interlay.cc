@@ -1,3 +1,4 @@
+// Interlays from JSON, and to the store and back.
 #include "control/definitions/interlay.h"
 
 #include <arpa/inet.h>

@@ -17,8 +17,8 @@ struct InterlaySpec {
   std::string endpoint;            // id or uuid, as it was given
   std::uint16_t port = 0;          // 0: any free one
   std::string bind = "127.0.0.1";  // numeric address
-  SettingOverrides settings;
-  std::string description;
+  SettingOverrides settings = {};
+  std::string description = {};
 
   bool operator==(const InterlaySpec&) const = default;
 };

@@ -1,3 +1,4 @@
+// One table of the settings: name, member, range.
 #include "control/definitions/interlay_settings.h"
 
 #include <array>

@@ -1,3 +1,4 @@
+// Migrations from JSON, and to the store and back.
 #include "control/definitions/migration.h"
 
 namespace crossfade {

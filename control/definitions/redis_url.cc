@@ -1,3 +1,4 @@
+// Taking a redis:// URL apart.
 #include "control/definitions/redis_url.h"
 
 #include <charconv>

@@ -1,3 +1,4 @@
+// Strategies from JSON, merged with JSON, and to what the request path takes.
 #include "control/definitions/strategy.h"
 
 #include <cmath>

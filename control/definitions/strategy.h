@@ -27,8 +27,8 @@ struct WriteModeSpec {
 };
 
 struct CanarySpec {
-  double read_percentage = 0;               // 0..1
-  std::optional<WriteModeSpec> write_mode;  // nullopt: writes follow reads
+  double read_percentage = 0;                    // 0..1
+  std::optional<WriteModeSpec> write_mode = {};  // nullopt: writes follow reads
 
   bool operator==(const CanarySpec&) const = default;
 };

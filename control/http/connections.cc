@@ -1,3 +1,4 @@
+// Who waits, who is worked for, and who has to go.
 #include "control/http/connections.h"
 
 #include <sys/socket.h>

@@ -1,3 +1,4 @@
+// Digests and their comparison in constant time.
 #include "control/http/tokens.h"
 
 #include <openssl/crypto.h>

@@ -1,3 +1,4 @@
+// Members by name, complaints by path.
 #include "control/json/fields.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// A strict scanner of JSON that remembers where it stopped.
 #include "control/json/locate.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Access to the parts of a JSON value.
 #include "control/json/value.h"
 
 #include <algorithm>

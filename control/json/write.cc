@@ -1,3 +1,4 @@
+// Escaping, and numbers that read back as themselves.
 #include "control/json/write.h"
 
 #include <array>

@@ -1,3 +1,4 @@
+// If-Match, as RFC 9110 has it.
 #include "control/service/call.h"
 
 #include <string_view>

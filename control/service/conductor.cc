@@ -1,3 +1,4 @@
+// From ready to running to rolled back, each step one turn of the keeper.
 #include "control/service/conductor.h"
 
 #include <spdlog/spdlog.h>

@@ -1,3 +1,4 @@
+// Endpoints: checked by connecting before anything is held up by them.
 #include "control/service/endpoints.h"
 
 #include <spdlog/spdlog.h>

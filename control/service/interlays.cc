@@ -1,3 +1,4 @@
+// Interlays: a definition and an open port that agree, or neither.
 #include "control/service/interlays.h"
 
 #include <spdlog/spdlog.h>

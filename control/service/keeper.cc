@@ -1,3 +1,4 @@
+// Durable, in force, shown: in this order, and back.
 #include "control/service/keeper.h"
 
 #include <spdlog/spdlog.h>

@@ -1,3 +1,4 @@
+// Opening, closing and moving ports.
 #include "control/service/listeners.h"
 
 #include <spdlog/spdlog.h>

@@ -1,3 +1,4 @@
+// Migrations as resources: made, shown, changed, deleted.
 #include "control/service/migrations.h"
 
 #include <spdlog/spdlog.h>

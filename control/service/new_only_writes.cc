@@ -1,3 +1,4 @@
+// Crediting the data plane's counts to migrations.
 #include "control/service/new_only_writes.h"
 
 #include <spdlog/spdlog.h>

@@ -1,3 +1,4 @@
+// The checks before a start, in the order of their asking.
 #include "control/service/preflight.h"
 
 #include <algorithm>

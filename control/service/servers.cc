@@ -1,3 +1,4 @@
+// What servers told, kept by endpoint.
 #include "control/service/servers.h"
 
 namespace crossfade {

@@ -1,3 +1,4 @@
+// An advisory lock that ends with its holder.
 #include "control/store/file_lock.h"
 
 #include <fcntl.h>
@@ -15,7 +16,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr auto kPatience = std::chrono::milliseconds(2000);
 constexpr auto kPause = std::chrono::milliseconds(50);
 
 std::string holder(int descriptor) {
@@ -26,12 +26,12 @@ std::string holder(int descriptor) {
 
 }  // namespace
 
-Result<FileLock> FileLock::take(const std::string& path) {
+Result<FileLock> FileLock::take(const std::string& path, std::uint32_t patience_ms) {
   const std::string name = path + ".lock";
   const int descriptor = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (descriptor < 0) return Error{Errc::System, "open " + name, std::strerror(errno)};
   FileLock lock(descriptor);
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(patience_ms);
   while (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR) {
       return Error{Errc::System, "lock " + name, std::strerror(errno)};

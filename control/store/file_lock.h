@@ -1,6 +1,7 @@
 // A file that one process at a time may use.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "protocols/base/result.h"
@@ -12,9 +13,9 @@ namespace crossfade {
 // one name.
 class FileLock {
  public:
-  // Waits shortly for a holder that is ending: a supervisor may start the next process at once.
+  // Waits up to patience_ms for a holder that is ending.
   //   errors  Conflict: another process holds it, named by pid; System
-  static Result<FileLock> take(const std::string& path);
+  static Result<FileLock> take(const std::string& path, std::uint32_t patience_ms);
 
   FileLock(FileLock&& other) noexcept;
   FileLock& operator=(FileLock&&) = delete;

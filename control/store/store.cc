@@ -1,3 +1,4 @@
+// The only place that speaks SQL.
 #include "control/store/store.h"
 
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <mutex>
+#include <set>
 #include <string_view>
 
 #include "control/store/file_lock.h"
@@ -133,17 +135,17 @@ struct Store::Parts {
   }
 
   Status append(const Event& event) {
-    if (Status status = sqlite.run(
-            "INSERT INTO events (migration, at, actor, from_status, to_status, reason)"
-            " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            {event.migration, event.at, event.actor, event.from, event.to, event.reason});
-        !status) {
-      return status;
-    }
     return sqlite.run(
-        "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE migration = ?1"
-        " ORDER BY seq DESC LIMIT -1 OFFSET ?2)",
-        {event.migration, std::int64_t{kEventsMax}});
+        "INSERT INTO events (migration, at, actor, from_status, to_status, reason)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        {event.migration, event.at, event.actor, event.from, event.to, event.reason});
+  }
+
+  Status prune(const std::string& migration) {
+    return sqlite.run(
+        "DELETE FROM events WHERE migration = ?1 AND seq <= (SELECT seq FROM events"
+        " WHERE migration = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+        {migration, std::int64_t{kEventsMax}});
   }
 
   Status apply_all(const Changes& changes) {
@@ -154,8 +156,13 @@ struct Store::Parts {
     for (const Document& document : changes.put) {
       if (Status status = put(document); !status) return status;
     }
+    std::set<std::string> journals;
     for (const Event& event : changes.events) {
       if (Status status = append(event); !status) return status;
+      journals.insert(event.migration);
+    }
+    for (const std::string& migration : journals) {
+      if (Status status = prune(migration); !status) return status;
     }
     if (!changes.epoch) return success();
     return sqlite.run("UPDATE facts SET value = ?1 WHERE name = 'epoch'", {number(*changes.epoch)});
@@ -193,12 +200,13 @@ struct Store::Parts {
 Store::Store(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Store::~Store() = default;
 
-Result<std::unique_ptr<Store>> Store::open(const std::string& given_path) {
+Result<std::unique_ptr<Store>> Store::open(const std::string& given_path,
+                                           std::uint32_t patience_ms) {
   // One file must have one lock, whatever links lead to it.
   std::error_code ignored;
   const std::filesystem::path real = std::filesystem::weakly_canonical(given_path, ignored);
   const std::string path = real.empty() ? given_path : real.string();
-  auto lock = FileLock::take(path);
+  auto lock = FileLock::take(path, patience_ms);
   if (!lock) return lock.error();
   if (const Status status = create_private(path); !status) return status.error();
   auto sqlite = Sqlite::open(path);

@@ -70,10 +70,12 @@ inline constexpr std::uint32_t kEventsMax = 10'000;  // per migration; the oldes
 
 class Store {
  public:
-  // Opens or creates the file, takes it for this process, and checks it.
+  // Opens or creates the file, takes it for this process, and checks it. Waits up to patience_ms
+  // for a process that has it: a supervisor may start the next one while the last one is ending.
   //   errors  Conflict: another process has it; BadConfig: it is damaged, not ours, or of a newer
   //           version, and was left as it is: the reason says what to do; System: can not be opened
-  static Result<std::unique_ptr<Store>> open(const std::string& path);
+  static Result<std::unique_ptr<Store>> open(const std::string& path,
+                                             std::uint32_t patience_ms = 2'000);
   ~Store();
 
   Result<Stored> load();

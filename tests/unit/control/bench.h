@@ -1,0 +1,277 @@
+// The services of the control plane over a real store, a data plane that records, and servers that
+// say what they are told to say.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "control/json/parse.h"
+#include "control/json/write.h"
+#include "control/service/boot.h"
+#include "control/service/conductor.h"
+#include "control/service/endpoints.h"
+#include "control/service/interlays.h"
+#include "control/service/migrations.h"
+#include "temp_folder.h"
+
+namespace crossfade {
+
+// Records what control asks of the data plane, and fails when told to.
+class RecordedPlane {
+ public:
+  DataPlane plane() {
+    return {.publish = [this](TablePtr next) { return publish(std::move(next)); },
+            .listen = [this](const ListenSpec& spec) { return listen(spec); },
+            .unlisten = [this](const std::string& id, std::uint32_t) { open.erase(id); },
+            .telemetry =
+                [this] {
+                  const std::lock_guard held(mutex);
+                  return telemetry;
+                }};
+  }
+
+  // The route of an interlay in the table that is in force.
+  const InterlayRoute& route(const std::string& id) const {
+    REQUIRE(table != nullptr);
+    for (const InterlayRoutePtr& one : table->interlays) {
+      if (one->id == id) return *one;
+    }
+    FAIL("no route of " << id);
+    return *table->interlays.front();
+  }
+
+  void count_new_only_writes(const std::string& id, std::uint64_t writes) {
+    const std::lock_guard held(mutex);
+    for (InterlayTraffic& traffic : telemetry.interlays) {
+      if (traffic.id == id) traffic.new_only_writes = writes;
+    }
+  }
+
+  TablePtr table;                     // the last one adopted
+  std::vector<std::uint64_t> epochs;  // of all that were handed out
+  std::map<std::string, std::uint16_t> open;
+  std::set<std::uint16_t> ports_in_use;
+  int publishes_to_fail = 0;  // so many of the next publishes time out
+  std::mutex mutex;
+  Telemetry telemetry;
+
+ private:
+  Status publish(TablePtr next) {
+    CHECK((epochs.empty() || next->epoch > epochs.back()));
+    epochs.push_back(next->epoch);
+    if (publishes_to_fail > 0) {
+      --publishes_to_fail;
+      return Error{Errc::Timeout, "", "a loop does not answer"};
+    }
+    table = std::move(next);
+    const std::lock_guard held(mutex);
+    telemetry.adopted_epoch = table->epoch;
+    std::vector<InterlayTraffic> kept;
+    for (const InterlayRoutePtr& route : table->interlays) {
+      InterlayTraffic traffic;
+      for (const InterlayTraffic& old : telemetry.interlays) {
+        if (old.id == route->id) traffic = old;
+      }
+      traffic.id = route->id;
+      kept.push_back(traffic);
+    }
+    telemetry.interlays = std::move(kept);
+    return success();
+  }
+
+  Result<std::uint16_t> listen(const ListenSpec& spec) {
+    REQUIRE(table != nullptr);
+    (void)route(spec.interlay);  // its route must be published before its port is opened
+    const std::uint16_t port = spec.port == 0 ? next_free_++ : spec.port;
+    bool taken = ports_in_use.contains(port);
+    for (const auto& [id, other] : open) taken = taken || other == port;
+    if (taken) return Error{Errc::Conflict, "", "address in use"};
+    open[spec.interlay] = port;
+    return port;
+  }
+
+  std::uint16_t next_free_ = 40'000;
+};
+
+// Servers by port.
+struct ToldServers {
+  std::map<std::uint16_t, RedisProbe> up;
+  std::map<std::uint16_t, Error> refusing;
+  std::mutex mutex;
+  int asked = 0;
+  std::function<void()> when_asked;  // set before any thread asks
+
+  Prober prober() {
+    return {.redis = [this](const EndpointAddress& address, std::uint32_t) -> Result<RedisProbe> {
+      if (const auto hook = when_asked) hook();  // a copy: it may take itself away
+      const std::lock_guard held(mutex);
+      ++asked;
+      if (const auto no = refusing.find(address.port); no != refusing.end()) return no->second;
+      const auto found = up.find(address.port);
+      if (found != up.end()) return found->second;
+      return Error{Errc::Unavailable, "connect to endpoint '" + address.id + "'",
+                   "Connection refused"};
+    }};
+  }
+
+  static RedisProbe healthy() {
+    RedisProbe probe;
+    probe.version = "7.0.15";
+    probe.server = "redis";
+    probe.role = "master";
+    probe.persists = true;
+    probe.persistence_known = true;
+    probe.commands = redis::CommandTable::built_in();
+    return probe;
+  }
+};
+
+inline Json json(std::string_view text) {
+  auto parsed = parse_json(text);
+  REQUIRE_MESSAGE(parsed.ok(), text);
+  return *parsed;
+}
+
+inline const Reply& must(const Answer& answer) {
+  const auto* refusal = std::get_if<Refusal>(&answer);
+  REQUIRE_MESSAGE(refusal == nullptr, (refusal == nullptr ? "" : refusal->message));
+  return std::get<Reply>(answer);
+}
+
+// "409 Migration error: …", or "200".
+inline std::string said(const Answer& answer) {
+  if (const auto* reply = std::get_if<Reply>(&answer)) return std::to_string(reply->status);
+  const auto& refusal = std::get<Refusal>(answer);
+  return std::to_string(refusal.status) + " " + refusal.error + ": " + refusal.message;
+}
+
+inline std::string text_of(const Json& json, std::string_view name) {
+  const Json* member = json.find(name);
+  REQUIRE_MESSAGE(member != nullptr, name);
+  return member->string() != nullptr ? *member->string() : to_text(*member);
+}
+
+// One life of the process: from opening the store to its end, clean or not.
+class Life {
+ public:
+  Life(const std::string& path, RecordedPlane& recorded, ToldServers& told,
+       const DeclaredResources& declared = {})
+      : data_plane(recorded.plane()),
+        servers(told.prober()),
+        store(open(path)),
+        keeper(*store, data_plane, servers, {}),
+        listeners(data_plane, 0),
+        new_only_writes(*store, keeper, data_plane),
+        endpoints(keeper, servers),
+        interlays(keeper, servers, listeners),
+        migrations(keeper, *store, interlays, new_only_writes, data_plane),
+        conductor(keeper, servers, new_only_writes),
+        booted(boot(parts(), declared)) {}
+
+  BootParts parts() { return {keeper, servers, listeners, new_only_writes, conductor}; }
+
+  const DataPlane data_plane;
+  Servers servers;
+  std::unique_ptr<Store> store;
+  Keeper keeper;
+  Listeners listeners;
+  NewOnlyWrites new_only_writes;
+  Endpoints endpoints;
+  Interlays interlays;
+  Migrations migrations;
+  Conductor conductor;
+  const Status booted;
+
+ private:
+  static std::unique_ptr<Store> open(const std::string& path) {
+    auto store = Store::open(path);
+    REQUIRE_MESSAGE(store.ok(), (store.ok() ? "" : store.error().message()));
+    return std::move(*store);
+  }
+};
+
+// A life with two servers and what can be defined before them.
+struct Bench {
+  TempFolder folder;
+  RecordedPlane plane;
+  ToldServers told;
+  std::optional<Life> life;
+  Call call{.actor = "tester", .if_match = {}};
+
+  Bench() {
+    told.up[1] = ToldServers::healthy();
+    told.up[2] = ToldServers::healthy();
+    restart();
+  }
+
+  std::string path() const { return folder.file("state.db"); }
+
+  // Ends the process without a farewell, and starts the next one on its file.
+  void restart(const DeclaredResources& declared = {}) {
+    life.reset();
+    plane.table = nullptr;
+    plane.epochs.clear();
+    plane.open.clear();
+    plane.telemetry = {};
+    life.emplace(path(), plane, told, declared);
+  }
+
+  void add_endpoint(const std::string& id, int port) {
+    must(life->endpoints.create(
+        json(R"({"id":")" + id + R"(","kind":"redis","config":{"host":"10.0.0.1","port":)" +
+             std::to_string(port) + "}}"),
+        call));
+  }
+  void add_interlay(const std::string& id, const std::string& endpoint, int port) {
+    must(life->interlays.create(json(R"({"id":")" + id + R"(","endpoint":")" + endpoint +
+                                     R"(","port":)" + std::to_string(port) + "}"),
+                                call));
+  }
+  // Endpoints "old" and "new", interlay "cache" before old on port 7001.
+  void add_sides() {
+    add_endpoint("old", 1);
+    add_endpoint("new", 2);
+    add_interlay("cache", "old", 7001);
+  }
+  void add_migration(const std::string& id, const std::string& strategy) {
+    must(life->migrations.create(json(R"({"id":")" + id + R"(","strategy":)" + strategy + "}"),
+                                 call));
+  }
+  void bind(const std::string& id) {
+    must(life->migrations.add_interlay(id, "cache", json(R"({"endpoint":"new"})"), call));
+  }
+  // A migration of "cache" from old to new, ready.
+  void add_ready(const std::string& id, const std::string& strategy) {
+    add_migration(id, strategy);
+    bind(id);
+  }
+  void add_running(const std::string& id, const std::string& strategy) {
+    add_ready(id, strategy);
+    must(life->conductor.migrate(id, call));
+  }
+
+  std::string status(const std::string& id) {
+    return text_of(must(life->migrations.get(id, call)).data, "status");
+  }
+  std::vector<std::string> journal(const std::string& id) {
+    std::vector<std::string> lines;
+    const Answer answer = life->migrations.events(id, call);
+    for (const Json& event : *must(answer).data.elements()) {
+      lines.push_back(text_of(event, "from") + " -> " + text_of(event, "to") + " by " +
+                      text_of(event, "actor"));
+    }
+    return lines;
+  }
+};
+
+inline constexpr const char* kCanary =
+    R"({"type":"canary","read_percentage":0.05,"write_mode":{"mode":"dual_write","policy":"old_authoritative"}})";
+
+}  // namespace crossfade

@@ -1,0 +1,415 @@
+// Resources: every shape the API takes, what is refused with which words, and the store's way there
+// and back.
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "control/definitions/endpoint.h"
+#include "control/definitions/interlay.h"
+#include "control/definitions/migration.h"
+#include "control/json/parse.h"
+#include "control/json/write.h"
+
+namespace crossfade {
+
+namespace {
+
+Json json(std::string_view text) {
+  auto parsed = parse_json(text);
+  REQUIRE_MESSAGE(parsed.ok(), text);
+  return *parsed;
+}
+
+template <class T>
+std::string refusal(const Result<T>& result) {
+  return result.ok() ? "accepted" : result.error().reason;
+}
+
+EndpointAddress address_of(std::string_view config) {
+  auto spec =
+      read_endpoint(json(R"({"id":"e","kind":"redis","config":)" + std::string(config) + "}"), "");
+  REQUIRE_MESSAGE(spec.ok(), refusal(spec));
+  return spec->address;
+}
+
+std::string config_refusal(std::string_view config) {
+  return refusal(
+      read_endpoint(json(R"({"id":"e","kind":"redis","config":)" + std::string(config) + "}"), ""));
+}
+
+std::string strategy_refusal(std::string_view strategy) {
+  return refusal(read_strategy(json(strategy), "strategy"));
+}
+
+StrategySpec strategy(std::string_view text) {
+  auto spec = read_strategy(json(text), "strategy");
+  REQUIRE_MESSAGE(spec.ok(), text);
+  return *spec;
+}
+
+std::string patched(std::string_view current, std::string_view given) {
+  auto spec = patch_strategy(strategy(current), json(given), "strategy");
+  return spec ? to_text(render(*spec)) : spec.error().reason;
+}
+
+}  // namespace
+
+TEST_CASE("endpoint: the three shapes of config say the same") {
+  const EndpointAddress expected{
+      .id = "e", .host = "db", .port = 7000, .db = 2, .username = "u", .password = "p"};
+  CHECK(address_of(R"({"url":"redis://u:p@db:7000/2"})") == expected);
+  CHECK(address_of(R"({"host":"db","port":7000,"db":2,"username":"u","password":"p"})") ==
+        expected);
+  CHECK(
+      address_of(
+          R"({"host":"db","port":7000,"database":2,"username":"u","password":"p","tls":false})") ==
+      expected);
+  CHECK(address_of(R"({"write_conn":{"url":"redis://u:p@db:7000/2"}})") == expected);
+  CHECK(
+      address_of(
+          R"({"write_conn":{"host":"db","port":7000,"db":2,"username":"u","password":"p","tls":null}})") ==
+      expected);
+}
+
+TEST_CASE("endpoint: its id has two names, its kind any case") {
+  CHECK(read_endpoint(json(R"({"endpoint":"e","kind":"Redis","config":{"host":"h"}})"), "")->id ==
+        "e");
+  CHECK(read_endpoint(json(R"({"id":"e","kind":"REDIS","config":{"host":"h"}})"), "")->id == "e");
+  CHECK(refusal(read_endpoint(
+            json(R"({"id":"e","endpoint":"e","kind":"redis","config":{"host":"h"}})"), "")) ==
+        "endpoint: is given beside id: give one of them");
+}
+
+TEST_CASE("endpoint: what is wrong is named by its path, also inside of write_conn") {
+  CHECK(config_refusal(R"({"port":1})") == "config.host: is required");
+  CHECK(config_refusal(R"({"host":"h","port":"6379"})") ==
+        "config.port: must be a whole number from 1 to 65535");
+  CHECK(config_refusal(R"({"host":"h","port":0})") ==
+        "config.port: must be a whole number from 1 to 65535");
+  CHECK(config_refusal(R"({"write_conn":{"host":"h","prot":1}})") ==
+        "config.write_conn.prot: is not a known field");
+  CHECK(config_refusal(R"({"host":"h","username":"u"})") ==
+        "config.password: is required with a username");
+  CHECK(config_refusal(R"({"url":"redis://h","host":"h"})") == "config.host: is not a known field");
+  CHECK(config_refusal(R"({"host":"a b"})") == "config.host: must be a host name or an address");
+  CHECK(config_refusal(R"("redis://h")") == "config: must be an object, is a string");
+  CHECK(refusal(read_endpoint(json(R"({"id":"e","kind":"redis"})"), "")) == "config: is required");
+  CHECK(refusal(read_endpoint(json(R"({"kind":"redis","config":{}})"), "endpoints[3]")) ==
+        "endpoints[3].id: is required");
+}
+
+TEST_CASE("endpoint: what this version does not support says so") {
+  for (const char* config :
+       {R"({"host":"h","tls":true})", R"({"host":"h","tls":{"insecure":true}})",
+        R"({"url":"redis://h","tls":true})"}) {
+    CAPTURE(config);
+    CHECK(config_refusal(config).find("config.tls: TLS is not supported by this version") == 0);
+  }
+  CHECK(config_refusal(R"({"url":"rediss://h"})").find("TLS is not supported") !=
+        std::string::npos);
+  CHECK(refusal(read_endpoint(json(R"({"id":"e","kind":"Postgres","config":{"host":"h"}})"), "")) ==
+        "kind: postgres endpoints are not supported by this version, only redis");
+  CHECK(config_refusal(R"({"url":"postgresql://h"})").find("postgres endpoints") !=
+        std::string::npos);
+}
+
+TEST_CASE("endpoint: no error quotes a secret") {
+  for (const char* config :
+       {R"({"host":"h","password":"s3cret","port":0})", R"({"url":"redis://:s3cret@h:x"})",
+        R"({"host":"h","password":["s3cret"]})", R"({"write_conn":{"url":"s3cret"}})"}) {
+    CHECK(config_refusal(config).find("s3cret") == std::string::npos);
+  }
+}
+
+TEST_CASE("endpoint: GET shows that there is a secret and not which, the store keeps it") {
+  const Endpoint endpoint{
+      .identity = make_identity("e", Origin::Api),
+      .address = {.id = "e", .host = "h", .port = 1, .username = "u", .password = "s3cret"},
+      .description = "d"};
+  const std::string shown = to_text(render(endpoint));
+  CHECK(shown.find("s3cret") == std::string::npos);
+  CHECK(shown.find(R"("password":"***")") != std::string::npos);
+  auto restored = endpoint_from_stored(json(to_text(to_stored(endpoint))));
+  REQUIRE(restored.ok());
+  CHECK(restored->identity == endpoint.identity);
+  CHECK(restored->address == endpoint.address);
+  CHECK(restored->description == "d");
+}
+
+TEST_CASE("endpoint: a PATCH changes what it names; a hidden secret given back stays the secret") {
+  const EndpointSpec spec{
+      .id = "e",
+      .address =
+          {.id = "e", .host = "h", .port = 1, .db = 3, .username = "u", .password = "s3cret"},
+      .description = "d"};
+  auto moved = patch_endpoint(spec, json(R"({"config":{"host":"h2","password":"***"}})"));
+  REQUIRE(moved.ok());
+  EndpointSpec expected = spec;
+  expected.address.host = "h2";
+  CHECK(*moved == expected);
+
+  auto by_url = patch_endpoint(spec, json(R"({"config":{"url":"redis://u:***@h3:5"}})"));
+  REQUIRE(by_url.ok());
+  CHECK(by_url->address.password == "s3cret");
+  CHECK(by_url->address.port == 5);
+  CHECK(by_url->address.db == 0);  // a URL says everything
+
+  CHECK(patch_endpoint(spec, json(R"({"config":{"username":null,"password":null}})"))
+            ->address.password.empty());
+  CHECK(patch_endpoint(spec, json(R"({"description":null})"))->description.empty());
+  CHECK(*patch_endpoint(spec, json("{}")) == spec);
+  CHECK(refusal(patch_endpoint(spec, json(R"({"id":"other"})"))) == "id: can not be changed");
+}
+
+TEST_CASE("ids: letters, digits and four signs; never a uuid, never what a client folds away") {
+  const auto with_id = [](const std::string& id) {
+    return refusal(read_endpoint(
+        Json::object({{"id", id}, {"kind", "redis"}, {"config", json(R"({"host":"h"})")}}), ""));
+  };
+  CHECK(with_id("aZ09_-.:") == "accepted");
+  CHECK(with_id(std::string(128, 'a')) == "accepted");
+  for (const std::string& id :
+       {std::string(), std::string("a b"), std::string("a/b"), std::string("a\nb"),
+        std::string("."), std::string(".."), std::string(129, 'a'), std::string("é")}) {
+    CAPTURE(id);
+    CHECK(with_id(id).find("id: ") == 0);
+  }
+  CHECK(with_id(make_uuid()) == "id: must not have the form of a uuid");
+}
+
+TEST_CASE("uuids: version 4, and different") {
+  const std::string uuid = make_uuid();
+  CHECK(looks_like_uuid(uuid));
+  CHECK(uuid[14] == '4');
+  CHECK(std::string("89ab").find(uuid[19]) != std::string::npos);
+  CHECK(uuid != make_uuid());
+}
+
+TEST_CASE("times: RFC 3339 in UTC") {
+  CHECK(rfc3339(0) == "1970-01-01T00:00:00Z");
+  CHECK(rfc3339(1705314600) == "2024-01-15T10:30:00Z");
+}
+
+TEST_CASE("interlay: defaults, overrides, and paths of what is wrong") {
+  auto spec = read_interlay(json(R"({"id":"i","endpoint":"e","port":7001})"), "");
+  REQUIRE(spec.ok());
+  CHECK(spec->bind == "127.0.0.1");
+  CHECK(overridden({}, spec->settings) == InterlaySettings{});
+  spec = read_interlay(
+      json(
+          R"({"id":"i","endpoint":"e","port":0,"bind":"::","tls":null,"settings":{"pipeline_max":5}})"),
+      "");
+  REQUIRE(spec.ok());
+  CHECK(overridden({}, spec->settings).pipeline_max == 5);
+  const auto refused = [](const char* text) { return refusal(read_interlay(json(text), "")); };
+  CHECK(refused(R"({"id":"i","endpoint":"e"})") == "port: is required");
+  CHECK(refused(R"({"id":"i","port":1})") == "endpoint: is required");
+  CHECK(refused(R"({"id":"i","endpoint":"e","port":65536})") ==
+        "port: must be a whole number from 0 to 65535");
+  CHECK(refused(R"({"id":"i","endpoint":"e","port":1,"bind":"localhost"})") ==
+        "bind: must be a numeric address");
+  CHECK(refused(R"({"id":"i","endpoint":"e","port":1,"settings":{"pipeline_max":0}})")
+            .find("settings.pipeline_max: must be a whole number from 1 to") == 0);
+  CHECK(refused(R"({"id":"i","endpoint":"e","port":1,"settings":{"pipelines":1}})") ==
+        "settings.pipelines: is not a known field");
+  CHECK(refused(R"({"id":"i","endpoint":"e","port":1,"tls":{"server_cert":"x"}})")
+            .find("tls: TLS is not supported") == 0);
+}
+
+TEST_CASE("interlay: a PATCH merges settings one by one, null takes an override away") {
+  InterlaySpec spec{.id = "i", .endpoint = "e", .port = 1};
+  spec.settings = {{"pipeline_max", 5}, {"clients_max", 9}};
+  auto changed =
+      patch_interlay(spec, json(R"({"settings":{"pipeline_max":null,"reorder_max":65536}})"));
+  REQUIRE(changed.ok());
+  CHECK(changed->settings == SettingOverrides{{"clients_max", 9}, {"reorder_max", 65536}});
+  CHECK(*patch_interlay(spec, json("{}")) == spec);
+}
+
+TEST_CASE("interlay: every setting can be given by its name and comes back from the store") {
+  const Json shown = render(InterlaySettings{});
+  for (const auto& [name, value] : *shown.members()) {
+    CAPTURE(name);
+    Json given = Json::object({});
+    given.set(name, value);
+    CHECK(read_interlay_settings(given, "settings", {}).ok());
+  }
+  InterlayDefinition interlay{.identity = make_identity("i", Origin::File),
+                              .endpoint = make_uuid(),
+                              .port = 7001,
+                              .bind = "0.0.0.0",
+                              .settings = {{"clients_max", 9}},
+                              .description = "d",
+                              .running = false};
+  auto restored = interlay_from_stored(json(to_text(to_stored(interlay))));
+  REQUIRE(restored.ok());
+  CHECK(restored->identity == interlay.identity);
+  CHECK(spec_of(*restored) == spec_of(interlay));
+  CHECK_FALSE(restored->running);
+}
+
+TEST_CASE("strategy: each of the guide's four objects is read and shown as printed") {
+  for (
+      const char* text :
+      {R"({"type":"big_bang","durability":true})", R"({"type":"big_bang","durability":false})",
+       R"({"type":"canary","read_percentage":0.05,"write_mode":{"mode":"dual_write","policy":"old_authoritative"}})",
+       R"({"type":"canary","read_percentage":0.05})",
+       R"({"type":"canary","read_percentage":0.5,"write_mode":{"mode":"dual_write","policy":"new_authoritative"}})",
+       R"({"type":"canary","read_percentage":0.5,"write_mode":{"mode":"dual_write","policy":"best_effort"}})",
+       R"({"type":"canary","read_percentage":1.0,"write_mode":{"mode":"cutover","write_percentage":1.0}})",
+       R"({"type":"blue_green","active_is_new":false})", R"({"type":"shadow_traffic"})"}) {
+    CAPTURE(text);
+    CHECK(to_text(render(strategy(text))) == text);
+  }
+  CHECK(to_text(render(strategy("null"))) == R"({"type":"big_bang","durability":true})");
+}
+
+TEST_CASE("strategy: those of the guide that are not there get its words") {
+  for (
+      const char* text :
+      {R"({"type":"rolling_update","migrated_instances":["instance-1"],"total_instances":5})",
+       R"({"type":"strangler_fig","features":{"feature_a":true}})",
+       R"({"type":"feature_flag","flags":{"new_database":true},"rollout_percentage":0.25})",
+       R"({"type":"geographic","regions":{"us-east-1":true}})",
+       R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z","executed":false})",
+       R"({"type":"teleport"})"}) {
+    CAPTURE(text);
+    CHECK(strategy_refusal(text) == "Migration strategy not yet implemented");
+  }
+}
+
+TEST_CASE("strategy: what is wrong is named by its path") {
+  CHECK(strategy_refusal(R"({"type":"canary"})") == "strategy.read_percentage: is required");
+  CHECK(strategy_refusal(R"({"type":"canary","read_percentage":1.5})") ==
+        "strategy.read_percentage: must be a number from 0 to 1");
+  CHECK(strategy_refusal(R"({"type":"canary","read_percentage":"0.5"})") ==
+        "strategy.read_percentage: must be a number from 0 to 1, is a string");
+  CHECK(strategy_refusal(R"({"type":"canary","read_percentage":0,"write_mode":{}})") ==
+        "strategy.write_mode.mode: is required");
+  CHECK(strategy_refusal(R"({"type":"canary","read_percentage":0,"write_mode":{"mode":"x"}})") ==
+        "strategy.write_mode.mode: must be dual_write or cutover");
+  CHECK(
+      strategy_refusal(
+          R"({"type":"canary","read_percentage":0,"write_mode":{"mode":"dual_write","policy":"mine"}})") ==
+      "strategy.write_mode.policy: must be old_authoritative, new_authoritative or best_effort");
+  CHECK(strategy_refusal(
+            R"({"type":"canary","read_percentage":0,"write_mode":{"mode":"cutover"}})") ==
+        "strategy.write_mode.write_percentage: is required");
+  CHECK(
+      strategy_refusal(
+          R"({"type":"canary","read_percentage":0,"write_mode":{"mode":"cutover","write_percentage":-1}})") ==
+      "strategy.write_mode.write_percentage: must be a number from 0 to 1");
+  CHECK(strategy_refusal(R"({"type":"canary","read_percentage":0,"percent":1})") ==
+        "strategy.percent: is not a known field");
+  CHECK(strategy_refusal(R"({"type":"blue_green","active_is_new":1})") ==
+        "strategy.active_is_new: must be true or false, is a number");
+  CHECK(strategy_refusal(R"({"type":"big_bang","durability":"yes"})") ==
+        "strategy.durability: must be true or false, is a string");
+  CHECK(strategy_refusal(R"({"read_percentage":0.5})") == "strategy.type: is required");
+  CHECK(strategy_refusal(R"({"type":7})") == "strategy.type: must be a string, is a number");
+  CHECK(strategy_refusal(R"("canary")") == "strategy: must be an object, is a string");
+  CHECK(strategy_refusal(R"({"type":"shadow_traffic","write_mode":{"mode":"dual_write"}})") ==
+        "strategy.write_mode: is supported by this version for canary only");
+  CHECK(strategy_refusal(R"({"type":"canary","read_percentage":0,"ramp":{}})") ==
+        "strategy.ramp: is not supported by this version");
+}
+
+TEST_CASE("strategy: a PATCH of the same type changes what it names and keeps the rest") {
+  const char* canary =
+      R"({"type":"canary","read_percentage":0.05,"write_mode":{"mode":"dual_write","policy":"best_effort"}})";
+  const std::string raised =
+      R"({"type":"canary","read_percentage":0.25,"write_mode":{"mode":"dual_write","policy":"best_effort"}})";
+  CHECK(patched(canary, R"({"read_percentage":0.25})") == raised);
+  CHECK(patched(canary, R"({"type":"canary","read_percentage":0.25})") == raised);
+  CHECK(
+      patched(canary, R"({"write_mode":{"policy":"new_authoritative"}})") ==
+      R"({"type":"canary","read_percentage":0.05,"write_mode":{"mode":"dual_write","policy":"new_authoritative"}})");
+  CHECK(
+      patched(canary, R"({"write_mode":{"mode":"cutover","write_percentage":0.5}})") ==
+      R"({"type":"canary","read_percentage":0.05,"write_mode":{"mode":"cutover","write_percentage":0.5}})");
+  CHECK(patched(canary, R"({"write_mode":null})") == R"({"type":"canary","read_percentage":0.05})");
+  CHECK(patched(R"({"type":"blue_green","active_is_new":false})", R"({"active_is_new":true})") ==
+        R"({"type":"blue_green","active_is_new":true})");
+}
+
+TEST_CASE("strategy: a PATCH of another type replaces everything") {
+  CHECK(patched(R"({"type":"canary","read_percentage":0.05})", R"({"type":"shadow_traffic"})") ==
+        R"({"type":"shadow_traffic"})");
+  CHECK(patched(R"({"type":"shadow_traffic"})", R"({"read_percentage":0.5})") ==
+        "strategy.read_percentage: is not a known field");
+}
+
+TEST_CASE("strategy: shares become parts per million, nobody and everybody exactly") {
+  const auto share = [](double percentage) {
+    return std::get<Canary>(to_strategy(CanarySpec{.read_percentage = percentage})).read_share;
+  };
+  CHECK(share(0) == 0);
+  CHECK(share(1) == kWhole);
+  CHECK(share(0.05) == 50'000);
+  CHECK(share(0.25) == 250'000);
+  CHECK(share(0.1 + 0.2) == 300'000);
+  CHECK(share(0.29) == 290'000);  // 0.29 * 1e6 is a little less in binary
+  CHECK(share(0.999999) == 999'999);
+}
+
+TEST_CASE("strategy: complete means that no request can be answered by old") {
+  CHECK(everything_on_new(strategy(R"({"type":"big_bang"})")));
+  CHECK(everything_on_new(strategy(R"({"type":"canary","read_percentage":1})")));
+  CHECK(everything_on_new(strategy(
+      R"({"type":"canary","read_percentage":1,"write_mode":{"mode":"cutover","write_percentage":1}})")));
+  CHECK_FALSE(everything_on_new(strategy(
+      R"({"type":"canary","read_percentage":1,"write_mode":{"mode":"cutover","write_percentage":0.99}})")));
+  CHECK_FALSE(everything_on_new(
+      strategy(R"({"type":"canary","read_percentage":1,"write_mode":{"mode":"dual_write"}})")));
+  CHECK_FALSE(everything_on_new(strategy(R"({"type":"canary","read_percentage":0.5})")));
+  CHECK(everything_on_new(strategy(R"({"type":"blue_green","active_is_new":true})")));
+  CHECK_FALSE(everything_on_new(strategy(R"({"type":"blue_green"})")));
+  CHECK_FALSE(everything_on_new(strategy(R"({"type":"shadow_traffic"})")));
+}
+
+TEST_CASE("migration: null, words and objects for data and failure handling") {
+  const auto read = [](const std::string& members) {
+    auto spec = read_migration(json(R"({"id":"m",)" + members + "}"));
+    if (!spec) return spec.error().reason;
+    return to_text(render(spec->data)) + " " + to_text(render(spec->failure_handling));
+  };
+  CHECK(read(R"("data":null,"failure_handling":null)") == R"("none" "rollback_all")");
+  CHECK(read(R"("data":"none","failure_handling":"allow_partial")") == R"("none" "allow_partial")");
+  CHECK(read(R"("data":{"type":"snapshot","replace":"none"})") ==
+        R"({"type":"snapshot","replace":"none"} "rollback_all")");
+  CHECK(read(R"("data":{"type":"scan","replace":"merge"})") ==
+        R"({"type":"scan","replace":"merge"} "rollback_all")");
+  CHECK(read(R"("failure_handling":{"type":"retry_then_all","retry_count":3})") ==
+        R"("none" {"type":"retry_then_all","retry_count":3})");
+  CHECK(read(R"("data":{"type":"copy"})") == "data.type: must be none, snapshot or scan");
+  CHECK(read(R"("data":{"type":"scan","replace":"all"})") ==
+        "data.replace: must be none, replace or merge");
+  CHECK(read(R"("data":"scan")") == "data: must be null, \"none\" or an object with a type");
+  CHECK(read(R"("failure_handling":"give_up")") ==
+        "failure_handling: must be rollback_all, retry_then_all or allow_partial");
+  CHECK(read(R"("failure_handling":{"type":"rollback_all","retry_count":3})") ==
+        "failure_handling.retry_count: belongs to retry_then_all only");
+  CHECK(read(R"("guardrails":{})") == "guardrails: is not supported by this version");
+  CHECK(read(R"("description":7)") == "description: must be a string, is a number");
+}
+
+TEST_CASE("migration: it comes back from the store as it went in") {
+  Migration migration;
+  migration.identity = make_identity("m", Origin::Api);
+  migration.spec = *read_migration(json(
+      R"({"id":"m","description":"d","strategy":{"type":"canary","read_percentage":0.07},
+          "data":{"type":"scan","replace":"replace"},
+          "failure_handling":{"type":"retry_then_all","retry_count":9}})"));
+  migration.bindings = {{make_uuid(), make_uuid()}, {make_uuid(), make_uuid()}};
+  for (const MigrationStatus status : kMigrationStatuses) {
+    migration.status = status;
+    auto restored = migration_from_stored(json(to_text(to_stored(migration))));
+    REQUIRE(restored.ok());
+    CHECK(restored->identity == migration.identity);
+    CHECK(restored->spec == migration.spec);
+    CHECK(restored->status == status);
+    CHECK(restored->bindings == migration.bindings);
+  }
+}
+
+}  // namespace crossfade

@@ -1,0 +1,121 @@
+// What is durable, in force and shown agree, whatever fails.
+#include "control/service/keeper.h"
+
+#include "../bench.h"
+
+namespace crossfade {
+
+namespace {
+
+// What the store would bring back, as texts.
+std::vector<std::string> durable(Store& store) {
+  auto stored = store.load();
+  REQUIRE(stored.ok());
+  std::vector<std::string> bodies;
+  for (const Document& document : stored->documents) bodies.push_back(document.body);
+  return bodies;
+}
+
+}  // namespace
+
+TEST_CASE("keeper: epochs grow, also across restarts, and only when routes change") {
+  Bench bench;
+  bench.add_sides();
+  const std::uint64_t before = bench.life->keeper.epoch();
+  bench.add_ready("m", kCanary);  // a migration that does not run routes nothing
+  CHECK(bench.life->keeper.epoch() == before);
+  must(bench.life->conductor.migrate("m", bench.call));
+  const std::uint64_t after = bench.life->keeper.epoch();
+  CHECK(after > before);
+  bench.restart();
+  CHECK(bench.plane.table->epoch > after);
+  CHECK(bench.life->keeper.epoch() == bench.plane.table->epoch);
+}
+
+TEST_CASE("keeper: a table that the loops do not confirm is taken back everywhere") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_ready("m", kCanary);
+  const auto before = durable(*bench.life->store);
+  const StatePtr shown = bench.life->keeper.state();
+  bench.plane.publishes_to_fail = 1;
+  const Answer answer = bench.life->conductor.migrate("m", bench.call);
+  CHECK(said(answer).find("503 Unavailable") == 0);
+  CHECK(said(answer).find("it was taken back: nothing is changed") != std::string::npos);
+  CHECK(durable(*bench.life->store) == before);
+  CHECK(bench.life->keeper.state() == shown);
+  CHECK_FALSE(bench.plane.route("cache").strategy.has_value());
+  CHECK(bench.status("m") == "ready");
+  // The journal does not hide it.
+  CHECK(bench.journal("m") ==
+        std::vector<std::string>{"null -> pending by tester", "pending -> ready by tester",
+                                 "ready -> running by tester", "running -> ready by crossfade"});
+  // And the call can be made again.
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(bench.plane.route("cache").strategy.has_value());
+}
+
+TEST_CASE(
+    "keeper: when even the way back is not confirmed, disk and answers agree, and the next turn "
+    "publishes") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_ready("m", kCanary);
+  bench.plane.publishes_to_fail = 2;
+  const Answer answer = bench.life->conductor.migrate("m", bench.call);
+  CHECK(said(answer).find("not every loop has confirmed that yet") != std::string::npos);
+  CHECK(bench.status("m") == "ready");
+  const std::size_t handed = bench.plane.epochs.size();
+  bench.add_migration("other", "null");  // routes nothing, but what is in force is not certain yet
+  CHECK(bench.plane.epochs.size() == handed + 1);
+  CHECK_FALSE(bench.plane.route("cache").strategy.has_value());
+}
+
+TEST_CASE("keeper: a store that fails changes nothing, and no table is handed out") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_ready("m", kCanary);
+  const std::size_t handed = bench.plane.epochs.size();
+  // Whoever holds a write transaction of the file makes every other one fail.
+  Keeper::Turn turn = bench.life->keeper.begin();
+  EndpointPtr old = find(turn.next.endpoints, "old");
+  Endpoint twin = *old;
+  twin.identity.uuid = make_uuid();  // the store refuses two of one id
+  put(turn.next.endpoints, twin);
+  const Status status = bench.life->keeper.commit(turn);
+  REQUIRE_FALSE(status.ok());
+  CHECK(status.error().code == Errc::Unavailable);
+  CHECK(status.error().message().find("nothing was changed") != std::string::npos);
+  CHECK(bench.plane.epochs.size() == handed);
+  CHECK(bench.life->keeper.state()->endpoints.size() == 2);
+}
+
+TEST_CASE("keeper: a turn that is let go changes nothing") {
+  Bench bench;
+  bench.add_sides();
+  {
+    Keeper::Turn turn = bench.life->keeper.begin();
+    turn.next.interlays.clear();
+  }
+  CHECK(bench.life->keeper.state()->interlays.size() == 1);
+  CHECK(bench.life->keeper.begin().next.interlays.size() == 1);
+}
+
+TEST_CASE("keeper: routes that did not change are the same object in the next table") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_interlay("other", "old", 7002);
+  const auto find_route = [&](const std::string& id) {
+    for (const InterlayRoutePtr& route : bench.plane.table->interlays) {
+      if (route->id == id) return route;
+    }
+    return InterlayRoutePtr();
+  };
+  const InterlayRoutePtr cache = find_route("cache");
+  const InterlayRoutePtr other = find_route("other");
+  bench.add_running("m", kCanary);
+  CHECK(find_route("other") == other);
+  CHECK(find_route("cache") != cache);
+}
+
+}  // namespace crossfade
