@@ -3,12 +3,15 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -17,6 +20,7 @@
 #include "control/service/boot.h"
 #include "control/service/conductor.h"
 #include "control/service/endpoints.h"
+#include "control/service/housekeeper.h"
 #include "control/service/interlays.h"
 #include "control/service/migrations.h"
 #include "temp_folder.h"
@@ -158,6 +162,26 @@ inline std::string text_of(const Json& json, std::string_view name) {
   return member->string() != nullptr ? *member->string() : to_text(*member);
 }
 
+// What is logged while this lives, at every level.
+class CapturedLog {
+ public:
+  CapturedLog() : before_(spdlog::default_logger()) {
+    auto sink = std::make_shared<spdlog::sinks::ostream_sink_mt>(text_);
+    auto logger = std::make_shared<spdlog::logger>("captured", std::move(sink));
+    logger->set_level(spdlog::level::trace);
+    spdlog::set_default_logger(std::move(logger));
+  }
+  ~CapturedLog() { spdlog::set_default_logger(before_); }
+  CapturedLog(const CapturedLog&) = delete;
+  CapturedLog& operator=(const CapturedLog&) = delete;
+
+  std::string text() const { return text_.str(); }
+
+ private:
+  std::ostringstream text_;
+  std::shared_ptr<spdlog::logger> before_;
+};
+
 // One life of the process: from opening the store to its end, clean or not.
 class Life {
  public:
@@ -199,6 +223,7 @@ class Life {
 
 // A life with two servers and what can be defined before them.
 struct Bench {
+  CapturedLog log;
   TempFolder folder;
   RecordedPlane plane;
   ToldServers told;

@@ -1,0 +1,168 @@
+// What the configuration file declares: there from the start, read-only, and changed by reading it
+// again.
+#include "../bench.h"
+#include "control/config_file.h"
+
+namespace crossfade {
+
+namespace {
+
+DeclaredResources declared(std::string_view document) {
+  ProcessConfig config;
+  const Status status = read_config_document(json(document), config);
+  REQUIRE_MESSAGE(status.ok(), (status.ok() ? "" : status.error().message()));
+  return config.declared;
+}
+
+// Endpoints "a" (port 1) and "b" (port 2), and interlays as given.
+DeclaredResources with_interlays(const std::string& interlays) {
+  return declared(R"({"endpoints":[
+      {"id":"a","kind":"redis","config":{"host":"10.0.0.1","port":1}},
+      {"id":"b","kind":"redis","config":{"host":"10.0.0.1","port":2}}],
+      "interlays":[)" +
+                  interlays + "]}");
+}
+
+const std::string kOne = R"({"id":"i","endpoint":"a","port":7001})";
+
+std::string reloaded(Bench& bench, const DeclaredResources& resources) {
+  const Status status = redeclare(bench.life->parts(), resources);
+  return status.ok() ? "ok" : status.error().message();
+}
+
+using Ports = std::map<std::string, std::uint16_t>;
+
+}  // namespace
+
+TEST_CASE("declared: resources are there from the start, and keep their uuid over restarts") {
+  Bench bench;
+  bench.restart(with_interlays(kOne));
+  REQUIRE(bench.life->booted.ok());
+  CHECK(bench.plane.open == Ports{{"i", 7001}});
+  CHECK(bench.plane.route("i").old_side.port == 1);
+  const std::string uuid = text_of(must(bench.life->interlays.get("i")).data, "uuid");
+  CHECK(text_of(must(bench.life->interlays.get("i")).data, "declared_in") == "file");
+  bench.restart(with_interlays(kOne));
+  CHECK(text_of(must(bench.life->interlays.get("i")).data, "uuid") == uuid);
+}
+
+TEST_CASE("declared: the API shows them and does not change them") {
+  Bench bench;
+  bench.restart(with_interlays(kOne));
+  const std::string refused =
+      " is declared in the configuration file: change it there and send SIGHUP";
+  const std::string endpoint = "409 Migration error: Endpoint 'a'" + refused;
+  const std::string interlay = "409 Migration error: Interlay 'i'" + refused;
+  CHECK(said(bench.life->endpoints.patch("a", json("{}"), bench.call)) == endpoint);
+  CHECK(said(bench.life->endpoints.remove("a", bench.call)) == endpoint);
+  CHECK(said(bench.life->interlays.patch("i", json("{}"), bench.call)) == interlay);
+  CHECK(said(bench.life->interlays.remove("i", bench.call)) == interlay);
+  CHECK(said(bench.life->interlays.stop("i", bench.call)) == interlay);
+  CHECK(said(bench.life->endpoints.get("a")) == "200");
+}
+
+TEST_CASE("declared: what the API made and what the file declares live side by side") {
+  Bench bench;
+  bench.restart(with_interlays(kOne));
+  bench.add_endpoint("c", 1);
+  bench.add_interlay("j", "a", 7002);
+  bench.restart(with_interlays(kOne));
+  CHECK(bench.plane.open == Ports{{"i", 7001}, {"j", 7002}});
+}
+
+TEST_CASE("declared: a name that the API has given is refused with its path") {
+  Bench bench;
+  bench.add_endpoint("b", 1);
+  bench.restart(with_interlays(kOne));
+  REQUIRE_FALSE(bench.life->booted.ok());
+  CHECK(bench.life->booted.error().code == Errc::BadConfig);
+  CHECK(
+      bench.life->booted.error().message() ==
+      "endpoints[1].id: 'b' was made through the API: delete it there, or give this another name");
+}
+
+TEST_CASE("declared: reading the file again adds, changes and removes, each in force afterwards") {
+  Bench bench;
+  bench.restart(with_interlays(kOne));
+  CHECK(reloaded(bench, with_interlays(kOne + R"(,{"id":"j","endpoint":"b","port":7002})")) ==
+        "ok");
+  CHECK(bench.plane.open == Ports{{"i", 7001}, {"j", 7002}});
+  CHECK(reloaded(bench,
+                 with_interlays(
+                     R"({"id":"i","endpoint":"b","port":7003,"settings":{"pipeline_max":5}})")) ==
+        "ok");
+  CHECK(bench.plane.open == Ports{{"i", 7003}});
+  CHECK(bench.plane.route("i").old_side.port == 2);
+  CHECK(bench.plane.route("i").settings.pipeline_max == 5);
+  CHECK(bench.plane.table->interlays.size() == 1);
+  CHECK(reloaded(bench, {}) == "ok");
+  CHECK(bench.plane.open.empty());
+  CHECK(bench.life->keeper.state()->endpoints.empty());
+}
+
+TEST_CASE("declared: a port may go from one interlay to another in one reading") {
+  Bench bench;
+  bench.restart(with_interlays(kOne));
+  CHECK(reloaded(bench, with_interlays(R"({"id":"renamed","endpoint":"a","port":7001})")) == "ok");
+  CHECK(bench.plane.open == Ports{{"renamed", 7001}});
+}
+
+TEST_CASE("declared: a reading that fails anywhere changes nothing") {
+  Bench bench;
+  bench.restart(with_interlays(kOne));
+  bench.plane.ports_in_use = {7009};
+  const auto next = with_interlays(R"({"id":"renamed","endpoint":"b","port":7001},
+                                      {"id":"stuck","endpoint":"a","port":7009})");
+  CHECK(reloaded(bench, next).find("open port 7009 on 127.0.0.1: address in use") == 0);
+  CHECK(bench.plane.open == Ports{{"i", 7001}});
+  CHECK(bench.plane.table->interlays.size() == 1);
+  CHECK(bench.plane.route("i").old_side.port == 1);
+  CHECK(bench.life->keeper.state()->interlays.size() == 1);
+  bench.plane.ports_in_use = {};
+  bench.plane.publishes_to_fail = 1;
+  CHECK(reloaded(bench, next) != "ok");
+  CHECK(bench.plane.open == Ports{{"i", 7001}});
+  CHECK(reloaded(bench, next) == "ok");
+}
+
+TEST_CASE("declared: what a migration needs can not disappear from the file") {
+  Bench bench;
+  bench.restart(with_interlays(kOne));
+  bench.add_migration("m", kCanary);
+  must(bench.life->migrations.add_interlay("m", "i", json(R"({"endpoint":"b"})"), bench.call));
+  CHECK(reloaded(bench, with_interlays("")) ==
+        "interlays: 'i' is no longer declared, but migration 'm' uses it");
+  CHECK(reloaded(bench, declared(R"({"endpoints":[
+            {"id":"a","kind":"redis","config":{"host":"10.0.0.1","port":1}}],
+            "interlays":[{"id":"i","endpoint":"a","port":7001}]})")) ==
+        "endpoints: 'b' is no longer declared, but migration 'm' uses it");
+  CHECK(reloaded(bench, with_interlays(R"({"id":"i","endpoint":"b","port":7001})"))
+            .find("interlays[0].endpoint: interlay 'i' belongs to migration 'm'") == 0);
+}
+
+TEST_CASE("declared: a completed migration is settled in the file before it is deleted") {
+  Bench bench;
+  bench.restart(with_interlays(kOne));
+  bench.add_migration("m", "null");
+  must(bench.life->migrations.add_interlay("m", "i", json(R"({"endpoint":"b"})"), bench.call));
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(said(bench.life->migrations.remove("m", bench.call))
+            .find("name endpoint 'b' there and send SIGHUP") != std::string::npos);
+  CHECK(reloaded(bench, with_interlays(R"({"id":"i","endpoint":"b","port":7001})")) == "ok");
+  must(bench.life->migrations.remove("m", bench.call));
+  CHECK(bench.plane.route("i").old_side.port == 2);
+}
+
+TEST_CASE("declared: port 0 is chosen once and stays") {
+  Bench bench;
+  const auto any_port = with_interlays(R"({"id":"i","endpoint":"a","port":0})");
+  bench.restart(any_port);
+  const Ports chosen = bench.plane.open;
+  REQUIRE(chosen.size() == 1);
+  CHECK(reloaded(bench, any_port) == "ok");
+  CHECK(bench.plane.open == chosen);
+  bench.restart(any_port);
+  CHECK(bench.plane.open == chosen);
+}
+
+}  // namespace crossfade

@@ -1,0 +1,120 @@
+// Endpoints: checked before they are believed, never shown with their secrets, kept while they are
+// used.
+#include "../bench.h"
+
+namespace crossfade {
+
+namespace {
+
+Answer create(Bench& bench, const std::string& body, bool check = true) {
+  Call call = bench.call;
+  call.check = check;
+  return bench.life->endpoints.create(json(body), call);
+}
+
+constexpr const char* kSecretive =
+    R"({"id":"e","kind":"redis","config":{"url":"redis://user:s3cret@h:1/2"},"description":"d"})";
+
+}  // namespace
+
+TEST_CASE("endpoints: what is created is shown with its fields, its health, and no secret") {
+  Bench bench;
+  const Answer created = create(bench, kSecretive);
+  CHECK(must(created).status == 201);
+  const Answer got = bench.life->endpoints.get("e");
+  const Answer listed = bench.life->endpoints.list();
+  for (const Answer* answer : {&created, &got, &listed}) {
+    CHECK(to_text(must(*answer).data).find("s3cret") == std::string::npos);
+  }
+  const Json& data = must(got).data;
+  CHECK(text_of(data, "kind") == "redis");
+  CHECK(text_of(data, "description") == "d");
+  CHECK(text_of(data, "config") ==
+        R"({"host":"h","port":1,"db":2,"username":"user","password":"***","tls":false})");
+  CHECK(*data.find("health")->find("up") == Json(true));
+  CHECK(text_of(*data.find("health"), "version") == "7.0.15");
+  CHECK(looks_like_uuid(text_of(data, "uuid")));
+  CHECK(bench.log.text().find("s3cret") == std::string::npos);
+}
+
+TEST_CASE("endpoints: the secret survives a restart, and reaches the table") {
+  Bench bench;
+  must(create(bench, kSecretive));
+  bench.add_interlay("i", "e", 7001);
+  bench.restart();
+  CHECK(bench.plane.route("i").old_side.password == "s3cret");
+  CHECK(bench.plane.route("i").old_side.username == "user");
+  CHECK(bench.plane.route("i").old_side.db == 2);
+}
+
+TEST_CASE("endpoints: one that can not be reached is refused unless the check is waived") {
+  Bench bench;
+  const char* body = R"({"id":"e","kind":"redis","config":{"host":"h","port":9}})";
+  CHECK(said(create(bench, body)) ==
+        "503 Unavailable: connect to endpoint 'e': Connection refused");
+  CHECK(bench.life->keeper.state()->endpoints.empty());
+  CHECK(said(create(bench, body, false)) == "201");
+  const Answer got = bench.life->endpoints.get("e");
+  CHECK(*must(got).data.find("health")->find("up") == Json(false));
+}
+
+TEST_CASE("endpoints: one whose server refuses the login is a bad request") {
+  Bench bench;
+  bench.told.refusing[1] =
+      Error{Errc::BadConfig, "log in to endpoint 'e'", "WRONGPASS invalid username-password pair"};
+  CHECK(said(create(bench, kSecretive)) ==
+        "400 Bad Request: log in to endpoint 'e': WRONGPASS invalid username-password pair");
+}
+
+TEST_CASE("endpoints: an id is given once") {
+  Bench bench;
+  bench.add_endpoint("e", 1);
+  CHECK(said(create(bench, kSecretive)) == "409 Migration error: Endpoint 'e' already exists");
+}
+
+TEST_CASE("endpoints: a PATCH of the address is in force on every route that leads there") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", kCanary);
+  const Answer moved = bench.life->endpoints.patch(
+      "new", json(R"({"config":{"host":"10.9.9.9","port":1}})"), bench.call);
+  CHECK(*must(moved).data.find("epoch") == Json(bench.plane.table->epoch));
+  CHECK(bench.plane.route("cache").new_side->host == "10.9.9.9");
+  CHECK(said(bench.life->endpoints.patch("new", json(R"({"config":{"port":9}})"), bench.call))
+            .find("503 Unavailable") == 0);
+  CHECK(bench.plane.route("cache").new_side->port == 1);
+}
+
+TEST_CASE("endpoints: one that is used can not be deleted, and the refusal says by whom") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_ready("m", kCanary);
+  CHECK(said(bench.life->endpoints.remove("old", bench.call)) ==
+        "409 Migration error: Endpoint 'old' is used by interlay 'cache'");
+  CHECK(said(bench.life->endpoints.remove("new", bench.call)) ==
+        "409 Migration error: Endpoint 'new' is used by migration 'm'");
+  must(bench.life->migrations.remove("m", bench.call));
+  CHECK(said(bench.life->endpoints.remove("new", bench.call)) == "200");
+  CHECK(said(bench.life->endpoints.get("new")) == "404 Not found: Endpoint 'new' does not exist");
+}
+
+TEST_CASE("endpoints: a conditional change is refused after another one") {
+  Bench bench;
+  bench.add_endpoint("e", 1);
+  Call conditional = bench.call;
+  conditional.if_match = must(bench.life->endpoints.get("e")).etag;
+  must(bench.life->endpoints.patch("e", json(R"({"description":"x"})"), conditional));
+  CHECK(said(bench.life->endpoints.patch("e", json(R"({"description":"y"})"), conditional))
+            .find("412") == 0);
+  CHECK(said(bench.life->endpoints.remove("e", conditional)).find("412") == 0);
+}
+
+TEST_CASE("if-match: a list, a star, or nothing") {
+  CHECK(matches("", "\"a\""));
+  CHECK(matches("*", "\"a\""));
+  CHECK(matches("\"b\", \"a\"", "\"a\""));
+  CHECK_FALSE(matches("\"b\"", "\"a\""));
+  CHECK_FALSE(matches("W/\"a\"", "\"a\""));
+}
+
+}  // namespace crossfade
