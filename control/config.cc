@@ -38,7 +38,7 @@ bool read_host_port(std::string_view text, ProcessConfig& config) {
   std::string_view host = text.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != host.npos) {
+  } else if (host.find_first_of(":[]") != host.npos) {
     return false;  // an IPv6 address without brackets: where its port begins is a guess
   }
   if (host.empty()) return false;

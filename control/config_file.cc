@@ -2,10 +2,9 @@
 #include "control/config_file.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iterator>
-#include <map>
+#include <memory>
 
 #include "control/json/fields.h"
 #include "control/json/parse.h"
@@ -14,6 +13,7 @@ namespace crossfade {
 
 namespace {
 
+constexpr std::size_t kFileMax = 16u << 20;            // bytes of the whole file
 constexpr std::size_t kTextMax = 4096;                 // bytes of a path, a host, a name
 constexpr std::uint32_t kDrainMax = 3'600'000;         // ms
 constexpr std::uint32_t kBodyMin = 1024;               // bytes
@@ -209,11 +209,18 @@ Status read_config_document(const Json& document, ProcessConfig& config) {
 }
 
 Status read_config_file(const std::string& path, ProcessConfig& config) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{Errc::BadConfig, "open configuration file " + path, std::strerror(errno)};
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (file.bad())
+  const auto unreadable = [&] {
     return Error{Errc::BadConfig, "read configuration file " + path, std::strerror(errno)};
+  };
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"),
+                                                             std::fclose);
+  if (file == nullptr) return unreadable();
+  std::string text(kFileMax + 1, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (std::ferror(file.get()) != 0) return unreadable();
+  if (text.size() > kFileMax) {
+    return Error{Errc::BadConfig, path, "is larger than " + std::to_string(kFileMax) + " bytes"};
+  }
   auto document = parse_json(text);
   if (!document) return Error{Errc::BadConfig, path, document.error().reason};
   if (const Status status = read_config_document(*document, config); !status) {

@@ -129,6 +129,9 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
   families.gauge("crossfade_sessions_open", "Clients connected", labels,
                  static_cast<double>(traffic.sessions_open));
   families.counter("crossfade_sessions_total", "Clients accepted", labels, traffic.sessions_total);
+  families.counter("crossfade_sessions_ended_total",
+                   "Clients closed because they were tied to a side that is not home any more",
+                   labels, traffic.sessions_ended);
   static constexpr const char* kDirections[] = {"client_in", "client_out", "server_in",
                                                 "server_out"};
   for (std::size_t i = 0; i < traffic.bytes.size(); ++i) {

@@ -6,7 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include <array>
-#include <atomic>
+#include <charconv>
 #include <condition_variable>
 #include <deque>
 #include <thread>
@@ -26,21 +26,22 @@ constexpr auto kLinger = std::chrono::milliseconds(500);
 constexpr std::size_t kLingerMax = 4u
                                    << 20;  // bytes read and thrown away so that a refusal is seen
 
-// A socket that gives up at a deadline and after so many bytes, however slowly they come.
+// A socket whose request must be here `limit` after its making, in so many bytes, however slowly
+// they come, and whose response must be gone `limit` after its first byte.
 class BoundedStream : public httplib::Stream {
  public:
-  BoundedStream(socket_t socket, Clock::time_point deadline, std::size_t bytes_max)
-      : socket_(socket), deadline_(deadline), bytes_left_(bytes_max) {}
+  BoundedStream(socket_t socket, Clock::duration limit, std::size_t bytes_max)
+      : socket_(socket), limit_(limit), read_until_(Clock::now() + limit), bytes_left_(bytes_max) {}
 
-  void extend(Clock::time_point deadline) { deadline_ = deadline; }
-
-  bool is_readable() const override { return begin_ != end_ || wait(POLLIN); }
-  bool is_writable() const override { return wait(POLLOUT); }
+  bool is_readable() const override { return begin_ != end_ || wait(POLLIN, read_until_); }
+  bool is_writable() const override {
+    return wait(POLLOUT, write_until_.value_or(Clock::now() + limit_));
+  }
 
   ssize_t read(char* into, size_t size) override {
     // httplib asks for single bytes while it reads the head.
     if (begin_ == end_) {
-      if (bytes_left_ == 0 || !wait(POLLIN)) return -1;
+      if (bytes_left_ == 0 || !wait(POLLIN, read_until_)) return -1;
       const ssize_t got = ::recv(socket_, buffer_.data(), std::min(buffer_.size(), bytes_left_), 0);
       if (got <= 0) return got;
       begin_ = 0;
@@ -54,7 +55,8 @@ class BoundedStream : public httplib::Stream {
   }
 
   ssize_t write(const char* from, size_t size) override {
-    if (!wait(POLLOUT)) return -1;
+    if (!write_until_) write_until_ = Clock::now() + limit_;
+    if (!wait(POLLOUT, *write_until_)) return -1;
     return ::send(socket_, from, size, MSG_NOSIGNAL);
   }
 
@@ -70,10 +72,9 @@ class BoundedStream : public httplib::Stream {
   socket_t socket() const override { return socket_; }
 
  private:
-  bool wait(short events) const {
+  bool wait(short events, Clock::time_point until) const {
     for (;;) {
-      const auto left =
-          std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Clock::now());
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
       if (left.count() <= 0) return false;
       pollfd poller{.fd = socket_, .events = events, .revents = 0};
       const int ready = ::poll(&poller, 1, static_cast<int>(left.count()));
@@ -83,7 +84,9 @@ class BoundedStream : public httplib::Stream {
   }
 
   const socket_t socket_;
-  Clock::time_point deadline_;
+  const Clock::duration limit_;
+  const Clock::time_point read_until_;
+  std::optional<Clock::time_point> write_until_;
   std::size_t bytes_left_;
   std::array<char, 4096> buffer_;
   std::size_t begin_ = 0;
@@ -162,6 +165,14 @@ void fill(httplib::Response& response, const HttpResponse& ours) {
   if (!ours.challenge.empty()) response.set_header("WWW-Authenticate", ours.challenge);
 }
 
+// Content-Length; 0 when there is none, or none that is a number.
+std::uint64_t declared_size(const httplib::Request& request) {
+  const std::string text = request.get_header_value("Content-Length");
+  std::uint64_t size = 0;
+  const auto code = std::from_chars(text.data(), text.data() + text.size(), size).ec;
+  return code == std::errc::result_out_of_range ? UINT64_MAX : size;
+}
+
 // Sends what is queued and waits for the peer to be done: closing over unread bytes would reset the
 // connection and take the answer with it.
 void close_gently(socket_t socket) {
@@ -236,15 +247,17 @@ class Server : public httplib::Server {
     if (request.is_multipart_form_data()) {
       return fill(response, handlers_.refuse(400, "the body must be JSON"));
     }
+    const auto too_large = [&] {
+      fill(response, handlers_.refuse(413, "the body is larger than " +
+                                               std::to_string(limits_.body_max) + " bytes"));
+    };
+    if (declared_size(request) > limits_.body_max) return too_large();
     std::string body;
     const bool has_body =
         request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
     if (has_body && !read_body(reader, body)) {
-      const bool too_large = body.size() > limits_.body_max || response.status == 413;
-      return fill(response,
-                  too_large ? handlers_.refuse(413, "the body is larger than " +
-                                                        std::to_string(limits_.body_max) + " bytes")
-                            : handlers_.refuse(400, "the body did not arrive whole"));
+      if (body.size() > limits_.body_max) return too_large();
+      return fill(response, handlers_.refuse(400, "the body did not arrive whole"));
     }
     answer(head, body, response);
   }
@@ -257,11 +270,10 @@ class Server : public httplib::Server {
   }
 
   // The request is here: while it is worked for its connection is not turned away. What a handler
-  // does has limits of its own; what is bounded again is the sending.
+  // does has limits of its own.
   void answer(const HttpHead& head, const std::string& body, Response& response) const {
     guest_->arrived();
     fill(response, handlers_.handle(head, body));
-    stream_->extend(Clock::now() + std::chrono::milliseconds(limits_.request_timeout_ms));
   }
 
   bool process_and_close_socket(socket_t socket) override {
@@ -269,9 +281,8 @@ class Server : public httplib::Server {
     bool ok = false;
     {
       Connections::Guest guest(connections_, socket);
-      BoundedStream stream(socket, Clock::now() + limit, kHeadMax + limits_.body_max * 2ull);
+      BoundedStream stream(socket, limit, kHeadMax + limits_.body_max * 2ull);
       guest_ = &guest;
-      stream_ = &stream;
       bool closed = false;
       ok = process_request(stream, true, closed, [](Request&) {});
     }
@@ -285,7 +296,6 @@ class Server : public httplib::Server {
   // The handlers of httplib are not told which connection they serve; each runs on one thread
   // throughout.
   static inline thread_local Connections::Guest* guest_ = nullptr;
-  static inline thread_local BoundedStream* stream_ = nullptr;
 };
 
 }  // namespace

@@ -1,0 +1,303 @@
+// The API's door: who may enter, what each refusal looks like, and probes that say the truth.
+#include "control/http/api.h"
+
+#include <doctest/doctest.h>
+
+#include <thread>
+
+#include "../bench.h"
+
+namespace crossfade {
+
+namespace {
+
+// An API over a bench, called without a network.
+struct Door {
+  Bench bench;
+  std::string not_ready;
+  Api api;
+  HttpHandlers handlers;
+
+  explicit Door(bool probes_token = false, bool metrics_token = false)
+      : api({bench.life->endpoints, bench.life->interlays, bench.life->migrations,
+             bench.life->conductor},
+            {.not_ready = [this] { return not_ready; },
+             .metrics =
+                 [](const auto& answered) {
+                   std::string text;
+                   for (const auto& [status, count] : answered) {
+                     text += std::to_string(status) + "=" + std::to_string(count) + " ";
+                   }
+                   return text;
+                 }},
+            {{"adm", Role::Admin, sha256_of("admin-secret")},
+             {"rd", Role::Read, sha256_of("read-secret")}},
+            probes_token, metrics_token),
+        handlers(api.handlers()) {
+    api.enter(Api::Phase::Ready);
+  }
+
+  HttpResponse call(const std::string& method, const std::string& path,
+                    const std::string& token = "admin-secret", const std::string& body = "") {
+    HttpHead head;
+    head.method = method;
+    head.path = path;
+    if (!token.empty()) head.authorization = "Bearer " + token;
+    if (auto refused = handlers.admit(head)) return *refused;
+    return handlers.handle(head, body);
+  }
+};
+
+std::string concrete(const Route& route) {
+  std::string path = std::string(kApiBase) + route.path;
+  for (std::size_t at = path.find("{}"); at != path.npos; at = path.find("{}")) {
+    path.replace(at, 2, "some");
+  }
+  return path;
+}
+
+// The form of a refusal, and nothing else in it.
+void check_refusal(const HttpResponse& response, int status, const std::string& error) {
+  CHECK(response.status == status);
+  const Json body = json(response.body);
+  REQUIRE(body.members() != nullptr);
+  CHECK(body.members()->size() == 2);
+  CHECK(text_of(body, "error") == error);
+  CHECK_FALSE(text_of(body, "message").empty());
+}
+
+}  // namespace
+
+TEST_CASE("api: every route refuses who has no token, an unknown one, or too small a role") {
+  Door door;
+  for (const Route& route : routes()) {
+    const std::string path = concrete(route);
+    CAPTURE(route.method);
+    CAPTURE(path);
+    check_refusal(door.call(route.method, path, ""), 401, "Unauthorized");
+    check_refusal(door.call(route.method, path, "guess"), 401, "Unauthorized");
+    CHECK(door.call(route.method, path, "").challenge == "Bearer");
+    const HttpResponse as_reader = door.call(route.method, path, "read-secret");
+    if (route.role == Role::Admin) {
+      check_refusal(as_reader, 403, "Forbidden");
+    } else {
+      CHECK(as_reader.status != 401);
+      CHECK(as_reader.status != 403);
+    }
+    CHECK(door.call(route.method, path).status != 403);
+  }
+}
+
+TEST_CASE("api: access is the guide's table, and whatever changes something is for admins") {
+  const auto role_of = [](const char* method, const char* path) {
+    const RouteMatch match = match_route(method, std::string(kApiBase) + path);
+    REQUIRE(match.route != nullptr);
+    return match.route->role;
+  };
+  CHECK(role_of("POST", "/migrations") == Role::Admin);
+  CHECK(role_of("GET", "/migrations") == Role::Read);
+  CHECK(role_of("GET", "/migrations/m") == Role::Admin);
+  CHECK(role_of("POST", "/migrations/m/api/a") == Role::Admin);
+  CHECK(role_of("POST", "/migrations/m/interlay/i") == Role::Admin);
+  CHECK(role_of("POST", "/migrations/m/test") == Role::Admin);
+  CHECK(role_of("POST", "/migrations/m/migrate") == Role::Admin);
+  for (const Route& route : routes()) {
+    CAPTURE(route.path);
+    if (std::string_view(route.method) != "GET") CHECK(route.role == Role::Admin);
+    if (route.changes) CHECK(route.role == Role::Admin);
+  }
+}
+
+TEST_CASE("api: the scheme is Bearer in any case, and nothing else is a token") {
+  Door door;
+  const auto with = [&](const std::string& authorization) {
+    HttpHead head;
+    head.method = "GET";
+    head.path = "/api/v1/migrations";
+    head.authorization = authorization;
+    const auto refused = door.handlers.admit(head);
+    return refused ? refused->status : 200;
+  };
+  CHECK(with("Bearer admin-secret") == 200);
+  CHECK(with("bearer   admin-secret") == 200);
+  for (const char* wrong : {"", "admin-secret", "Basic admin-secret", "Bearer", "Bearer ",
+                            "Beareradmin-secret", "Bearer admin-secret2", "Bearer admin-secre"}) {
+    CAPTURE(wrong);
+    CHECK(with(wrong) == 401);
+  }
+}
+
+TEST_CASE("api: with no token declared nobody enters") {
+  Door door;
+  door.api.set_tokens({});
+  check_refusal(door.call("GET", "/api/v1/migrations", ""), 401, "Unauthorized");
+  check_refusal(door.call("GET", "/api/v1/migrations", "admin-secret"), 401, "Unauthorized");
+}
+
+TEST_CASE("api: tokens that are replaced are in force for the next call") {
+  Door door;
+  door.api.set_tokens({{"fresh", Role::Admin, sha256_of("fresh-secret")}});
+  CHECK(door.call("GET", "/api/v1/migrations").status == 401);
+  CHECK(door.call("GET", "/api/v1/migrations", "fresh-secret").status == 200);
+}
+
+TEST_CASE("api: an unknown path is 404, a known one with another method 405 with what it has") {
+  Door door;
+  for (const char* path :
+       {"/api/v1", "/api/v1/", "/api/v1/nope", "/api/v1x", "/api/v1/migrations/m/nope",
+        "/api/v1/migrations//status", "/api/v1/migrations/a/b/c/d", "/", "/nope"}) {
+    CAPTURE(path);
+    check_refusal(door.call("GET", path), 404, "Not found");
+  }
+  const HttpResponse wrong = door.call("PUT", "/api/v1/migrations/m");
+  check_refusal(wrong, 405, "Method not allowed");
+  CHECK(wrong.allow == "GET, PATCH, DELETE");
+  check_refusal(door.call("POST", "/healthz"), 405, "Method not allowed");
+  CHECK(door.call("GET", "/api/v1/migrations/").status == 200);
+}
+
+TEST_CASE("api: a body must be what its route takes, and the message says where it is not") {
+  Door door;
+  const auto message = [&](const std::string& path, const std::string& body) {
+    const HttpResponse response = door.call("POST", path, "admin-secret", body);
+    check_refusal(response, 400, "Bad Request");
+    return text_of(json(response.body), "message");
+  };
+  CHECK(message("/api/v1/migrations", "") ==
+        "malformed JSON at line 1, column 1: expected a value");
+  CHECK(message("/api/v1/migrations", "{\"id\":") ==
+        "malformed JSON at line 1, column 7: expected a value");
+  CHECK(message("/api/v1/migrations", "[]") == "the body: must be an object, is an array");
+  CHECK(message("/api/v1/migrations", R"({"id":"m","strateg":1})") ==
+        "strateg: is not a known field");
+  CHECK(message("/api/v1/migrations", R"({"id":"m","strategy":{"type":"geographic"}})") ==
+        "Migration strategy not yet implemented");
+  CHECK(message("/api/v1/migrations/m/migrate", R"({"now":true})") == "now: is not a known field");
+  CHECK(door.call("POST", "/api/v1/migrations/m/migrate", "admin-secret", "{}").status == 404);
+}
+
+TEST_CASE("api: parameters of the query are what they must be") {
+  Door door;
+  const auto status = [&](const char* name, const char* value) {
+    HttpHead head;
+    head.method = "GET";
+    head.path = "/api/v1/migrations";
+    head.authorization = "Bearer admin-secret";
+    head.query[name] = value;
+    return door.handlers.handle(head, "").status;
+  };
+  CHECK(status("verbose", "true") == 200);
+  CHECK(status("verbose", "FALSE") == 200);
+  CHECK(status("verbose", "perhaps") == 400);
+  CHECK(status("limit", "10") == 200);
+  for (const char* limit : {"-1", "x", "1001", "1.5", "99999999999999999999"}) {
+    CAPTURE(limit);
+    CHECK(status("limit", limit) == 400);
+  }
+}
+
+TEST_CASE("api: success has status and data, created ones are 201") {
+  Door door;
+  const HttpResponse created =
+      door.call("POST", "/api/v1/migrations", "admin-secret", R"({"id":"test_migration"})");
+  CHECK(created.status == 201);
+  CHECK(text_of(json(created.body), "status") == "success");
+  CHECK(json(created.body).find("data") != nullptr);
+  CHECK_FALSE(created.etag.empty());
+  CHECK(door.call("GET", "/api/v1/migrations/test_migration").etag == created.etag);
+}
+
+TEST_CASE("api: while it starts nothing is answered but that; while it drains nothing is changed") {
+  Door door;
+  door.api.enter(Api::Phase::Starting);
+  check_refusal(door.call("GET", "/api/v1/migrations"), 503, "Unavailable");
+  CHECK(door.call("GET", "/readyz", "").status == 503);
+  CHECK(door.call("GET", "/healthz", "").status == 200);
+  door.api.enter(Api::Phase::Ready);
+  CHECK(door.call("GET", "/readyz", "").status == 200);
+  door.api.drain();
+  CHECK(door.call("GET", "/readyz", "").status == 503);
+  CHECK(door.call("GET", "/healthz", "").status == 200);
+  CHECK(door.call("GET", "/api/v1/migrations").status == 200);
+  check_refusal(door.call("POST", "/api/v1/migrations", "admin-secret", R"({"id":"m"})"), 503,
+                "Unavailable");
+}
+
+TEST_CASE("api: draining waits for the change that is under way") {
+  Door door;
+  door.bench.add_sides();
+  door.bench.add_ready("m", kCanary);
+  std::thread draining;
+  bool ended = false;
+  door.bench.told.when_asked = [&] {
+    if (draining.joinable()) return;
+    draining = std::thread([&] {
+      door.api.drain();
+      ended = true;  // read after the join only
+    });
+    // Until the drain has begun; the start below is still under way then.
+    while (door.call("GET", "/readyz", "").status == 200) std::this_thread::yield();
+  };
+  CHECK(door.call("POST", "/api/v1/migrations/m/migrate").status == 200);
+  draining.join();
+  CHECK(ended);
+  CHECK(door.bench.status("m") == "running");
+}
+
+TEST_CASE("api: readiness says why it is not") {
+  Door door;
+  door.not_ready = "a loop sleeps";
+  const HttpResponse response = door.call("GET", "/readyz", "");
+  check_refusal(response, 503, "Unavailable");
+  CHECK(text_of(json(response.body), "message") == "a loop sleeps");
+}
+
+TEST_CASE("api: probes and metrics ask for a token only when told to") {
+  Door open;
+  CHECK(open.call("GET", "/metrics", "").status == 200);
+  Door closed(true, true);
+  for (const char* path : {"/healthz", "/readyz", "/metrics"}) {
+    CAPTURE(path);
+    CHECK(closed.call("GET", path, "").status == 401);
+    CHECK(closed.call("GET", path, "read-secret").status == 200);
+  }
+}
+
+TEST_CASE("api: answers are counted by status") {
+  Door door;
+  door.call("GET", "/api/v1/migrations");
+  door.call("GET", "/api/v1/migrations", "");
+  door.call("GET", "/api/v1/migrations", "guess");
+  CHECK(door.call("GET", "/metrics", "").body == "200=1 401=2 ");
+}
+
+TEST_CASE("api: no secret leaves by any door") {
+  Door door;
+  const std::string secret = "s3cret-of-the-endpoint";
+  const std::string body =
+      R"({"id":"e","kind":"redis","config":{"host":"h","port":1,"password":")" + secret + "\"}}";
+  std::string everything;
+  everything += door.call("POST", "/api/v1/endpoints", "admin-secret", body).body;
+  everything += door.call("POST", "/api/v1/endpoints", "admin-secret", body).body;  // 409
+  everything += door.call("POST", "/api/v1/endpoints", "admin-secret", body + "}").body;
+  everything +=
+      door.call("POST", "/api/v1/endpoints", "admin-secret",
+                R"({"id":"f","kind":"redis","config":{"url":"redis://:)" + secret + R"(@h:x"}})")
+          .body;
+  everything += door.call("POST", "/api/v1/interlays", "admin-secret",
+                          R"({"id":"i","endpoint":"e","port":7001})")
+                    .body;
+  everything += door.call("PATCH", "/api/v1/endpoints/e", "admin-secret",
+                          R"({"config":{"password":")" + secret + "2\"}}")
+                    .body;
+  for (const char* path : {"/api/v1/endpoints", "/api/v1/endpoints/e", "/api/v1/interlays",
+                           "/api/v1/interlays/i", "/metrics"}) {
+    everything += door.call("GET", path).body;
+  }
+  everything += door.bench.log.text();
+  CHECK(everything.find(secret) == std::string::npos);
+  CHECK(everything.find("admin-secret") == std::string::npos);
+  CHECK(everything.find("***") != std::string::npos);
+}
+
+}  // namespace crossfade

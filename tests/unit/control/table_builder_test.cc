@@ -1,0 +1,95 @@
+// Tables: for every status of a migration, where its interlay's traffic goes.
+#include "control/table_builder.h"
+
+#include <doctest/doctest.h>
+
+namespace crossfade {
+
+namespace {
+
+struct Scene {
+  State state;
+  std::string interlay;
+
+  explicit Scene(MigrationStatus status) {
+    Endpoint one{.identity = make_identity("old", Origin::Api), .address = {}, .description = {}};
+    one.address.id = "old";
+    one.address.host = "a";
+    Endpoint other = one;
+    other.identity = make_identity("new", Origin::Api);
+    other.address.id = "new";
+    other.address.host = "b";
+    InterlayDefinition cache{.identity = make_identity("cache", Origin::Api),
+                             .endpoint = one.identity.uuid,
+                             .port = 1,
+                             .bind = "127.0.0.1",
+                             .settings = {{"clients_max", 3}},
+                             .description = {},
+                             .running = true};
+    interlay = cache.identity.uuid;
+    Migration migration;
+    migration.identity = make_identity("m", Origin::Api);
+    migration.spec.strategy = CanarySpec{.read_percentage = 0.5};
+    migration.status = status;
+    migration.bindings = {{interlay, other.identity.uuid}};
+    put(state.endpoints, one);
+    put(state.endpoints, other);
+    put(state.interlays, cache);
+    put(state.migrations, migration);
+  }
+
+  Table build(const Table* previous = nullptr) const {
+    InterlaySettings defaults;
+    defaults.pipeline_max = 77;
+    return build_table(
+        state, 9, defaults, [](const Endpoint&) { return redis::CommandTable::built_in(); },
+        previous);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("table: a strategy is in force exactly in the statuses that route") {
+  for (const MigrationStatus status : kMigrationStatuses) {
+    CAPTURE(name_of(status));
+    const Table table = Scene(status).build();
+    REQUIRE(table.interlays.size() == 1);
+    const InterlayRoute& route = *table.interlays.front();
+    CHECK(table.epoch == 9);
+    CHECK(route.id == "cache");
+    CHECK(route.old_side.host == "a");
+    CHECK(route.strategy.has_value() == routes(status));
+    CHECK(route.new_side.has_value() == route.strategy.has_value());
+    CHECK(route.migration == (routes(status) ? "m" : ""));
+    CHECK(route.commands != nullptr);
+    CHECK(route.settings.clients_max == 3);
+    CHECK(route.settings.pipeline_max == 77);
+    if (route.new_side) CHECK(route.new_side->host == "b");
+  }
+}
+
+TEST_CASE("table: equal routes are shared with the table before, changed ones are not") {
+  Scene scene(MigrationStatus::Running);
+  const Table first = scene.build();
+  const Table second = scene.build(&first);
+  CHECK(same_routes(first, second));
+  CHECK(first.interlays.front() == second.interlays.front());
+  Migration migration = *scene.state.migrations.begin()->second;
+  migration.spec.strategy = CanarySpec{.read_percentage = 0.6};
+  put(scene.state.migrations, migration);
+  CHECK_FALSE(same_routes(second, scene.build(&second)));
+}
+
+TEST_CASE("table: of two migrations with one interlay the one that is not rolled back decides") {
+  Scene scene(MigrationStatus::RolledBack);
+  CHECK_FALSE(scene.build().interlays.front()->strategy.has_value());
+  Migration later = *scene.state.migrations.begin()->second;
+  later.identity = make_identity("later", Origin::Api);
+  later.status = MigrationStatus::Running;
+  later.spec.strategy = ShadowTrafficSpec{};
+  put(scene.state.migrations, later);
+  CHECK(scene.build().interlays.front()->migration == "later");
+  CHECK(std::holds_alternative<ShadowTraffic>(*scene.build().interlays.front()->strategy));
+}
+
+}  // namespace crossfade
