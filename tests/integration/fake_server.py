@@ -70,9 +70,10 @@ class FakeServer:
 class BackloggedPort:
     """A listening port whose queue is full: the kernel drops every attempt to connect."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         self._sockets = [socket.socket() for _ in range(4)]
-        self._sockets[0].bind(("127.0.0.1", 0))
+        self._sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._sockets[0].bind(("127.0.0.1", port))
         self._sockets[0].listen(0)
         self.port = self._sockets[0].getsockname()[1]
         for filler in self._sockets[1:]:
@@ -96,7 +97,7 @@ class _Front(asyncio.Protocol):
         self.to_back = []           # bytes from before the back connection stood
         self.later = collections.deque()
         self.said = False
-        self.ended = False
+        self.ended = False          # the client will send no more
 
     def connection_made(self, transport):
         self.transport = transport
@@ -117,7 +118,7 @@ class _Front(asyncio.Protocol):
             self.back.write(data)
         self.to_back.clear()
         if self.ended:
-            self.back.close()
+            self.back.write_eof()
 
     def mode_changed(self):
         mode = self.relay.mode
@@ -173,10 +174,10 @@ class _Front(asyncio.Protocol):
         self.transport.close()
 
     def eof_received(self):
-        if self.back is not None and self.back.can_write_eof():
+        self.ended = True
+        if self.back is not None:
             self.back.write_eof()
-            return True
-        return False
+        return self.relay.behind != 0  # true: what is still to be relayed goes out first
 
     def connection_lost(self, _error):
         self.ended = True

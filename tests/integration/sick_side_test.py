@@ -83,6 +83,7 @@ class Sick(unittest.TestCase):
         self.before = peak_rss(self.sidecar)
 
     def load(self, *events, rate=RATE, slice_ms=150, rounds=6):
+        """`events`: (round, action)."""
         with CheckingLoad(self.ports, slice_ms, rounds, rate=rate) as load:
             for number, action in events:
                 load.at_round(number, action)
@@ -92,44 +93,47 @@ class Sick(unittest.TestCase):
             self.assertGreater(result.requests, 500, name)
         return results
 
-    def felt_by_nobody(self, *events, then=lambda: None, wrong_reads=False, **how):
-        """Runs the load; `events`: (round, action). Checks what holds whatever the sickness, and
-        returns the Legs of each strategy. More turns are taken while the medians exceed the limit:
-        noise evens out, a delay does not; `then` brings the sickness about again.
+    def felt_by_nobody(self, fall_ill, wrong_reads=False, rate=RATE):
+        """Runs the load over a new side that falls ill after the first turns and stays so. Checks
+        what holds whatever the illness; returns the Legs of each strategy.
 
+        While p99 is over its limit more turns are taken, of all interlays alike: noise evens out,
+        delay does not.
         wrong_reads: "reads" may be answered by a new side that came back without its data."""
         turns = {name: [] for name in self.ports}
-        for attempt in range(4):
-            if attempt:
-                then()
-            results = self.load(*(events if attempt == 0 else ()), **how)
+        for attempt in range(3):
+            results = self.load(*([(1, fall_ill)] if attempt == 0 else ()), rate=rate)
             for name, result in results.items():
                 if not (wrong_reads and name == "reads"):
                     self.assertEqual(result.wrong, 0, f"{name}: {result}")
-                turns[name] += result.turns
-                result.turns = turns[name]
-            late = self.late(results)
-            if not late:
+                turns[name] += result.turns[1:] if attempt == 0 else result.turns
+            if not self.late(turns, 1 / 2):
                 break
         legs = [Legs(self.sidecar, name) for name in self.strategies]
-        print(f"\n{self.id().rpartition('.')[2]}: " + ", ".join(
-            f"{name} p50 {result.p50_us:.0f} p99 {result.p99_us:.0f} us"
-            for name, result in results.items()) +
-            f", RSS +{(peak_rss(self.sidecar) - self.before) >> 10} KiB\n    " +
-            "\n    ".join(map(repr, legs)))
-        self.assertEqual(late, {}, turns)
+        print(f"\n{self.id().rpartition('.')[2]}: p99 " + ", ".join(
+            f"{name} {self.p99_us(turns[name], 1 / 2):.0f} us" for name in turns) +
+            f" ({len(turns['plain'])} turns), RSS +{(peak_rss(self.sidecar) - self.before) >> 10} KiB"
+            "\n    " + "\n    ".join(map(repr, legs)))
+        if self.late(turns, 1 / 2):
+            # The machine is so noisy that medians say nothing: the turns with the least noise do.
+            self.assertEqual(self.late(turns, 1 / 4), {}, turns)
         self.memory_is_bounded()
         for leg in legs:
             self.assertGreater(leg.eligible, 300, leg)
         return legs
 
     @staticmethod
-    def late(results):
+    def p99_us(turns, quantile):
+        """The quantile, over the turns, of their p99."""
+        ordered = sorted(turn[2] for turn in turns)
+        return ordered[int(len(ordered) * quantile)]
+
+    def late(self, turns, quantile):
         """Whose p99 is more than 20 % + 1 ms above that without a second side: name -> us. "reads"
         are answered by new while it is well, so only their errors count."""
-        limit = results["plain"].p99_us * 1.2 + 1000 * SLOWNESS
-        return {name: result.p99_us for name, result in results.items()
-                if result.p99_us > limit and name != "reads"}
+        limit = self.p99_us(turns["plain"], quantile) * 1.2 + 1000 * SLOWNESS
+        p99 = {name: self.p99_us(turns[name], quantile) for name in turns if name != "reads"}
+        return {name: us for name, us in p99.items() if us > limit}
 
     def memory_is_bounded(self):
         self.assertLess(peak_rss(self.sidecar) - self.before, GROWTH_MAX)
@@ -143,51 +147,48 @@ class Sick(unittest.TestCase):
 
 
 class NewSideIsNotThere(Sick):
-    def test_refused_from_the_start(self):
-        with RedisServer() as gone:
-            port = gone.port
-        self.start(port, ("shadow", "dual", "reads"))
-        for leg in self.felt_by_nobody():
-            self.assertEqual(leg.answered, 0)
-            self.assertGreater(leg.dropped["side_down"], 0)
-        self.assertGreater(self.sidecar.metric("crossfade_read_fallbacks_total", interlay="reads"), 100)
-        # Costs the new side nothing, so closed loops compare too.
-        self.felt_by_nobody(rate=0)
-
-    def test_no_answer_to_connecting(self):
-        with BackloggedPort() as unreachable:
-            self.start(unreachable.port)
-            for leg in self.felt_by_nobody():
-                self.assertEqual(leg.answered, 0)
-                self.assertGreater(leg.dropped["side_down"], 0)
-
-    def test_killed_and_restarted_empty(self):
+    def test_refused(self):
         with RedisServer() as new:
             self.start(new, ("shadow", "dual", "reads"))
-            for leg in self.felt_by_nobody((1, new.kill), (4, new.restart), wrong_reads=True):
-                self.assertGreater(leg.answered, 0)
+            for leg in self.felt_by_nobody(new.kill):
                 self.assertGreater(leg.dropped["side_down"], 0)
+            self.assertGreater(self.sidecar.metric("crossfade_read_fallbacks_total"), 100)
+            # Costs the new side nothing, so closed loops compare too.
+            self.felt_by_nobody(lambda: None, rate=0)
+            new.restart()
             self.recovers(new)
 
-    def test_killed_for_good_and_read_percentage_30(self):
+    def test_no_answer_to_connecting(self):
         with RedisServer() as new:
-            self.start(new, ("reads",))
-            self.felt_by_nobody((3, new.kill))  # reads of new before, of old afterwards: none wrong
-            self.assertGreater(self.sidecar.metric("crossfade_requests_total", interlay="reads",
-                                                   side="new"), 100)
-            self.assertGreater(self.sidecar.metric("crossfade_read_fallbacks_total"), 100)
+            self.start(new, ("shadow", "dual", "reads"))
+
+            def unplug():
+                new.kill()
+                self.enterContext(BackloggedPort(new.port))
+            for leg in self.felt_by_nobody(unplug):
+                self.assertGreater(leg.dropped["side_down"], 0)
+
+    def test_killed_in_mid_run_and_restarted_empty(self):
+        with RedisServer() as new:
+            self.start(new, ("shadow", "dual", "reads"))
+            results = self.load((1, new.kill), (3, new.restart), (4, new.kill), (5, new.restart))
+            for name in ("plain", "shadow", "dual"):
+                self.assertEqual(results[name].wrong, 0, results[name])
+            for name in self.strategies:
+                leg = Legs(self.sidecar, name)
+                self.assertGreater(leg.answered, 0, leg)
+                self.assertGreater(leg.dropped["side_down"], 0, leg)
+            self.recovers(new)
 
 
 class NewSideIsThere(Sick):
-    """A relay before a real server falls ill in round 1 and is well again in round 4."""
+    """A relay before a real server, or the server itself, falls ill under load."""
 
     def ill(self, mode):
         new = self.enterContext(RedisServer())
         fake = self.enterContext(FakeServer(new.port))
         self.start(fake.port)
-        legs = self.felt_by_nobody((1, lambda: fake.become(mode)),
-                                   (4, lambda: fake.become("healthy")),
-                                   then=lambda: fake.become(mode))
+        legs = self.felt_by_nobody(lambda: fake.become(mode))
         fake.become("healthy")
         self.recovers(new)
         return legs
@@ -195,8 +196,7 @@ class NewSideIsThere(Sick):
     def test_stopped(self):
         with RedisServer() as new:
             self.start(new)
-            for leg in self.felt_by_nobody((1, new.sigstop), (4, new.sigcont), then=new.sigstop):
-                self.assertGreater(leg.answered, 0)
+            for leg in self.felt_by_nobody(new.sigstop):
                 self.assertGreater(leg.dropped["timeout"], 0)
             new.sigcont()
             self.recovers(new)
@@ -234,7 +234,7 @@ class Bounds(Sick):
         self.start(fake.port, second_inflight_max=300)
         modes = ("delay 100", "garble", "deaf", "half", "silent", "close", "stuck", "healthy")
         results = self.load(*[(number, lambda m=mode: fake.become(m))
-                              for number, mode in enumerate(modes)], rate=0, slice_ms=200, rounds=8)
+                              for number, mode in enumerate(modes)], rate=0, rounds=8)
         for name, result in results.items():
             self.assertEqual(result.wrong, 0, f"{name}: {result}")
         for name in self.strategies:
@@ -247,8 +247,9 @@ class Bounds(Sick):
 
     def test_many_replies_in_flight_on_a_slow_side(self):
         new = self.enterContext(RedisServer())
-        fake = self.enterContext(FakeServer(new.port, "delay 100"))
+        fake = self.enterContext(FakeServer(new.port))
         self.start(fake.port, second_timeout_ms=5000)
+        fake.become("delay 100")
         requests = b"".join(encode("SET", f"k{n}", n) for n in range(20_000))
         for name in self.strategies:
             with RawConn(self.ports[name]) as client:
