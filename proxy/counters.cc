@@ -35,6 +35,7 @@ void InterlayCounters::add_to(InterlayTraffic& out) const {
   out.bytes[3] += server_out.get();
   out.sessions_open += sessions_open.get();
   out.sessions_total += sessions_total.get();
+  out.sessions_ended += sessions_ended.get();
 }
 
 }  // namespace crossfade

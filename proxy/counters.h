@@ -74,7 +74,7 @@ struct InterlayCounters {
   Counter fallbacks, new_only_writes, refused_split, protocol_errors;
   std::array<Counter, kLimits> limits;
   Counter client_in, client_out, server_in, server_out;
-  Counter sessions_open, sessions_total;
+  Counter sessions_open, sessions_total, sessions_ended;
   std::array<Counter, kSides> down;
 
   void hit(Limit limit) { limits[static_cast<std::size_t>(limit)].add(); }

@@ -71,6 +71,16 @@ void Interlay::show(Side side, bool was_down) {
   }
 }
 
+void Interlay::set_route(InterlayRoutePtr route) {
+  route_ = std::move(route);
+  for (Session* session = sessions_; session;) {
+    Session* next = session->next_;
+    session->on_route();
+    session = next;
+  }
+  loop_.bury();
+}
+
 bool Interlay::listen(int fd) {
   auto* handle = new uv_tcp_t;
   if (uv_tcp_init(loop_.uv(), handle) != 0) {

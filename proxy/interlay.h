@@ -29,7 +29,7 @@ class Interlay {
   Loop& loop() { return loop_; }
   InterlayCounters& counters() { return *counters_; }
   const InterlayRoutePtr& route() const { return route_; }
-  void set_route(InterlayRoutePtr route) { route_ = std::move(route); }
+  void set_route(InterlayRoutePtr route);
 
   // What a leg means to the client decides what keeps it from being tried.
   enum class Use : std::uint8_t {

@@ -15,6 +15,8 @@ class Session {
   // Called about every kTickMs while the session is on the loop's busy list, to check its time
   // limits. Returns false when it has nothing to wait for: it then leaves the list.
   virtual bool on_tick(std::uint64_t now_ns) = 0;
+  // The interlay has a new route: what cannot follow it ends at its next safe point.
+  virtual void on_route() = 0;
   // Ends as soon as it is at a safe point (nothing running, no transaction open): for stop and
   // SIGTERM.
   virtual void drain() = 0;

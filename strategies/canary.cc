@@ -23,7 +23,8 @@
 //      7a. no key < w:   all keys < r -> new, else old
 //      7b. some key < w: all keys < max(r, w) -> new, else refused
 //   8. pinned: answered by the pinned side. While the key space is split, a write that belongs to
-//      the other side is refused rather than hidden where nobody will read it
+//      the other side is refused rather than hidden where nobody will read it, and so is a read of
+//      a key that this side does not have
 //
 // Depends on: strategies/plan.h. Knows nothing of sockets, clocks, or configuration files.
 #include "strategies/canary.h"
@@ -73,6 +74,11 @@ Plan plan_split_write(std::uint32_t share, const Facts& request) {
 Plan plan_pinned(const Canary& canary, Side pinned, const Facts& request) {
   Plan plan{.answer = pinned};
   if (request.kind == Kind::Publish) plan.second = Second::Write;
+  if (request.kind == Kind::Read && request.keyed && splits_writes(canary)) {
+    const std::uint32_t moved = write_share(canary);
+    plan.split = pinned == Side::Old ? request.bucket_low < moved
+                                     : request.bucket_high >= std::max(canary.read_share, moved);
+  }
   if (request.kind != Kind::Write || request.sided) return plan;
   if (is_dual_write(canary)) {
     plan = plan_dual_write(canary.write_mode->policy);

@@ -34,9 +34,10 @@ enum class Drop : std::uint8_t {
   ConnectionLost,  // sent or queued, connection closed before the reply
   Blocking,        // would block the second side's connection
   Oversize,        // transaction or request that cannot be copied
-  Closed           // interlay stopped or process ended before the reply
+  Closed,          // interlay stopped or process ended before the reply
+  StateRefused     // the side refused this session's login, database or protocol
 };
-inline constexpr std::size_t kDrops = 7;
+inline constexpr std::size_t kDrops = 8;
 constexpr const char* name_of(Drop drop) {
   switch (drop) {
     case Drop::SideDown:
@@ -53,6 +54,8 @@ constexpr const char* name_of(Drop drop) {
       return "oversize";
     case Drop::Closed:
       return "closed";
+    case Drop::StateRefused:
+      return "state_refused";
   }
   return "closed";
 }
@@ -116,6 +119,8 @@ struct InterlayTraffic {
   std::array<std::uint64_t, 4> bytes{};  // from client, to client, from servers, to servers
   std::uint64_t sessions_open = 0;
   std::uint64_t sessions_total = 0;
+  std::uint64_t sessions_ended =
+      0;  // closed because they were tied to a side that is not home any more
   std::array<bool, kSides> down{};  // side currently not tried by at least one loop
 };
 

@@ -293,6 +293,7 @@ void RedisSession::end_event() {
   }
   if (home_lost_ && stalled_ && partial_) resume();  // every request still gets its error
   if (draining_ && safe_point()) close_when_answered_ = true;
+  if (left_behind_at_ns_ != 0 && !close_when_answered_) end_left_behind();
   if (close_when_answered_ && queue_.empty() && client_.open()) close_client();
   update_reading();
   finish_if_done();
@@ -346,12 +347,51 @@ bool RedisSession::safe_point() const {
   return queue_.empty() && !transaction_.open() && !streaming_ && !stalled_ && !raw_;
 }
 
+// Tied by state that cannot go over (a subscription, tracking, MONITOR, silence, MULTI, WATCH) to a
+// side that is not home by the newest table. Plain subscribers may stay while messages reach both
+// sides.
+bool RedisSession::tied_to_former_home() const {
+  const InterlayRoute& newest = *interlay_.route();
+  const Side newest_home = newest.strategy ? home(*newest.strategy) : Side::Old;
+  if (!pin_ || *pin_ == newest_home) return false;
+  const bool only_listens = state_.resp == 2 && subscriptions_.any() && !transaction_.open();
+  return !(only_listens && newest.strategy);
+}
+
+// At its next safe point, and at the latest after a limit, a session that was left behind ends: its
+// driver connects again and finds the new home.
+void RedisSession::end_left_behind() {
+  if (!tied_to_former_home()) {
+    left_behind_at_ns_ = 0;
+    return;
+  }
+  const bool waits = transaction_.open() || watching_ || !queue_.empty() || streaming_ || stalled_;
+  if (waits && now_ns_ < left_behind_at_ns_ + kLingerNs) return;
+  counters().sessions_ended.add();
+  close_when_answered_ = true;
+  if (!queue_.empty()) client_.close();
+}
+
+void RedisSession::on_route() {
+  if (left_behind_at_ns_ != 0 || !tied_to_former_home()) return;
+  begin_event();
+  left_behind_at_ns_ = now_ns_;
+  loop().mark_busy(*this);
+  end_event();
+}
+
 void RedisSession::drain() {
   draining_ = true;
   begin_event();
   // A blocked client and a subscriber have nothing running that could be lost: their server answers
   // a closed connection by forgetting them.
   if (subscriptions_.any() || monitoring_ || raw_) close_when_answered_ = true;
+  if (blocking_ > 0 && queue_.size() == 1) {
+    client_ended_ = true;
+    ended_at_ns_ = uv_hrtime();
+    client_.close();
+    upstream(blocking_side_).stream().shutdown_when_sent();  // so that it takes nothing any more
+  }
   if (safe_point()) close_when_answered_ = true;
   loop().mark_busy(*this);
   end_event();
@@ -382,8 +422,8 @@ bool RedisSession::on_tick(std::uint64_t now_ns) {
   }
   flush();
   end_event();
-  return old_busy || new_busy || client_ended_ || stalled_ || draining_ || loss_noticed_[0] ||
-         loss_noticed_[1];
+  return old_busy || new_busy || client_ended_ || stalled_ || draining_ ||
+         left_behind_at_ns_ != 0 || loss_noticed_[0] || loss_noticed_[1];
 }
 
 // Gives up on a side that is over its time limit; returns whether it must be looked at again.
@@ -404,7 +444,7 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
   if (front->form == Exchange::Form::Raw || !up.stream().reading()) return true;
   const bool authoritative =
       front->internal ? up.side() == anchor() : front->answer == up.side() && !front->fallback;
-  if (authoritative && front->blocks) return true;
+  if (front->blocks) return true;
   const std::uint64_t limit_ns =
       (authoritative ? limits.answer_timeout_ms : limits.second_timeout_ms) * kNsPerMs;
   const std::uint64_t since = std::max(front->sent_at_ns, up.progress_at_ns);

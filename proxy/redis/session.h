@@ -37,6 +37,7 @@ class RedisSession final : public Session, private StreamOwner {
   bool accept(uv_stream_t* listener);
 
   bool on_tick(std::uint64_t now_ns) override;
+  void on_route() override;
   void drain() override;
   void abort() override;
 
@@ -105,6 +106,8 @@ class RedisSession final : public Session, private StreamOwner {
   void finish_if_done();
   bool check_limits(Upstream& up, std::uint64_t now_ns);
   bool safe_point() const;
+  bool tied_to_former_home() const;
+  void end_left_behind();
 
   // --- session_dispatch.cc
   Handled handle(Pending request, const RequestCutter& cutter);
@@ -211,6 +214,8 @@ class RedisSession final : public Session, private StreamOwner {
   std::uint64_t now_ns_ = 0;           // beginning of the event in progress
   std::uint64_t request_cost_ns_ = 0;  // our own share of the last request event
   std::uint64_t ended_at_ns_ = 0;
+  std::uint64_t left_behind_at_ns_ =
+      0;  // since when the session is tied to a side that is not home
   std::uint32_t answered_in_event_ = 0;
 };
 

@@ -23,7 +23,7 @@ bool is_data_write(const Exchange& exchange) {
 // first.
 bool RedisSession::refresh_route() {
   const InterlayRoutePtr& next = interlay_.route();
-  if (route_ == next || pin_ || streaming_) return true;
+  if (route_ == next || transaction_.open() || watching_ || streaming_) return true;
   for (Upstream* up : {&old_, &new_}) {
     if (up->state() == Upstream::State::Idle) continue;
     const EndpointAddress* wanted = up->side() == Side::Old ? &next->old_side
@@ -132,12 +132,16 @@ bool RedisSession::reach(Upstream& up, Interlay::Use use) {
 
 void RedisSession::bring_up_to_date(Upstream& up) {
   if (up.applied_version == state_version_) return;
-  // The home side judges the client's own login. The new side, once home, takes the endpoint's
-  // login for clients that the old side let in without asking, or that have shown theirs.
+  // The home side judges the client's own login. A named user has rights of its own, which only the
+  // same user on the other side can have: the endpoint's credentials stand in for the default user
+  // alone. The new side, once home, takes them for clients that the old side let in without asking,
+  // or that have shown theirs.
   const EndpointAddress& old_side = route_->old_side;
+  const bool named = !state_.login.username.empty() && state_.login.username != "default";
   const bool entered_before =
       (old_side.username.empty() && old_side.password.empty()) || !state_.login.empty();
-  const bool own = up.side() != home_side() || (up.side() == Side::New && entered_before);
+  const bool own =
+      !named && (up.side() != home_side() || (up.side() == Side::New && entered_before));
   std::string commands;
   const unsigned count = sync_commands(up.applied, state_, up.address(),
                                        own ? Login::Endpoint : Login::Client, commands);
@@ -183,7 +187,8 @@ void RedisSession::dispatch(Pending& request) {
   if (reply_mode_ != ReplyMode::On) return send_silently(request);
   Upstream* up = &upstream(plan.answer);
   constexpr auto kNeeded = Interlay::Use::Needed;
-  if (!reach(*up, plan.fallback ? Interlay::Use::Dispensable : kNeeded)) {
+  const bool refused = plan.fallback && up->refused_version == state_version_;
+  if (refused || !reach(*up, plan.fallback ? Interlay::Use::Dispensable : kNeeded)) {
     if (plan.fallback && reach(upstream(other(plan.answer)), kNeeded)) {
       counters().fallbacks.add();
       plan.answer = other(plan.answer);
@@ -261,6 +266,10 @@ bool RedisSession::send_second_leg(Exchange& exchange, const Pending& request) {
   if (interlay_.second_inflight >= settings().second_inflight_max ||
       interlay_.second_unsent + request.bytes.size() > settings().second_bytes_max) {
     counts.drop(Drop::Overflow);
+    return false;
+  }
+  if (up.refused_version == state_version_) {
+    counts.drop(Drop::StateRefused);
     return false;
   }
   if (!reach(up, Interlay::Use::Dispensable)) {

@@ -182,6 +182,18 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
   request.facts.blocks = false;
   request.plan = Plan{.answer = *pin_};
   if (transaction_.second) request.plan.second = transaction_.sort;
+  if (transaction_.phase == Transaction::Phase::Undecided) {
+    if (!request.whole ||
+        transaction_.queued.size() + request.bytes.size() > settings().request_head_max) {
+      transaction_.poisoned = true;
+      counters().hit(Limit::RequestHeadMax);
+      return refuse(
+          "-ERR crossfade: request_head_max reached: too much before the first key of this "
+          "transaction\r\n");
+    }
+    transaction_.queued.append(request.bytes);
+    ++transaction_.queued_count;
+  }
   dispatch(request);
   if (transaction_.second && !second_sent_) {
     // The other side must not run a transaction with a hole in it: its connection is given up,
@@ -211,7 +223,8 @@ bool RedisSession::decide_transaction(const Pending& request) {
   }
   send_internal(upstream(*pin_), kDiscard, 1);
   bring_up_to_date(to);
-  send_internal(to, kMulti, 1);
+  send_internal(to, std::string(kMulti) + transaction_.queued, 1 + transaction_.queued_count);
+  transaction_.queued.clear();
   pin_ = wanted.answer;
   return true;
 }
@@ -240,7 +253,10 @@ void RedisSession::end_transaction(Pending& request) {
   }
   if (ended.second) request.plan.second = ended.sort;
   if (request.facts.effect == Effect::Exec) {
-    if (ended.change) request.change = std::make_unique<StateChange>(*ended.change);
+    if (ended.change) {
+      request.change = std::make_unique<StateChange>(*ended.change);
+      request.change->login.reset();  // whether it succeeded stands deep in the reply: not believed
+    }
     if (ended.subscribes) {
       tied_ = true;
       upstream(side).expects_messages = true;

@@ -98,7 +98,10 @@ void RedisSession::settle(Exchange& exchange) {
   const auto beside = static_cast<std::size_t>(other(exchange.answer));
   if (exchange.either && exchange.failed[answer] && !exchange.started) {
     if ((exchange.owed & bit(other(exchange.answer))) != 0) return;
-    if (exchange.replied[beside] && !exchange.failed[beside] && !exchange.spare.empty()) {
+    const bool forbidden =  // rights are old's to give, not new's
+        exchange.held.starts_with("-NOPERM") || exchange.held.starts_with("-NOAUTH");
+    if (!forbidden && exchange.replied[beside] && !exchange.failed[beside] &&
+        !exchange.spare.empty()) {
       reordered_ -= exchange.held.size();
       exchange.held.clear();
       hold(exchange, std::exchange(exchange.spare, std::string()));
@@ -178,9 +181,10 @@ void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_
     }
     release(&exchange);
   }
-  if (refused) {
-    lose(up, Drop::SideDown, "refused the state of this session (login, database or protocol)",
-         Interlay::Failure::Answer);
+  if (refused) {  // this session's affair: the side itself is well
+    up.refused_version = state_version_;
+    lose(up, Drop::StateRefused, "refused the state of this session (login, database or protocol)",
+         std::nullopt);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "protocols/redis/reply.h"
 #include "proxy/redis/connection_state.h"
@@ -21,9 +22,11 @@ struct Transaction {
     Undecided,  // MULTI went home; the first key decides the side (a split of writes is in force)
     Open
   } phase = Phase::None;
-  bool second = false;                // the other side gets it too
-  bool poisoned = false;              // a command of it was refused by us: EXEC must not run
-  bool subscribes = false;            // a SUBSCRIBE is queued in it
+  bool second = false;      // the other side gets it too
+  bool poisoned = false;    // a command of it was refused by us: EXEC must not run
+  bool subscribes = false;  // a SUBSCRIBE is queued in it
+  std::string queued;       // Undecided: queued so far, for the other side should it be chosen
+  std::uint32_t queued_count = 0;
   Second sort = Second::Nothing;      // what the other side gets, when `second`
   std::optional<StateChange> change;  // of queued SELECT, AUTH, …: takes effect with EXEC
 

@@ -48,6 +48,9 @@ class Upstream final : public StreamOwner {
   // The connection's state as the server has it, and the session's version of it that this equals.
   ConnectionState applied;
   std::uint32_t applied_version = 0;
+  // The version that this side has refused to take (unknown user, no such database): not tried
+  // again.
+  std::uint32_t refused_version = 0;
 
   // RESP2: arrays may be pub/sub messages. (RESP3 marks them itself.)
   bool expects_messages = false;
