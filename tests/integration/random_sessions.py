@@ -1,0 +1,194 @@
+"""Random sessions: a few connections that do what connections do, in every order that chance finds.
+
+A session is a list of (connection, bytes), made from a seed. Each step is processed by the server
+before the next one is sent (Target.turn), so the same session gives the same byte streams on every
+server; commands whose replies hang on time, chance or hash order are not drawn (SWAPDB neither: the
+order in which it feeds clients that wait is that of a hash). Meant for what hand written scripts
+forget: a transaction within a subscription, CLIENT REPLY OFF around a SELECT, RESET while tracking,
+a protocol error behind a blocked command.
+"""
+
+import contextlib
+import os
+import random
+import re
+from dataclasses import dataclass, field
+
+from children import SLOWNESS, wait_until
+from resp import RawConn, encode
+
+# The only reply that differs between two servers: the id of a connection.
+MASK = re.compile(rb"(\$2\r\nid\r\n):\d+")
+
+
+def session(seed, length=80, connections=3):
+    """[(name of connection, bytes), …]; a connection that was ended goes on under a new name."""
+    dice = random.Random(seed)
+    names = [f"c{number}" for number in range(connections)]
+    steps = []
+    for _ in range(length):
+        place = dice.randrange(connections)
+        maker = dice.choices(list(MAKERS), weights=list(MAKERS.values()))[0]
+        commands = maker(dice)
+        data = b"".join(command if isinstance(command, bytes) else encode(*command)
+                        for command in commands)
+        steps.append((names[place], data))
+        if maker in ENDS:
+            names[place] = f"{names[place]}'"
+    return steps
+
+
+def key(dice):
+    return f"k{dice.randrange(4)}"
+
+
+def text(dice):
+    return "v" * dice.choice((0, 1, 3, 40, 600))
+
+
+def plain(dice):
+    """One to eight commands on a few keys of mixed types, some of them wrong."""
+    return [dice.choice(PLAIN)(dice) for _ in range(dice.choice((1, 1, 1, 2, 3, 8)))]
+
+
+PLAIN = [
+    lambda d: ("SET", key(d), text(d)), lambda d: ("GET", key(d)), lambda d: ("GET", key(d)),
+    lambda d: ("APPEND", key(d), text(d)), lambda d: ("INCR", "n" + key(d)),
+    lambda d: ("RPUSH", "l" + key(d), text(d), 1), lambda d: ("LPOP", "l" + key(d)),
+    lambda d: ("LRANGE", "l" + key(d), 0, -1), lambda d: ("HSET", "h" + key(d), key(d), d.random()),
+    lambda d: ("HGETALL", "h" + key(d)), lambda d: ("SADD", "s" + key(d), d.randrange(9)),
+    lambda d: ("SMEMBERS", "s" + key(d)), lambda d: ("ZADD", "z" + key(d), d.randrange(9), key(d)),
+    lambda d: ("ZRANGE", "z" + key(d), 0, -1, "WITHSCORES"), lambda d: ("DEL", key(d), "l" + key(d)),
+    lambda d: ("MSET", key(d), text(d), "n" + key(d), d.randrange(99)),
+    lambda d: ("MGET", key(d), key(d), "l" + key(d)), lambda d: ("EXISTS", key(d), "z" + key(d)),
+    lambda d: ("TYPE", d.choice("lhsz") + key(d)), lambda d: ("LPUSH", key(d), "perhaps wrong"),
+    lambda d: ("NOSUCH", key(d)), lambda d: ("GET",), lambda d: ("PING",), lambda d: ("PING", text(d)),
+    lambda d: ("ECHO", text(d)), lambda d: ("COPY", key(d), key(d), "REPLACE"),
+    lambda d: ("RENAME", "l" + key(d), "l" + key(d)),
+    lambda d: ("EVAL", "return redis.call('INCRBY', KEYS[1], ARGV[1])", 1, "n" + key(d), 3),
+    lambda d: ("EVAL", "redis.call('SET', KEYS[1], 'x') return redis.call('LLEN', KEYS[1])", 1, key(d)),
+    lambda d: ("XADD", "x" + key(d), f"{d.randrange(5)}-{d.randrange(1, 5)}", "f", "v"),
+    lambda d: ("XRANGE", "x" + key(d), "-", "+"), lambda d: ("GETDEL", key(d)),
+    lambda d: ("EXPIREAT", key(d), 4102444800), lambda d: ("EXPIRETIME", key(d)),
+    lambda d: ("LMOVE", "l" + key(d), "l" + key(d), "LEFT", "RIGHT"),
+    lambda d: ("SETRANGE", key(d), d.randrange(10), "xyz"), lambda d: ("DBSIZE",),
+    lambda d: b"PING\r\n", lambda d: b"GET " + key(d).encode() + b"\n", lambda d: b"\r\n",
+    lambda d: b"*0\r\n", lambda d: ("FLUSHDB",) if d.random() < 0.2 else ("PING",),
+]
+
+
+def transaction(dice):
+    """MULTI … EXEC, sometimes broken off, in one piece or left open."""
+    inside = plain(dice) + plain(dice)
+    end = dice.choice([[("EXEC",)], [("EXEC",)], [("EXEC",)], [("DISCARD",)], []])
+    start = dice.choice([[("MULTI",)], [("MULTI",)], [("WATCH", key(dice)), ("MULTI",)], []])
+    return start + inside + end
+
+
+MAKERS = {
+    plain: 30,
+    transaction: 8,
+    lambda d: [("WATCH", key(d), "n" + key(d))]: 2,
+    lambda d: [d.choice([("UNWATCH",), ("DISCARD",), ("EXEC",), ("MULTI",)])]: 2,
+    lambda d: [("SUBSCRIBE", f"ch{d.randrange(3)}")]: 3,
+    lambda d: [("PSUBSCRIBE", "p*")]: 1,
+    lambda d: [("SSUBSCRIBE", f"sh{d.randrange(2)}")]: 1,
+    lambda d: [("UNSUBSCRIBE", f"ch{d.randrange(3)}", f"ch{d.randrange(3)}")]: 4,
+    lambda d: [("PUNSUBSCRIBE", "p*"), ("SUNSUBSCRIBE", "sh0", "sh1")]: 2,
+    lambda d: [("PUBLISH", f"ch{d.randrange(3)}", text(d)), ("PUBLISH", "pattern", "m"),
+               ("SPUBLISH", f"sh{d.randrange(2)}", text(d))]: 6,
+    lambda d: [("HELLO", d.choice((2, 3, 3)))]: 4,
+    lambda d: [("HELLO", 3), *plain(d), ("HELLO", 2)]: 1,
+    lambda d: [("SELECT", d.randrange(3))]: 4,
+    lambda d: [("CLIENT", "REPLY", d.choice(("OFF", "ON", "SKIP", "ON", "SKIP")))]: 4,
+    lambda d: [("CLIENT", "REPLY", "OFF"), *plain(d), ("CLIENT", "REPLY", "ON")]: 2,
+    lambda d: [("CLIENT", "REPLY", "SKIP"), *plain(d)]: 2,
+    lambda d: [("CLIENT", "SETNAME", key(d)), ("CLIENT", "GETNAME")]: 2,
+    lambda d: [("CLIENT", "TRACKING", d.choice(("on", "on", "off")))]: 2,
+    lambda d: [("BLPOP", "l" + key(d), "l" + key(d), 0)]: 3,
+    lambda d: [("BLMOVE", "l" + key(d), "l" + key(d), "LEFT", "LEFT", 0), *plain(d)]: 2,
+    lambda d: [("BZPOPMIN", "z" + key(d), 0)]: 1,
+    lambda d: [("XREAD", "BLOCK", 0, "STREAMS", "x" + key(d), "$")]: 1,
+    lambda d: [("RPUSH", f"lk{n}", "free") for n in range(4)]: 4,
+    lambda d: [("RESET",)]: 3,
+    lambda d: [("ACL", "WHOAMI"), ("AUTH", "default", "any"), ("AUTH", "nobody", "wrong")]: 1,
+    lambda d: [("MOVE", key(d), d.randrange(3))]: 1,
+    lambda d: [("EVALSHA", "f" * 40, 0), ("SCRIPT", "EXISTS", "f" * 40)]: 1,
+    lambda d: [("DEBUG", "PROTOCOL", d.choice(("map", "set", "attrib", "double", "bignum", "null")))]: 1,
+}
+
+
+def _ending(maker, weight):
+    MAKERS[maker] = weight
+    return maker
+
+
+ENDS = {
+    _ending(lambda d: [*plain(d), ("QUIT",), *plain(d)], 1),
+    _ending(lambda d: [*plain(d), b"*1\r\n:1\r\n"], 1),
+    _ending(lambda d: [b"*x\r\n", *plain(d)], 1),
+    _ending(lambda d: [b"SET k \"unbalanced\r\n"], 1),
+}
+
+
+@dataclass
+class Seen:
+    """What a session was answered: streams by connection, and the keys that it left."""
+    streams: dict = field(default_factory=dict)
+    ends: dict = field(default_factory=dict)
+    digests: list = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def on_one_processor():
+    """What is sent over two connections from one processor arrives in that order."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def play(target, steps, cuts=None):
+    """Plays a session; `cuts` (a random.Random) sends every step in two parts."""
+    with on_one_processor():
+        return _play(target, steps, cuts)
+
+
+def _play(target, steps, cuts):
+    conns, seen = {}, Seen()
+    try:
+        for name, data in steps:
+            if name not in conns:
+                conns[name] = RawConn(target.port, limit_s=10 * SLOWNESS)
+                conns[name].call("PING")  # accepted: from here on, turns keep the order
+            if cuts and len(data) > 1:
+                at = cuts.randrange(1, len(data))
+                conns[name].send(data[:at])
+                target.turn()
+                data = data[at:]
+            conns[name].send(data)
+            target.turn()
+        for name, conn in conns.items():
+            conn.shutdown_write()
+            with contextlib.suppress(TimeoutError):  # told by seen.ends
+                conn.read_eof(2 * SLOWNESS)
+            target.turn()
+    finally:
+        for name, conn in conns.items():
+            seen.streams[name] = MASK.sub(rb"\1<id>", bytes(conn.received))
+            seen.ends[name] = "closed" if conn.eof else "open"
+            conn.close()
+    return seen
+
+
+def settle(target, expected_digest):
+    """Digests of all servers' keys, once they are the expected one or have stayed as they are."""
+    def digests():
+        return [server.call("DEBUG", "DIGEST") for server in target.servers]
+    try:
+        wait_until(lambda: set(digests()) == {expected_digest}, 1, "equal keys")
+    except TimeoutError:
+        pass
+    return digests()

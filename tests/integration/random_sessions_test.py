@@ -1,0 +1,125 @@
+"""Random sessions answer alike: a real server, and the sidecar in every mode.
+
+Seeds are fixed, so a run is repeatable; CROSSFADE_SESSIONS=500 tries more of them, and
+CROSSFADE_SESSION_SEED=123 one alone. After each session all servers behind the sidecar must hold the
+keys that the session leaves on a single server.
+"""
+
+import os
+import random
+import sys
+import unittest
+
+import difference_test as difference
+from difference import Target
+from random_sessions import play, session, settle
+
+TIME_LIMIT_S = 600
+COUNT = int(os.environ.get("CROSSFADE_SESSIONS", "40"))
+SEEDS = ([int(os.environ["CROSSFADE_SESSION_SEED"])] if "CROSSFADE_SESSION_SEED" in os.environ
+         else range(COUNT))
+
+
+class Direct:
+    """One real server, and what it said to each session."""
+
+    def __init__(self):
+        self._server = difference.server()
+        self._target = Target("direct", self._server.port, [self._server])
+        self._seen = {}
+
+    def seen(self, seed, cut):
+        if (seed, cut) not in self._seen:
+            self._target.reset()
+            # Cut at the same places: what a freed client had waiting behind its blocked command runs
+            # between the parts.
+            seen = play(self._target, session(seed), random.Random(seed) if cut else None)
+            seen.digests = [self._server.call("DEBUG", "DIGEST")]
+            self._seen[seed, cut] = seen
+        return self._seen[seed, cut]
+
+
+_direct = []
+
+
+def direct():
+    if not _direct:
+        _direct.append(Direct())
+    return _direct[0]
+
+
+class Sessions(difference.Mode):
+    """Plays every seed in one mode. `all_servers`: the other side must end with the same keys."""
+    all_servers = True
+
+    def test_every_session_is_answered_as_by_a_real_server(self):
+        self.run_seeds(cut=False)
+
+    def test_every_session_cut_in_two_at_every_step(self):
+        self.run_seeds(cut=True)
+
+    def run_seeds(self, cut):
+        wrong = []
+        for seed in SEEDS:
+            self.target.reset()
+            expected = direct().seen(seed, cut)
+            seen = play(self.target, session(seed), random.Random(seed) if cut else None)
+            for name, stream in expected.streams.items():
+                if seen.streams.get(name) != stream or seen.ends[name] != expected.ends[name]:
+                    wrong.append(f"seed {seed}, connection {name} ({expected.ends[name]}, "
+                                 f"{seen.ends[name]}): {difference_of(stream, seen.streams[name])}")
+                    break
+            else:
+                digests = settle(self.target, expected.digests[0])
+                if set(digests if self.all_servers else digests[:1]) != set(expected.digests):
+                    wrong.append(f"seed {seed}: other keys on {[d == expected.digests[0] for d in digests]}")
+        self.assertEqual(wrong, [], f"{len(wrong)} of {len(SEEDS)} sessions:\n" + "\n".join(wrong[:20]))
+
+
+def difference_of(expected, seen):
+    at = next((n for n, (x, y) in enumerate(zip(expected, seen)) if x != y),
+              min(len(expected), len(seen)))
+    start = max(0, at - 60)
+    return (f"at byte {at}: …{bytes(expected[start:at])!r} then expected "
+            f"{bytes(expected[at:at + 80])!r}, seen {bytes(seen[at:at + 80])!r}")
+
+
+class SelfCheck(Sessions, difference.SelfCheck):
+    pass
+
+
+class PassThrough(Sessions, difference.PassThrough):
+    pass
+
+
+class Shadow(Sessions, difference.Shadow):
+    pass
+
+
+class CanaryNobody(Sessions, difference.CanaryNobody):
+    pass
+
+
+class CanaryEverybody(Sessions, difference.CanaryEverybody):
+    pass
+
+
+class BlueGreenOnNew(Sessions, difference.BlueGreenOnNew):
+    all_servers = False
+
+
+MODES = [PassThrough, Shadow, CanaryNobody, CanaryEverybody, BlueGreenOnNew]
+TESTS = ("test_every_session_is_answered_as_by_a_real_server",
+         "test_every_session_cut_in_two_at_every_step")
+
+
+def load_tests(_loader, _standard, _pattern):
+    modes = [SelfCheck] if "--self" in sys.argv else MODES
+    return unittest.TestSuite(mode(name) for mode in modes for name in TESTS)
+
+
+if __name__ == "__main__":
+    if "--self" in sys.argv:
+        result = unittest.TextTestRunner().run(load_tests(None, None, None))
+        sys.exit(not result.wasSuccessful())
+    unittest.main()
