@@ -6,6 +6,11 @@ PYTHON := /usr/bin/python3
 RELEASE := build/release
 SUITES ?= tidy unit integration
 
+# Where there is a ccache, what one checkout has compiled serves another. Debug information may then
+# name the other one's folder.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+
 .PHONY: help deps configure build demo test bench fuzz tidy clean
 
 help:  ## list the targets
