@@ -194,7 +194,8 @@ def origin(options):
         f"- command `{options.command}`, {options.rounds} rounds of about {options.seconds:g} s",
         f"- machine: {len(os.sched_getaffinity(0))} cores, "
         f"{model.group(1) if model else platform.machine()}, "
-        f"Linux {platform.release()}; load client, proxy and servers share them",
+        f"Linux {platform.release()}; load client, proxy and servers share them; "
+        f"other work on the machine as it began: load average {options.load:.1f}",
         f"- {output('redis-server', '--version').split(' sha=')[0]}; "
         f"{output('/usr/sbin/haproxy', '-v').splitlines()[0].split(' - ')[0]}",
         f"- date {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}",
@@ -224,6 +225,7 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     options.build = options.build.resolve()
     options.cells = [names[name] for name in options.cells]
+    options.load = os.getloadavg()[0]
     options.command = "bench/wire.py " + " ".join(arguments) if arguments else "make bench"
     return options
 
