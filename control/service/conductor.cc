@@ -10,8 +10,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr const char* kHeld = "Interlay Schema already has an active migration";
-
 // Sets the status in the turn's state, with its line in the journal.
 void set_status(Keeper::Turn& turn, const std::string& uuid, MigrationStatus to,
                 const std::string& actor, const std::string& reason) {
@@ -131,7 +129,7 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
   if (current->second->identity.version != seen.identity.version) {
     return changed_meanwhile(kMigrationWord, seen.identity.id);
   }
-  if (held_by_another(turn.next, seen)) return conflict(kHeld);
+  if (held_by_another(turn.next, seen)) return interlay_held();
   if (const InterlayDefinition* interlay = settled_interlay(turn.next, seen)) {
     return conflict("Interlay '" + interlay->identity.id + "' stands before the new side already");
   }

@@ -47,8 +47,7 @@ Answer Endpoints::list() const {
 Answer Endpoints::get(const std::string& reference) {
   const EndpointPtr endpoint = find(keeper_.state()->endpoints, reference);
   if (endpoint == nullptr) return not_found(kWhat, reference);
-  // What it says or does not say is the answer: it is shown as health.
-  (void)servers_.ask(endpoint->identity.uuid, endpoint->address, kCheckTimeout_ms);
+  servers_.refresh(endpoint->identity.uuid, endpoint->address, kCheckTimeout_ms);
   return Reply{.data = shown(*endpoint), .etag = etag_of(endpoint->identity)};
 }
 

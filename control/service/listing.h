@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "control/answer.h"
@@ -10,7 +11,7 @@
 
 namespace crossfade {
 
-// All resources in the order of their making, each as `shown` has it.
+// All resources, oldest first (to the second, then by id), each as `shown` has it.
 template <class Resource, class Shown>
 Reply list_of(const ById<Resource>& resources, Shown&& shown) {
   std::vector<const Resource*> ordered;
@@ -32,6 +33,10 @@ inline Refusal already_exists(const char* what, const std::string& id) {
 inline Refusal changed_meanwhile(const char* what, const std::string& id) {
   return conflict(std::string(what) + " '" + id +
                   "' was changed by another call at the same time: read it again and retry");
+}
+
+inline Refusal interlay_held() {
+  return conflict("Interlay Schema already has an active migration");
 }
 
 inline Reply deleted(const Identity& identity) {

@@ -12,8 +12,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr const char* kHeld = "Interlay Schema already has an active migration";
-
 // The members that a list shows.
 Json brief(const Migration& migration) {
   const Identity& identity = migration.identity;
@@ -217,7 +215,7 @@ Answer Migrations::add_interlay(const std::string& reference, const std::string&
                     "' is served by the completed migration '" + holder->identity.id +
                     "': delete that one first, its traffic stays on new");
   }
-  if (holder != nullptr) return conflict(kHeld);
+  if (holder != nullptr) return interlay_held();
   const bool open =
       current->status == MigrationStatus::Pending || current->status == MigrationStatus::Ready;
   if (!open) return refuse(forbidden_move(current->status, MigrationStatus::Ready));

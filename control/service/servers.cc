@@ -10,6 +10,19 @@ Result<RedisProbe> Servers::ask(const std::string& uuid, const EndpointAddress& 
   return told;
 }
 
+void Servers::refresh(const std::string& uuid, const EndpointAddress& address,
+                      std::uint32_t timeout_ms) {
+  {
+    const std::lock_guard held(mutex_);
+    const auto found = known_.find(uuid);
+    const bool fresh =
+        found != known_.end() && found->second.address == address &&
+        std::chrono::steady_clock::now() - found->second.asked_at < std::chrono::seconds(1);
+    if (fresh) return;
+  }
+  (void)ask(uuid, address, timeout_ms);  // what it says is kept
+}
+
 void Servers::note(const std::string& uuid, const EndpointAddress& address,
                    const Result<RedisProbe>& told) {
   const std::lock_guard held(mutex_);
@@ -19,6 +32,7 @@ void Servers::note(const std::string& uuid, const EndpointAddress& address,
   if (known.checked_at.empty() || known.up != told.ok()) known.since = now;
   known.address = address;
   known.checked_at = now;
+  known.asked_at = std::chrono::steady_clock::now();
   known.up = told.ok();
   if (told) {
     known.latency_us = told->latency_us;

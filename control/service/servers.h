@@ -3,6 +3,7 @@
 // Filled by whoever asks a server for whatever reason. Any thread.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -23,6 +24,10 @@ class Servers {
   // the endpoint's uuid (not kept when that is empty).
   Result<RedisProbe> ask(const std::string& uuid, const EndpointAddress& address,
                          std::uint32_t timeout_ms);
+
+  // As ask(), unless the server was asked there within the last second: for callers who may come
+  // often, and must not become a load on somebody's database.
+  void refresh(const std::string& uuid, const EndpointAddress& address, std::uint32_t timeout_ms);
 
   // Keeps what a server said, or why it said nothing.
   void note(const std::string& uuid, const EndpointAddress& address,
@@ -45,6 +50,7 @@ class Servers {
     std::shared_ptr<const redis::CommandTable> commands;  // null: not told
     bool refused = false;  // it answered, but not to COMMAND: asking again is useless
     bool up = false;
+    std::chrono::steady_clock::time_point asked_at;
     std::string since;
     std::string checked_at;
     std::string version;

@@ -70,6 +70,7 @@ class RecordedPlane {
   Status publish(TablePtr next) {
     CHECK((epochs.empty() || next->epoch > epochs.back()));
     epochs.push_back(next->epoch);
+    if (when_published) when_published();
     if (publishes_to_fail > 0) {
       --publishes_to_fail;
       return Error{Errc::Timeout, "", "a loop does not answer"};
@@ -280,6 +281,13 @@ struct Bench {
   void add_running(const std::string& id, const std::string& strategy) {
     add_ready(id, strategy);
     must(life->conductor.migrate(id, call));
+  }
+
+  Answer patch(const std::string& id, const std::string& body) {
+    return life->migrations.patch(id, json(body), call);
+  }
+  Answer patch_strategy(const std::string& id, const std::string& strategy) {
+    return patch(id, R"({"strategy":)" + strategy + "}");
   }
 
   std::string status(const std::string& id) {

@@ -66,6 +66,14 @@ TEST_CASE("endpoints: one whose server refuses the login is a bad request") {
         "400 Bad Request: log in to endpoint 'e': WRONGPASS invalid username-password pair");
 }
 
+TEST_CASE("endpoints: whoever asks for one again and again is no load on its server") {
+  Bench bench;
+  bench.add_endpoint("e", 1);
+  const int asked = bench.told.asked;
+  for (int i = 0; i < 50; ++i) must(bench.life->endpoints.get("e"));
+  CHECK(bench.told.asked <= asked + 25);  // once a second, on a machine however slow
+}
+
 TEST_CASE("endpoints: an id is given once") {
   Bench bench;
   bench.add_endpoint("e", 1);

@@ -32,6 +32,22 @@ TEST_CASE("keeper: epochs grow, also across restarts, and only when routes chang
   CHECK(bench.life->keeper.epoch() == bench.plane.table->epoch);
 }
 
+TEST_CASE("keeper: a decision is on disk before any request can follow it") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_ready("m", R"({"type":"big_bang","durability":true})");
+  int published = 0;
+  bench.plane.when_published = [&] {
+    ++published;
+    std::string all;
+    for (const std::string& body : durable(*bench.life->store)) all += body;
+    CHECK(all.find(R"("status":"completed")") != std::string::npos);
+  };
+  must(bench.life->conductor.migrate("m", bench.call));
+  bench.plane.when_published = nullptr;
+  CHECK(published == 1);
+}
+
 TEST_CASE("keeper: a table that the loops do not confirm is taken back everywhere") {
   Bench bench;
   bench.add_sides();

@@ -1,0 +1,99 @@
+// The test before a start: what it finds, and that a start obeys it.
+#include "../bench.h"
+
+namespace crossfade {
+
+TEST_CASE(
+    "migrations: the test connects to both sides and names what is wrong; migrate obeys it unless "
+    "forced") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_ready("m", kCanary);
+  const auto failed = [&] {
+    const Answer answer = bench.life->conductor.test("m");
+    const Json& data = must(answer).data;
+    std::vector<std::string> names;
+    for (const Json& check : *data.find("checks")->elements()) {
+      if (!*check.find("ok")->boolean()) names.push_back(text_of(check, "name"));
+    }
+    CHECK(*data.find("valid") == Json(names.empty()));
+    CHECK(*data.find("apis_tested") == Json(0));
+    CHECK(*data.find("interlays_tested") == Json(std::uint64_t{1}));
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  CHECK(failed() == Names{});
+  RedisProbe& target = bench.told.up[2];
+  target.role = "slave";
+  CHECK(failed() == Names{"new_role"});
+  const Answer refused = bench.life->conductor.migrate("m", bench.call);
+  CHECK(
+      said(refused) ==
+      "409 Migration error: the test of migration 'm' failed: new_role of interlay 'cache': new is "
+      "a replica: it would refuse every write");
+  CHECK(std::get<Refusal>(refused).beside.find("checks")->elements()->size() == 1);
+  CHECK(bench.status("m") == "ready");
+  target = ToldServers::healthy();
+  target.loading = true;
+  CHECK(failed() == Names{"new_loading"});
+  target = ToldServers::healthy();
+  target.version = "6.2.1";
+  CHECK(failed() == Names{"version"});
+  target = ToldServers::healthy();
+  target.cluster = true;
+  CHECK(failed() == Names{"cluster"});
+  target = ToldServers::healthy();
+  target.maxmemory = 10;
+  bench.told.up[1].used_memory = 11;
+  CHECK(failed() == Names{"memory"});
+  target = ToldServers::healthy();
+  target.persists = false;  // matters to a big bang only
+  CHECK(failed() == Names{});
+  bench.told.up.erase(2);
+  CHECK(failed() == Names{"new_reachable"});
+  Call forced = bench.call;
+  forced.force = true;
+  CHECK(said(bench.life->conductor.migrate("m", forced)) == "200");
+}
+
+TEST_CASE("migrations: a durable big bang asks for a target that persists") {
+  Bench bench;
+  bench.add_sides();
+  bench.told.up[2].persists = false;
+  bench.add_ready("m", R"({"type":"big_bang"})");
+  CHECK(
+      said(bench.life->conductor.migrate("m", bench.call)).find("durability of interlay 'cache'") !=
+      std::string::npos);
+  must(bench.patch_strategy("m", R"({"durability":false})"));
+  must(bench.life->conductor.migrate("m", bench.call));
+}
+
+TEST_CASE(
+    "migrations: data movement that this version does not do is refused at the start, and said "
+    "why") {
+  Bench bench;
+  bench.add_sides();
+  must(bench.life->migrations.create(
+      json(
+          R"({"id":"m","strategy":{"type":"shadow_traffic"},"data":{"type":"scan","replace":"replace"}})"),
+      bench.call));
+  bench.bind("m");
+  CHECK(said(bench.life->conductor.migrate("m", bench.call))
+            .find("data_movement: this version moves no data") != std::string::npos);
+  must(bench.patch("m", R"({"data":"none"})"));
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(said(bench.patch("m", R"({"data":{"type":"scan"}})")) ==
+        "409 Migration error: Cannot change data of migration in status: Running");
+}
+
+TEST_CASE("migrations: reads ahead of a cutover's writes are found by the test") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_ready(
+      "m",
+      R"({"type":"canary","read_percentage":0.5,"write_mode":{"mode":"cutover","write_percentage":0.1}})");
+  CHECK(said(bench.life->conductor.migrate("m", bench.call))
+            .find("strategy: read_percentage is above") != std::string::npos);
+}
+
+}  // namespace crossfade
