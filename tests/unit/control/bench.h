@@ -62,7 +62,8 @@ class RecordedPlane {
   std::vector<std::uint64_t> epochs;  // of all that were handed out
   std::map<std::string, std::uint16_t> open;
   std::set<std::uint16_t> ports_in_use;
-  int publishes_to_fail = 0;  // so many of the next publishes time out
+  int publishes_to_fail = 0;             // so many of the next publishes time out
+  std::function<void()> when_published;  // before the loops would take it over
   std::mutex mutex;
   Telemetry telemetry;
 
