@@ -230,7 +230,8 @@ HttpResponse Api::run(const Ticket& ticket, const HttpHead& head, const std::str
   if (!json) return response_of(refuse(json.error()));
   const Answer answer = ticket.match.route->run(services_, ticket.match.segments, *json, call);
   if (const auto* refusal = std::get_if<Refusal>(&answer)) {
-    spdlog::debug("{} {} by {}: {}", head.method, head.path, call.actor, refusal->status);
+    spdlog::debug("{} {} by {}: {}", head.method, ticket.match.route->path, call.actor,
+                  refusal->status);
     return response_of(*refusal);
   }
   return response_of(std::get<Reply>(answer));

@@ -235,8 +235,8 @@ class Server : public httplib::Server {
                                       "the request is not valid HTTP, or of a "
                                       "method that is not known here"));
     });
-    set_exception_handler([this](const Request& request, Response& response, std::exception_ptr) {
-      spdlog::error("control port: an exception met {} {}", request.method, request.path);
+    set_exception_handler([this](const Request&, Response& response, std::exception_ptr) {
+      spdlog::error("control port: an exception met a request");
       fill(response, handlers_.refuse(500, "the sidecar failed at this request"));
     });
   }

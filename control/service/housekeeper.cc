@@ -13,6 +13,14 @@ namespace {
 
 constexpr auto kRound = std::chrono::seconds(1);
 constexpr int kRoundsBetweenLearning = 3;
+constexpr std::size_t kAskedAtOnce = 16;  // servers, each by a thread that mostly waits
+
+void ask(Servers& servers, const Endpoint& endpoint) {
+  const auto told = servers.ask(endpoint.identity.uuid, endpoint.address, kLearnTimeout_ms);
+  if (told) return;
+  spdlog::debug("endpoint {}: commands not learned: {}", endpoint.identity.id,
+                told.error().message());
+}
 
 }  // namespace
 
@@ -22,16 +30,13 @@ bool learn_commands_of_interlays(const State& state, Servers& servers) {
     const EndpointPtr& endpoint = state.endpoints.at(interlay->endpoint);
     if (!servers.knows_commands_of(*endpoint)) unknown.insert(endpoint);
   }
-  std::vector<std::thread> asking;
-  for (const EndpointPtr& endpoint : unknown) {
-    asking.emplace_back([&servers, endpoint] {
-      const auto told = servers.ask(endpoint->identity.uuid, endpoint->address, kLearnTimeout_ms);
-      if (told) return;
-      spdlog::debug("endpoint {}: commands not learned: {}", endpoint->identity.id,
-                    told.error().message());
-    });
+  for (auto next = unknown.begin(); next != unknown.end();) {
+    std::vector<std::thread> asking;
+    for (; next != unknown.end() && asking.size() < kAskedAtOnce; ++next) {
+      asking.emplace_back([&servers, endpoint = *next] { ask(servers, *endpoint); });
+    }
+    for (std::thread& one : asking) one.join();
   }
-  for (std::thread& one : asking) one.join();
   bool learned = false;
   for (const EndpointPtr& endpoint : unknown) {
     learned = learned || servers.knows_commands_of(*endpoint);

@@ -165,14 +165,16 @@ class InterlayChecks {
   }
 
   void check_memory(const RedisProbe& old_told, const RedisProbe& new_told) {
-    const std::string used = std::to_string(old_told.used_memory) + " bytes used on old";
+    const std::string used = std::to_string(old_told.used_memory) + " bytes used on old, " +
+                             std::to_string(new_told.used_memory) + " on new, ";
     if (new_told.maxmemory == 0) {
-      add("memory", true, used + ", new has no maxmemory");
+      add("memory", true, used + "which has no maxmemory");
       return;
     }
+    // Against all of new's memory, as what it holds may well be the data of old, brought over.
     const bool ok = new_told.maxmemory >= old_told.used_memory;
     add("memory", ok,
-        used + ", maxmemory of new is " + std::to_string(new_told.maxmemory) +
+        used + "which has a maxmemory of " + std::to_string(new_told.maxmemory) +
             (ok ? "" : ": the data would not fit"));
   }
 
