@@ -77,6 +77,7 @@ struct ExchangeFields {
   Effect effect = Effect::None;
   Second second = Second::Nothing;
   bool internal = false;     // ours, not the client's: the reply is consumed
+  bool sync = false;         // internal: brings the connection to the session's state
   bool entry_probe = false;  // internal: asks whether this client may enter
   bool either = false;       // best_effort
   bool fallback = false;     // may be asked of the other side; `request` holds its bytes

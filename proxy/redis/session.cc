@@ -13,6 +13,10 @@ namespace {
 constexpr std::int64_t kStreamAbove = 16 * 1024;
 // The server's limit on the arguments of clients that have not logged in.
 constexpr std::int64_t kUnauthenticatedArgs = 10;
+// A client that pipelines dual writes is read no further while the second side has this many of
+// them to answer: a healthy side catches up, a sick one is given up after second_timeout_ms.
+constexpr std::uint32_t kPaceAbove = 1024;
+constexpr std::uint32_t kPaceBelow = 256;
 // How long a session whose client is gone may wait for what its servers still owe.
 constexpr std::uint64_t kLingerNs = 10'000'000'000;
 constexpr std::uint64_t kNsPerMs = 1'000'000;
@@ -62,14 +66,15 @@ void RedisSession::begin_event() { now_ns_ = uv_hrtime(); }
 void RedisSession::on_bytes(std::string_view bytes) {
   begin_event();
   counters().client_in.add(bytes.size());
+  if (quit_) return;
   if (raw_) {
-    upstream(anchor()).stream().write(bytes);
+    upstream(anchor()).send(bytes);
     counters().server_out.add(bytes.size());
   } else if (!partial_) {
     consume(bytes, loop().cutter());
   } else {
     partial_->bytes.append(bytes);
-    if (!stalled_ && partial_->bytes.size() >= partial_->wanted) {
+    if (!stalled_ && !paced_ && partial_->bytes.size() >= partial_->wanted) {
       consume(partial_->bytes, partial_->cutter);
     }
   }
@@ -85,11 +90,15 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
     const std::string_view rest = bytes.substr(at);
     if (streaming_) {
       at += stream_on(rest);
-      if (raw_) return;
+      if (raw_) return drop_partial();
       continue;
     }
     const Cut cut = cutter.advance(rest);
     if (const auto* request = std::get_if<Request>(&cut)) {
+      if (second_writes_ >= kPaceAbove) {
+        paced_ = true;
+        break;
+      }
       if (cutter.arg_count() > 0) {
         const std::string_view message = rest.substr(0, request->size);
         Pending pending;
@@ -100,11 +109,17 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
           break;
         }
       }
+      if (cutter.arg_count() == 0 && reply_mode_ == ReplyMode::SkipNext) {
+        upstream(anchor()).send(rest.substr(0, request->size));  // it uses the SKIP up
+        reply_mode_ = ReplyMode::On;
+        unpin_if_free();
+      }
       at += request->size;
       cutter.reset();
+      if (quit_) return drop_partial();
       if (raw_) {  // SYNC
-        upstream(anchor()).stream().write(bytes.substr(at));
-        return flush();
+        upstream(anchor()).send(bytes.substr(at));
+        return drop_partial();
       }
       continue;
     }
@@ -114,7 +129,10 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
         at = bytes.size();
         break;
       }
-      if (raw_) return;
+      if (raw_) {
+        cutter.reset();
+        return drop_partial();
+      }
       if (stalled_) break;
       if (rest.size() > settings().request_head_max) {
         // Too much to keep for a plan: refused, as the rest of it cannot be told from what follows
@@ -125,27 +143,32 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
             "-ERR crossfade: request_head_max reached: the keys of this request come too late in "
             "it\r\n");
         close_when_answered_ = true;
-        partial_.reset();
-        return;
+        return drop_partial();
       }
       wanted = rest.size() + more->at_least;
       break;
     }
     counters().protocol_errors.add();
     cutter.reset();
-    return go_raw(rest);
+    go_raw(rest);
+    return drop_partial();
   }
   keep(bytes.substr(at), cutter, wanted);
+}
+
+// Streams may hold views into the bytes of the partial request until they are flushed.
+void RedisSession::drop_partial() {
+  flush();
+  partial_.reset();
 }
 
 // Keeps what cannot be handled yet. After a stall the request is cut anew, from its first byte.
 void RedisSession::keep(std::string_view rest, RequestCutter& cutter, std::size_t wanted) {
   flush();  // views into the bytes that are about to move
-  if (stalled_) cutter.reset();
+  if (stalled_ || paced_) cutter.reset();
   if (rest.empty()) {
     cutter.reset();
-    if (!partial_ || &cutter == &partial_->cutter) partial_.reset();
-    return;
+    return drop_partial();
   }
   if (partial_) {
     partial_->bytes.erase(0, partial_->bytes.size() - rest.size());
@@ -163,7 +186,7 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
   const RequestTail::Step step = streaming_->tail.advance(bytes);
   const std::string_view part = bytes.substr(0, step.consumed);
   if (streaming_->answer) {
-    upstream(streaming_->answer_side).stream().write(part);
+    upstream(streaming_->answer_side).send(part);
     counters().server_out.add(part.size());
   }
   if (streaming_->second) {
@@ -172,7 +195,7 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
       streaming_->second = false;  // half a request cannot be taken back: only its connection can
       lose(up, Drop::Overflow, "its copy was too big to keep", std::nullopt);
     } else {
-      up.stream().write(part);
+      up.send(part);
       counters().server_out.add(part.size());
     }
   }
@@ -242,7 +265,7 @@ bool RedisSession::try_streaming(std::string_view bytes, const RequestCutter& cu
 
 // Everything before has been answered: what waited goes on.
 void RedisSession::resume() {
-  stalled_ = false;
+  stalled_ = paced_ = false;
   if (!partial_ || raw_) return;
   consume(partial_->bytes, partial_->cutter);
   flush();
@@ -254,11 +277,17 @@ void RedisSession::on_end(int status) {
   ended_at_ns_ = now_ns_;
   loop().mark_busy(*this);
   if (status != UV_EOF) client_.close();
+  if (stalled_ && (status != UV_EOF || blocking_ > 0)) {
+    // A server forgets what stands behind a blocked command, and what a client has sent that is
+    // gone.
+    stalled_ = false;
+    drop_partial();
+  }
   Upstream& anchored = upstream(anchor());
   if (anchored.state() == Upstream::State::Idle) {
     close_when_answered_ = true;
-  } else if (!stalled_) {
-    anchored.stream().shutdown_when_sent();  // the server sees the end where the client put it
+  } else if (!stalled_ && !paced_) {
+    anchored.finish();  // the server sees the end where the client put it
   }
   end_event();
 }
@@ -287,9 +316,13 @@ void RedisSession::end_event() {
       on_lost(*up, "cannot connect");
     }
   }
-  if (stalled_ && queue_.empty() && internals_ == 0) {
+  if ((stalled_ && queue_.empty() && internals_ == 0) || (paced_ && second_writes_ <= kPaceBelow)) {
+    // What waited for a judge that went away gets its error; what comes later may ask again.
+    const bool lost = std::exchange(probe_lost_, false) && !home_lost_;
+    if (lost) home_lost_ = true;
     resume();
-    if (client_ended_ && !stalled_) upstream(anchor()).stream().shutdown_when_sent();
+    if (lost) home_lost_ = false;
+    if (client_ended_ && !stalled_ && !paced_) upstream(anchor()).finish();
   }
   if (home_lost_ && stalled_ && partial_) resume();  // every request still gets its error
   if (draining_ && safe_point()) close_when_answered_ = true;
@@ -314,7 +347,7 @@ void RedisSession::update_reading() {
                       (new_.stream().unsent() > limits.output_buffer_max && !queue_.empty() &&
                        queue_.back()->answer == Side::New) ||
                       queue_.size() >= limits.pipeline_max;
-    if (client_ended_ || stalled_ || full) {
+    if (client_ended_ || stalled_ || paced_ || full) {
       if (full && client_.reading()) {
         counters().hit(queue_.size() >= limits.pipeline_max ? Limit::PipelineMax
                                                             : Limit::OutputBufferMax);
@@ -344,7 +377,7 @@ void RedisSession::update_reading() {
 }
 
 bool RedisSession::safe_point() const {
-  return queue_.empty() && !transaction_.open() && !streaming_ && !stalled_ && !raw_;
+  return queue_.empty() && !transaction_.open() && !streaming_ && !stalled_ && !paced_ && !raw_;
 }
 
 // Tied by state that cannot go over (a subscription, tracking, MONITOR, silence, MULTI, WATCH) to a
@@ -390,7 +423,7 @@ void RedisSession::drain() {
     client_ended_ = true;
     ended_at_ns_ = uv_hrtime();
     client_.close();
-    upstream(blocking_side_).stream().shutdown_when_sent();  // so that it takes nothing any more
+    upstream(blocking_side_).finish();  // so that it takes nothing any more
   }
   if (safe_point()) close_when_answered_ = true;
   loop().mark_busy(*this);

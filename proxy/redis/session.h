@@ -98,6 +98,7 @@ class RedisSession final : public Session, private StreamOwner {
   void consume(std::string_view bytes, RequestCutter& cutter);
   std::size_t stream_on(std::string_view bytes);
   bool try_streaming(std::string_view bytes, const RequestCutter& cutter);
+  void drop_partial();
   void keep(std::string_view rest, RequestCutter& cutter, std::size_t wanted);
   void resume();
   void end_event();
@@ -158,6 +159,7 @@ class RedisSession final : public Session, private StreamOwner {
   void compare(Exchange& exchange);
   void pump();
   void release(Exchange* exchange);
+  void second_leg_over(Exchange& exchange);
   void fail_owed(Upstream& up, Drop why, std::string_view reason);
   void fail_answer(Upstream& up, Exchange& exchange, std::string_view reason);
   // `blame`: the failure of its side that this shows, if any.
@@ -192,6 +194,7 @@ class RedisSession final : public Session, private StreamOwner {
   std::uint32_t state_pending_ = 0;  // state changes that wait for their answer
   std::uint32_t blocking_ = 0;       // blocking commands that wait for their answer ...
   Side blocking_side_ = Side::Old;   // ... on this side
+  std::uint32_t second_writes_ = 0;  // dual writes that the second side has not answered
   std::uint32_t internals_ = 0;      // our own requests that wait for their reply
   ReplyMode reply_mode_ = ReplyMode::On;
   Entered entered_ = Entered::Unknown;
@@ -201,6 +204,9 @@ class RedisSession final : public Session, private StreamOwner {
   bool monitoring_ = false;
   bool raw_ = false;
   bool stalled_ = false;       // requests wait until every answer is out
+  bool paced_ = false;         // requests wait until the second side has caught up with our writes
+  bool quit_ = false;          // the client has said QUIT: a server reads nothing after it
+  bool probe_lost_ = false;    // home went away before it could say who may enter
   bool client_ended_ = false;  // the client sends no more
   bool expect_close_ = false;  // QUIT, SHUTDOWN: the server closes, that is no failure
   bool close_when_answered_ = false;

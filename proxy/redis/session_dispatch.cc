@@ -146,7 +146,10 @@ void RedisSession::bring_up_to_date(Upstream& up) {
   const unsigned count = sync_commands(up.applied, state_, up.address(),
                                        own ? Login::Endpoint : Login::Client, commands);
   up.applied_version = state_version_;
-  if (count > 0) send_internal(up, commands, count);
+  if (count == 0) return;
+  send_internal(up, commands, count);
+  up.owed().back()->sync = true;
+  up.close_gate();
 }
 
 void RedisSession::send_internal(Upstream& up, std::string_view commands, std::uint32_t count) {
@@ -157,7 +160,7 @@ void RedisSession::send_internal(Upstream& up, std::string_view commands, std::u
   exchange->sent_at_ns = now_ns_;
   ++internals_;
   up.owe(exchange);
-  up.stream().write_copy(commands);
+  up.send_copy(commands);
   counters().server_out.add(commands.size());
 }
 
@@ -221,7 +224,7 @@ void RedisSession::dispatch(Pending& request) {
     queue_.push(exchange);
     up->owe(exchange);
     if (exchange->fallback) exchange->request.assign(request.bytes);
-    up->stream().write(request.bytes);
+    up->send(request.bytes);
     if (exchange->second != Second::Nothing) {
       second_sent_ = send_second_leg(*exchange, request);
     }
@@ -250,7 +253,7 @@ void RedisSession::forward_plain(Upstream& up, const Pending& request) {
     up.owe(exchange);
   }
   if (request.facts.kind == Kind::Write && up.side() == Side::New) counters().new_only_writes.add();
-  up.stream().write(request.bytes);
+  up.send(request.bytes);
 }
 
 // Sends the other side its copy or its write, unless a limit or its health forbids. False: dropped
@@ -278,8 +281,9 @@ bool RedisSession::send_second_leg(Exchange& exchange, const Pending& request) {
   }
   bring_up_to_date(up);
   ++interlay_.second_inflight;
+  if (exchange.second == Second::Write) ++second_writes_;
   up.owe(&exchange);
-  up.stream().write(request.bytes);
+  up.send(request.bytes);
   counters().server_out.add(request.bytes.size());
   return true;
 }
@@ -289,13 +293,15 @@ void RedisSession::send_silently(Pending& request) {
   Upstream& up = upstream(request.plan.answer);
   if (!reach(up, Interlay::Use::Needed)) {
     skip_streaming();
+    if (up.state() == Upstream::State::Idle)
+      reply_mode_ = ReplyMode::On;  // a new connection speaks
     return;
   }
   counters()
       .requests[static_cast<std::size_t>(up.side())][static_cast<std::size_t>(request.facts.kind)]
       .add();
   bring_up_to_date(up);
-  up.stream().write(request.bytes);
+  up.send(request.bytes);
   counters().server_out.add(request.bytes.size());
   if (request.change && !request.change->login) {
     set_state(*request.change, up);  // no reply will ever confirm it; a login is not believed
@@ -328,7 +334,15 @@ void RedisSession::unreachable(Side side) {
 // Answers the request in progress ourselves, in its turn.
 void RedisSession::refuse(std::string_view error) {
   skip_streaming();
-  if (reply_mode_ != ReplyMode::On) return;
+  if (reply_mode_ != ReplyMode::On) {
+    if (reply_mode_ == ReplyMode::SkipNext) {
+      // The server was told to skip one reply: it must not be the next one that is wanted.
+      upstream(anchor()).send_copy(kPing);
+      reply_mode_ = ReplyMode::On;
+      unpin_if_free();
+    }
+    return;
+  }
   Exchange* exchange = loop().exchanges().get();
   exchange->special = exchange->answered = true;
   queue_.push(exchange);
@@ -357,11 +371,9 @@ void RedisSession::go_raw(std::string_view rest) {
     exchange->sent_at_ns = now_ns_;
     queue_.push(exchange);
     up.owe(exchange);
-    up.stream().write(rest);
+    up.send(rest);
     counters().server_out.add(rest.size());
-    flush();
   }
-  partial_.reset();
 }
 
 }  // namespace crossfade::redis

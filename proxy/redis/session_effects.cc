@@ -99,6 +99,8 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       reply_mode_ = ReplyMode::On;
       break;
     case Effect::Quit:
+      quit_ = expect_close_ = true;
+      break;
     case Effect::Closes:
       expect_close_ = true;
       break;
@@ -154,7 +156,7 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
   if (effect == Effect::Exec || effect == Effect::Discard || effect == Effect::Reset) {
     return end_transaction(request);
   }
-  if (effect == Effect::Quit) expect_close_ = true;
+  if (effect == Effect::Quit) quit_ = expect_close_ = true;
   if (transaction_.phase == Transaction::Phase::Undecided && request.facts.key_count > 0) {
     if (!decide_transaction(request)) return;
   } else if (transaction_.phase == Transaction::Phase::Open && request.facts.key_count > 0 &&
@@ -255,7 +257,8 @@ void RedisSession::end_transaction(Pending& request) {
   if (request.facts.effect == Effect::Exec) {
     if (ended.change) {
       request.change = std::make_unique<StateChange>(*ended.change);
-      request.change->login.reset();  // whether it succeeded stands deep in the reply: not believed
+      request.change->login.reset();
+      tied_ = true;  // whether it succeeded stands deep in the reply: it stays with this server
     }
     if (ended.subscribes) {
       tied_ = true;
@@ -410,6 +413,7 @@ void RedisSession::set_state(const StateChange& change, Upstream& up) {
   if (change.login) entered_ = Entered::Yes;
   if (change.reset) {
     up.monitoring = up.expects_messages = false;
+    if (up.address().db != 0) up.applied_version = 0;  // its own default is to be selected again
   }
 }
 

@@ -140,7 +140,7 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
   }
   if (!complete) return;
   up.owed().pop();
-  --interlay_.second_inflight;
+  second_leg_over(exchange);
   exchange.replied[side] = true;
   exchange.failed[side] = error;
   SecondCounters& counts = second_counters(exchange);
@@ -160,6 +160,11 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
   }
 }
 
+void RedisSession::second_leg_over(Exchange& exchange) {
+  --interlay_.second_inflight;
+  if (exchange.second == Second::Write) --second_writes_;
+}
+
 void RedisSession::compare(Exchange& exchange) {
   if (!exchange.hash[0].done() || !exchange.hash[1].done()) return;
   if (exchange.hash[0].value() != exchange.hash[1].value())
@@ -170,8 +175,8 @@ void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_
                                   std::uint32_t complete, std::uint32_t errors) {
   if (exchange.entry_probe) exchange.held.append(bytes);
   exchange.count -= complete;
-  const bool refused =
-      errors > 0 && !exchange.entry_probe && up.side() != anchor() && !transaction_.open();
+  const bool refused = errors > 0 && exchange.sync;
+  const bool in_step = exchange.sync && !refused && exchange.count == 0;
   if (exchange.count == 0) {
     up.owed().pop();
     --internals_;
@@ -181,6 +186,7 @@ void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_
     }
     release(&exchange);
   }
+  if (in_step) up.open_gate();
   if (refused) {  // this session's affair: the side itself is well
     up.refused_version = state_version_;
     lose(up, Drop::StateRefused, "refused the state of this session (login, database or protocol)",
@@ -286,12 +292,15 @@ void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
     Exchange* exchange = up.owed().pop();
     if (exchange->internal) {
       --internals_;
-      if (exchange->entry_probe) entered_ = Entered::Unknown;
+      if (exchange->entry_probe) {
+        entered_ = Entered::Unknown;
+        probe_lost_ = true;
+      }
       release(exchange);
     } else if (exchange->answer != up.side()) {
       second_counters(*exchange).drop(why);
       if (why == Drop::Timeout) why = Drop::ConnectionLost;  // the rest only stood behind it
-      --interlay_.second_inflight;
+      second_leg_over(*exchange);
       if (exchange->either && exchange->queued && !exchange->answered &&
           exchange->replied[static_cast<std::size_t>(exchange->answer)]) {
         settle(*exchange);
@@ -356,7 +365,7 @@ void RedisSession::retry_on_other_side(Exchange* exchange) {
   }
   bring_up_to_date(up);
   up.owe(exchange);
-  up.stream().write_copy(exchange->request);
+  up.send_copy(exchange->request);
   counters().server_out.add(exchange->request.size());
 }
 

@@ -52,9 +52,24 @@ void Upstream::close() {
   assert(owed_.empty());
   if (resolving_) std::exchange(resolving_, nullptr)->upstream = nullptr;
   stream_.close();
-  kept_.clear();
-  kept_.shrink_to_fit();
+  std::string().swap(kept_);
+  std::string().swap(waiting_);
+  gated_ = finish_after_gate_ = false;
   state_ = State::Idle;
+}
+
+void Upstream::open_gate() {
+  gated_ = false;
+  stream_.write_copy(std::exchange(waiting_, std::string()));
+  if (finish_after_gate_) finish();
+}
+
+void Upstream::finish() {
+  if (gated_) {
+    finish_after_gate_ = true;
+  } else {
+    stream_.shutdown_when_sent();
+  }
 }
 
 void Upstream::resolve(std::uint64_t) {

@@ -39,6 +39,16 @@ class Upstream final : public StreamOwner {
   // Closes and forgets the connection. The owed queue must have been emptied by the session.
   void close();
 
+  // Sends requests: at once, or, behind a change of state that the server has not confirmed yet, as
+  // soon as it has: nothing ever runs in another database or under another login than it was meant
+  // for. send() wants views that stay valid until the flush; send_copy() does not.
+  void send(std::string_view view) { gated_ ? gate(view) : stream_.write(view); }
+  void send_copy(std::string_view bytes) { gated_ ? gate(bytes) : stream_.write_copy(bytes); }
+  void close_gate() { gated_ = true; }
+  void open_gate();
+  // Half-closes after all that was sent.
+  void finish();
+
   // True when the last bytes received ended a frame.
   bool at_boundary() const { return scanner_.at_boundary(); }
 
@@ -62,6 +72,8 @@ class Upstream final : public StreamOwner {
   std::uint64_t progress_at_ns = 0;  // last reply, or when reading resumed
 
  private:
+  void gate(std::string_view bytes) { waiting_.append(bytes); }
+
   enum class Frame : std::uint8_t { Reply, Push, Hold };
 
   void on_bytes(std::string_view bytes) override;
@@ -92,6 +104,9 @@ class Upstream final : public StreamOwner {
   bool in_push_ = false;   // the frame in progress was not asked for
   bool confirms_ = false;  // the frame in progress is a pub/sub confirmation of the front exchange
   bool broken_ = false;
+  bool gated_ = false;
+  bool finish_after_gate_ = false;
+  std::string waiting_;  // behind the gate
 };
 
 }  // namespace crossfade::redis
