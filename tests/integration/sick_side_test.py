@@ -403,6 +403,19 @@ class Goodbyes(Sick):
         wait_until(lambda: self.old.call("DBSIZE") == 100, 10, "old has the whole ones")
         self.the_same(100, unfinished=50)
 
+    def test_a_client_that_leaves_while_blocked_takes_nothing(self):
+        for name in self.strategies:
+            for behind in (b"", encode("GET", "k"), encode("SET", "never", "v")):
+                with RawConn(self.ports[name]) as client:
+                    self.assertEqual(client.call("PING"), "PONG")
+                    client.send(encode("BLPOP", "list", 0) + behind)
+                    wait_until(lambda: self.old.info("clients")["blocked_clients"] == "1", 5, "blocked")
+                wait_until(lambda: self.old.info("clients")["blocked_clients"] == "0", 5, "forgotten")
+        self.old.call("RPUSH", "list", "x")
+        self.assertEqual(self.old.call("LRANGE", "list", 0, -1), [b"x"])
+        self.assertEqual(self.old.call("EXISTS", "never"), 0)
+        self.all_gone()
+
     def all_gone(self):
         wait_until(lambda: self.sidecar.metric("crossfade_sessions_open") == 0, 20,
                    "no session is left behind")
