@@ -188,7 +188,8 @@ def origin(options):
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         return result.stdout.strip()
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    changed = " with uncommitted changes" if output("git", "status", "--porcelain", "-uno") else ""
+    changed = output("git", "status", "--porcelain", "-uno", "--", ".", f":!{PAGE.relative_to(ROOT)}")
+    changed = " with uncommitted changes" if changed else ""
     return [
         f"- commit `{output('git', 'rev-parse', '--short=12', 'HEAD')}`{changed}",
         f"- command `{options.command}`, {options.rounds} rounds of about {options.seconds:g} s",
