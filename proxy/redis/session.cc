@@ -416,15 +416,8 @@ void RedisSession::on_route() {
 void RedisSession::drain() {
   draining_ = true;
   begin_event();
-  // A blocked client and a subscriber have nothing running that could be lost: their server answers
-  // a closed connection by forgetting them.
+  // A subscriber has nothing running that could be lost; a blocked client may still be served.
   if (subscriptions_.any() || monitoring_ || raw_) close_when_answered_ = true;
-  if (blocking_ > 0 && queue_.size() == 1) {
-    client_ended_ = true;
-    ended_at_ns_ = uv_hrtime();
-    client_.close();
-    upstream(blocking_side_).finish();  // so that it takes nothing any more
-  }
   if (safe_point()) close_when_answered_ = true;
   loop().mark_busy(*this);
   end_event();
@@ -467,7 +460,7 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
     if (limit_ns != 0 && now_ns > up.opened_at_ns + limit_ns) {
       counters().hit(Limit::ConnectTimeout);
       lose(up, Drop::Timeout, "did not accept a connection within connect_timeout_ms",
-           Interlay::Failure::Answer);
+           Interlay::Failure::Connect);
       return false;
     }
     return true;
