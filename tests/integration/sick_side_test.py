@@ -8,15 +8,15 @@ a second: on two cores, closed loops would measure the processor time that the s
 relay take from everybody, not what a client waits for.
 """
 
-import re
+import time
 import unittest
 
 from checking import CheckingLoad
 from fake_server import BackloggedPort, FakeServer
 from harness import SLOWNESS, RawConn, RedisServer, Sidecar, encode, temp_folder, wait_until
+from memory import MIB, grew_less, peak_rss
 
 RATE = 4000 / SLOWNESS
-MIB = 1 << 20
 SETTINGS = {"second_timeout_ms": 300, "second_inflight_max": 3000, "second_bytes_max": 4 * MIB,
             "connect_timeout_ms": 500}
 # What three interlays may add: each second_bytes_max of unsent bytes, in buffers that may have grown to
@@ -59,11 +59,6 @@ class Legs:
     def __repr__(self):
         return (f"{self.interlay}: {self.eligible} eligible = {self.answered} answered "
                 f"({self.errors} errors, {self.mismatched} mismatched) + dropped {self.dropped}")
-
-
-def peak_rss(sidecar):
-    with open(f"/proc/{sidecar.pid}/status", encoding="ascii") as status:
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read()).group(1)) * 1024
 
 
 class Sick(unittest.TestCase):
@@ -136,7 +131,7 @@ class Sick(unittest.TestCase):
         return {name: us for name, us in p99.items() if us > limit}
 
     def memory_is_bounded(self):
-        self.assertLess(peak_rss(self.sidecar) - self.before, GROWTH_MAX)
+        grew_less(self, self.sidecar, self.before, GROWTH_MAX)
 
     def recovers(self, new):
         """Copies and second writes arrive again by themselves."""
@@ -152,7 +147,7 @@ class NewSideIsNotThere(Sick):
             self.start(new, ("shadow", "dual", "reads"))
             for leg in self.felt_by_nobody(new.kill):
                 self.assertGreater(leg.dropped["side_down"], 0)
-            self.assertGreater(self.sidecar.metric("crossfade_read_fallbacks_total"), 100)
+            self.assertGreater(self.sidecar.metric("crossfade_read_fallbacks_total"), 20)
             # Costs the new side nothing, so closed loops compare too.
             self.felt_by_nobody(lambda: None, rate=0)
             new.restart()
@@ -256,9 +251,27 @@ class Bounds(Sick):
                 client.send(requests)
                 self.assertEqual(set(client.replies(20_000, 20 * SLOWNESS)), {b"+OK\r\n"})
                 leg = Legs(self.sidecar, name)
-                self.assertGreater(leg.dropped["overflow"], 0, leg)
                 self.assertGreaterEqual(leg.answered, 3000, leg)
+                if name == "shadow":  # dual writes wait for a side that answers, copies do not
+                    self.assertGreater(leg.dropped["overflow"], 0, leg)
         self.assertEqual(self.old.call("DBSIZE"), 20_000)
+        self.memory_is_bounded()
+
+    def test_long_pipelines_wait_for_a_silent_side_once_at_most(self):
+        new = self.enterContext(RedisServer())
+        fake = self.enterContext(FakeServer(new.port))
+        self.start(fake.port)
+        fake.become("silent")
+        requests = b"".join(encode("SET", f"k{n}", n) for n in range(10_000))
+        for name in self.strategies:
+            with RawConn(self.ports[name]) as client:
+                began = time.monotonic()
+                for _ in range(5):
+                    client.send(requests)
+                    self.assertEqual(set(client.replies(10_000, 20 * SLOWNESS)), {b"+OK\r\n"})
+                # second_timeout_ms, once, and five times 10,000 commands.
+                self.assertLess(time.monotonic() - began, 0.3 + 2.5 * SLOWNESS)
+                Legs(self.sidecar, name)
         self.memory_is_bounded()
 
     def test_big_values_to_a_side_that_does_not_read(self):
