@@ -133,9 +133,16 @@ ENDS = {
 
 @dataclass
 class Seen:
-    """What a session was answered: streams by connection, and the keys that it left."""
+    """What a session was answered.
+
+    streams   connection -> all its bytes, masked
+    ends      connection -> "closed" or "open"
+    pace      after each step: connection -> how many replies it had by then
+    digests   of the keys that it left, by server
+    """
     streams: dict = field(default_factory=dict)
     ends: dict = field(default_factory=dict)
+    pace: list = field(default_factory=list)
     digests: list = field(default_factory=list)
 
 
@@ -150,37 +157,70 @@ def on_one_processor():
         os.sched_setaffinity(0, before)
 
 
-def play(target, steps, cuts=None):
-    """Plays a session; `cuts` (a random.Random) sends every step in two parts."""
-    with on_one_processor():
-        return _play(target, steps, cuts)
+class Play:
+    """One play of a session.
 
+    cuts   a random.Random: every step is sent in two parts
+    pace   of an earlier play: before a step, the replies that earlier steps gave there are waited for,
+           as a client that depends on them would
+    """
 
-def _play(target, steps, cuts):
-    conns, seen = {}, Seen()
-    try:
-        for name, data in steps:
-            if name not in conns:
-                conns[name] = RawConn(target.port, limit_s=10 * SLOWNESS)
-                conns[name].call("PING")  # accepted: from here on, turns keep the order
-            if cuts and len(data) > 1:
-                at = cuts.randrange(1, len(data))
-                conns[name].send(data[:at])
-                target.turn()
-                data = data[at:]
-            conns[name].send(data)
-            target.turn()
-        for name, conn in conns.items():
+    def __init__(self, target, cuts=None, pace=None):
+        self._target = target
+        self._cuts = cuts
+        self._pace = pace
+        self._conns = {}
+        self._counts = {}
+        self._seen = Seen()
+
+    def run(self, steps):
+        try:
+            with on_one_processor():
+                for number, (name, data) in enumerate(steps):
+                    self._send(name, data)
+                    self._keep_pace(self._pace[number] if self._pace else {})
+                self._leave()
+        finally:
+            for name, conn in self._conns.items():
+                self._seen.streams[name] = MASK.sub(rb"\1<id>", bytes(conn.received))
+                self._seen.ends[name] = "closed" if conn.eof else "open"
+                conn.close()
+        return self._seen
+
+    def _send(self, name, data):
+        if name not in self._conns:
+            self._conns[name] = RawConn(self._target.port, limit_s=10 * SLOWNESS)
+            self._conns[name].call("PING")  # accepted: from here on, turns keep the order
+            self._counts[name] = 0
+        conn = self._conns[name]
+        if self._cuts and len(data) > 1:
+            at = self._cuts.randrange(1, len(data))
+            conn.send(data[:at])
+            self._target.turn()
+            data = data[at:]
+        conn.send(data)
+        self._target.turn()
+
+    def _keep_pace(self, wanted):
+        def arrived():
+            for name, conn in self._conns.items():
+                self._counts[name] += len(conn.available())
+            return all(self._counts[name] >= count or self._conns[name].eof
+                       for name, count in wanted.items())
+        with contextlib.suppress(TimeoutError):  # told by the streams
+            wait_until(arrived, 2, "as many replies as in the first play")
+        self._seen.pace.append(dict(self._counts))
+
+    def _leave(self):
+        for conn in self._conns.values():
             conn.shutdown_write()
             with contextlib.suppress(TimeoutError):  # told by seen.ends
                 conn.read_eof(2 * SLOWNESS)
-            target.turn()
-    finally:
-        for name, conn in conns.items():
-            seen.streams[name] = MASK.sub(rb"\1<id>", bytes(conn.received))
-            seen.ends[name] = "closed" if conn.eof else "open"
-            conn.close()
-    return seen
+            self._target.turn()
+
+
+def play(target, steps, cuts=None, pace=None):
+    return Play(target, cuts, pace).run(steps)
 
 
 def settle(target, expected_digest):
@@ -188,7 +228,7 @@ def settle(target, expected_digest):
     def digests():
         return [server.call("DEBUG", "DIGEST") for server in target.servers]
     try:
-        wait_until(lambda: set(digests()) == {expected_digest}, 1, "equal keys")
+        wait_until(lambda: set(digests()) == {expected_digest}, 0.4, "equal keys")
     except TimeoutError:
         pass
     return digests()
