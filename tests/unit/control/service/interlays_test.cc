@@ -1,4 +1,6 @@
 // Interlays: definition, route and open port agree, or the call has changed nothing.
+#include <sqlite3.h>
+
 #include "../bench.h"
 
 namespace crossfade {
@@ -14,6 +16,21 @@ Answer patch(Bench& bench, const std::string& body) {
 }
 
 using Ports = std::map<std::string, std::uint16_t>;
+
+// While this lives, whoever writes to the file fails.
+class StuckFile {
+ public:
+  explicit StuckFile(const std::string& path) {
+    REQUIRE(sqlite3_open(path.c_str(), &connection_) == SQLITE_OK);
+    REQUIRE(sqlite3_exec(connection_, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) == SQLITE_OK);
+  }
+  ~StuckFile() { sqlite3_close(connection_); }
+  StuckFile(const StuckFile&) = delete;
+  StuckFile& operator=(const StuckFile&) = delete;
+
+ private:
+  sqlite3* connection_ = nullptr;
+};
 
 }  // namespace
 
@@ -57,6 +74,24 @@ TEST_CASE("interlays: a table that is not confirmed opens no port") {
   CHECK(said(create(bench, R"({"id":"i","endpoint":"old","port":7001})")).find("503") == 0);
   CHECK(bench.plane.open.empty());
   CHECK(bench.life->keeper.state()->interlays.empty());
+}
+
+TEST_CASE("interlays: when nothing can be written, ports, routes and answers stay as they were") {
+  Bench bench;
+  bench.add_sides();
+  const std::string before = to_text(must(bench.life->interlays.get("cache")).data);
+  {
+    const StuckFile stuck(bench.path());
+    CHECK(said(create(bench, R"({"id":"i","endpoint":"old","port":7002})")).find("503") == 0);
+    CHECK(said(patch(bench, R"({"port":7005,"settings":{"pipeline_max":5}})")).find("503") == 0);
+    CHECK(said(bench.life->interlays.remove("cache", bench.call)).find("503") == 0);
+    CHECK(said(bench.life->interlays.stop("cache", bench.call)).find("503") == 0);
+  }
+  CHECK(bench.plane.open == Ports{{"cache", 7001}});
+  CHECK(bench.plane.table->interlays.size() == 1);
+  CHECK(bench.plane.route("cache").settings == InterlaySettings{});
+  CHECK(to_text(must(bench.life->interlays.get("cache")).data) == before);
+  must(create(bench, R"({"id":"i","endpoint":"old","port":7002})"));
 }
 
 TEST_CASE("interlays: what is missing or twice is refused") {
