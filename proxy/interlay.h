@@ -55,9 +55,13 @@ class Interlay {
   };
   void failed(Side side, Failure failure, std::uint64_t now_ns);
   void connect_succeeded(Side side);
-  void answer_succeeded(Side side) {
+  void answer_succeeded(Side side, std::uint64_t now_ns) {
+    answered_at_ns_[index(side)] = now_ns;
     if (health_[index(side)].down()) heard_again(side);
   }
+  // When a session last had a reply from there. One that gets none while others do is alone with
+  // that.
+  std::uint64_t answered_at_ns(Side side) const { return answered_at_ns_[index(side)]; }
 
   // Whether this side lets clients in that have not logged in, as far as it was seen. Only used
   // while it cannot be asked.
@@ -100,6 +104,7 @@ class Interlay {
   std::array<Health, kSides> health_;
   UvOwner<uv_tcp_t> listener_;
   Session* sessions_ = nullptr;
+  std::array<std::uint64_t, kSides> answered_at_ns_{};
   std::array<bool, kSides> open_door_{};
   bool draining_ = false;
   std::function<void()> drained_;

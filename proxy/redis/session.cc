@@ -347,7 +347,11 @@ void RedisSession::update_reading() {
                       (new_.stream().unsent() > limits.output_buffer_max && !queue_.empty() &&
                        queue_.back()->answer == Side::New) ||
                       queue_.size() >= limits.pipeline_max;
-    if (client_ended_ || stalled_ || paced_ || full) {
+    // Behind a blocked command it is read on, so that its leaving is seen; a server does the same.
+    const bool waits =
+        (stalled_ && (blocking_ == 0 || partial_->bytes.size() > limits.output_buffer_max)) ||
+        paced_;
+    if (client_ended_ || waits || full) {
       if (full && client_.reading()) {
         counters().hit(queue_.size() >= limits.pipeline_max ? Limit::PipelineMax
                                                             : Limit::OutputBufferMax);
@@ -475,11 +479,14 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
       (authoritative ? limits.answer_timeout_ms : limits.second_timeout_ms) * kNsPerMs;
   const std::uint64_t since = std::max(front->sent_at_ns, up.progress_at_ns);
   if (limit_ns == 0 || now_ns < since + limit_ns) return true;
-  if (authoritative) counters().hit(Limit::AnswerTimeout);
-  lose(up, Drop::Timeout,
-       authoritative ? "did not answer within answer_timeout_ms"
-                     : "did not answer within second_timeout_ms",
-       authoritative ? Interlay::Failure::Stall : Interlay::Failure::Answer);
+  if (!authoritative) {
+    lose(up, Drop::Timeout, "did not answer within second_timeout_ms", Interlay::Failure::Answer);
+    return true;
+  }
+  counters().hit(Limit::AnswerTimeout);
+  std::optional<Interlay::Failure> blame;
+  if (interlay_.answered_at_ns(up.side()) <= since) blame = Interlay::Failure::Stall;
+  lose(up, Drop::Timeout, "did not answer within answer_timeout_ms", blame);
   return true;
 }
 

@@ -84,7 +84,11 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
         request.frames = channels > 0 ? channels : -1;
         pin(request.plan.answer);
         upstream(request.plan.answer).expects_messages = true;
-        if (reply_mode_ == ReplyMode::On) ++subscribing_;
+        if (reply_mode_ == ReplyMode::On) {
+          ++subscribing_;
+        } else {
+          silent_pubsub_ = true;
+        }
       }
       break;
     }
@@ -95,7 +99,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
     case Effect::Sync:
       return go_raw(request.bytes);
     case Effect::Reset:
-      watching_ = false;
+      watching_ = silent_pubsub_ = false;
       reply_mode_ = ReplyMode::On;
       break;
     case Effect::Quit:
@@ -127,10 +131,17 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
 }
 
 // CLIENT REPLY ON answers, OFF and SKIP do not. False: malformed, an ordinary request.
+//
+// To a RESP2 subscriber ON is refused, and without a word. Whether SUBSCRIBEs that were sent in
+// silence have succeeded cannot be told, so from there on the bytes are the server's affair.
 bool RedisSession::client_reply(const Pending& request, const RequestCutter& cutter) {
   if (cutter.arg_count() != 3) return false;
   const std::string_view mode = cutter.arg(2, request.bytes);
   if (same_word(mode, "ON")) {
+    if (silent_pubsub_ && state_.resp == 2) {
+      go_raw(request.bytes);
+      return true;
+    }
     reply_mode_ = ReplyMode::On;
     unpin_if_free();
     return false;

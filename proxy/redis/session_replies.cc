@@ -24,7 +24,7 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
   const auto side = static_cast<std::size_t>(up.side());
   if (complete > 0) {
     up.heard = true;
-    interlay_.answer_succeeded(up.side());
+    interlay_.answer_succeeded(up.side(), now_ns_);
   }
   if (exchange.internal) return internal_bytes(up, exchange, bytes, complete, errors);
   if (complete > 0) {
