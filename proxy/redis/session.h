@@ -134,10 +134,12 @@ class RedisSession final : public Session, private StreamOwner {
 
   // --- session_effects.cc
   void begin_effect(Pending& request, const RequestCutter& cutter);
-  bool client_reply(const Pending& request, const RequestCutter& cutter);
+  bool client_reply(Pending& request, const RequestCutter& cutter);
   void in_transaction(Pending& request, const RequestCutter& cutter);
   bool decide_transaction(const Pending& request);
   void end_transaction(Pending& request);
+  // Under RESP2 a subscriber may do little else.
+  bool refuses_subscriber() const { return state_.resp == 2 && subscriptions_.any(); }
   void pin(Side side);
   void unpin_if_free();
   std::unique_ptr<StateChange> change_of(const RequestFacts& facts, const RequestCutter& cutter,
@@ -191,6 +193,7 @@ class RedisSession final : public Session, private StreamOwner {
   std::optional<Side> pin_;
   std::optional<Side> scan_side_;    // where this session's last SCAN began
   std::uint32_t subscribing_ = 0;    // SUBSCRIBEs that wait for their confirmation
+  std::int32_t silent_due_ = 0;      // confirmations that SUBSCRIBEs sent in silence may still get
   std::uint32_t state_pending_ = 0;  // state changes that wait for their answer
   std::uint32_t blocking_ = 0;       // blocking commands that wait for their answer ...
   Side blocking_side_ = Side::Old;   // ... on this side
@@ -203,13 +206,12 @@ class RedisSession final : public Session, private StreamOwner {
   bool tied_ = false;  // subscribed inside a transaction: its confirmations are not ours to count
   bool monitoring_ = false;
   bool raw_ = false;
-  bool silent_pubsub_ = false;  // (un)subscribed while replies are off: how it went is not known
-  bool stalled_ = false;        // requests wait until every answer is out
-  bool paced_ = false;          // requests wait until the second side has caught up with our writes
-  bool quit_ = false;           // the client has said QUIT: a server reads nothing after it
-  bool probe_lost_ = false;     // home went away before it could say who may enter
-  bool client_ended_ = false;   // the client sends no more
-  bool expect_close_ = false;   // QUIT, SHUTDOWN: the server closes, that is no failure
+  bool stalled_ = false;       // requests wait until every answer is out
+  bool paced_ = false;         // requests wait until the second side has caught up with our writes
+  bool quit_ = false;          // the client has said QUIT: a server reads nothing after it
+  bool probe_lost_ = false;    // home went away before it could say who may enter
+  bool client_ended_ = false;  // the client sends no more
+  bool expect_close_ = false;  // QUIT, SHUTDOWN: the server closes, that is no failure
   bool close_when_answered_ = false;
   bool home_lost_ = false;  // the connection that held our state is gone: the rest is refused
   bool draining_ = false;

@@ -70,6 +70,12 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
         "give them one {hash tag}, or move all writes\r\n");
     return Handled::Yes;
   }
+  if (subscribing_ > 0 && state_.resp == 2 &&
+      (request.plan.second != Second::Nothing || request.facts.effect == Effect::ClientReply)) {
+    return Handled::Stall;  // whether a server would refuse it hangs on the outcome
+  }
+  // The other side, which knows of no subscription, would run what the server refuses.
+  if (refuses_subscriber()) request.plan.second = Second::Nothing;
   const bool two_sided = request.plan.answer != anchor() || request.plan.second != Second::Nothing;
   if (two_sided) {
     if (entered_ != Entered::Yes && reply_mode_ == ReplyMode::On && ask_entry() == Handled::Stall) {
@@ -303,7 +309,8 @@ void RedisSession::send_silently(Pending& request) {
   bring_up_to_date(up);
   up.send(request.bytes);
   counters().server_out.add(request.bytes.size());
-  if (request.change && !request.change->login) {
+  const bool taken = !(state_.resp == 2 && silent_due_ > 0) && !refuses_subscriber();
+  if (request.change && (request.change->reset || (taken && !request.change->login))) {
     set_state(*request.change, up);  // no reply will ever confirm it; a login is not believed
   }
   if (request.plan.second != Second::Nothing) {

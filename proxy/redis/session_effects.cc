@@ -87,7 +87,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
         if (reply_mode_ == ReplyMode::On) {
           ++subscribing_;
         } else {
-          silent_pubsub_ = true;
+          silent_due_ += channels > 0 ? channels : confirmations_due(effect);
         }
       }
       break;
@@ -99,7 +99,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
     case Effect::Sync:
       return go_raw(request.bytes);
     case Effect::Reset:
-      watching_ = silent_pubsub_ = false;
+      watching_ = false;
       reply_mode_ = ReplyMode::On;
       break;
     case Effect::Quit:
@@ -132,14 +132,20 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
 
 // CLIENT REPLY ON answers, OFF and SKIP do not. False: malformed, an ordinary request.
 //
-// To a RESP2 subscriber ON is refused, and without a word. Whether SUBSCRIBEs that were sent in
-// silence have succeeded cannot be told, so from there on the bytes are the server's affair.
-bool RedisSession::client_reply(const Pending& request, const RequestCutter& cutter) {
-  if (cutter.arg_count() != 3) return false;
+// To a RESP2 subscriber ON is refused, and without a word. Before its SUBSCRIBEs are confirmed it
+// cannot be told whether they will be: from there on the bytes are the server's affair.
+bool RedisSession::client_reply(Pending& request, const RequestCutter& cutter) {
+  if (cutter.arg_count() != 3 || (reply_mode_ == ReplyMode::On && refuses_subscriber())) {
+    return false;
+  }
   const std::string_view mode = cutter.arg(2, request.bytes);
   if (same_word(mode, "ON")) {
-    if (silent_pubsub_ && state_.resp == 2) {
+    if (state_.resp == 2 && silent_due_ > 0) {
       go_raw(request.bytes);
+      return true;
+    }
+    if (refuses_subscriber()) {
+      send_silently(request);
       return true;
     }
     reply_mode_ = ReplyMode::On;
@@ -154,11 +160,7 @@ bool RedisSession::client_reply(const Pending& request, const RequestCutter& cut
     reply_mode_ = ReplyMode::SkipNext;
   }
   pin(request.plan.answer);  // only this connection is silent
-  Pending silent;
-  silent.facts = request.facts;
-  silent.plan = request.plan;
-  silent.bytes = request.bytes;
-  send_silently(silent);
+  send_silently(request);
   return true;
 }
 
@@ -433,6 +435,7 @@ void RedisSession::forget_state() {
   transaction_ = Transaction{};
   subscriptions_.clear();
   watching_ = tracking_ = monitoring_ = tied_ = false;
+  silent_due_ = 0;
   entered_ = Entered::Unknown;
   pin_.reset();
 }

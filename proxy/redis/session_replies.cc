@@ -216,6 +216,7 @@ void RedisSession::on_push(Upstream& up, std::string_view bytes, bool complete) 
 
 void RedisSession::on_subscription(Upstream& up, const Push& push) {
   subscriptions_.note(push);
+  if (silent_due_ > 0) --silent_due_;
   if (subscriptions_.any()) pin(up.side());
 }
 

@@ -21,14 +21,15 @@ from resp import RawConn, encode
 MASK = re.compile(rb"(\$2\r\nid\r\n):\d+")
 
 
-def session(seed, length=80, connections=3):
+def session(seed, blocking=True, length=80, connections=3):
     """[(name of connection, bytes), …]; a connection that was ended goes on under a new name."""
     dice = random.Random(seed)
+    makers = {maker: weight for maker, weight in MAKERS.items() if blocking or maker not in BLOCKING}
     names = [f"c{number}" for number in range(connections)]
     steps = []
     for _ in range(length):
         place = dice.randrange(connections)
-        maker = dice.choices(list(MAKERS), weights=list(MAKERS.values()))[0]
+        maker = dice.choices(list(makers), weights=list(makers.values()))[0]
         commands = maker(dice)
         data = b"".join(command if isinstance(command, bytes) else encode(*command)
                         for command in commands)
@@ -105,10 +106,6 @@ MAKERS = {
     lambda d: [("CLIENT", "REPLY", "SKIP"), *plain(d)]: 2,
     lambda d: [("CLIENT", "SETNAME", key(d)), ("CLIENT", "GETNAME")]: 2,
     lambda d: [("CLIENT", "TRACKING", d.choice(("on", "on", "off")))]: 2,
-    lambda d: [("BLPOP", "l" + key(d), "l" + key(d), 0)]: 3,
-    lambda d: [("BLMOVE", "l" + key(d), "l" + key(d), "LEFT", "LEFT", 0), *plain(d)]: 2,
-    lambda d: [("BZPOPMIN", "z" + key(d), 0)]: 1,
-    lambda d: [("XREAD", "BLOCK", 0, "STREAMS", "x" + key(d), "$")]: 1,
     lambda d: [("RPUSH", f"lk{n}", "free") for n in range(4)]: 4,
     lambda d: [("RESET",)]: 3,
     lambda d: [("ACL", "WHOAMI"), ("AUTH", "default", "any"), ("AUTH", "nobody", "wrong")]: 1,
@@ -118,16 +115,23 @@ MAKERS = {
 }
 
 
-def _ending(maker, weight):
+def _drawn(maker, weight):
     MAKERS[maker] = weight
     return maker
 
 
+BLOCKING = {
+    _drawn(lambda d: [("BLPOP", "l" + key(d), "l" + key(d), 0)], 3),
+    _drawn(lambda d: [("BLMOVE", "l" + key(d), "l" + key(d), "LEFT", "LEFT", 0), *plain(d)], 2),
+    _drawn(lambda d: [("BZPOPMIN", "z" + key(d), 0)], 1),
+    _drawn(lambda d: [("XREAD", "BLOCK", 0, "STREAMS", "x" + key(d), "$")], 1),
+}
+
 ENDS = {
-    _ending(lambda d: [*plain(d), ("QUIT",), *plain(d)], 1),
-    _ending(lambda d: [*plain(d), b"*1\r\n:1\r\n"], 1),
-    _ending(lambda d: [b"*x\r\n", *plain(d)], 1),
-    _ending(lambda d: [b"SET k \"unbalanced\r\n"], 1),
+    _drawn(lambda d: [*plain(d), ("QUIT",), *plain(d)], 1),
+    _drawn(lambda d: [*plain(d), b"*1\r\n:1\r\n"], 1),
+    _drawn(lambda d: [b"*x\r\n", *plain(d)], 1),
+    _drawn(lambda d: [b"SET k \"unbalanced\r\n"], 1),
 }
 
 

@@ -29,15 +29,16 @@ class Direct:
         self._target = Target("direct", self._server.port, [self._server])
         self._seen = {}
 
-    def seen(self, seed, cut):
-        if (seed, cut) not in self._seen:
+    def seen(self, seed, blocking, cut):
+        key = seed, blocking, cut
+        if key not in self._seen:
             self._target.reset()
             # Cut at the same places: what a freed client had waiting behind its blocked command runs
             # between the parts.
-            seen = play(self._target, session(seed), random.Random(seed) if cut else None)
+            seen = play(self._target, session(seed, blocking), random.Random(seed) if cut else None)
             seen.digests = [self._server.call("DEBUG", "DIGEST")]
-            self._seen[seed, cut] = seen
-        return self._seen[seed, cut]
+            self._seen[key] = seen
+        return self._seen[key]
 
 
 _direct = []
@@ -51,8 +52,11 @@ def direct():
 
 class Sessions(difference.Mode):
     """Plays every seed in one mode. `all_servers`: all, or else the last one, must end with the keys
-    that the session leaves on a server of its own."""
+    that the session leaves on a server of its own. `blocking`: with commands that block. Where writes
+    have two legs, what a client sends behind a blocked command waits in the sidecar, and runs when
+    other clients have had their turn; and what a blocking command takes it takes on one side."""
     all_servers = True
+    blocking = True
 
     def test_every_session_is_answered_as_by_a_real_server(self):
         self.run_seeds(cut=False)
@@ -66,9 +70,9 @@ class Sessions(difference.Mode):
             if len(wrong) == MANY:
                 break
             self.target.reset()
-            expected = direct().seen(seed, cut)
-            seen = play(self.target, session(seed), random.Random(seed) if cut else None,
-                        expected.pace)
+            expected = direct().seen(seed, self.blocking, cut)
+            seen = play(self.target, session(seed, self.blocking),
+                        random.Random(seed) if cut else None, expected.pace)
             for name, stream in expected.streams.items():
                 if seen.streams.get(name) != stream or seen.ends[name] != expected.ends[name]:
                     wrong.append(f"seed {seed}, connection {name} ({expected.ends[name]}, "
@@ -98,19 +102,20 @@ class PassThrough(Sessions, difference.PassThrough):
 
 
 class Shadow(Sessions, difference.Shadow):
-    pass
+    blocking = False
 
 
 class CanaryNobody(Sessions, difference.CanaryNobody):
-    pass
+    blocking = False
 
 
 class CanaryEverybody(Sessions, difference.CanaryEverybody):
-    pass
+    blocking = False
 
 
 class BlueGreenOnNew(Sessions, difference.BlueGreenOnNew):
     all_servers = False
+    blocking = False  # PUBLISH has two legs
 
 
 MODES = [PassThrough, Shadow, CanaryNobody, CanaryEverybody, BlueGreenOnNew]
