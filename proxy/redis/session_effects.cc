@@ -13,6 +13,7 @@ namespace crossfade::redis {
 namespace {
 
 constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
+constexpr std::string_view kUnwatch = "*1\r\n$7\r\nUNWATCH\r\n";
 constexpr std::string_view kDiscard = "*1\r\n$7\r\nDISCARD\r\n";
 
 // In `frames` of a CLIENT TRACKING exchange: an ON from off, an ON while on; 0 is OFF.
@@ -98,10 +99,17 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       break;
     case Effect::Sync:
       return go_raw(request.bytes);
-    case Effect::Reset:
+    case Effect::Reset: {
+      // RESET goes to the session's own side alone; what the other one watches for it is undone
+      // apart.
+      Upstream& beside = upstream(other(anchor()));
+      if (watching_ && beside.state() != Upstream::State::Idle) {
+        send_internal(beside, kUnwatch, 1);
+      }
       watching_ = false;
-      reply_mode_ = ReplyMode::On;
+      if (reply_mode_ == ReplyMode::Off) reply_mode_ = ReplyMode::On;  // a SKIP still skips it
       break;
+    }
     case Effect::Quit:
       quit_ = expect_close_ = true;
       break;
@@ -192,6 +200,15 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
         effect == Effect::Ssubscribe) {
       transaction_.subscribes = true;
     }
+    if (effect == Effect::ClientReply && cutter.arg_count() == 3 &&
+        !same_word(cutter.arg(2, request.bytes), "ON")) {
+      if (transaction_.second) {
+        transaction_.poisoned = true;
+        return refuse(
+            "-ERR crossfade: CLIENT REPLY inside of a transaction that goes to both sides\r\n");
+      }
+      transaction_.silences = true;
+    }
   }
   request.facts.effect = Effect::None;
   request.facts.blocks = false;
@@ -266,6 +283,8 @@ void RedisSession::end_transaction(Pending& request) {
     unpin_if_free();
     return;
   }
+  // Silenced in the middle of an array: only the server knows what it will send from here on.
+  if (request.facts.effect == Effect::Exec && ended.silences) return go_raw(request.bytes);
   if (ended.second) request.plan.second = ended.sort;
   if (request.facts.effect == Effect::Exec) {
     if (ended.change) {

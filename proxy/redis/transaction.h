@@ -25,6 +25,7 @@ struct Transaction {
   bool second = false;      // the other side gets it too
   bool poisoned = false;    // a command of it was refused by us: EXEC must not run
   bool subscribes = false;  // a SUBSCRIBE is queued in it
+  bool silences = false;    // a CLIENT REPLY OFF or SKIP is: its EXEC's reply is no whole frame
   std::string queued;       // Undecided: queued so far, for the other side should it be chosen
   std::uint32_t queued_count = 0;
   Second sort = Second::Nothing;      // what the other side gets, when `second`

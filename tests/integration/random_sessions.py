@@ -21,21 +21,36 @@ from resp import RawConn, encode
 MASK = re.compile(rb"(\$2\r\nid\r\n):\d+")
 
 
-def session(seed, blocking=True, length=80, connections=3):
-    """[(name of connection, bytes), …]; a connection that was ended goes on under a new name."""
+def session(seed, alone=True, length=80, connections=3):
+    """[(name of connection, bytes), …]; a connection that was ended goes on under a new name.
+
+    alone   false: only what is answered alike where writes have two legs. What a client sends behind a
+            blocked command waits in the sidecar then, and runs when other clients have had their turn;
+            CLIENT REPLY inside of a transaction is refused.
+    """
     dice = random.Random(seed)
-    makers = {maker: weight for maker, weight in MAKERS.items() if blocking or maker not in BLOCKING}
+    makers = {maker: weight for maker, weight in MAKERS.items() if alone or maker not in BLOCKING}
     names = [f"c{number}" for number in range(connections)]
+    queueing = set()  # connections with an open transaction, perhaps
     steps = []
     for _ in range(length):
         place = dice.randrange(connections)
         maker = dice.choices(list(makers), weights=list(makers.values()))[0]
         commands = maker(dice)
+        words = [command[0] for command in commands if not isinstance(command, bytes)]
+        if not alone and "CLIENT" in words and (place in queueing or "MULTI" in words):
+            continue
+        for word in words:
+            if word == "MULTI":
+                queueing.add(place)
+            elif word in ("EXEC", "DISCARD", "RESET"):
+                queueing.discard(place)
         data = b"".join(command if isinstance(command, bytes) else encode(*command)
                         for command in commands)
         steps.append((names[place], data))
         if maker in ENDS:
             names[place] = f"{names[place]}'"
+            queueing.discard(place)
     return steps
 
 
@@ -229,10 +244,10 @@ def play(target, steps, cuts=None, pace=None):
     return Play(target, cuts, pace).run(steps)
 
 
-def settle(target, expected_digest):
-    """Digests of all servers' keys, once they are the expected one or have stayed as they are."""
+def settle(servers, expected_digest):
+    """Digests of the servers' keys, once they are the expected one or have stayed as they are."""
     def digests():
-        return [server.call("DEBUG", "DIGEST") for server in target.servers]
+        return [server.call("DEBUG", "DIGEST") for server in servers]
     try:
         wait_until(lambda: set(digests()) == {expected_digest}, 0.4, "equal keys")
     except TimeoutError:

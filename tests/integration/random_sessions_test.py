@@ -29,13 +29,13 @@ class Direct:
         self._target = Target("direct", self._server.port, [self._server])
         self._seen = {}
 
-    def seen(self, seed, blocking, cut):
-        key = seed, blocking, cut
+    def seen(self, seed, alone, cut):
+        key = seed, alone, cut
         if key not in self._seen:
             self._target.reset()
             # Cut at the same places: what a freed client had waiting behind its blocked command runs
             # between the parts.
-            seen = play(self._target, session(seed, blocking), random.Random(seed) if cut else None)
+            seen = play(self._target, session(seed, alone), random.Random(seed) if cut else None)
             seen.digests = [self._server.call("DEBUG", "DIGEST")]
             self._seen[key] = seen
         return self._seen[key]
@@ -52,11 +52,10 @@ def direct():
 
 class Sessions(difference.Mode):
     """Plays every seed in one mode. `all_servers`: all, or else the last one, must end with the keys
-    that the session leaves on a server of its own. `blocking`: with commands that block. Where writes
-    have two legs, what a client sends behind a blocked command waits in the sidecar, and runs when
-    other clients have had their turn; and what a blocking command takes it takes on one side."""
+    that the session leaves on a server of its own. `alone`: no request
+    has two legs (see random_sessions.session)."""
     all_servers = True
-    blocking = True
+    alone = True
 
     def test_every_session_is_answered_as_by_a_real_server(self):
         self.run_seeds(cut=False)
@@ -70,8 +69,8 @@ class Sessions(difference.Mode):
             if len(wrong) == MANY:
                 break
             self.target.reset()
-            expected = direct().seen(seed, self.blocking, cut)
-            seen = play(self.target, session(seed, self.blocking),
+            expected = direct().seen(seed, self.alone, cut)
+            seen = play(self.target, session(seed, self.alone),
                         random.Random(seed) if cut else None, expected.pace)
             for name, stream in expected.streams.items():
                 if seen.streams.get(name) != stream or seen.ends[name] != expected.ends[name]:
@@ -79,8 +78,9 @@ class Sessions(difference.Mode):
                                  f"{seen.ends[name]}): {difference_of(stream, seen.streams[name])}")
                     break
             else:
-                digests = settle(self.target, expected.digests[0])
-                if set(digests if self.all_servers else digests[-1:]) != set(expected.digests):
+                servers = self.target.servers if self.all_servers else self.target.servers[-1:]
+                digests = settle(servers, expected.digests[0])
+                if set(digests) != set(expected.digests):
                     wrong.append(f"seed {seed}: other keys on {[d == expected.digests[0] for d in digests]}")
         self.assertEqual(wrong, [], f"{len(wrong)} of {len(SEEDS)} sessions:\n" + "\n".join(wrong))
 
@@ -102,20 +102,20 @@ class PassThrough(Sessions, difference.PassThrough):
 
 
 class Shadow(Sessions, difference.Shadow):
-    blocking = False
+    alone = False
 
 
 class CanaryNobody(Sessions, difference.CanaryNobody):
-    blocking = False
+    alone = False
 
 
 class CanaryEverybody(Sessions, difference.CanaryEverybody):
-    blocking = False
+    alone = False
 
 
 class BlueGreenOnNew(Sessions, difference.BlueGreenOnNew):
     all_servers = False
-    blocking = False  # PUBLISH has two legs
+    alone = False  # PUBLISH has two legs
 
 
 MODES = [PassThrough, Shadow, CanaryNobody, CanaryEverybody, BlueGreenOnNew]
