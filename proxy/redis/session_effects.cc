@@ -202,11 +202,6 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
     }
     if (effect == Effect::ClientReply && cutter.arg_count() == 3 &&
         !same_word(cutter.arg(2, request.bytes), "ON")) {
-      if (transaction_.second) {
-        transaction_.poisoned = true;
-        return refuse(
-            "-ERR crossfade: CLIENT REPLY inside of a transaction that goes to both sides\r\n");
-      }
       transaction_.silences = true;
     }
   }
@@ -284,7 +279,10 @@ void RedisSession::end_transaction(Pending& request) {
     return;
   }
   // Silenced in the middle of an array: only the server knows what it will send from here on.
-  if (request.facts.effect == Effect::Exec && ended.silences) return go_raw(request.bytes);
+  // Where there are second legs, they are worth more than an exact end of such a session.
+  if (request.facts.effect == Effect::Exec && ended.silences && !ended.second) {
+    return go_raw(request.bytes);
+  }
   if (ended.second) request.plan.second = ended.sort;
   if (request.facts.effect == Effect::Exec) {
     if (ended.change) {

@@ -26,7 +26,7 @@ def session(seed, alone=True, length=80, connections=3):
 
     alone   false: only what is answered alike where writes have two legs. What a client sends behind a
             blocked command waits in the sidecar then, and runs when other clients have had their turn;
-            CLIENT REPLY inside of a transaction is refused.
+            after CLIENT REPLY inside of a transaction replies cannot be told apart.
     """
     dice = random.Random(seed)
     makers = {maker: weight for maker, weight in MAKERS.items() if alone or maker not in BLOCKING}
