@@ -38,7 +38,8 @@ struct InterlaySettings {
   std::uint32_t clients_max = 20'000;          // sessions, per loop
   std::uint32_t pipeline_max = 65'536;         // unanswered exchanges of one session
   std::uint32_t output_buffer_max = 256u << 10;  // bytes waiting for a slow client or server
-  std::uint32_t request_head_max = 1u << 20;     // bytes kept to find a request's keys
+  std::uint32_t unread_max = 16u << 20;          // likewise, while its pipeline is full
+  std::uint32_t request_head_max = 64u << 20;    // bytes kept to find a request's keys
   std::uint32_t reorder_max = 16u << 20;  // reply bytes kept until their turn comes, per session
 
   bool operator==(const InterlaySettings&) const = default;

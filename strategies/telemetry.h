@@ -65,12 +65,13 @@ enum class Limit : std::uint8_t {
   ClientsMax,
   PipelineMax,
   OutputBufferMax,
+  UnreadMax,
   RequestHeadMax,
   ReorderMax,
   ConnectTimeout,
   AnswerTimeout
 };
-inline constexpr std::size_t kLimits = 7;
+inline constexpr std::size_t kLimits = 8;
 constexpr const char* name_of(Limit limit) {
   switch (limit) {
     case Limit::ClientsMax:
@@ -79,6 +80,8 @@ constexpr const char* name_of(Limit limit) {
       return "pipeline_max";
     case Limit::OutputBufferMax:
       return "output_buffer_max";
+    case Limit::UnreadMax:
+      return "unread_max";
     case Limit::RequestHeadMax:
       return "request_head_max";
     case Limit::ReorderMax:

@@ -30,6 +30,7 @@ constexpr std::array kRanges = {
     Range{"clients_max", &InterlaySettings::clients_max, 1, 1'000'000},
     Range{"pipeline_max", &InterlaySettings::pipeline_max, 1, 10'000'000},
     Range{"output_buffer_max", &InterlaySettings::output_buffer_max, 4096, kGigabyte},
+    Range{"unread_max", &InterlaySettings::unread_max, 4096, kGigabyte},
     Range{"request_head_max", &InterlaySettings::request_head_max, 1024, kGigabyte},
     Range{"reorder_max", &InterlaySettings::reorder_max, 4096, kGigabyte},
 };

@@ -120,18 +120,12 @@ class ExchangePool {
   }
   void put(Exchange* exchange) {
     assert(!exchange->queued && exchange->owed == 0);
+    empty(exchange->held);
     if (exchange->special) {
-      for (std::string* bytes : {&exchange->held, &exchange->spare, &exchange->request}) {
-        if (bytes->capacity() > kKeepCapacity) {
-          std::string().swap(*bytes);
-        } else {
-          bytes->clear();
-        }
-      }
+      empty(exchange->spare);
+      empty(exchange->request);
       exchange->change.reset();
       for (ReplyHash& hash : exchange->hash) hash.reset();
-    } else if (!exchange->held.empty()) {
-      std::string().swap(exchange->held);
     }
     static_cast<ExchangeFields&>(*exchange) = ExchangeFields{};
     free_.push_back(exchange);
@@ -140,6 +134,13 @@ class ExchangePool {
  private:
   static constexpr std::size_t kBlock = 64;
   static constexpr std::size_t kKeepCapacity = 1024;
+  static void empty(std::string& bytes) {
+    if (bytes.capacity() > kKeepCapacity) {
+      std::string().swap(bytes);
+    } else {
+      bytes.clear();
+    }
+  }
   std::vector<std::unique_ptr<std::array<Exchange, kBlock>>> blocks_;
   std::vector<Exchange*> free_;
 };

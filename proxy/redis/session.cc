@@ -1,6 +1,7 @@
 // A session's life, the client's bytes, back-pressure and time limits.
 #include "proxy/redis/session.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -361,7 +362,14 @@ void RedisSession::update_reading() {
       client_.read_start();
     }
   }
-  const bool client_slow = client_.open() && client_.unsent() > limits.output_buffer_max;
+  // A client may send all of a pipeline before it reads: one whose pipeline is full is owed the
+  // room for its replies that a server would have made, or neither would ever go on.
+  const bool pipeline_full = queue_.size() >= limits.pipeline_max;
+  const Limit unsent_limit = pipeline_full ? Limit::UnreadMax : Limit::OutputBufferMax;
+  const std::uint32_t unsent_max = pipeline_full
+                                       ? std::max(limits.unread_max, limits.output_buffer_max)
+                                       : limits.output_buffer_max;
+  const bool client_slow = client_.open() && client_.unsent() > unsent_max;
   const bool holding = reordered_ > limits.reorder_max;
   for (Upstream* up : {&old_, &new_}) {
     if (up->state() != Upstream::State::Ready) continue;
@@ -370,7 +378,7 @@ void RedisSession::update_reading() {
     const bool stop = (client_slow && delivers) || (holding && !delivers && front);
     if (stop) {
       if (up->stream().reading()) {
-        counters().hit(client_slow ? Limit::OutputBufferMax : Limit::ReorderMax);
+        counters().hit(client_slow ? unsent_limit : Limit::ReorderMax);
       }
       up->stream().read_stop();
     } else if (!up->stream().reading()) {
