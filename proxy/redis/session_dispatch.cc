@@ -205,7 +205,9 @@ void RedisSession::dispatch(Pending& request) {
       up = &upstream(plan.answer);
     } else if (!plan.either || !reach(upstream(other(plan.answer)), kNeeded)) {
       skip_streaming();
-      return unreachable(plan.answer);
+      unreachable(plan.answer);
+      if (pin_) unpin_if_free();
+      return;
     } else {  // best_effort: the other side alone
       plan = Plan{.answer = other(plan.answer)};
       up = &upstream(plan.answer);
@@ -223,6 +225,7 @@ void RedisSession::dispatch(Pending& request) {
   } else {
     Exchange* exchange = new_exchange(request);
     if (exchange->change) ++state_pending_;
+    if (exchange->form == Exchange::Form::PubSub) ++subscribing_;
     if (exchange->blocks) {
       ++blocking_;
       blocking_side_ = plan.answer;

@@ -85,9 +85,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
         request.frames = channels > 0 ? channels : -1;
         pin(request.plan.answer);
         upstream(request.plan.answer).expects_messages = true;
-        if (reply_mode_ == ReplyMode::On) {
-          ++subscribing_;
-        } else {
+        if (reply_mode_ != ReplyMode::On) {
           silent_due_ += channels > 0 ? channels : confirmations_due(effect);
         }
       }
