@@ -3,6 +3,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <optional>
+
 #include "control/service/endpoints.h"
 #include "control/service/housekeeper.h"
 #include "control/service/interlay_rules.h"
@@ -13,6 +15,16 @@ namespace crossfade {
 namespace {
 
 constexpr const char* kWhat = "Interlay";
+
+std::optional<std::string> removal_objection(const State& state,
+                                             const InterlayDefinition& interlay) {
+  for (const auto& [uuid, migration] : state.migrations) {
+    if (binding_of(*migration, interlay.identity.uuid) == nullptr) continue;
+    return "Interlay '" + interlay.identity.id + "' belongs to migration '" +
+           migration->identity.id + "': delete that one first";
+  }
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -157,23 +169,36 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
   return reply(identity.uuid, 200);
 }
 
+// Stopped first, and deleted when its sessions have ended: they may take their time, and others
+// take their turns meanwhile.
 Answer Interlays::remove(const std::string& reference, const Call& call) {
-  Keeper::Turn turn = keeper_.begin();
-  const InterlayPtr interlay = find(turn.next.interlays, reference);
+  std::optional<Keeper::Turn> turn = keeper_.begin();
+  const InterlayPtr interlay = find(turn->next.interlays, reference);
   if (interlay == nullptr) return not_found(kWhat, reference);
   const Identity& identity = interlay->identity;
   if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
-  for (const auto& [uuid, migration] : turn.next.migrations) {
-    if (binding_of(*migration, identity.uuid) == nullptr) continue;
-    return conflict("Interlay '" + identity.id + "' belongs to migration '" +
-                    migration->identity.id + "': delete that one first");
+  if (const auto objection = removal_objection(turn->next, *interlay)) return conflict(*objection);
+  if (listeners_.is_open(identity.id)) {
+    InterlayDefinition stopped = *interlay;
+    stopped.running = false;
+    put(turn->next.interlays, std::move(stopped));
+    if (const Status status = keeper_.make_durable(*turn); !status) return refuse(status.error());
+    listeners_.begin_close(identity.id);
+    keeper_.show(*turn);
+    turn.reset();
+    listeners_.drain(identity.id);
+    turn.emplace(keeper_.begin());
+    if (!turn->next.interlays.contains(identity.uuid)) return deleted(identity);
+    if (const auto objection = removal_objection(turn->next, *interlay)) {
+      return conflict(*objection + " (it is stopped)");
+    }
   }
-  turn.next.interlays.erase(identity.uuid);
-  if (const Status status = keeper_.make_durable(turn); !status) return refuse(status.error());
-  listeners_.close(identity.id);
-  keeper_.show(turn);
-  if (const Status status = keeper_.put_in_force(turn.next); !status) {
+  turn->next.interlays.erase(identity.uuid);
+  if (const Status status = keeper_.make_durable(*turn); !status) return refuse(status.error());
+  listeners_.close(identity.id);  // somebody may have started it again
+  keeper_.show(*turn);
+  if (const Status status = keeper_.put_in_force(turn->next); !status) {
     spdlog::warn(
         "interlay {}: deleted, its route is still known to a loop that does not answer: {}",
         identity.id, status.error().message());
@@ -191,7 +216,8 @@ Answer Interlays::stop(const std::string& reference, const Call& call) {
 }
 
 Answer Interlays::set_running(const std::string& reference, const Call& call, const bool wanted) {
-  Keeper::Turn turn = keeper_.begin();
+  std::optional<Keeper::Turn> held = keeper_.begin();
+  Keeper::Turn& turn = *held;
   const InterlayPtr current = find(turn.next.interlays, reference);
   if (current == nullptr) return not_found(kWhat, reference);
   const Identity& identity = current->identity;
@@ -212,8 +238,10 @@ Answer Interlays::set_running(const std::string& reference, const Call& call, co
     if (wanted) listeners_.close(identity.id);
     return refuse(status.error());
   }
-  if (!wanted) listeners_.close(identity.id);
+  if (!wanted) listeners_.begin_close(identity.id);
   keeper_.show(turn);
+  held.reset();
+  if (!wanted) listeners_.drain(identity.id);
   spdlog::info("interlay {}: {} by {}", identity.id, wanted ? "started" : "stopped", call.actor);
   return reply(identity.uuid, 200);
 }

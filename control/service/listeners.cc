@@ -6,6 +6,11 @@
 namespace crossfade {
 
 Result<std::uint16_t> Listeners::open(const InterlayDefinition& interlay) {
+  if (is_draining(interlay.identity.id)) {
+    return Error{Errc::Conflict, "open port " + std::to_string(interlay.port),
+                 "the sessions of interlay '" + interlay.identity.id +
+                     "' are still ending; try again when it has closed"};
+  }
   auto port = data_plane_.listen(
       {.interlay = interlay.identity.id, .bind = interlay.bind, .port = interlay.port});
   if (!port) {
@@ -19,16 +24,37 @@ Result<std::uint16_t> Listeners::open(const InterlayDefinition& interlay) {
 }
 
 void Listeners::close(const std::string& interlay) {
+  if (!is_open(interlay)) return;
+  begin_close(interlay);
+  drain(interlay);
+}
+
+void Listeners::begin_close(const std::string& interlay) {
   if (open_.erase(interlay) == 0) return;
+  const std::lock_guard lock(mutex_);
+  draining_.insert(interlay);
+}
+
+void Listeners::drain(const std::string& interlay) {
+  if (!is_draining(interlay)) return;
   data_plane_.unlisten(interlay, drain_ms_);
   spdlog::info("interlay {}: port closed", interlay);
+  const std::lock_guard lock(mutex_);
+  draining_.erase(interlay);
+}
+
+bool Listeners::is_draining(const std::string& interlay) const {
+  const std::lock_guard lock(mutex_);
+  return draining_.contains(interlay);
 }
 
 Result<std::uint16_t> Listeners::move(const InterlayDefinition& from,
                                       const InterlayDefinition& to) {
-  close(from.identity.id);
+  // One address can not be bound twice: there the sessions have to end first.
+  if (from.port == to.port) close(from.identity.id);
   auto port = open(to);
   if (port) return port;
+  if (is_open(from.identity.id)) return port.error();
   if (const auto back = open(from); !back) {
     return Error{back.error().code, port.error().message(),
                  "and its former port could not be opened again: " + back.error().message()};

@@ -1,8 +1,9 @@
 // The open ports of interlays, and their way back when one can not be opened. Used by the holder of
-// a turn.
+// a turn, but for drain(): sessions may take their time to end, and nobody waits for that.
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <set>
 #include <string>
 
@@ -18,23 +19,32 @@ class Listeners {
       : data_plane_(data_plane), drain_ms_(drain_ms) {}
 
   // Opens the interlay's port, whose route must be published; returns the port that was bound.
-  //   errors  Conflict: "port 7001 on 127.0.0.1 is in use"; others as the data plane has them
+  //   errors  Conflict: "port 7001 on 127.0.0.1 is in use", or its sessions are still ending;
+  //           others as the data plane has them
   Result<std::uint16_t> open(const InterlayDefinition& interlay);
 
-  // Closes it and ends its sessions; nothing when it is not open.
+  // Closes it and ends its sessions, at most drain_ms later; nothing when it is not open.
   void close(const std::string& interlay);
 
-  // Closes the port of `from` and opens that of `to` (the same interlay, elsewhere). When that
-  // fails, `from` is opened again; when even that fails, the error says so and the interlay is
-  // closed.
+  // The same in two steps: the port counts as closed from the first, taken within a turn; the
+  // second, to be taken without one, closes it and returns when its sessions have ended.
+  void begin_close(const std::string& interlay);
+  void drain(const std::string& interlay);
+
+  // Opens the port of `to` in place of that of `from` (the same interlay, elsewhere); its sessions
+  // go on. When that fails, `from` stays or is opened again; when even that fails, the error says
+  // so and the interlay is closed.
   Result<std::uint16_t> move(const InterlayDefinition& from, const InterlayDefinition& to);
 
   bool is_open(const std::string& interlay) const { return open_.contains(interlay); }
+  bool is_draining(const std::string& interlay) const;
 
  private:
   const DataPlane& data_plane_;
   const std::uint32_t drain_ms_;
   std::set<std::string> open_;  // ids
+  mutable std::mutex mutex_;    // guards what follows
+  std::set<std::string> draining_;
 };
 
 }  // namespace crossfade

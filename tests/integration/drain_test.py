@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from harness import (ADMIN, SLOWNESS, RawConn, RedisServer, Sidecar, binary, free_port, temp_folder,
                      wait_until)
@@ -13,7 +14,7 @@ from harness import (ADMIN, SLOWNESS, RawConn, RedisServer, Sidecar, binary, fre
 DRAIN_MS = 1500
 
 
-class Drain(unittest.TestCase):
+class Sessions(unittest.TestCase):
     def setUp(self):
         self.server = self.enterContext(RedisServer())
         self.sidecar = self.enterContext(Sidecar(config={"limits": {"drain_ms": DRAIN_MS}}))
@@ -23,16 +24,18 @@ class Drain(unittest.TestCase):
     def client(self):
         return self.enterContext(RawConn(self.port))
 
-    def sigterm(self):
-        self.sidecar.child.terminate()
-        wait_until(self.refuses, 5, "no new clients are let in")
-
     def refuses(self):
         try:
             RawConn(self.port, limit_s=1).close()
             return False
         except OSError:
             return True
+
+
+class Drain(Sessions):
+    def sigterm(self):
+        self.sidecar.child.terminate()
+        wait_until(self.refuses, 5, "no new clients are let in")
 
     def exit_code(self):
         return self.sidecar.child.wait(20 * SLOWNESS)
@@ -123,6 +126,52 @@ class Drain(unittest.TestCase):
         self.assertEqual(self.sidecar.terminate(), 0)
         self.sidecar.restart()
         self.assertEqual(self.client().call("PING"), "PONG")
+
+
+class OnePort(Sessions):
+    """A port that closes for good takes its time, and nobody waits for it but who closes it."""
+
+    def while_it_closes(self, method, path):
+        """Calls while a client of the port is blocked; meanwhile another interlay goes back."""
+        new = self.enterContext(RedisServer())
+        self.sidecar.add_endpoint("new", new)
+        self.sidecar.add_interlay("other", "old")
+        self.sidecar.migrate("m", {"type": "blue_green", "active_is_new": True}, "other", "new")
+        client = self.client()
+        client.command("BLPOP", "nothing", 0)
+        wait_until(lambda: self.server.info("clients")["blocked_clients"] == "1", 5, "blocked")
+        with ThreadPoolExecutor() as pool:
+            began = time.monotonic()
+            closing = pool.submit(self.sidecar.api, method, path)
+            wait_until(self.refuses, 5, "the port is closed")
+            self.sidecar.must("POST", "/migrations/m/rollback")
+            self.assertLess(time.monotonic() - began, DRAIN_MS / 1000 * 0.8)
+            status, answer = self.sidecar.api("POST", "/interlays/cache/start")
+            self.assertEqual(status, 409, answer)
+            self.assertEqual(closing.result()[0], 200)
+            self.assertGreaterEqual(time.monotonic() - began, DRAIN_MS / 1000)
+        client.read_eof()
+
+    def test_a_stop_holds_up_no_rollback(self):
+        self.while_it_closes("POST", "/interlays/cache/stop")
+        self.sidecar.must("POST", "/interlays/cache/start")
+        self.assertEqual(self.client().call("PING"), "PONG")
+
+    def test_a_deletion_holds_up_no_rollback(self):
+        self.while_it_closes("DELETE", "/interlays/cache")
+        self.assertEqual(self.sidecar.api("GET", "/interlays/cache")[0], 404)
+        self.sidecar.add_interlay("cache", "old", self.port)
+        self.assertEqual(self.client().call("PING"), "PONG")
+
+    def test_sessions_outlive_a_move_of_the_port(self):
+        client = self.client()
+        client.call("MULTI")
+        moved = self.sidecar.must("PATCH", "/interlays/cache", {"port": free_port()})["port"]
+        self.assertTrue(self.refuses())
+        self.assertEqual(client.call("SET", "k", "v"), "QUEUED")
+        self.assertEqual(client.call("EXEC"), ["OK"])
+        with RawConn(moved) as other:
+            self.assertEqual(other.call("GET", "k"), b"v")
 
 
 class Reload(unittest.TestCase):
