@@ -207,9 +207,9 @@ TEST_CASE("config: what is wrong in the file is named by its JSON path") {
        "templates[0]: templates and apis are not supported by this version"},
       {R"({"apis":[{"id":"t"}]})", "apis[0]: templates and apis are not supported by this version"},
   };
-  for (const auto& [document, expected] : cases) {
-    CAPTURE(document);
-    CHECK(document_refusal(document) == expected);
+  for (const auto& one : cases) {
+    CAPTURE(one.first);
+    CHECK(document_refusal(one.first) == one.second);
   }
   CHECK(document_refusal(R"({"templates":[],"apis":[],"endpoints":[],"tokens":[]})") == "accepted");
 }

@@ -104,9 +104,9 @@ TEST_CASE("metrics: each family has one HELP and one TYPE, whatever the number o
     if (line.starts_with("# TYPE ")) ++types[line];
   }
   CHECK(types.size() > 20);
-  for (const auto& [line, count] : types) {
-    CAPTURE(line);
-    CHECK(count == 1);
+  for (const auto& type : types) {
+    CAPTURE(type.first);
+    CHECK(type.second == 1);
   }
 }
 

@@ -228,10 +228,10 @@ TEST_CASE("interlay: a PATCH merges settings one by one, null takes an override 
 
 TEST_CASE("interlay: every setting can be given by its name and comes back from the store") {
   const Json shown = render(InterlaySettings{});
-  for (const auto& [name, value] : *shown.members()) {
-    CAPTURE(name);
+  for (const auto& member : *shown.members()) {
+    CAPTURE(member.first);
     Json given = Json::object({});
-    given.set(name, value);
+    given.set(member.first, member.second);
     CHECK(read_interlay_settings(given, "settings", {}).ok());
   }
   InterlayDefinition interlay{.identity = make_identity("i", Origin::File),
