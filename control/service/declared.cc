@@ -56,7 +56,7 @@ Status declare_interlay(State& state, const InterlaySpec& spec, std::size_t inde
       return at("interlays", index, "endpoint", *objection);
     }
   }
-  if (const auto objection = loop_objection(resolved, *endpoint)) {
+  if (const auto objection = loop_objection(state, resolved, *endpoint)) {
     return at("interlays", index, "port", *objection);
   }
   if (const auto objection = port_objection(state, resolved, interlay.identity.uuid)) {

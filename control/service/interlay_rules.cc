@@ -1,6 +1,10 @@
 // The rules of interlay_rules.h; the API and the configuration file obey the same ones.
 #include "control/service/interlay_rules.h"
 
+#include <set>
+#include <utility>
+#include <vector>
+
 namespace crossfade {
 
 std::optional<std::string> port_objection(const State& state, const InterlaySpec& spec,
@@ -20,15 +24,53 @@ bool is_loopback(const std::string& host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
+bool is_port(const Endpoint& endpoint, const std::string& bind, std::uint16_t port) {
+  if (port == 0 || port != endpoint.address.port) return false;
+  return endpoint.address.host == bind ||
+         (is_loopback(endpoint.address.host) &&
+          (is_loopback(bind) || bind == "0.0.0.0" || bind == "::"));
+}
+
+// What stands behind the interlay, other than `but`, whose port that endpoint is; each is passed
+// once.
+std::vector<EndpointPtr> behind_ports_at(const State& state, const Endpoint& endpoint,
+                                         const std::string& but, std::set<std::string>& passed) {
+  std::vector<EndpointPtr> behind;
+  for (const auto& [uuid, interlay] : state.interlays) {
+    if (interlay->identity.id == but || !is_port(endpoint, interlay->bind, interlay->port) ||
+        !passed.insert(uuid).second) {
+      continue;
+    }
+    behind.push_back(state.endpoints.at(interlay->endpoint));
+    if (const MigrationPtr migration = migration_of(state, uuid)) {
+      behind.push_back(state.endpoints.at(binding_of(*migration, uuid)->endpoint));
+    }
+  }
+  return behind;
+}
+
 }  // namespace
 
-std::optional<std::string> loop_objection(const InterlaySpec& spec, const Endpoint& endpoint) {
-  if (spec.port == 0 || spec.port != endpoint.address.port) return std::nullopt;
-  const bool same = endpoint.address.host == spec.bind ||
-                    (is_loopback(endpoint.address.host) &&
-                     (is_loopback(spec.bind) || spec.bind == "0.0.0.0" || spec.bind == "::"));
-  if (!same) return std::nullopt;
-  return "endpoint '" + endpoint.identity.id + "' is that very address";
+std::optional<std::string> loop_objection(const State& state, const InterlaySpec& spec,
+                                          const Endpoint& endpoint) {
+  if (is_port(endpoint, spec.bind, spec.port)) {
+    return "endpoint '" + endpoint.identity.id + "' is that very address";
+  }
+  // Behind the endpoint there may be another interlay of ours, and behind that one this port.
+  std::set<std::string> passed;
+  std::vector<EndpointPtr> behind = behind_ports_at(state, endpoint, spec.id, passed);
+  while (!behind.empty()) {
+    const EndpointPtr next = behind.back();
+    behind.pop_back();
+    if (is_port(*next, spec.bind, spec.port)) {
+      return "endpoint '" + endpoint.identity.id + "' leads back to it, through endpoint '" +
+             next->identity.id + "'";
+    }
+    for (EndpointPtr& one : behind_ports_at(state, *next, spec.id, passed)) {
+      behind.push_back(std::move(one));
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> endpoint_objection(const State& state,

@@ -12,8 +12,10 @@ namespace crossfade {
 std::optional<std::string> port_objection(const State& state, const InterlaySpec& spec,
                                           const std::string& uuid);
 
-// The interlay would stand before itself, and feed itself until no descriptor is left.
-std::optional<std::string> loop_objection(const InterlaySpec& spec, const Endpoint& endpoint);
+// The interlay would stand before itself, perhaps with others of ours between, and feed itself
+// until no descriptor is left.
+std::optional<std::string> loop_objection(const State& state, const InterlaySpec& spec,
+                                          const Endpoint& endpoint);
 
 // A migration decides where this interlay's traffic goes, and another endpoint (uuid) behind it
 // would change that. A completed one is settled by naming its new side; before it starts, any but

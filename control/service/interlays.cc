@@ -86,7 +86,7 @@ Answer Interlays::create(const Json& body, const Call& call) {
   if (find(turn.next.interlays, spec->id) != nullptr) return already_exists(kWhat, spec->id);
   const EndpointPtr endpoint = find(turn.next.endpoints, spec->endpoint);
   if (endpoint == nullptr) return not_found("Endpoint", spec->endpoint);
-  if (const auto objection = loop_objection(*spec, *endpoint)) {
+  if (const auto objection = loop_objection(turn.next, *spec, *endpoint)) {
     return bad_request("port: " + *objection);
   }
   if (const auto objection = port_objection(turn.next, *spec, "")) return conflict(*objection);
@@ -139,7 +139,7 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
     const auto objection = endpoint_objection(turn.next, *current, endpoint->identity.uuid);
     if (objection) return conflict(*objection);
   }
-  if (const auto objection = loop_objection(*spec, *endpoint)) {
+  if (const auto objection = loop_objection(turn.next, *spec, *endpoint)) {
     return bad_request("port: " + *objection);
   }
   if (const auto objection = port_objection(turn.next, *spec, identity.uuid)) {

@@ -47,6 +47,8 @@ Result<Sqlite> Sqlite::open(const std::string& path) {
   }
   sqlite3_extended_result_codes(connection, 1);
   sqlite3_busy_timeout(connection, 2000);  // ms; a backup may be reading
+  int keep_log = 1;  // the write-ahead log keeps its blocks, for a day when the disk has none left
+  sqlite3_file_control(connection, "main", SQLITE_FCNTL_PERSIST_WAL, &keep_log);
   return opened;
 }
 

@@ -97,6 +97,20 @@ Status check(Sqlite& sqlite, const std::string& path) {
   return success();
 }
 
+// A full disk must keep nobody from rolling back: room for many changes is taken while there is
+// some, in the file (free pages) and in its write-ahead log (which is written from its beginning
+// again after each checkpoint). Fails on a full disk, where an earlier call has done it.
+void reserve_room(Sqlite& sqlite) {
+  constexpr const char* kTake =
+      "CREATE TABLE reserve (room BLOB); INSERT INTO reserve VALUES (zeroblob(262144))";
+  constexpr const char* kGiveBack = "DROP TABLE IF EXISTS reserve";
+  (void)sqlite.run("PRAGMA wal_autocheckpoint = 16");  // pages
+  (void)sqlite.run(kGiveBack);
+  (void)sqlite.run(kTake);
+  (void)sqlite.run(kGiveBack);
+  (void)sqlite.query("PRAGMA wal_checkpoint(RESTART)");
+}
+
 Status prepare(Sqlite& sqlite, const std::string& path) {
   if (Status status = check(sqlite, path); !status) return status;
   // FULL: a commit is on the disk, not only with the operating system, when it returns.
@@ -105,7 +119,11 @@ Status prepare(Sqlite& sqlite, const std::string& path) {
   }
   const auto schema = pragma(sqlite, "user_version");
   if (!schema) return schema.error();
-  return schema.value() == kStoreSchema ? success() : sqlite.run(kCreate);
+  if (schema.value() != kStoreSchema) {
+    if (Status status = sqlite.run(kCreate); !status) return status;
+  }
+  reserve_room(sqlite);
+  return success();
 }
 
 std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }

@@ -1,6 +1,7 @@
 // One Redis client: cuts its requests, plans them, sends their legs, returns the answers in order.
 //
-//   session.cc           birth, death, the client's bytes -> requests, back-pressure, time limits
+//   session.cc           birth, death, the client's bytes -> requests
+//   session_limits.cc    back-pressure, time limits
 //   session_dispatch.cc  a request's plan -> legs on upstreams
 //   session_effects.cc   what commands do to the session: transactions, state, pins
 //   session_replies.cc   the servers' replies -> the client, in request order; second legs
@@ -90,6 +91,8 @@ class RedisSession final : public Session, private StreamOwner {
   };
   enum class Handled : std::uint8_t { Yes, Stall };
   enum class Entered : std::uint8_t { Unknown, Asking, No, Yes };
+  // How long a session whose client is gone, or whose side is home no more, may wait for replies.
+  static constexpr std::uint64_t kLingerNs = 10'000'000'000;
 
   // --- session.cc
   void on_bytes(std::string_view bytes) override;
@@ -102,13 +105,15 @@ class RedisSession final : public Session, private StreamOwner {
   void keep(std::string_view rest, RequestCutter& cutter, std::size_t wanted);
   void resume();
   void end_event();
-  void update_reading();
   void close_client();
   void finish_if_done();
-  bool check_limits(Upstream& up, std::uint64_t now_ns);
   bool safe_point() const;
   bool tied_to_former_home() const;
   void end_left_behind();
+
+  // --- session_limits.cc
+  void update_reading();
+  bool check_limits(Upstream& up, std::uint64_t now_ns);
 
   // --- session_dispatch.cc
   Handled handle(Pending request, const RequestCutter& cutter);

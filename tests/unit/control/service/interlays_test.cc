@@ -118,6 +118,27 @@ TEST_CASE("interlays: one never stands before itself") {
         0);
 }
 
+TEST_CASE("interlays: one never stands before itself through others") {
+  Bench bench;
+  bench.add_sides();  // cache, port 7001
+  Call unchecked = bench.call;
+  unchecked.check = false;
+  const auto endpoint = [&](const std::string& id, int port) {
+    must(bench.life->endpoints.create(
+        json(R"({"id":")" + id + R"(","kind":"redis","config":{"host":"127.0.0.1","port":)" +
+             std::to_string(port) + "}}"),
+        unchecked));
+  };
+  endpoint("first", 7001);
+  endpoint("second", 7002);
+  endpoint("third", 7003);
+  must(create(bench, R"({"id":"i","endpoint":"first","port":7002})"));
+  must(create(bench, R"({"id":"j","endpoint":"second","port":7003})"));
+  CHECK(said(patch(bench, R"({"endpoint":"second"})")) ==
+        "400 Bad Request: port: endpoint 'second' leads back to it, through endpoint 'first'");
+  CHECK(said(patch(bench, R"({"endpoint":"third"})")).find("400") == 0);
+}
+
 TEST_CASE("interlays: settings are hot, a port restarts the listener") {
   Bench bench;
   bench.add_sides();

@@ -1,0 +1,108 @@
+// What bounds a session: back-pressure between its client and its servers, and time limits.
+#include <algorithm>
+
+#include "proxy/loop.h"
+#include "proxy/redis/session.h"
+
+namespace crossfade::redis {
+
+namespace {
+constexpr std::uint64_t kNsPerMs = 1'000'000;
+}  // namespace
+
+void RedisSession::update_reading() {
+  const InterlaySettings& limits = settings();
+  if (client_.open()) {
+    const bool full = old_.stream().unsent() > limits.output_buffer_max ||
+                      (new_.stream().unsent() > limits.output_buffer_max && !queue_.empty() &&
+                       queue_.back()->answer == Side::New) ||
+                      queue_.size() >= limits.pipeline_max;
+    // Behind a blocked command it is read on, so that its leaving is seen; a server does the same.
+    const bool waits =
+        (stalled_ && (blocking_ == 0 || partial_->bytes.size() > limits.output_buffer_max)) ||
+        paced_;
+    if (client_ended_ || waits || full) {
+      if (full && client_.reading()) {
+        counters().hit(queue_.size() >= limits.pipeline_max ? Limit::PipelineMax
+                                                            : Limit::OutputBufferMax);
+      }
+      client_.read_stop();
+    } else {
+      client_.read_start();
+    }
+  }
+  // A client may send all of a pipeline before it reads: one whose pipeline is full is owed the
+  // room for its replies that a server would have made, or neither would ever go on.
+  const bool pipeline_full = queue_.size() >= limits.pipeline_max;
+  const Limit unsent_limit = pipeline_full ? Limit::UnreadMax : Limit::OutputBufferMax;
+  const std::uint32_t unsent_max = pipeline_full
+                                       ? std::max(limits.unread_max, limits.output_buffer_max)
+                                       : limits.output_buffer_max;
+  const bool client_slow = client_.open() && client_.unsent() > unsent_max;
+  const bool holding = reordered_ > limits.reorder_max;
+  for (Upstream* up : {&old_, &new_}) {
+    if (up->state() != Upstream::State::Ready) continue;
+    const Exchange* front = queue_.front();
+    const bool delivers = front ? front->answer == up->side() : up->side() == anchor();
+    const bool stop = (client_slow && delivers) || (holding && !delivers && front);
+    if (stop) {
+      if (up->stream().reading()) {
+        counters().hit(client_slow ? unsent_limit : Limit::ReorderMax);
+      }
+      up->stream().read_stop();
+    } else if (!up->stream().reading()) {
+      up->progress_at_ns = now_ns_;
+      up->stream().read_start();
+    }
+  }
+}
+
+bool RedisSession::on_tick(std::uint64_t now_ns) {
+  now_ns_ = now_ns;
+  const bool old_busy = check_limits(old_, now_ns);
+  const bool new_busy = check_limits(new_, now_ns);
+  if (client_ended_ && now_ns > ended_at_ns_ + kLingerNs && queue_.empty()) {
+    abort();
+    return false;
+  }
+  flush();
+  end_event();
+  return old_busy || new_busy || client_ended_ || stalled_ || draining_ ||
+         left_behind_at_ns_ != 0 || loss_noticed_[0] || loss_noticed_[1];
+}
+
+// Gives up on a side that is over its time limit; returns whether it must be looked at again.
+bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
+  const InterlaySettings& limits = settings();
+  if (up.state() == Upstream::State::Connecting) {
+    const std::uint64_t limit_ns = limits.connect_timeout_ms * kNsPerMs;
+    if (limit_ns != 0 && now_ns > up.opened_at_ns + limit_ns) {
+      counters().hit(Limit::ConnectTimeout);
+      lose(up, Drop::Timeout, "did not accept a connection within connect_timeout_ms",
+           Interlay::Failure::Connect);
+      return false;
+    }
+    return true;
+  }
+  const Exchange* front = up.owed().front();
+  if (!front) return false;
+  if (front->form == Exchange::Form::Raw || !up.stream().reading()) return true;
+  const bool authoritative =
+      front->internal ? up.side() == anchor() : front->answer == up.side() && !front->fallback;
+  if (front->blocks) return true;
+  const std::uint64_t limit_ns =
+      (authoritative ? limits.answer_timeout_ms : limits.second_timeout_ms) * kNsPerMs;
+  const std::uint64_t since = std::max(front->sent_at_ns, up.progress_at_ns);
+  if (limit_ns == 0 || now_ns < since + limit_ns) return true;
+  if (!authoritative) {
+    lose(up, Drop::Timeout, "did not answer within second_timeout_ms", Interlay::Failure::Answer);
+    return true;
+  }
+  counters().hit(Limit::AnswerTimeout);
+  std::optional<Interlay::Failure> blame;
+  if (interlay_.answered_at_ns(up.side()) <= since) blame = Interlay::Failure::Stall;
+  lose(up, Drop::Timeout, "did not answer within answer_timeout_ms", blame);
+  return true;
+}
+
+}  // namespace crossfade::redis
