@@ -70,7 +70,8 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
         "give them one {hash tag}, or move all writes\r\n");
     return Handled::Yes;
   }
-  if (subscribing_ > 0 && state_.resp == 2 &&
+  const bool may_change = subscribing_ > 0 || (subscriptions_.any() && state_pending_ > 0);
+  if (may_change && state_.resp == 2 &&
       (request.plan.second != Second::Nothing || request.facts.effect == Effect::ClientReply)) {
     return Handled::Stall;  // whether a server would refuse it hangs on the outcome
   }

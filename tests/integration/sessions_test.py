@@ -1,0 +1,258 @@
+"""What a session is to both sides: who may enter, in which database it works, and what becomes of one
+that is tied to a side which is home no more. Each test is a way in which data was once lost or leaked.
+"""
+
+import unittest
+
+from canary_test import Pair, canary, cutover
+from harness import RawConn, RedisServer, ReplyError, Sidecar, encode, wait_until
+
+
+def blue_green(active_is_new):
+    return {"type": "blue_green", "active_is_new": active_is_new}
+
+
+class Rights(unittest.TestCase):
+    """Old knows a user with few rights; new does not, and is entered with an endpoint's password."""
+
+    def setUp(self):
+        self.old = self.enterContext(RedisServer(requirepass="oldpw"))
+        self.new = self.enterContext(RedisServer(requirepass="newpw"))
+        self.sidecar = self.enterContext(Sidecar())
+        self.sidecar.add_endpoint("old", self.old, password="oldpw")
+        self.sidecar.add_endpoint("new", self.new, password="newpw")
+        self.port = self.sidecar.add_interlay("cache", "old")
+        self.old.call("ACL", "SETUSER", "few", "on", ">few", "~app:*", "+@read", "+@connection")
+        for server in (self.old, self.new):
+            server.call("SET", "secret", "keep")
+
+    def refused(self, client, *command):
+        reply = client.call(*command)
+        self.assertIsInstance(reply, ReplyError, command)
+        return str(reply)
+
+    def check_refusals(self):
+        with RawConn(self.port) as client:
+            self.assertEqual(client.call("AUTH", "few", "few"), "OK")
+            for command in (("GET", "secret"), ("GETDEL", "secret"), ("SET", "app:x", "evil"),
+                            ("SET", "secret", "evil"), ("FLUSHALL",)):
+                self.assertTrue(self.refused(client, *command).startswith("NOPERM"), command)
+            self.assertIsNone(client.call("GET", "app:none"))
+        with RawConn(self.port) as stranger:
+            for command in (("GET", "secret"), ("SET", "secret", "evil"), ("FLUSHALL",)):
+                self.assertTrue(self.refused(stranger, *command).startswith("NOAUTH"), command)
+        with RawConn(self.port) as client:
+            self.assertEqual(client.call("AUTH", "oldpw"), "OK")
+            self.assertEqual(client.call("GET", "secret"), b"keep")
+            self.assertEqual(client.call("SET", "done", "1"), "OK")
+        wait_until(lambda: self.new.call("EXISTS", "done") == 1, 5, "new has got what it gets")
+        for server in (self.old, self.new):
+            self.assertEqual(sorted(server.call("KEYS", "*")), [b"done", b"secret"])
+            self.assertEqual(server.call("GET", "secret"), b"keep")
+
+    def test_under_a_canary(self):
+        for policy in ("old_authoritative", "best_effort"):
+            with self.subTest(policy=policy):
+                self.sidecar.migrate(policy[:4], canary(1.0, policy), "cache", "new")
+                self.check_refusals()
+                self.sidecar.must("POST", f"/migrations/{policy[:4]}/rollback")
+                self.sidecar.must("DELETE", f"/migrations/{policy[:4]}")
+                for server in (self.old, self.new):
+                    server.call("DEL", "done")
+
+    def test_under_shadow(self):
+        self.sidecar.migrate("m", {"type": "shadow_traffic"}, "cache", "new")
+        self.check_refusals()
+
+
+class OtherDatabases(unittest.TestCase):
+    def start(self, old_url="", new_url="", **old_config):
+        self.old = self.enterContext(RedisServer(**old_config))
+        self.new = self.enterContext(RedisServer())
+        self.sidecar = self.enterContext(Sidecar())
+        self.sidecar.add_endpoint("old", self.old, **({"db": int(old_url)} if old_url else {}))
+        self.sidecar.add_endpoint("new", self.new, **({"db": int(new_url)} if new_url else {}))
+        self.port = self.sidecar.add_interlay("cache", "old")
+
+    def client(self):
+        return self.enterContext(RawConn(self.port))
+
+    def test_a_database_that_new_lacks_is_one_session_s_affair(self):
+        self.start(databases=64)
+        self.sidecar.migrate("m", canary(1.0), "cache", "new")
+        odd, ordinary = self.client(), self.client()
+        self.assertEqual(odd.call("SELECT", 40), "OK")
+        for n in range(200):
+            self.assertEqual(odd.call("SET", f"odd{n}", n), "OK")
+            self.assertEqual(odd.call("GET", f"odd{n}"), str(n).encode())
+            self.assertEqual(ordinary.call("SET", f"k{n}", n), "OK")
+        wait_until(lambda: self.new.call("DBSIZE") == 200, 5, "every write of the other session")
+        self.assertEqual(self.new.call("EXISTS", "odd0"), 0)
+        self.assertGreater(self.sidecar.metric("crossfade_second_writes_dropped_total",
+                                               reason="state_refused"), 0)
+        self.assertEqual(self.sidecar.metric("crossfade_second_writes_dropped_total"),
+                         self.sidecar.metric("crossfade_second_writes_dropped_total",
+                                             reason="state_refused"))
+        self.assertEqual(self.sidecar.metric("crossfade_side_down", side="new"), 0)
+
+    def test_nothing_runs_in_another_database_after_a_flip(self):
+        self.start(databases=64)
+        self.sidecar.migrate("m", blue_green(False), "cache", "new")
+        client = self.client()
+        self.assertEqual(client.call("SELECT", 40), "OK")
+        self.sidecar.patch("m", blue_green(True))
+        client.send(encode("SET", "lost", "v") + encode("SET", "lost2", "v"))
+        client.read_eof(10)
+        self.assertTrue(bytes(client.received).startswith(b"+OK\r\n-ERR crossfade: "))
+        self.assertEqual(self.new.call("DBSIZE"), 0)
+
+    def test_reset_leads_back_to_the_endpoint_s_database(self):
+        self.start("2", "5")
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        client = self.client()
+        self.assertEqual(client.call("SET", "a", "1"), "OK")
+        self.assertEqual(client.call("RESET"), "RESET")
+        self.assertEqual(client.call("SET", "b", "1"), "OK")
+        self.assertEqual(client.call("GET", "a"), b"1")
+        for server, db in ((self.old, 2), (self.new, 5)):
+            wait_until(lambda s=server, n=db: s.info("keyspace").keys() == {f"db{n}"}, 5, "one only")
+            self.assertTrue(server.info("keyspace")[f"db{db}"].startswith("keys=2,"))
+
+
+class Tied(Pair):
+    """Sessions that hold state of a server which a new table has made the former home."""
+
+    def setUp(self):
+        super().setUp()
+        self.sidecar.migrate("m", blue_green(False), "cache", "new")
+
+    def tied(self, *commands):
+        client = self.client()
+        for command in commands:
+            client.command(*command)
+        client.command("PING")
+        client.replies(len(commands) + 1)
+        return client
+
+    def ended(self):
+        return self.sidecar.metric("crossfade_sessions_ended_total", interlay="cache")
+
+    def test_they_end_and_their_drivers_find_the_new_home(self):
+        tracking = self.tied(("HELLO", 3), ("CLIENT", "TRACKING", "ON"))
+        subscriber = self.tied(("HELLO", 3), ("SUBSCRIBE", "channel"))
+        silent = self.tied(("PING",))
+        silent.command("CLIENT", "REPLY", "OFF")
+        silent.command("SET", "heard", "v")
+        wait_until(lambda: self.old.call("EXISTS", "heard") == 1, 5, "replies are off")
+        self.sidecar.patch("m", blue_green(True))
+        for client in (tracking, subscriber, silent):
+            client.read_eof(5)
+        self.assertEqual(self.ended(), 3)
+        self.assertEqual(self.client().call("SET", "k", "v"), "OK")
+        self.assertEqual(self.new.call("GET", "k"), b"v")
+
+    def test_a_transaction_is_finished_first(self):
+        client = self.client()
+        client.call("WATCH", "k")
+        client.call("MULTI")
+        self.sidecar.patch("m", blue_green(True))
+        self.assertEqual(client.call("SET", "k", "v"), "QUEUED")
+        self.assertEqual(client.call("EXEC"), ["OK"])
+        self.assertEqual(self.old.call("GET", "k"), b"v")
+
+    def test_a_rollback_ends_them_likewise(self):
+        self.sidecar.patch("m", blue_green(True))
+        client = self.tied(("HELLO", 3), ("CLIENT", "TRACKING", "ON"))
+        self.sidecar.must("POST", "/migrations/m/rollback")
+        client.read_eof(5)
+        self.assertEqual(self.new.call("DBSIZE"), 0)
+
+    def test_a_plain_listener_stays_and_hears_what_is_said_at_the_new_home(self):
+        listener = self.tied(("PING",))
+        self.assertEqual(listener.call("SUBSCRIBE", "channel"), [b"subscribe", b"channel", 1])
+        self.sidecar.patch("m", blue_green(True))
+        self.client().call("PUBLISH", "channel", "news")
+        self.assertEqual(listener.read(), [b"message", b"channel", b"news"])
+        self.assertEqual(self.ended(), 0)
+
+
+class SplitWrites(Pair):
+    """A cutover in the middle: some keys live on new, the others on old."""
+
+    def setUp(self):
+        super().setUp()
+        self.sidecar.migrate("m", cutover(0.5, 0.5), "cache", "new")
+        client = self.client()
+        client.send(b"".join(encode("SET", f"k{n}", "v") for n in range(50)))
+        client.replies(50)
+        self.here = next(f"k{n}" for n in range(50) if self.old.call("EXISTS", f"k{n}"))
+        self.there = next(f"k{n}" for n in range(50) if self.new.call("EXISTS", f"k{n}"))
+
+    def test_a_transaction_keeps_what_stands_before_its_first_key(self):
+        client = self.client()
+        for command in (("MULTI",), ("PING",), ("SELECT", 3), ("SET", self.there, "in 3")):
+            client.command(*command)
+        client.replies(4)
+        self.assertEqual(client.call("EXEC"), ["PONG", "OK", "OK"])
+        self.new.call("SELECT", 3)
+        self.assertEqual(self.new.call("GET", self.there), b"in 3")
+        self.assertEqual(self.old.call("EXISTS", self.there), 0)
+
+    def test_who_is_tied_to_a_side_is_not_shown_stale_keys(self):
+        client = self.client()
+        client.call("HELLO", 3)
+        client.call("CLIENT", "TRACKING", "ON")
+        self.assertEqual(client.call("GET", self.here), b"v")
+        self.assertIsInstance(client.call("GET", self.there), ReplyError)
+
+    def test_a_skipped_reply_stays_that_of_its_request(self):
+        client = self.client()
+        client.send(encode("CLIENT", "REPLY", "SKIP") + encode("MSET", self.here, 1, self.there, 2) +
+                    encode("GET", self.here) + encode("GET", self.there) + encode("PING"))
+        self.assertEqual(client.replies(3), [b"$1\r\nv\r\n", b"$1\r\nv\r\n", b"+PONG\r\n"])
+
+    def test_what_follows_quit_is_not_read(self):
+        client = self.client()
+        client.send(encode("SET", self.here, "last") + encode("QUIT") + encode("SET", self.there, "x"))
+        client.read_eof(5)
+        self.assertEqual(bytes(client.received), b"+OK\r\n+OK\r\n")
+        self.assertEqual(self.new.call("GET", self.there), b"v")
+
+    def test_replication_and_malformed_requests_behind_waiting_ones(self):
+        for end in (encode("PSYNC", "?", "-1"), b"*1\r\n$-5\r\n"):
+            client = self.client()
+            client.send(encode("SET", self.there, "v") + encode("SET", self.here, "v") + end)
+            self.assertEqual(client.replies(2), [b"+OK\r\n"] * 2)
+        self.assertTrue(self.sidecar.alive())
+
+
+class BothSides(Pair):
+    def test_what_is_watched_on_both_sides_is_forgotten_by_reset(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        client, other = self.client(), self.client()
+        client.call("WATCH", "k")
+        client.call("RESET")
+        self.assertEqual(other.call("SET", "k", "other"), "OK")
+        client.call("MULTI")
+        client.call("SET", "k", "mine")
+        self.assertEqual(client.call("EXEC"), ["OK"])
+        wait_until(lambda: self.new.call("GET", "k") == b"mine", 5, "new has run it too")
+
+    def test_what_a_subscriber_may_not_do_new_does_not_do_either(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        client = self.client()
+        client.send(encode("SUBSCRIBE", "channel") + encode("SET", "k", "v") + encode("RESET") +
+                    encode("SET", "done", "v"))
+        client.replies(4)
+        wait_until(lambda: self.new.call("EXISTS", "done") == 1, 5, "new has got what it gets")
+        for server in (self.old, self.new):
+            self.assertEqual(server.call("EXISTS", "k"), 0)
+
+
+def load_tests(loader, _standard, _pattern):
+    return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in (
+        Rights, OtherDatabases, Tied, SplitWrites, BothSides))
+
+
+if __name__ == "__main__":
+    unittest.main()
