@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
 
 namespace crossfade {
@@ -100,16 +101,19 @@ Answer Endpoints::patch(const std::string& reference, const Json& body, const Ca
   const std::string etag = etag_of(current->identity);
   if (!matches(call.if_match, etag)) return precondition_failed(etag);
   if (current != seen) return changed_meanwhile(kWhat, current->identity.id);
+  Endpoint patched = *current;
+  patched.address = spec->address;
+  patched.description = std::move(spec->description);
+  touch(patched.identity);
+  put(turn.next.endpoints, std::move(patched));
+  if (const auto objection = loop_objection(turn.next)) {
+    return bad_request("config.port: " + *objection);
+  }
   if (moved) {
     // What the former address told is not true of this one; unasked, the built-in table serves.
     servers_.forget(seen->identity.uuid);
     if (told) servers_.note(seen->identity.uuid, spec->address, *told);
   }
-  Endpoint patched = *current;
-  patched.address = std::move(spec->address);
-  patched.description = std::move(spec->description);
-  touch(patched.identity);
-  put(turn.next.endpoints, std::move(patched));
   if (Status status = keeper_.commit(turn); !status) return refuse(status.error());
   spdlog::info("endpoint {}: changed by {}", seen->identity.id, call.actor);
   const EndpointPtr now = keeper_.state()->endpoints.at(seen->identity.uuid);

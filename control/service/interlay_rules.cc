@@ -73,6 +73,21 @@ std::optional<std::string> loop_objection(const State& state, const InterlaySpec
   return std::nullopt;
 }
 
+std::optional<std::string> loop_objection(const State& state) {
+  for (const auto& [uuid, interlay] : state.interlays) {
+    const InterlaySpec spec = spec_of(*interlay);
+    const MigrationPtr migration = migration_of(state, uuid);
+    for (const std::string& behind :
+         {interlay->endpoint,
+          migration ? binding_of(*migration, uuid)->endpoint : interlay->endpoint}) {
+      if (auto objection = loop_objection(state, spec, *state.endpoints.at(behind))) {
+        return "interlay '" + spec.id + "' would stand before itself: " + *objection;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> endpoint_objection(const State& state,
                                               const InterlayDefinition& interlay,
                                               const std::string& endpoint) {

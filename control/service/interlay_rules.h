@@ -17,6 +17,9 @@ std::optional<std::string> port_objection(const State& state, const InterlaySpec
 std::optional<std::string> loop_objection(const State& state, const InterlaySpec& spec,
                                           const Endpoint& endpoint);
 
+// Some interlay of the state stands before itself, by its endpoint or its migration's.
+std::optional<std::string> loop_objection(const State& state);
+
 // A migration decides where this interlay's traffic goes, and another endpoint (uuid) behind it
 // would change that. A completed one is settled by naming its new side; before it starts, any but
 // that will do.

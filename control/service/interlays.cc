@@ -61,7 +61,9 @@ Answer Interlays::get(const std::string& reference) const {
 
 Answer Interlays::reply(const std::string& uuid, int status) const {
   const StatePtr state = keeper_.state();
-  const InterlayDefinition& interlay = *state->interlays.at(uuid);
+  const auto found = state->interlays.find(uuid);
+  if (found == state->interlays.end()) return not_found(kWhat, uuid);  // deleted meanwhile
+  const InterlayDefinition& interlay = *found->second;
   Json data = shown(*state, interlay);
   data.set("epoch", keeper_.epoch());
   return Reply{.status = status, .data = std::move(data), .etag = etag_of(interlay.identity)};
@@ -179,6 +181,10 @@ Answer Interlays::remove(const std::string& reference, const Call& call) {
   if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
   if (const auto objection = removal_objection(turn->next, *interlay)) return conflict(*objection);
+  if (listeners_.is_draining(identity.id)) {
+    return conflict("the sessions of interlay '" + identity.id +
+                    "' are still ending; try again when it has closed");
+  }
   if (listeners_.is_open(identity.id)) {
     InterlayDefinition stopped = *interlay;
     stopped.running = false;

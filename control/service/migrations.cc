@@ -6,6 +6,7 @@
 #include "control/json/fields.h"
 #include "control/json/write.h"
 #include "control/service/endpoints.h"
+#include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
 
 namespace crossfade {
@@ -230,6 +231,9 @@ Answer Migrations::add_interlay(const std::string& reference, const std::string&
                "interlay '" + interlay->identity.id + "' added, to endpoint '" +
                    endpoint->identity.id + "'");
   put(turn.next.migrations, std::move(changed));
+  if (const auto objection = loop_objection(turn.next)) {
+    return bad_request("endpoint: " + *objection);
+  }
   if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
   return Reply{.data = "added Interlay to migration"};
 }

@@ -99,12 +99,15 @@ Status check(Sqlite& sqlite, const std::string& path) {
 
 // A full disk must keep nobody from rolling back: room for many changes is taken while there is
 // some, in the file (free pages) and in its write-ahead log (which is written from its beginning
-// again after each checkpoint). Fails on a full disk, where an earlier call has done it.
-void reserve_room(Sqlite& sqlite) {
+// again after each checkpoint). On a full disk an earlier call has done it.
+void reserve_room(Sqlite& sqlite, const std::string& path) {
+  constexpr std::uintmax_t kSpare = 1u << 20;
+  std::error_code ignored;
+  (void)sqlite.run("PRAGMA wal_autocheckpoint = 16");  // pages
+  if (std::filesystem::space(path, ignored).available < kSpare) return;
   constexpr const char* kTake =
       "CREATE TABLE reserve (room BLOB); INSERT INTO reserve VALUES (zeroblob(262144))";
   constexpr const char* kGiveBack = "DROP TABLE IF EXISTS reserve";
-  (void)sqlite.run("PRAGMA wal_autocheckpoint = 16");  // pages
   (void)sqlite.run(kGiveBack);
   (void)sqlite.run(kTake);
   (void)sqlite.run(kGiveBack);
@@ -122,7 +125,7 @@ Status prepare(Sqlite& sqlite, const std::string& path) {
   if (schema.value() != kStoreSchema) {
     if (Status status = sqlite.run(kCreate); !status) return status;
   }
-  reserve_room(sqlite);
+  reserve_room(sqlite, path);
   return success();
 }
 

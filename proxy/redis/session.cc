@@ -30,7 +30,7 @@ RedisSession::RedisSession(Interlay& interlay)
       client_(interlay.loop(), *this),
       old_(*this, interlay.loop(), Side::Old),
       new_(*this, interlay.loop(), Side::New) {
-  new_.stream().set_gauge(&interlay.second_unsent);
+  new_.set_gauge(&interlay.second_unsent);
   interlay_.join(*this);
 }
 
@@ -273,20 +273,31 @@ void RedisSession::on_end(int status) {
   client_ended_ = true;
   ended_at_ns_ = now_ns_;
   loop().mark_busy(*this);
-  if (status != UV_EOF) client_.close();
-  if (stalled_ && (status != UV_EOF || blocking_ > 0)) {
-    // A server forgets what stands behind a blocked command, and what a client has sent that is
-    // gone.
-    stalled_ = false;
-    drop_partial();
+  if (status != UV_EOF) {
+    client_.close();
+    if (stalled_) forget_waiting();
   }
-  Upstream& anchored = upstream(anchor());
-  if (anchored.state() == Upstream::State::Idle) {
+  if (upstream(anchor()).state() == Upstream::State::Idle) {
     close_when_answered_ = true;
   } else if (!stalled_ && !paced_) {
-    anchored.finish();  // the server sees the end where the client put it
+    finish_upstreams();
   }
   end_event();
+}
+
+// A server forgets what stands behind a blocked command, and what a client has sent that is gone.
+void RedisSession::forget_waiting() {
+  stalled_ = false;
+  drop_partial();
+}
+
+// The servers see the end where the client put it.
+void RedisSession::finish_upstreams() {
+  upstream(anchor()).finish();
+  Upstream& blocked = upstream(blocking_side_);
+  if (blocking_ > 0 && blocking_side_ != anchor() && blocked.state() != Upstream::State::Idle) {
+    blocked.finish();
+  }
 }
 
 void RedisSession::on_room() {
@@ -319,12 +330,13 @@ void RedisSession::end_event() {
     if (lost) home_lost_ = true;
     resume();
     if (lost) home_lost_ = false;
-    if (client_ended_ && !stalled_ && !paced_) upstream(anchor()).finish();
+    if (client_ended_ && !stalled_ && !paced_) finish_upstreams();
   }
   if (home_lost_ && stalled_ && partial_) resume();  // every request still gets its error
   if (draining_ && safe_point()) close_when_answered_ = true;
   if (left_behind_at_ns_ != 0 && !close_when_answered_) end_left_behind();
-  if (close_when_answered_ && queue_.empty() && client_.open()) close_client();
+  const bool asking = stalled_ && internals_ > 0;  // what waits is yet to be sent, or refused
+  if (close_when_answered_ && queue_.empty() && !asking && client_.open()) close_client();
   update_reading();
   finish_if_done();
 }
@@ -359,11 +371,16 @@ void RedisSession::end_left_behind() {
     left_behind_at_ns_ = 0;
     return;
   }
-  const bool waits = transaction_.open() || watching_ || !queue_.empty() || streaming_ || stalled_;
+  const bool waits =
+      transaction_.open() || watches_ > 0 || !queue_.empty() || streaming_ || stalled_;
   if (waits && now_ns_ < left_behind_at_ns_ + kLingerNs) return;
   counters().sessions_ended.add();
-  close_when_answered_ = true;
-  if (!queue_.empty()) client_.close();
+  close_when_answered_ = client_ended_ = true;
+  ended_at_ns_ = now_ns_;
+  if (queue_.empty()) return;
+  client_.close();
+  if (stalled_) forget_waiting();
+  if (upstream(anchor()).state() != Upstream::State::Idle) finish_upstreams();
 }
 
 void RedisSession::on_route() {

@@ -93,6 +93,9 @@ class RedisSession final : public Session, private StreamOwner {
   enum class Entered : std::uint8_t { Unknown, Asking, No, Yes };
   // How long a session whose client is gone, or whose side is home no more, may wait for replies.
   static constexpr std::uint64_t kLingerNs = 10'000'000'000;
+  // A client has sent its end behind a blocking command, and more requests between them. When the
+  // command is not answered for this long, it blocks: the server would forget what follows it.
+  static constexpr std::uint64_t kBlockedNs = 1'000'000'000;
 
   // --- session.cc
   void on_bytes(std::string_view bytes) override;
@@ -106,6 +109,8 @@ class RedisSession final : public Session, private StreamOwner {
   void resume();
   void end_event();
   void close_client();
+  void forget_waiting();
+  void finish_upstreams();
   void finish_if_done();
   bool safe_point() const;
   bool tied_to_former_home() const;
@@ -120,13 +125,14 @@ class RedisSession final : public Session, private StreamOwner {
   bool refresh_route();
   Plan plan_for(const RequestFacts& facts) const;
   Handled ask_entry();
-  void dispatch(Pending& request);
+  // False: nothing was sent, and the client was told so.
+  bool dispatch(Pending& request);
   void forward_plain(Upstream& up, const Pending& request);
   bool reach(Upstream& up, Interlay::Use use);
   void bring_up_to_date(Upstream& up);
   Exchange* new_exchange(Pending& request);
   bool send_second_leg(Exchange& exchange, const Pending& request);
-  void send_silently(Pending& request);
+  bool send_silently(Pending& request);
   void send_internal(Upstream& up, std::string_view commands, std::uint32_t count);
   bool may_enter_unasked() const;
   void refuse(std::string_view error);
@@ -145,6 +151,10 @@ class RedisSession final : public Session, private StreamOwner {
   void end_transaction(Pending& request);
   // Under RESP2 a subscriber may do little else.
   bool refuses_subscriber() const { return state_.resp == 2 && subscriptions_.any(); }
+  void end_watch() {
+    watches_ = 0;
+    ++watch_round_;
+  }
   void pin(Side side);
   void unpin_if_free();
   std::unique_ptr<StateChange> change_of(const RequestFacts& facts, const RequestCutter& cutter,
@@ -206,7 +216,8 @@ class RedisSession final : public Session, private StreamOwner {
   std::uint32_t internals_ = 0;      // our own requests that wait for their reply
   ReplyMode reply_mode_ = ReplyMode::On;
   Entered entered_ = Entered::Unknown;
-  bool watching_ = false;
+  std::uint32_t watches_ = 0;     // WATCHes since the last end of watching, but those refused
+  std::int32_t watch_round_ = 0;  // counts the ends of watching
   bool tracking_ = false;
   bool tied_ = false;  // subscribed inside a transaction: its confirmations are not ours to count
   bool monitoring_ = false;

@@ -23,7 +23,7 @@ bool is_data_write(const Exchange& exchange) {
 // first.
 bool RedisSession::refresh_route() {
   const InterlayRoutePtr& next = interlay_.route();
-  if (route_ == next || transaction_.open() || watching_ || streaming_) return true;
+  if (route_ == next || transaction_.open() || watches_ > 0 || streaming_) return true;
   for (Upstream* up : {&old_, &new_}) {
     if (up->state() == Upstream::State::Idle) continue;
     const EndpointAddress* wanted = up->side() == Side::Old ? &next->old_side
@@ -77,6 +77,13 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
   }
   // The other side, which knows of no subscription, would run what the server refuses.
   if (refuses_subscriber()) request.plan.second = Second::Nothing;
+  if (silent_due_ > 0 && state_.resp == 2 && request.plan.second != Second::Nothing) {
+    // Nor can it be told whether the server does: that leg is lost, but not unseen.
+    SecondCounters& counts = counters().second[request.plan.second == Second::Copy ? 0 : 1];
+    counts.eligible.add();
+    counts.drop(Drop::StateRefused);
+    request.plan.second = Second::Nothing;
+  }
   const bool two_sided = request.plan.answer != anchor() || request.plan.second != Second::Nothing;
   if (two_sided) {
     if (entered_ != Entered::Yes && reply_mode_ == ReplyMode::On && ask_entry() == Handled::Stall) {
@@ -191,7 +198,7 @@ Exchange* RedisSession::new_exchange(Pending& request) {
   return exchange;
 }
 
-void RedisSession::dispatch(Pending& request) {
+bool RedisSession::dispatch(Pending& request) {
   second_sent_ = false;
   Plan& plan = request.plan;
   if (reply_mode_ != ReplyMode::On) return send_silently(request);
@@ -207,8 +214,7 @@ void RedisSession::dispatch(Pending& request) {
     } else if (!plan.either || !reach(upstream(other(plan.answer)), kNeeded)) {
       skip_streaming();
       unreachable(plan.answer);
-      if (pin_) unpin_if_free();
-      return;
+      return false;
     } else {  // best_effort: the other side alone
       plan = Plan{.answer = other(plan.answer)};
       up = &upstream(plan.answer);
@@ -247,6 +253,7 @@ void RedisSession::dispatch(Pending& request) {
     streaming_->answer_side = plan.answer;
     streaming_->second = second_sent_;
   }
+  return true;
 }
 
 void RedisSession::forward_plain(Upstream& up, const Pending& request) {
@@ -299,13 +306,13 @@ bool RedisSession::send_second_leg(Exchange& exchange, const Pending& request) {
 }
 
 // CLIENT REPLY OFF and SKIP: the server sends nothing back, so nobody waits.
-void RedisSession::send_silently(Pending& request) {
+bool RedisSession::send_silently(Pending& request) {
   Upstream& up = upstream(request.plan.answer);
   if (!reach(up, Interlay::Use::Needed)) {
     skip_streaming();
     if (up.state() == Upstream::State::Idle)
       reply_mode_ = ReplyMode::On;  // a new connection speaks
-    return;
+    return false;
   }
   counters()
       .requests[static_cast<std::size_t>(up.side())][static_cast<std::size_t>(request.facts.kind)]
@@ -316,6 +323,8 @@ void RedisSession::send_silently(Pending& request) {
   const bool taken = !(state_.resp == 2 && silent_due_ > 0) && !refuses_subscriber();
   if (request.change && (request.change->reset || (taken && !request.change->login))) {
     set_state(*request.change, up);  // no reply will ever confirm it; a login is not believed
+  } else if (request.change && !taken) {
+    upstream(other(up.side())).refused_version = state_version_;  // no way to follow it there
   }
   if (request.plan.second != Second::Nothing) {
     request.change.reset();
@@ -333,6 +342,7 @@ void RedisSession::send_silently(Pending& request) {
     reply_mode_ = ReplyMode::On;
     unpin_if_free();
   }
+  return true;
 }
 
 void RedisSession::unreachable(Side side) {

@@ -49,11 +49,14 @@ std::optional<std::uint32_t> number(std::string_view text) {
 void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
   const Effect effect = request.facts.effect;
   if (request.facts.cursor && request.facts.cursor_starts) scan_side_ = request.plan.answer;
-  if (effect == Effect::None) return dispatch(request);
+  if (effect == Effect::None) {
+    dispatch(request);
+    return;
+  }
   request.change = change_of(request.facts, cutter, request.bytes);
   switch (effect) {
     case Effect::Multi:
-      if (route_->strategy && splits_writes(*route_->strategy) && !watching_) {
+      if (route_->strategy && splits_writes(*route_->strategy) && watches_ == 0) {
         request.plan = Plan{.answer = anchor()};
         transaction_.phase = Transaction::Phase::Undecided;
       } else {
@@ -61,15 +64,20 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       }
       pin(request.plan.answer);
       transaction_.sort = request.plan.second;
-      dispatch(request);
-      transaction_.second = second_sent_;
+      if (dispatch(request)) {
+        transaction_.second = second_sent_;
+      } else {
+        transaction_ = Transaction{};
+        unpin_if_free();
+      }
       return;
     case Effect::Watch:
-      watching_ = true;
+      ++watches_;
+      request.frames = watch_round_;
       pin(request.plan.answer);
       break;
     case Effect::Unwatch:
-      watching_ = false;
+      end_watch();
       break;
     case Effect::Subscribe:
     case Effect::Psubscribe:
@@ -85,7 +93,8 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
         request.frames = channels > 0 ? channels : -1;
         pin(request.plan.answer);
         upstream(request.plan.answer).expects_messages = true;
-        if (reply_mode_ != ReplyMode::On) {
+        const bool matters = !leaves || subscriptions_.any() || silent_due_ > 0;
+        if (reply_mode_ != ReplyMode::On && matters) {
           silent_due_ += channels > 0 ? channels : confirmations_due(effect);
         }
       }
@@ -101,10 +110,10 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       // RESET goes to the session's own side alone; what the other one watches for it is undone
       // apart.
       Upstream& beside = upstream(other(anchor()));
-      if (watching_ && beside.state() != Upstream::State::Idle) {
+      if (watches_ > 0 && beside.state() != Upstream::State::Idle) {
         send_internal(beside, kUnwatch, 1);
       }
-      watching_ = false;
+      end_watch();
       if (reply_mode_ == ReplyMode::Off) reply_mode_ = ReplyMode::On;  // a SKIP still skips it
       break;
     }
@@ -133,7 +142,12 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
     case Effect::ClientSetName:
       break;
   }
-  dispatch(request);
+  if (dispatch(request)) return;
+  // It reached no server: nothing that it would have begun has begun.
+  if (effect == Effect::Watch) --watches_;
+  if (effect == Effect::Monitor) monitoring_ = false;
+  if (request.frames == kTrackingBegun && effect == Effect::ClientTracking) tracking_ = false;
+  if (pin_) unpin_if_free();
 }
 
 // CLIENT REPLY ON answers, OFF and SKIP do not. False: malformed, an ordinary request.
@@ -142,6 +156,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
 // cannot be told whether they will be: from there on the bytes are the server's affair.
 bool RedisSession::client_reply(Pending& request, const RequestCutter& cutter) {
   if (cutter.arg_count() != 3 || (reply_mode_ == ReplyMode::On && refuses_subscriber())) {
+    request.facts.effect = Effect::None;  // the server will refuse it
     return false;
   }
   const std::string_view mode = cutter.arg(2, request.bytes);
@@ -159,7 +174,10 @@ bool RedisSession::client_reply(Pending& request, const RequestCutter& cutter) {
     return false;
   }
   const bool off = same_word(mode, "OFF");
-  if (!off && !same_word(mode, "SKIP")) return false;
+  if (!off && !same_word(mode, "SKIP")) {
+    request.facts.effect = Effect::None;
+    return false;
+  }
   if (off) {
     reply_mode_ = ReplyMode::Off;
   } else if (reply_mode_ == ReplyMode::On) {
@@ -261,14 +279,14 @@ void RedisSession::end_transaction(Pending& request) {
   request.plan = Plan{.answer = side};
   if (request.facts.effect == Effect::Reset) {
     if (ended.second) send_internal(upstream(other(side)), kDiscard, 1);
-    watching_ = false;
+    end_watch();
     reply_mode_ = ReplyMode::On;
     request.change = std::make_unique<StateChange>();
     request.change->reset = true;
     dispatch(request);
     return;
   }
-  watching_ = false;
+  end_watch();
   if (request.facts.effect == Effect::Exec && ended.poisoned) {
     send_internal(upstream(side), kDiscard, 1);
     if (ended.second) send_internal(upstream(other(side)), kDiscard, 1);
@@ -306,8 +324,8 @@ void RedisSession::pin(Side side) {
 }
 
 void RedisSession::unpin_if_free() {
-  if (transaction_.open() || watching_ || subscriptions_.any() || subscribing_ > 0 || monitoring_ ||
-      tracking_ || tied_ || reply_mode_ != ReplyMode::On) {
+  if (transaction_.open() || watches_ > 0 || subscriptions_.any() || subscribing_ > 0 ||
+      monitoring_ || tracking_ || tied_ || reply_mode_ != ReplyMode::On) {
     return;
   }
   pin_.reset();
@@ -399,6 +417,9 @@ void RedisSession::after_answer(Upstream& up, Exchange& exchange, bool error) {
       if (exchange.form == Exchange::Form::PubSub && subscribing_ > 0) --subscribing_;
       if (subscribing_ == 0 && !subscriptions_.any() && !tied_) up.expects_messages = false;
       break;
+    case Effect::Watch:
+      if (error && exchange.frames == watch_round_ && watches_ > 0) --watches_;
+      break;
     case Effect::Monitor:
       if (error) {
         monitoring_ = false;
@@ -413,7 +434,6 @@ void RedisSession::after_answer(Upstream& up, Exchange& exchange, bool error) {
     case Effect::None:
     case Effect::Exec:
     case Effect::Discard:
-    case Effect::Watch:
     case Effect::Unwatch:
     case Effect::Sync:
     case Effect::Hello:
@@ -449,7 +469,8 @@ void RedisSession::set_state(const StateChange& change, Upstream& up) {
 void RedisSession::forget_state() {
   transaction_ = Transaction{};
   subscriptions_.clear();
-  watching_ = tracking_ = monitoring_ = tied_ = false;
+  end_watch();
+  tracking_ = monitoring_ = tied_ = false;
   silent_due_ = 0;
   entered_ = Entered::Unknown;
   pin_.reset();

@@ -13,8 +13,8 @@ constexpr std::uint64_t kNsPerMs = 1'000'000;
 void RedisSession::update_reading() {
   const InterlaySettings& limits = settings();
   if (client_.open()) {
-    const bool full = old_.stream().unsent() > limits.output_buffer_max ||
-                      (new_.stream().unsent() > limits.output_buffer_max && !queue_.empty() &&
+    const bool full = old_.unsent() > limits.output_buffer_max ||
+                      (new_.unsent() > limits.output_buffer_max && !queue_.empty() &&
                        queue_.back()->answer == Side::New) ||
                       queue_.size() >= limits.pipeline_max;
     // Behind a blocked command it is read on, so that its leaving is seen; a server does the same.
@@ -64,6 +64,10 @@ bool RedisSession::on_tick(std::uint64_t now_ns) {
   if (client_ended_ && now_ns > ended_at_ns_ + kLingerNs && queue_.empty()) {
     abort();
     return false;
+  }
+  if (client_ended_ && stalled_ && blocking_ > 0 && now_ns > ended_at_ns_ + kBlockedNs) {
+    forget_waiting();
+    finish_upstreams();
   }
   flush();
   end_event();

@@ -36,8 +36,10 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
   }
   if (errors > 0) counters().errors[side].add(errors);
   if (exchange.compare) exchange.hash[side].add(bytes, complete > 0);
-  if (exchange.effect == Effect::Exec && !exchange.started && is_nil(bytes))
+  if (exchange.effect == Effect::Exec && exchange.change && !exchange.started && is_nil(bytes)) {
     exchange.change.reset();
+    --state_pending_;
+  }
   answer_bytes(up, exchange, bytes);
   if (complete == 0) return;
   answered_in_event_ += complete;
@@ -327,9 +329,10 @@ void RedisSession::fail_answer(Upstream& up, Exchange& exchange, std::string_vie
     ended_at_ns_ = now_ns_;
   }
   // A blocked client of a server that dies or kills it sees its connection close, and so it does
-  // here.
-  const bool told =
-      exchange.form == Exchange::Form::Raw || exchange.blocks || expect_close_ || client_ended_;
+  // here, where its connection will be closed.
+  const bool closes = up.heard && up.side() == anchor();
+  const bool told = exchange.form == Exchange::Form::Raw || (exchange.blocks && closes) ||
+                    expect_close_ || client_ended_;
   if (!told) {
     const std::string error = "-ERR crossfade: " + std::string(name_of(up.side())) + " endpoint '" +
                               up.address().id + "' was lost: " + std::string(reason) + "\r\n";
@@ -337,7 +340,6 @@ void RedisSession::fail_answer(Upstream& up, Exchange& exchange, std::string_vie
       reordered_ -= exchange.held.size();
       exchange.held.clear();
     }
-    const bool closes = up.heard && up.side() == anchor();
     const std::uint32_t errors = closes ? std::min(exchange.count, kErrorsMax) : exchange.count;
     for (std::uint32_t i = 0; i < errors; ++i) hold(exchange, error);
     counters().errors[side].add(exchange.count);
@@ -356,11 +358,13 @@ void RedisSession::retry_on_other_side(Exchange* exchange) {
   exchange->fallback = false;
   exchange->answer = other(exchange->answer);
   exchange->sent_at_ns = now_ns_;
+  if (exchange->blocks) blocking_side_ = exchange->answer;
   counters().fallbacks.add();
   Upstream& up = upstream(exchange->answer);
   if (!reach(up, Interlay::Use::Needed)) {
-    exchange->answered = true;
     hold(*exchange, "-ERR crossfade: no side can answer this read\r\n");
+    after_answer(up, *exchange, true);
+    exchange->answered = true;
     pump();
     return;
   }

@@ -53,14 +53,14 @@ void Upstream::close() {
   if (resolving_) std::exchange(resolving_, nullptr)->upstream = nullptr;
   stream_.close();
   std::string().swap(kept_);
-  std::string().swap(waiting_);
+  take_waiting();
   gated_ = finish_after_gate_ = false;
   state_ = State::Idle;
 }
 
 void Upstream::open_gate() {
   gated_ = false;
-  stream_.write_copy(std::exchange(waiting_, std::string()));
+  stream_.write_copy(take_waiting());
   if (finish_after_gate_) finish();
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "protocols/redis/reply.h"
@@ -31,7 +32,14 @@ class Upstream final : public StreamOwner {
   State state() const { return state_; }
   Stream& stream() { return stream_; }
   OwedQueue& owed() { return owed_; }
-  bool idle() const { return owed_.empty() && stream_.unsent() == 0; }
+  // Bytes that the server has not taken yet, or must not have yet.
+  std::size_t unsent() const { return stream_.unsent() + waiting_.size(); }
+  bool idle() const { return owed_.empty() && unsent() == 0; }
+  // Adds changes of unsent() to *gauge; for limits over many sessions.
+  void set_gauge(std::uint64_t* gauge) {
+    gauge_ = gauge;
+    stream_.set_gauge(gauge);
+  }
 
   // Begins to connect; what is sent meanwhile goes out when connected.
   void open(InterlayRoutePtr route, std::uint64_t now_ns);
@@ -72,7 +80,14 @@ class Upstream final : public StreamOwner {
   std::uint64_t progress_at_ns = 0;  // last reply, or when reading resumed
 
  private:
-  void gate(std::string_view bytes) { waiting_.append(bytes); }
+  void gate(std::string_view bytes) {
+    waiting_.append(bytes);
+    if (gauge_) *gauge_ += bytes.size();
+  }
+  std::string take_waiting() {
+    if (gauge_) *gauge_ -= waiting_.size();
+    return std::exchange(waiting_, std::string());
+  }
 
   enum class Frame : std::uint8_t { Reply, Push, Hold };
 
@@ -107,6 +122,7 @@ class Upstream final : public StreamOwner {
   bool gated_ = false;
   bool finish_after_gate_ = false;
   std::string waiting_;  // behind the gate
+  std::uint64_t* gauge_ = nullptr;
 };
 
 }  // namespace crossfade::redis

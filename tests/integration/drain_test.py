@@ -146,8 +146,9 @@ class OnePort(Sessions):
             wait_until(self.refuses, 5, "the port is closed")
             self.sidecar.must("POST", "/migrations/m/rollback")
             self.assertLess(time.monotonic() - began, DRAIN_MS / 1000 * 0.8)
-            status, answer = self.sidecar.api("POST", "/interlays/cache/start")
-            self.assertEqual(status, 409, answer)
+            for again in (("POST", "/interlays/cache/start"), ("DELETE", "/interlays/cache")):
+                status, answer = self.sidecar.api(*again)
+                self.assertEqual(status, 409, answer)
             self.assertEqual(closing.result()[0], 200)
             self.assertGreaterEqual(time.monotonic() - began, DRAIN_MS / 1000)
         client.read_eof()

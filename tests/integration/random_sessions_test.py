@@ -68,21 +68,32 @@ class Sessions(difference.Mode):
         for seed in SEEDS:
             if len(wrong) == MANY:
                 break
-            self.target.reset()
-            expected = direct().seen(seed, self.alone, cut)
-            seen = play(self.target, session(seed, self.alone),
-                        random.Random(seed) if cut else None, expected.pace)
-            for name, stream in expected.streams.items():
-                if seen.streams.get(name) != stream or seen.ends[name] != expected.ends[name]:
-                    wrong.append(f"seed {seed}, connection {name} ({expected.ends[name]}, "
-                                 f"{seen.ends[name]}): {difference_of(stream, seen.streams[name])}")
-                    break
-            else:
-                servers = self.target.servers if self.all_servers else self.target.servers[-1:]
-                digests = settle(servers, expected.digests[0])
-                if set(digests) != set(expected.digests):
-                    wrong.append(f"seed {seed}: other keys on {[d == expected.digests[0] for d in digests]}")
+            trouble, other_keys = self.differs(seed, cut)
+            for _ in range(0 if self.alone else 3):
+                # Two clients' writes to one key may reach new in another order than old, as yet:
+                # a matter of chance, where a write that is lost would be lost again.
+                if other_keys:
+                    trouble, other_keys = self.differs(seed, cut)
+            if trouble:
+                wrong.append(f"seed {seed}{trouble}")
         self.assertEqual(wrong, [], f"{len(wrong)} of {len(SEEDS)} sessions:\n" + "\n".join(wrong))
+
+
+    def differs(self, seed, cut):
+        """(what differs from a real server, or ""; whether that is only what keys there are)."""
+        self.target.reset()
+        expected = direct().seen(seed, self.alone, cut)
+        seen = play(self.target, session(seed, self.alone), random.Random(seed) if cut else None,
+                    expected.pace)
+        for name, stream in expected.streams.items():
+            if seen.streams.get(name) != stream or seen.ends[name] != expected.ends[name]:
+                return (f", connection {name} ({expected.ends[name]}, {seen.ends[name]}): "
+                        f"{difference_of(stream, seen.streams[name])}"), False
+        servers = self.target.servers if self.all_servers else self.target.servers[-1:]
+        digests = settle(servers, expected.digests[0])
+        if set(digests) == set(expected.digests):
+            return "", False
+        return f": other keys on {[digest == expected.digests[0] for digest in digests]}", True
 
 
 def difference_of(expected, seen):

@@ -207,6 +207,16 @@ class FullDisk(unittest.TestCase):
         self.sidecar.must("POST", "/migrations/m/rollback")
         self.assertTrue(self.served())
 
+    def test_starts_again_after_many_changes(self):
+        for n in range(120):
+            self.sidecar.patch("m", canary(n / 1000))
+        self.fill()
+        for end in (self.sidecar.kill9, self.sidecar.terminate, self.sidecar.kill9):
+            end()
+            self.sidecar.restart()
+            self.assertTrue(self.served())
+        self.sidecar.must("POST", "/migrations/m/rollback")
+
     def test_starts_again_and_can_be_changed(self):
         for end in (self.sidecar.kill9, self.sidecar.terminate):
             self.fill()

@@ -2,6 +2,8 @@
 that is tied to a side which is home no more. Each test is a way in which data was once lost or leaked.
 """
 
+import signal
+import socket
 import unittest
 
 from canary_test import Pair, canary, cutover
@@ -249,9 +251,132 @@ class BothSides(Pair):
             self.assertEqual(server.call("EXISTS", "k"), 0)
 
 
+    def test_an_exec_that_runs_nothing_changes_no_state(self):
+        for strategy in (canary(0.0), {"type": "shadow_traffic"}):
+            with self.subTest(strategy=strategy):
+                self.sidecar.migrate("m", strategy, "cache", "new")
+                client, other = self.client(), self.client()
+                client.call("WATCH", "k")
+                other.call("SET", "k", "v")
+                client.call("MULTI")
+                client.call("SELECT", 3)
+                self.assertIsNone(client.call("EXEC"))
+                self.assertEqual(client.call("SET", "b", "v"), "OK")
+                wait_until(lambda: self.new.call("GET", "b") == b"v", 5, "in database 0 of new too")
+                self.sidecar.must("POST", "/migrations/m/rollback")
+                self.sidecar.must("DELETE", "/migrations/m")
+                self.new.call("FLUSHALL")
+
+    def test_what_reached_no_server_has_not_begun(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        self.old.kill()
+        clients = [self.client() for _ in range(2)]
+        for client, command in zip(clients, ("MULTI", "WATCH")):
+            self.assertIsInstance(client.call(command, *["k"][:command == "WATCH"]), ReplyError)
+        self.old.restart()
+        for number, client in enumerate(clients):
+            wait_until(lambda c=client: c.call("PING") == "PONG", 5, "old is back")
+            self.assertEqual(client.call("SET", f"k{number}", "v"), "OK")
+        wait_until(lambda: self.new.call("DBSIZE") == 2, 5, "written on both sides")
+        self.sidecar.must("POST", "/migrations/m/rollback")
+        for number, client in enumerate(clients):
+            self.assertEqual(client.call("SET", f"after{number}", "v"), "OK")
+        self.assertEqual(self.new.call("EXISTS", "after0", "after1"), 0)
+
+    def test_a_watch_that_was_refused_ties_nobody(self):
+        self.sidecar.migrate("m", {"type": "shadow_traffic"}, "cache", "new")
+        client = self.client()
+        self.assertIsInstance(client.call("WATCH"), ReplyError)
+        self.sidecar.must("POST", "/migrations/m/rollback")
+        self.assertEqual(client.call("SET", "k", "v"), "OK")
+        self.assertEqual(client.call("PING"), "PONG")
+        self.assertEqual(self.new.call("EXISTS", "k"), 0)
+
+    def test_subscriptions_in_silence(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        client = self.client()
+        client.send(encode("CLIENT", "REPLY", "OFF") + encode("SUBSCRIBE", "c") + encode("SET", "k", "v"))
+        client.send(encode("UNSUBSCRIBE", "c") + encode("SELECT", 3) + encode("SET", "z", "v") +
+                    encode("CLIENT", "REPLY", "ON") + encode("PING"))
+        wait_until(lambda: b"PONG" in bytes(client.received) or client.available(), 5, "replies")
+        for server in (self.old, self.new):
+            self.assertEqual(server.call("EXISTS", "k", "z"), 0)
+
+
+class Blocked(Pair):
+    """Clients that wait for an element, on either side, and what is behind them."""
+
+    def blocked(self, server):
+        return int(server.info("clients")["blocked_clients"])
+
+    def test_the_end_of_a_client_behind_what_does_not_block(self):
+        for strategy in (canary(0.0), {"type": "shadow_traffic"}):
+            with self.subTest(strategy=strategy):
+                self.sidecar.migrate("m", strategy, "cache", "new")
+                client = self.client()
+                client.send(encode("RPUSH", "l", "x") + encode("BLPOP", "l", 0) + encode("SET", "w", 1))
+                client.shutdown_write()
+                client.read_eof(5)
+                self.assertEqual(bytes(client.received),
+                                 b":1\r\n*2\r\n$1\r\nl\r\n$1\r\nx\r\n+OK\r\n")
+                self.assertEqual(self.old.call("GET", "w"), b"1")
+                self.sidecar.must("POST", "/migrations/m/rollback")
+                self.sidecar.must("DELETE", "/migrations/m")
+                self.old.call("FLUSHALL")
+
+    def test_who_leaves_takes_nothing_from_the_side_that_is_not_home(self):
+        self.sidecar.migrate("m", canary(0.5, "new_authoritative"), "cache", "new")
+        for how in ("close", "shutdown_write"):
+            client = RawConn(self.port)
+            client.command("BLPOP", "q", 0)
+            wait_until(lambda: self.blocked(self.new) == 1, 5, "blocked on new")
+            getattr(client, how)()
+            wait_until(lambda: self.blocked(self.new) == 0, 5, "forgotten")
+            client.close()
+        self.assertEqual(self.client().call("RPUSH", "q", "job"), 1)
+        self.assertEqual(self.new.call("LLEN", "q"), 1)
+
+    def test_the_side_that_is_not_home_dies(self):
+        self.sidecar.migrate("m", canary(0.5, "new_authoritative"), "cache", "new")
+        client = self.client()
+        client.command("BLPOP", "q", 0)
+        wait_until(lambda: self.blocked(self.new) == 1, 5, "blocked on new")
+        self.new.kill()
+        self.assertIn("was lost", str(client.read(5)))
+        self.assertEqual(client.call("PING"), "PONG")
+
+    def test_a_tied_session_that_is_ended_while_blocked_takes_nothing(self):
+        self.sidecar.migrate("m", blue_green(False), "cache", "new")
+        client = self.client()
+        client.call("HELLO", 3)
+        client.call("CLIENT", "TRACKING", "ON")
+        client.command("BLPOP", "q", 0)
+        wait_until(lambda: self.blocked(self.old) == 1, 5, "blocked on old")
+        self.sidecar.patch("m", blue_green(True))
+        client.read_eof(15)
+        wait_until(lambda: self.blocked(self.old) == 0, 5, "forgotten")
+
+    def test_what_waits_for_a_state_is_bounded(self):
+        self.sidecar.must("PATCH", "/endpoints/old", {"config": {"db": 1}})
+        self.client().call("PING")
+        before = self.sidecar.rss()
+        self.old.child.send_signal(signal.SIGSTOP)
+        try:
+            flood = socket.create_connection(("127.0.0.1", self.port))
+            self.addCleanup(flood.close)
+            flood.settimeout(0.5)
+            sent = 0
+            with self.assertRaises(TimeoutError):
+                while sent < 200 << 20:
+                    sent += flood.send(encode("SET", "k", "x" * 15_000) * 20)
+            self.assertLess(self.sidecar.rss() - before, 24 << 20)
+        finally:
+            self.old.child.send_signal(signal.SIGCONT)
+
+
 def load_tests(loader, _standard, _pattern):
     return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in (
-        Rights, OtherDatabases, Tied, SplitWrites, BothSides))
+        Rights, OtherDatabases, Tied, SplitWrites, BothSides, Blocked))
 
 
 if __name__ == "__main__":

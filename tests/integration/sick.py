@@ -93,7 +93,7 @@ class Sick(unittest.TestCase):
         delay does not.
         wrong_reads: "reads" may be answered by a new side that came back without its data."""
         turns = {name: [] for name in self.ports}
-        for attempt in range(3):
+        for attempt in range(6):
             results = self.load(*([(1, fall_ill)] if attempt == 0 else ()), rate=rate)
             for name, result in results.items():
                 if not (wrong_reads and name == "reads"):

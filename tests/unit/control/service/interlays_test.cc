@@ -137,6 +137,15 @@ TEST_CASE("interlays: one never stands before itself through others") {
   CHECK(said(patch(bench, R"({"endpoint":"second"})")) ==
         "400 Bad Request: port: endpoint 'second' leads back to it, through endpoint 'first'");
   CHECK(said(patch(bench, R"({"endpoint":"third"})")).find("400") == 0);
+  // Nor by a migration, nor when an endpoint moves.
+  must(bench.life->migrations.create(json(R"({"id":"m","strategy":{"type":"big_bang"}})"),
+                                     bench.call));
+  CHECK(said(bench.life->migrations.add_interlay("m", "cache", json(R"({"endpoint":"third"})"),
+                                                 bench.call))
+            .find("would stand before itself") != std::string::npos);
+  CHECK(said(bench.life->endpoints.patch(
+                 "old", json(R"({"config":{"host":"127.0.0.1","port":7003}})"), unchecked))
+            .find("would stand before itself") != std::string::npos);
 }
 
 TEST_CASE("interlays: settings are hot, a port restarts the listener") {
