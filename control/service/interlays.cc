@@ -195,7 +195,10 @@ Answer Interlays::remove(const std::string& reference, const Call& call) {
     turn.reset();
     listeners_.drain(identity.id);
     turn.emplace(keeper_.begin());
-    if (!turn->next.interlays.contains(identity.uuid)) return deleted(identity);
+    const auto now = turn->next.interlays.find(identity.uuid);
+    if (now == turn->next.interlays.end()) return deleted(identity);
+    const std::string etag = etag_of(now->second->identity);
+    if (!matches(call.if_match, etag)) return precondition_failed(etag);
     if (const auto objection = removal_objection(turn->next, *interlay)) {
       return conflict(*objection + " (it is stopped)");
     }

@@ -139,8 +139,17 @@ class RedisSession final : public Session, private StreamOwner {
   void skip_streaming();
   void unreachable(Side side);
   void go_raw(std::string_view rest);
+  SecondCounters& second_counters(Second sort) {
+    return counters().second[sort == Second::Copy ? 0 : 1];
+  }
   SecondCounters& second_counters(const Exchange& exchange) {
-    return counters().second[exchange.second == Second::Copy ? 0 : 1];
+    return second_counters(exchange.second);
+  }
+  // Counts a second leg that is not even tried.
+  void drop_second(Second sort, Drop why) {
+    SecondCounters& counts = second_counters(sort);
+    counts.eligible.add();
+    counts.drop(why);
   }
 
   // --- session_effects.cc

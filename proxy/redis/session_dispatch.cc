@@ -79,9 +79,7 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
   if (refuses_subscriber()) request.plan.second = Second::Nothing;
   if (silent_due_ > 0 && state_.resp == 2 && request.plan.second != Second::Nothing) {
     // Nor can it be told whether the server does: that leg is lost, but not unseen.
-    SecondCounters& counts = counters().second[request.plan.second == Second::Copy ? 0 : 1];
-    counts.eligible.add();
-    counts.drop(Drop::StateRefused);
+    drop_second(request.plan.second, Drop::StateRefused);
     request.plan.second = Second::Nothing;
   }
   const bool two_sided = request.plan.answer != anchor() || request.plan.second != Second::Nothing;
@@ -216,6 +214,7 @@ bool RedisSession::dispatch(Pending& request) {
       unreachable(plan.answer);
       return false;
     } else {  // best_effort: the other side alone
+      if (plan.second != Second::Nothing) drop_second(plan.second, Drop::SideDown);
       plan = Plan{.answer = other(plan.answer)};
       up = &upstream(plan.answer);
     }
