@@ -284,6 +284,18 @@ class BothSides(Pair):
             self.assertEqual(client.call("SET", f"after{number}", "v"), "OK")
         self.assertEqual(self.new.call("EXISTS", "after0", "after1"), 0)
 
+    def test_best_effort_counts_the_leg_that_it_does_without(self):
+        self.sidecar.migrate("m", canary(0.0, "best_effort"), "cache", "new")
+        self.assertEqual(self.client().call("SET", "before", "v"), "OK")
+        self.old.kill()
+        client = self.client()
+        wait_until(lambda: client.call("SET", "k", "v") == "OK", 5, "new alone takes it")
+        self.assertEqual(self.new.call("GET", "k"), b"v")
+        eligible, answered, dropped = (self.sidecar.metric(f"crossfade_second_writes_{name}_total")
+                                       for name in ("eligible", "answered", "dropped"))
+        self.assertGreaterEqual(dropped, 1)
+        self.assertEqual(eligible, answered + dropped)
+
     def test_a_watch_that_was_refused_ties_nobody(self):
         self.sidecar.migrate("m", {"type": "shadow_traffic"}, "cache", "new")
         client = self.client()
