@@ -31,22 +31,29 @@ bool is_port(const Endpoint& endpoint, const std::string& bind, std::uint16_t po
           (is_loopback(bind) || bind == "0.0.0.0" || bind == "::"));
 }
 
+// The endpoints that an interlay's traffic may go to.
+std::vector<EndpointPtr> behind(const State& state, const InterlayDefinition& interlay) {
+  std::vector<EndpointPtr> endpoints{state.endpoints.at(interlay.endpoint)};
+  const std::string& uuid = interlay.identity.uuid;
+  if (const MigrationPtr migration = migration_of(state, uuid)) {
+    endpoints.push_back(state.endpoints.at(binding_of(*migration, uuid)->endpoint));
+  }
+  return endpoints;
+}
+
 // What stands behind the interlay, other than `but`, whose port that endpoint is; each is passed
 // once.
 std::vector<EndpointPtr> behind_ports_at(const State& state, const Endpoint& endpoint,
                                          const std::string& but, std::set<std::string>& passed) {
-  std::vector<EndpointPtr> behind;
+  std::vector<EndpointPtr> endpoints;
   for (const auto& [uuid, interlay] : state.interlays) {
     if (interlay->identity.id == but || !is_port(endpoint, interlay->bind, interlay->port) ||
         !passed.insert(uuid).second) {
       continue;
     }
-    behind.push_back(state.endpoints.at(interlay->endpoint));
-    if (const MigrationPtr migration = migration_of(state, uuid)) {
-      behind.push_back(state.endpoints.at(binding_of(*migration, uuid)->endpoint));
-    }
+    for (EndpointPtr& one : behind(state, *interlay)) endpoints.push_back(std::move(one));
   }
-  return behind;
+  return endpoints;
 }
 
 }  // namespace
@@ -58,16 +65,16 @@ std::optional<std::string> loop_objection(const State& state, const InterlaySpec
   }
   // Behind the endpoint there may be another interlay of ours, and behind that one this port.
   std::set<std::string> passed;
-  std::vector<EndpointPtr> behind = behind_ports_at(state, endpoint, spec.id, passed);
-  while (!behind.empty()) {
-    const EndpointPtr next = behind.back();
-    behind.pop_back();
+  std::vector<EndpointPtr> ahead = behind_ports_at(state, endpoint, spec.id, passed);
+  while (!ahead.empty()) {
+    const EndpointPtr next = ahead.back();
+    ahead.pop_back();
     if (is_port(*next, spec.bind, spec.port)) {
       return "endpoint '" + endpoint.identity.id + "' leads back to it, through endpoint '" +
              next->identity.id + "'";
     }
     for (EndpointPtr& one : behind_ports_at(state, *next, spec.id, passed)) {
-      behind.push_back(std::move(one));
+      ahead.push_back(std::move(one));
     }
   }
   return std::nullopt;
@@ -76,11 +83,8 @@ std::optional<std::string> loop_objection(const State& state, const InterlaySpec
 std::optional<std::string> loop_objection(const State& state) {
   for (const auto& [uuid, interlay] : state.interlays) {
     const InterlaySpec spec = spec_of(*interlay);
-    const MigrationPtr migration = migration_of(state, uuid);
-    for (const std::string& behind :
-         {interlay->endpoint,
-          migration ? binding_of(*migration, uuid)->endpoint : interlay->endpoint}) {
-      if (auto objection = loop_objection(state, spec, *state.endpoints.at(behind))) {
+    for (const EndpointPtr& endpoint : behind(state, *interlay)) {
+      if (auto objection = loop_objection(state, spec, *endpoint)) {
         return "interlay '" + spec.id + "' would stand before itself: " + *objection;
       }
     }

@@ -294,10 +294,7 @@ void RedisSession::forget_waiting() {
 // The servers see the end where the client put it.
 void RedisSession::finish_upstreams() {
   upstream(anchor()).finish();
-  Upstream& blocked = upstream(blocking_side_);
-  if (blocking_ > 0 && blocking_side_ != anchor() && blocked.state() != Upstream::State::Idle) {
-    blocked.finish();
-  }
+  if (blocking_ > 0 && blocking_side_ != anchor()) upstream(blocking_side_).finish();
 }
 
 void RedisSession::on_room() {
@@ -380,7 +377,7 @@ void RedisSession::end_left_behind() {
   if (queue_.empty()) return;
   client_.close();
   if (stalled_) forget_waiting();
-  if (upstream(anchor()).state() != Upstream::State::Idle) finish_upstreams();
+  finish_upstreams();
 }
 
 void RedisSession::on_route() {

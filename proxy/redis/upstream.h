@@ -54,7 +54,7 @@ class Upstream final : public StreamOwner {
   void send_copy(std::string_view bytes) { gated_ ? gate(bytes) : stream_.write_copy(bytes); }
   void close_gate() { gated_ = true; }
   void open_gate();
-  // Half-closes after all that was sent.
+  // Half-closes after all that was sent; nothing when there is no connection.
   void finish();
 
   // True when the last bytes received ended a frame.
