@@ -125,7 +125,11 @@ Status reconcile(State& state, const DeclaredResources& declared) {
     if (Status status = declare_interlay(state, declared.interlays[i], i); !status) return status;
   }
   drop(state.endpoints, endpoints);
-  return check_left(before, state);
+  if (Status status = check_left(before, state); !status) return status;
+  if (const auto objection = loop_objection(state)) {
+    return Error{Errc::BadConfig, "", error_at("interlays", *objection).reason};
+  }
+  return success();
 }
 
 }  // namespace crossfade

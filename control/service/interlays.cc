@@ -181,9 +181,8 @@ Answer Interlays::remove(const std::string& reference, const Call& call) {
   if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
   if (const auto objection = removal_objection(turn->next, *interlay)) return conflict(*objection);
-  if (listeners_.is_draining(identity.id)) {
-    return conflict("the sessions of interlay '" + identity.id +
-                    "' are still ending; try again when it has closed");
+  if (const auto objection = listeners_.draining_objection(identity.id)) {
+    return conflict(*objection);
   }
   if (listeners_.is_open(identity.id)) {
     InterlayDefinition stopped = *interlay;

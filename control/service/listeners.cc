@@ -6,10 +6,8 @@
 namespace crossfade {
 
 Result<std::uint16_t> Listeners::open(const InterlayDefinition& interlay) {
-  if (is_draining(interlay.identity.id)) {
-    return Error{Errc::Conflict, "open port " + std::to_string(interlay.port),
-                 "the sessions of interlay '" + interlay.identity.id +
-                     "' are still ending; try again when it has closed"};
+  if (const auto objection = draining_objection(interlay.identity.id)) {
+    return Error{Errc::Conflict, "open port " + std::to_string(interlay.port), *objection};
   }
   auto port = data_plane_.listen(
       {.interlay = interlay.identity.id, .bind = interlay.bind, .port = interlay.port});
@@ -36,16 +34,18 @@ void Listeners::begin_close(const std::string& interlay) {
 }
 
 void Listeners::drain(const std::string& interlay) {
-  if (!is_draining(interlay)) return;
+  if (!draining_objection(interlay)) return;
   data_plane_.unlisten(interlay, drain_ms_);
   spdlog::info("interlay {}: port closed", interlay);
   const std::lock_guard lock(mutex_);
   draining_.erase(interlay);
 }
 
-bool Listeners::is_draining(const std::string& interlay) const {
+std::optional<std::string> Listeners::draining_objection(const std::string& interlay) const {
   const std::lock_guard lock(mutex_);
-  return draining_.contains(interlay);
+  if (!draining_.contains(interlay)) return std::nullopt;
+  return "the sessions of interlay '" + interlay +
+         "' are still ending; try again when it has closed";
 }
 
 Result<std::uint16_t> Listeners::move(const InterlayDefinition& from,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -37,7 +38,8 @@ class Listeners {
   Result<std::uint16_t> move(const InterlayDefinition& from, const InterlayDefinition& to);
 
   bool is_open(const std::string& interlay) const { return open_.contains(interlay); }
-  bool is_draining(const std::string& interlay) const;
+  // Why it can be neither opened nor deleted yet: sessions of its closed port are still ending.
+  std::optional<std::string> draining_objection(const std::string& interlay) const;
 
  private:
   const DataPlane& data_plane_;

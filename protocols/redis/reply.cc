@@ -76,6 +76,7 @@ ReplyScanner::Step ReplyScanner::advance(std::string_view bytes) {
   if (at_boundary_) {
     if (const std::size_t size = flat_reply(bytes)) {
       type_ = bytes[0];
+      null_ = bytes[0] == '$' && bytes[1] == '-';
       return {size, State::Complete};
     }
   }
@@ -129,11 +130,16 @@ ReplyScanner::Next ReplyScanner::begin_value(const char*& at, const char* end) {
   if (at_boundary_) {
     at_boundary_ = false;
     type_ = 0;
+    null_ = false;
   }
   line_type_ = type;
   const Form form = form_of(type);
   if (form == Form::Unknown) return Next::Broken;
-  if (type_ == 0 && outstanding_ == 1 && form != Form::Attribute) type_ = type;
+  outermost_ = type_ == 0 && outstanding_ == 1 && form != Form::Attribute;
+  if (outermost_) {
+    type_ = type;
+    null_ = type == '_';
+  }
   if (form == Form::Line) {
     expects_ = Expects::LineEnd;
     return skip_line(at, end);
@@ -225,6 +231,7 @@ ReplyScanner::Next ReplyScanner::read_length_slowly(char c) {
 ReplyScanner::Next ReplyScanner::take_length(std::int64_t length) {
   // -1 is RESP2's way to say null; no other negative length exists.
   if (length < -1 || length > kLengthMax) return Next::Broken;
+  if (length < 0 && outermost_) null_ = true;
   const auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(length, 0));
   const Form form = form_of(line_type_);
   switch (form) {

@@ -27,6 +27,8 @@ class ReplyScanner {
   // Type byte of the current or just completed top-level reply (after attributes), 0 before it is
   // known.
   char type() const { return type_; }
+  // True when the reply just completed is null ("$-1", "*-1", "_").
+  bool null() const { return null_; }
   // True between two replies: nothing of a reply has been consumed.
   bool at_boundary() const { return at_boundary_; }
   void reset() { *this = ReplyScanner{}; }
@@ -59,6 +61,8 @@ class ReplyScanner {
   char line_type_ = 0;
   char type_ = 0;
   bool negative_ = false;
+  bool outermost_ = false;  // the value being read is the reply itself, not an element of it
+  bool null_ = false;
   bool at_boundary_ = true;
 };
 

@@ -83,6 +83,8 @@ struct ExchangeFields {
   bool fallback = false;     // may be asked of the other side; `request` holds its bytes
   bool compare = false;
   bool blocks = false;                 // no time limit, and nothing overtakes it on the other side
+  bool moves = false;                  // EXEC: where it runs, the connection's state changes
+  bool ran_beside = false;             // the second leg's reply is neither an error nor null
   bool queued = false;                 // stands in the reply queue
   bool started = false;                // bytes of the answer are on their way to the client
   bool answered = false;               // the answer is complete (maybe still held)

@@ -190,6 +190,7 @@ Exchange* RedisSession::new_exchange(Pending& request) {
   exchange->compare = request.plan.second != Second::Nothing && request.facts.comparable;
   exchange->blocks = request.facts.blocks;
   exchange->change = std::move(request.change);
+  exchange->moves = exchange->effect == Effect::Exec && exchange->change;
   exchange->special = exchange->form != Exchange::Form::Reply || exchange->effect != Effect::None ||
                       exchange->second != Second::Nothing || exchange->fallback ||
                       exchange->blocks || exchange->change;
@@ -309,8 +310,7 @@ bool RedisSession::send_silently(Pending& request) {
   Upstream& up = upstream(request.plan.answer);
   if (!reach(up, Interlay::Use::Needed)) {
     skip_streaming();
-    if (up.state() == Upstream::State::Idle)
-      reply_mode_ = ReplyMode::On;  // a new connection speaks
+    home_lost_ = close_when_answered_ = true;  // the end is all that a silent client can hear
     return false;
   }
   counters()
@@ -318,6 +318,7 @@ bool RedisSession::send_silently(Pending& request) {
       .add();
   bring_up_to_date(up);
   up.send(request.bytes);
+  up.unconfirmed = true;
   counters().server_out.add(request.bytes.size());
   const bool taken = !(state_.resp == 2 && silent_due_ > 0) && !refuses_subscriber();
   if (request.change && (request.change->reset || (taken && !request.change->login))) {

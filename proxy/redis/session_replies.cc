@@ -16,7 +16,6 @@ constexpr std::size_t kSpareMax = 64 * 1024;
 // A lost run of plain requests gets this many error replies when the connection closes behind them.
 constexpr std::uint32_t kErrorsMax = 65'536;
 
-bool is_nil(std::string_view reply) { return reply.starts_with("*-1") || reply.starts_with('_'); }
 }  // namespace
 
 void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view bytes,
@@ -36,12 +35,12 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
   }
   if (errors > 0) counters().errors[side].add(errors);
   if (exchange.compare) exchange.hash[side].add(bytes, complete > 0);
-  if (exchange.effect == Effect::Exec && exchange.change && !exchange.started && is_nil(bytes)) {
+  answer_bytes(up, exchange, bytes);
+  if (complete == 0) return;
+  if (exchange.moves && up.null_reply()) {
     exchange.change.reset();
     --state_pending_;
   }
-  answer_bytes(up, exchange, bytes);
-  if (complete == 0) return;
   answered_in_event_ += complete;
   exchange.count -= complete;
   if (exchange.count == 0) {
@@ -83,14 +82,23 @@ void RedisSession::answer_complete(Upstream& up, Exchange& exchange, bool error)
     entered_ = Entered::Yes;
     if (state_.login.empty()) interlay_.set_open_door(up.side(), true);
   }
+  bool strays = false;
+  Upstream& beside = upstream(other(up.side()));
   if (exchange.special) {
     const auto side = static_cast<std::size_t>(up.side());
     exchange.replied[side] = true;
     exchange.failed[side] = error;
+    // It did not run here. There it may have, and the connection then has a state of its own.
+    strays = exchange.moves && (error || up.null_reply()) &&
+             ((exchange.owed & bit(beside.side())) != 0 || exchange.ran_beside);
     after_answer(up, exchange, error);
     if (exchange.compare) compare(exchange);
   }
   settle(exchange);
+  if (strays) {
+    lose(beside, Drop::ConnectionLost, "it may have run a transaction that was not to run",
+         std::nullopt);
+  }
 }
 
 // The answering leg is over: the exchange is answered, unless best_effort still hopes for the other
@@ -145,6 +153,7 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
   second_leg_over(exchange);
   exchange.replied[side] = true;
   exchange.failed[side] = error;
+  exchange.ran_beside = !error && !up.null_reply();
   SecondCounters& counts = second_counters(exchange);
   counts.answered.add();
   if (error) counts.errors.add();
@@ -271,9 +280,10 @@ void RedisSession::on_garbled(Upstream& up) {
 void RedisSession::lose(Upstream& up, Drop why, std::string_view reason,
                         std::optional<Interlay::Failure> blame) {
   const bool anchored = up.side() == anchor();
-  // A server that never said a word to this client holds nothing of its state: it can be tried
-  // again.
-  const bool held_our_state = anchored && up.state() == Upstream::State::Ready && up.heard;
+  // A server that never said a word to this client, nor was to, holds nothing of its state: it can
+  // be tried again.
+  const bool held_our_state =
+      anchored && up.state() != Upstream::State::Idle && (up.heard || up.unconfirmed);
   if (blame) interlay_.failed(up.side(), *blame, now_ns_);
   if (transaction_.open() && !anchored) transaction_.second = false;
   if (streaming_ && streaming_->answer_side == up.side()) streaming_->answer = false;
@@ -330,7 +340,7 @@ void RedisSession::fail_answer(Upstream& up, Exchange& exchange, std::string_vie
   }
   // A blocked client of a server that dies or kills it sees its connection close, and so it does
   // here, where its connection will be closed.
-  const bool closes = up.heard && up.side() == anchor();
+  const bool closes = (up.heard || up.unconfirmed) && up.side() == anchor();
   const bool told = exchange.form == Exchange::Form::Raw || (exchange.blocks && closes) ||
                     expect_close_ || client_ended_;
   if (!told) {

@@ -43,7 +43,7 @@ void Upstream::open(InterlayRoutePtr route, std::uint64_t now_ns) {
   applied_version = 0;
   expects_messages = monitoring = in_push_ = confirms_ = broken_ = false;
   scanner_.reset();
-  heard = false;
+  heard = unconfirmed = false;
   stream_.expect_connect();
   resolve(now_ns);
 }

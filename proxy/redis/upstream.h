@@ -60,6 +60,9 @@ class Upstream final : public StreamOwner {
   // True when the last bytes received ended a frame.
   bool at_boundary() const { return scanner_.at_boundary(); }
 
+  // True when the last reply received was null.
+  bool null_reply() const { return scanner_.null(); }
+
   // Puts the exchange in the owed queue. The bytes are written by the caller.
   void owe(Exchange* exchange) { owed_.push(exchange); }
 
@@ -75,7 +78,8 @@ class Upstream final : public StreamOwner {
   // '+' lines that begin with a digit are MONITOR's.
   bool monitoring = false;
 
-  bool heard = false;  // it has replied since it was opened
+  bool heard = false;        // it has replied since it was opened
+  bool unconfirmed = false;  // it was sent requests since then that it will never reply to
   std::uint64_t opened_at_ns = 0;
   std::uint64_t progress_at_ns = 0;  // last reply, or when reading resumed
 

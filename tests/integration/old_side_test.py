@@ -42,6 +42,21 @@ class Refused(Failing):
         self.failing.restart()
         self.recovers(client)
 
+    def test_a_silent_client_is_told_by_the_end_of_its_connection(self):
+        self.start()
+        client = self.client()
+        client.send(encode("CLIENT", "REPLY", "OFF") + encode("SET", "heard", "v"))
+        wait_until(lambda: self.failing.call("EXISTS", "heard") == 1, 5, "replies are off")
+        self.failing.kill()
+        client.read_eof(2)
+        for mode in ("OFF", "SKIP"):
+            client = self.client()
+            client.send(encode("CLIENT", "REPLY", mode) + encode("SET", "k", "v"))
+            client.read_eof(2)
+            self.assertEqual(bytes(client.received), b"")
+        self.failing.restart()
+        self.recovers(self.client())
+
     def test_a_transaction_is_refused_whole(self):
         self.start()
         self.failing.kill()

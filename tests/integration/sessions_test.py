@@ -268,6 +268,24 @@ class BothSides(Pair):
                 self.sidecar.must("DELETE", "/migrations/m")
                 self.new.call("FLUSHALL")
 
+    def test_an_exec_that_runs_on_the_other_side_alone_changes_no_state_there(self):
+        for strategy in (canary(0.0), {"type": "shadow_traffic"}):
+            with self.subTest(strategy=strategy):
+                self.sidecar.migrate("m", strategy, "cache", "new")
+                for n in range(20):  # the other side's answer comes first, or last
+                    client = self.client()
+                    client.call("WATCH", "k")
+                    self.old.call("SET", "k", n)
+                    client.call("MULTI")
+                    client.call("SELECT", 3)
+                    self.assertIsNone(client.call("EXEC"))
+                    self.assertEqual(client.call("SET", f"b{n}", "v"), "OK")
+                wait_until(lambda: self.new.call("GET", f"b{n}") == b"v", 5, "in database 0 of new")
+                self.assertEqual(self.new.info("keyspace").keys(), {"db0"})
+                self.sidecar.must("POST", "/migrations/m/rollback")
+                self.sidecar.must("DELETE", "/migrations/m")
+                self.new.call("FLUSHALL")
+
     def test_what_reached_no_server_has_not_begun(self):
         self.sidecar.migrate("m", canary(0.0), "cache", "new")
         self.old.kill()

@@ -115,6 +115,19 @@ TEST_CASE("reply: attributes belong to the reply they precede, whose type counts
   CHECK(scanner.type() == '$');
 }
 
+TEST_CASE("reply: it is null when it is, not when an element of it is") {
+  for (const std::string& reply : kReplies) {
+    const bool null = reply == "$-1\r\n" || reply == "*-1\r\n" || reply == "_\r\n";
+    ReplyScanner whole;
+    CHECK(whole.advance(reply).state == State::Complete);
+    CHECK_MESSAGE(whole.null() == null, reply);
+    ReplyScanner pieces;
+    CHECK(pieces.advance("_\r\n").state == State::Complete);
+    for (const char byte : reply) (void)pieces.advance({&byte, 1});
+    CHECK_MESSAGE(pieces.null() == null, reply);
+  }
+}
+
 TEST_CASE("reply: every prefix asks for more and takes all of it") {
   for (const std::string& reply : kReplies) {
     for (std::size_t size = 0; size < reply.size(); size += size < 500 ? 1 : 499) {
