@@ -60,6 +60,14 @@ void Interlay::heard_again(Side side) {
   show(side, true);
 }
 
+void Interlay::forget(Side side) {
+  const bool was_down = health_[index(side)].down();
+  health_[index(side)] = Health();
+  answered_at_ns_[index(side)] = 0;
+  open_door_[index(side)] = false;
+  show(side, was_down);
+}
+
 void Interlay::show(Side side, bool was_down) {
   const bool down = health_[index(side)].down();
   if (down == was_down) return;
@@ -72,6 +80,9 @@ void Interlay::show(Side side, bool was_down) {
 }
 
 void Interlay::set_route(InterlayRoutePtr route) {
+  // What was learned of a server says nothing of the next one.
+  if (!(route->old_side == route_->old_side)) forget(Side::Old);
+  if (!(route->new_side == route_->new_side)) forget(Side::New);
   route_ = std::move(route);
   for (Session* session = sessions_; session;) {
     Session* next = session->next_;

@@ -68,10 +68,10 @@ class Interlay {
   bool open_door(Side side) const { return open_door_[index(side)]; }
   void set_open_door(Side side, bool open) { open_door_[index(side)] = open; }
 
-  // Second legs in flight and unsent, over all sessions of this loop: second_inflight_max,
-  // _bytes_max.
+  // Second legs in flight, and bytes that each side has not taken yet, over all sessions of this
+  // loop: second_inflight_max, _bytes_max.
   std::uint32_t second_inflight = 0;
-  std::uint64_t second_unsent = 0;
+  std::array<std::uint64_t, kSides> unsent{};
 
   // Takes over a listening socket.
   bool listen(int fd);
@@ -96,6 +96,7 @@ class Interlay {
   static constexpr std::size_t index(Side side) { return static_cast<std::size_t>(side); }
   void on_connection();
   void heard_again(Side side);
+  void forget(Side side);
   void show(Side side, bool was_down);
 
   Loop& loop_;

@@ -39,6 +39,11 @@ unsigned sync_commands(ConnectionState& have, const ConnectionState& want,
   if (login == Login::Endpoint && !(endpoint.username.empty() && endpoint.password.empty())) {
     as = {endpoint.username, endpoint.password};
   }
+  if (as.empty() && !have.login.empty()) {  // there is no other way to log out
+    append_command(out, {"RESET"});
+    ++count;
+    have = ConnectionState{};
+  }
   if (!as.empty() && !(as == have.login)) {
     if (as.username.empty()) {
       append_command(out, {"AUTH", as.password});

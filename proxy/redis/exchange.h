@@ -76,11 +76,13 @@ struct ExchangeFields {
   Kind kind = Kind::Other;
   Effect effect = Effect::None;
   Second second = Second::Nothing;
-  bool internal = false;     // ours, not the client's: the reply is consumed
-  bool sync = false;         // internal: brings the connection to the session's state
-  bool entry_probe = false;  // internal: asks whether this client may enter
-  bool either = false;       // best_effort
-  bool fallback = false;     // may be asked of the other side; `request` holds its bytes
+  bool internal = false;       // ours, not the client's: the reply is consumed
+  bool sync = false;           // internal: brings the connection to the session's state
+  bool entry_probe = false;    // internal: asks whether this client may enter
+  bool either = false;         // best_effort
+  bool fallback = false;       // may be asked of the other side; `request` holds its bytes
+  bool spare_lost = false;     // the second leg's reply was too big to be kept
+  bool is_repeatable = false;  // counted in the session's repeatable reads
   bool compare = false;
   bool blocks = false;                 // no time limit, and nothing overtakes it on the other side
   bool moves = false;                  // EXEC: where it runs, the connection's state changes
@@ -92,6 +94,12 @@ struct ExchangeFields {
   std::array<bool, kSides> failed{};   // that side's reply was an error reply
   std::array<bool, kSides> replied{};  // that side's reply is complete
   std::uint8_t owed = 0;               // bit per side: stands in that owed queue
+
+  // The side whose reply the client is waiting for.
+  Side awaited() const {
+    const bool failed_here = either && !started && replied[static_cast<std::size_t>(answer)];
+    return failed_here ? other(answer) : answer;
+  }
 };
 
 struct Exchange : ExchangeFields {

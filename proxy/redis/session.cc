@@ -30,7 +30,9 @@ RedisSession::RedisSession(Interlay& interlay)
       client_(interlay.loop(), *this),
       old_(*this, interlay.loop(), Side::Old),
       new_(*this, interlay.loop(), Side::New) {
-  new_.set_gauge(&interlay.second_unsent);
+  for (Upstream* up : {&old_, &new_}) {
+    up->set_gauge(&interlay.unsent[static_cast<std::size_t>(up->side())]);
+  }
   interlay_.join(*this);
 }
 
@@ -139,7 +141,7 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
         refuse(
             "-ERR crossfade: request_head_max reached: the keys of this request come too late in "
             "it\r\n");
-        close_when_answered_ = true;
+        close_when_answered_ = quit_ = true;
         return drop_partial();
       }
       wanted = rest.size() + more->at_least;
@@ -188,7 +190,8 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
   }
   if (streaming_->second) {
     Upstream& up = upstream(other(streaming_->answer_side));
-    if (interlay_.second_unsent + part.size() > settings().second_bytes_max) {
+    if (interlay_.unsent[static_cast<std::size_t>(up.side())] + part.size() >
+        settings().second_bytes_max) {
       streaming_->second = false;  // half a request cannot be taken back: only its connection can
       lose(up, Drop::Overflow, "its copy was too big to keep", std::nullopt);
     } else {
@@ -207,7 +210,7 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
     if (answer) {
       go_raw(bytes.substr(step.consumed));
     } else {
-      close_when_answered_ = true;
+      close_when_answered_ = quit_ = true;
     }
     return bytes.size();
   }
@@ -232,6 +235,10 @@ bool RedisSession::try_streaming(std::string_view bytes, const RequestCutter& cu
     }
   }
   if (!big) return false;
+  if (!refresh_route()) {  // before it is planned: afterwards the table stays until its end
+    stalled_ = true;
+    return false;
+  }
   if (cutter.arg_count() == 0) {  // no command has such a name: the server will say so
     go_raw(bytes);
     return false;
@@ -321,7 +328,8 @@ void RedisSession::end_event() {
       on_lost(*up, "cannot connect");
     }
   }
-  if ((stalled_ && queue_.empty() && internals_ == 0) || (paced_ && second_writes_ <= kPaceBelow)) {
+  const bool judged = entered_ != Entered::Asking;
+  if ((stalled_ && queue_.empty() && judged) || (paced_ && second_writes_ <= kPaceBelow)) {
     // What waited for a judge that went away gets its error; what comes later may ask again.
     const bool lost = std::exchange(probe_lost_, false) && !home_lost_;
     if (lost) home_lost_ = true;
@@ -332,7 +340,7 @@ void RedisSession::end_event() {
   if (home_lost_ && stalled_ && partial_) resume();  // every request still gets its error
   if (draining_ && safe_point()) close_when_answered_ = true;
   if (left_behind_at_ns_ != 0 && !close_when_answered_) end_left_behind();
-  const bool asking = stalled_ && internals_ > 0;  // what waits is yet to be sent, or refused
+  const bool asking = stalled_ && entered_ == Entered::Asking;  // what waits may yet be sent
   if (close_when_answered_ && queue_.empty() && !asking && client_.open()) close_client();
   update_reading();
   finish_if_done();
@@ -350,13 +358,22 @@ bool RedisSession::safe_point() const {
   return queue_.empty() && !transaction_.open() && !streaming_ && !stalled_ && !paced_ && !raw_;
 }
 
+// Whether the route still has the server that this connection was made to.
+bool RedisSession::serves(const InterlayRoute& route, const Upstream& up) {
+  if (up.side() == Side::New && !route.new_side) return false;
+  return (up.side() == Side::Old ? route.old_side : *route.new_side) == up.address();
+}
+
 // Tied by state that cannot go over (a subscription, tracking, MONITOR, silence, MULTI, WATCH) to a
-// side that is not home by the newest table. Plain subscribers may stay while messages reach both
-// sides.
+// server that the newest table does not have at its side any more, or to a side that is not home by
+// it. Plain subscribers may stay on such a side while messages reach both.
 bool RedisSession::tied_to_former_home() const {
+  if (!pin_) return false;
   const InterlayRoute& newest = *interlay_.route();
+  const Upstream& tie = *pin_ == Side::Old ? old_ : new_;
+  if (tie.state() != Upstream::State::Idle && !serves(newest, tie)) return true;
   const Side newest_home = newest.strategy ? home(*newest.strategy) : Side::Old;
-  if (!pin_ || *pin_ == newest_home) return false;
+  if (*pin_ == newest_home) return false;
   const bool only_listens = state_.resp == 2 && subscriptions_.any() && !transaction_.open();
   return !(only_listens && newest.strategy);
 }

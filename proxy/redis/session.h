@@ -113,17 +113,23 @@ class RedisSession final : public Session, private StreamOwner {
   void finish_upstreams();
   void finish_if_done();
   bool safe_point() const;
+  static bool serves(const InterlayRoute& route, const Upstream& up);
   bool tied_to_former_home() const;
   void end_left_behind();
 
   // --- session_limits.cc
+  bool waits_for(Side side) const;
   void update_reading();
   bool check_limits(Upstream& up, std::uint64_t now_ns);
 
   // --- session_dispatch.cc
   Handled handle(Pending request, const RequestCutter& cutter);
   bool refresh_route();
+  static bool scans_keyspace(const RequestFacts& facts) {  // its cursors are the server's
+    return facts.cursor && facts.key_count == 0;
+  }
   Plan plan_for(const RequestFacts& facts) const;
+  bool may_overtake_reads(const RequestFacts& facts) const;
   Handled ask_entry();
   // False: nothing was sent, and the client was told so.
   bool dispatch(Pending& request);
@@ -222,7 +228,9 @@ class RedisSession final : public Session, private StreamOwner {
   std::uint32_t blocking_ = 0;       // blocking commands that wait for their answer ...
   Side blocking_side_ = Side::Old;   // ... on this side
   std::uint32_t second_writes_ = 0;  // dual writes that the second side has not answered
-  std::uint32_t internals_ = 0;      // our own requests that wait for their reply
+  std::uint32_t resetting_ = 0;      // RESETs that wait for their answer
+  std::uint32_t repeatable_ = 0;     // reads on new that may have to be asked of old again ...
+  std::uint64_t repeatable_keys_ = 0;  // ... and their keys, as bits
   ReplyMode reply_mode_ = ReplyMode::On;
   Entered entered_ = Entered::Unknown;
   std::uint32_t watches_ = 0;     // WATCHes since the last end of watching, but those refused

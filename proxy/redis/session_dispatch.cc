@@ -14,6 +14,13 @@ namespace {
 constexpr std::size_t kJoinAbove = 256;
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
+// The keys of a request as bits, one for many keys: without a bit in common they have no key in
+// common.
+std::uint64_t keys_mask(const RequestFacts& facts) {
+  return facts.bucket_low == facts.bucket_high ? std::uint64_t{1} << (facts.bucket_low % 64)
+                                               : ~std::uint64_t{0};
+}
+
 bool is_data_write(const Exchange& exchange) {
   return exchange.kind == Kind::Write && exchange.effect == Effect::None;
 }
@@ -24,13 +31,12 @@ bool is_data_write(const Exchange& exchange) {
 bool RedisSession::refresh_route() {
   const InterlayRoutePtr& next = interlay_.route();
   if (route_ == next || transaction_.open() || watches_ > 0 || streaming_) return true;
+  if (tied_to_former_home()) return true;  // it ends by the table that it began with
   for (Upstream* up : {&old_, &new_}) {
-    if (up->state() == Upstream::State::Idle) continue;
-    const EndpointAddress* wanted = up->side() == Side::Old ? &next->old_side
-                                    : next->new_side        ? &*next->new_side
-                                                            : nullptr;
-    if (wanted && *wanted == up->address()) continue;
-    if (!up->idle()) return false;
+    if (up->state() == Upstream::State::Idle || serves(*next, *up)) continue;
+    if (!up->idle() && !queue_.empty()) return false;
+    // What it still owes is second legs: nobody waits for those of a side that has left.
+    if (!up->idle()) lose(*up, Drop::Closed, "its side has left", std::nullopt);
     up->close();
   }
   route_ = next;
@@ -47,7 +53,7 @@ Plan RedisSession::plan_for(const RequestFacts& facts) const {
               .sided = facts.sided || facts.cursor,
               .pinned = pin_};
   if (!pin_ && reply_mode_ != ReplyMode::On) about.pinned = anchor();
-  if (!pin_ && facts.cursor && !facts.cursor_starts) about.pinned = scan_side_;
+  if (!pin_ && scans_keyspace(facts) && !facts.cursor_starts) about.pinned = scan_side_;
   return plan(*route_->strategy, about);
 }
 
@@ -57,7 +63,7 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
     unreachable(anchor());
     return Handled::Yes;
   }
-  if (!refresh_route()) return Handled::Stall;
+  if (!refresh_route() || resetting_ > 0) return Handled::Stall;
   if (transaction_.open()) {
     in_transaction(request, cutter);
     return Handled::Yes;
@@ -101,8 +107,18 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
       reply_mode_ == ReplyMode::On && entered_ != Entered::Yes && ask_entry() == Handled::Stall) {
     return Handled::Stall;
   }
+  if (repeatable_ > 0 && !may_overtake_reads(request.facts)) return Handled::Stall;
   begin_effect(request, cutter);
   return Handled::Yes;
+}
+
+// Reads that are under way on new may have to be asked of old again: nothing may have been sent
+// there by then that they would see.
+bool RedisSession::may_overtake_reads(const RequestFacts& facts) const {
+  if (facts.effect != Effect::None) return false;
+  if (facts.kind == Kind::Read) return true;
+  return facts.kind == Kind::Write && facts.key_count > 0 &&
+         (repeatable_keys_ & keys_mask(facts)) == 0;
 }
 
 // Nobody reaches the other side whom the home side would not let in: it is asked once per login.
@@ -127,6 +143,7 @@ bool RedisSession::may_enter_unasked() const {
 // Makes sure that there is a connection, made or being made. False: the side is known to be down.
 bool RedisSession::reach(Upstream& up, Interlay::Use use) {
   if (interlay_.stalled(up.side())) {
+    if (transaction_.open()) return false;  // a PING would be queued in it: others will probe
     if (!interlay_.probe_now(up.side(), now_ns_) || reply_mode_ != ReplyMode::On) return false;
     if (up.state() == Upstream::State::Idle) up.open(route_, now_ns_);
     if (up.owed().empty()) send_internal(up, kPing, 1);
@@ -170,7 +187,6 @@ void RedisSession::send_internal(Upstream& up, std::string_view commands, std::u
   exchange->count = count;
   exchange->answer = up.side();
   exchange->sent_at_ns = now_ns_;
-  ++internals_;
   up.owe(exchange);
   up.send_copy(commands);
   counters().server_out.add(commands.size());
@@ -189,6 +205,11 @@ Exchange* RedisSession::new_exchange(Pending& request) {
   exchange->fallback = request.plan.fallback && request.whole && request.plan.answer == Side::New;
   exchange->compare = request.plan.second != Second::Nothing && request.facts.comparable;
   exchange->blocks = request.facts.blocks;
+  if (exchange->fallback) {
+    exchange->is_repeatable = true;
+    ++repeatable_;
+    repeatable_keys_ |= keys_mask(request.facts);
+  }
   exchange->change = std::move(request.change);
   exchange->moves = exchange->effect == Effect::Exec && exchange->change;
   exchange->special = exchange->form != Exchange::Form::Reply || exchange->effect != Effect::None ||
@@ -233,6 +254,7 @@ bool RedisSession::dispatch(Pending& request) {
     Exchange* exchange = new_exchange(request);
     if (exchange->change) ++state_pending_;
     if (exchange->form == Exchange::Form::PubSub) ++subscribing_;
+    if (exchange->effect == Effect::Reset) ++resetting_;
     if (exchange->blocks) {
       ++blocking_;
       blocking_side_ = plan.answer;
@@ -284,7 +306,8 @@ bool RedisSession::send_second_leg(Exchange& exchange, const Pending& request) {
     return false;
   }
   if (interlay_.second_inflight >= settings().second_inflight_max ||
-      interlay_.second_unsent + request.bytes.size() > settings().second_bytes_max) {
+      interlay_.unsent[static_cast<std::size_t>(up.side())] + request.bytes.size() >
+          settings().second_bytes_max) {
     counts.drop(Drop::Overflow);
     return false;
   }

@@ -48,12 +48,14 @@ std::optional<std::uint32_t> number(std::string_view text) {
 // What the request does to the session as soon as it is on its way, and what its answer will do.
 void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
   const Effect effect = request.facts.effect;
-  if (request.facts.cursor && request.facts.cursor_starts) scan_side_ = request.plan.answer;
+  if (scans_keyspace(request.facts) && request.facts.cursor_starts)
+    scan_side_ = request.plan.answer;
   if (effect == Effect::None) {
     dispatch(request);
     return;
   }
   request.change = change_of(request.facts, cutter, request.bytes);
+  const bool was_pinned = pin_.has_value();
   switch (effect) {
     case Effect::Multi:
       if (route_->strategy && splits_writes(*route_->strategy) && watches_ == 0) {
@@ -65,10 +67,14 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       pin(request.plan.answer);
       transaction_.sort = request.plan.second;
       if (dispatch(request)) {
+        if (!was_pinned) pin_ = request.plan.answer;  // best_effort may have chosen the other side
         transaction_.second = second_sent_;
       } else {
+        // What follows must not run as if there had been no MULTI: the connection ends behind the
+        // error.
         transaction_ = Transaction{};
         unpin_if_free();
+        home_lost_ = close_when_answered_ = true;
       }
       return;
     case Effect::Watch:
@@ -142,7 +148,10 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
     case Effect::ClientSetName:
       break;
   }
-  if (dispatch(request)) return;
+  if (dispatch(request)) {
+    if (effect == Effect::Watch && !was_pinned) pin_ = request.plan.answer;
+    return;
+  }
   // It reached no server: nothing that it would have begun has begun.
   if (effect == Effect::Watch) --watches_;
   if (effect == Effect::Monitor) monitoring_ = false;
@@ -237,7 +246,7 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
     transaction_.queued.append(request.bytes);
     ++transaction_.queued_count;
   }
-  dispatch(request);
+  if (!dispatch(request)) transaction_.poisoned = true;
   if (transaction_.second && !second_sent_) {
     // The other side must not run a transaction with a hole in it: its connection is given up,
     // which discards it there.
@@ -439,12 +448,18 @@ void RedisSession::after_answer(Upstream& up, Exchange& exchange, bool error) {
     case Effect::Hello:
     case Effect::Auth:
     case Effect::Select:
-    case Effect::Reset:
     case Effect::Quit:
     case Effect::ClientReply:
     case Effect::ClientSetName:
     case Effect::Closes:
       break;
+    case Effect::Reset:
+      --resetting_;
+      break;
+  }
+  if (exchange.is_repeatable) {
+    exchange.is_repeatable = false;
+    if (--repeatable_ == 0) repeatable_keys_ = 0;
   }
   if (pin_) unpin_if_free();
 }

@@ -10,17 +10,22 @@ namespace {
 constexpr std::uint64_t kNsPerMs = 1'000'000;
 }  // namespace
 
+// Whether the client is to wait for what this side has not taken yet. Second legs have a limit of
+// their own.
+bool RedisSession::waits_for(Side side) const {
+  if (queue_.empty()) return anchor() == side;  // also in silence
+  return queue_.front()->answer == side || queue_.back()->answer == side;
+}
+
 void RedisSession::update_reading() {
   const InterlaySettings& limits = settings();
   if (client_.open()) {
-    const bool full = old_.unsent() > limits.output_buffer_max ||
-                      (new_.unsent() > limits.output_buffer_max && !queue_.empty() &&
-                       queue_.back()->answer == Side::New) ||
+    const bool full = (old_.unsent() > limits.output_buffer_max && waits_for(Side::Old)) ||
+                      (new_.unsent() > limits.output_buffer_max && waits_for(Side::New)) ||
                       queue_.size() >= limits.pipeline_max;
-    // Behind a blocked command it is read on, so that its leaving is seen; a server does the same.
+    // While requests wait it is read on, so that its leaving is seen; a server does the same.
     const bool waits =
-        (stalled_ && (blocking_ == 0 || partial_->bytes.size() > limits.output_buffer_max)) ||
-        paced_;
+        (stalled_ && partial_ && partial_->bytes.size() > limits.output_buffer_max) || paced_;
     if (client_ended_ || waits || full) {
       if (full && client_.reading()) {
         counters().hit(queue_.size() >= limits.pipeline_max ? Limit::PipelineMax
@@ -43,7 +48,7 @@ void RedisSession::update_reading() {
   for (Upstream* up : {&old_, &new_}) {
     if (up->state() != Upstream::State::Ready) continue;
     const Exchange* front = queue_.front();
-    const bool delivers = front ? front->answer == up->side() : up->side() == anchor();
+    const bool delivers = front ? front->awaited() == up->side() : up->side() == anchor();
     const bool stop = (client_slow && delivers) || (holding && !delivers && front);
     if (stop) {
       if (up->stream().reading()) {
@@ -65,7 +70,8 @@ bool RedisSession::on_tick(std::uint64_t now_ns) {
     abort();
     return false;
   }
-  if (client_ended_ && stalled_ && blocking_ > 0 && now_ns > ended_at_ns_ + kBlockedNs) {
+  const bool blocked = blocking_ > 0 || resetting_ > 0;  // a RESET: behind one that is silent
+  if (client_ended_ && stalled_ && blocked && now_ns > ended_at_ns_ + kBlockedNs) {
     forget_waiting();
     finish_upstreams();
   }
@@ -91,6 +97,10 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
   const Exchange* front = up.owed().front();
   if (!front) return false;
   if (front->form == Exchange::Form::Raw || !up.stream().reading()) return true;
+  if (streaming_ && front == up.owed().back() && up.unsent() == 0) {
+    up.progress_at_ns = now_ns;  // it is the client that lets us wait for the rest of the request
+    return true;
+  }
   const bool authoritative =
       front->internal ? up.side() == anchor() : front->answer == up.side() && !front->fallback;
   if (front->blocks) return true;

@@ -92,6 +92,7 @@ void RedisSession::answer_complete(Upstream& up, Exchange& exchange, bool error)
     strays = exchange.moves && (error || up.null_reply()) &&
              ((exchange.owed & bit(beside.side())) != 0 || exchange.ran_beside);
     after_answer(up, exchange, error);
+    if (exchange.effect == Effect::Closes && error) expect_close_ = quit_;
     if (exchange.compare) compare(exchange);
   }
   settle(exchange);
@@ -124,7 +125,9 @@ void RedisSession::settle(Exchange& exchange) {
 // Sends what has its turn.
 void RedisSession::pump() {
   while (Exchange* front = queue_.front()) {
-    if (!front->either || front->answered || front->started) write_held(*front);
+    const bool may_fail = front->either && !front->answered && !front->started &&
+                          (front->held.empty() || front->held[0] == '-');
+    if (!may_fail) write_held(*front);
     if (!front->answered) return;
     release(queue_.pop());
     client_mid_frame_ = false;
@@ -145,8 +148,12 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
                                 bool complete, bool error) {
   const auto side = static_cast<std::size_t>(up.side());
   if (exchange.compare) exchange.hash[side].add(bytes, complete);
-  if (exchange.either && !exchange.answered && exchange.spare.size() + bytes.size() <= kSpareMax) {
+  if (exchange.either && !exchange.answered && !exchange.spare_lost) {
     exchange.spare.append(bytes);
+    if (exchange.spare.size() > kSpareMax) {  // a part of it is of no use
+      exchange.spare_lost = true;
+      exchange.spare.clear();
+    }
   }
   if (!complete) return;
   up.owed().pop();
@@ -190,7 +197,6 @@ void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_
   const bool in_step = exchange.sync && !refused && exchange.count == 0;
   if (exchange.count == 0) {
     up.owed().pop();
-    --internals_;
     if (exchange.entry_probe && entered_ == Entered::Asking) {
       entered_ = exchange.held.starts_with("-NOAUTH") ? Entered::No : Entered::Yes;
       if (state_.login.empty()) interlay_.set_open_door(up.side(), entered_ == Entered::Yes);
@@ -304,7 +310,6 @@ void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
   while (!up.owed().empty()) {
     Exchange* exchange = up.owed().pop();
     if (exchange->internal) {
-      --internals_;
       if (exchange->entry_probe) {
         entered_ = Entered::Unknown;
         probe_lost_ = true;
@@ -342,7 +347,7 @@ void RedisSession::fail_answer(Upstream& up, Exchange& exchange, std::string_vie
   // here, where its connection will be closed.
   const bool closes = (up.heard || up.unconfirmed) && up.side() == anchor();
   const bool told = exchange.form == Exchange::Form::Raw || (exchange.blocks && closes) ||
-                    expect_close_ || client_ended_;
+                    ((expect_close_ || client_ended_) && up.side() == anchor());
   if (!told) {
     const std::string error = "-ERR crossfade: " + std::string(name_of(up.side())) + " endpoint '" +
                               up.address().id + "' was lost: " + std::string(reason) + "\r\n";

@@ -53,20 +53,24 @@ void Upstream::close() {
   if (resolving_) std::exchange(resolving_, nullptr)->upstream = nullptr;
   stream_.close();
   std::string().swap(kept_);
-  take_waiting();
-  gated_ = finish_after_gate_ = false;
+  count_gated(0 - gated_bytes_);
+  gates_.clear();
+  finish_after_gates_ = false;
   state_ = State::Idle;
 }
 
 void Upstream::open_gate() {
-  gated_ = false;
-  stream_.write_copy(take_waiting());
-  if (finish_after_gate_) finish();
+  assert(!gates_.empty());
+  const std::string waiting = std::move(gates_.front());
+  gates_.erase(gates_.begin());
+  count_gated(0 - waiting.size());
+  stream_.write_copy(waiting);
+  if (finish_after_gates_) finish();
 }
 
 void Upstream::finish() {
-  if (gated_) {
-    finish_after_gate_ = true;
+  if (!gates_.empty()) {
+    finish_after_gates_ = true;
   } else {
     stream_.shutdown_when_sent();
   }

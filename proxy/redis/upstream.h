@@ -33,7 +33,7 @@ class Upstream final : public StreamOwner {
   Stream& stream() { return stream_; }
   OwedQueue& owed() { return owed_; }
   // Bytes that the server has not taken yet, or must not have yet.
-  std::size_t unsent() const { return stream_.unsent() + waiting_.size(); }
+  std::size_t unsent() const { return stream_.unsent() + gated_bytes_; }
   bool idle() const { return owed_.empty() && unsent() == 0; }
   // Adds changes of unsent() to *gauge; for limits over many sessions.
   void set_gauge(std::uint64_t* gauge) {
@@ -47,13 +47,15 @@ class Upstream final : public StreamOwner {
   // Closes and forgets the connection. The owed queue must have been emptied by the session.
   void close();
 
-  // Sends requests: at once, or, behind a change of state that the server has not confirmed yet, as
+  // Sends requests: at once, or, behind changes of state that the server has not confirmed yet, as
   // soon as it has: nothing ever runs in another database or under another login than it was meant
   // for. send() wants views that stay valid until the flush; send_copy() does not.
-  void send(std::string_view view) { gated_ ? gate(view) : stream_.write(view); }
-  void send_copy(std::string_view bytes) { gated_ ? gate(bytes) : stream_.write_copy(bytes); }
-  void close_gate() { gated_ = true; }
-  void open_gate();
+  void send(std::string_view view) { gates_.empty() ? stream_.write(view) : gate(view); }
+  void send_copy(std::string_view bytes) {
+    gates_.empty() ? stream_.write_copy(bytes) : gate(bytes);
+  }
+  void close_gate() { gates_.emplace_back(); }
+  void open_gate();  // the first that was closed
   // Half-closes after all that was sent; nothing when there is no connection.
   void finish();
 
@@ -85,12 +87,12 @@ class Upstream final : public StreamOwner {
 
  private:
   void gate(std::string_view bytes) {
-    waiting_.append(bytes);
-    if (gauge_) *gauge_ += bytes.size();
+    gates_.back().append(bytes);
+    count_gated(bytes.size());
   }
-  std::string take_waiting() {
-    if (gauge_) *gauge_ -= waiting_.size();
-    return std::exchange(waiting_, std::string());
+  void count_gated(std::size_t more) {
+    gated_bytes_ += more;
+    if (gauge_) *gauge_ += more;
   }
 
   enum class Frame : std::uint8_t { Reply, Push, Hold };
@@ -123,9 +125,9 @@ class Upstream final : public StreamOwner {
   bool in_push_ = false;   // the frame in progress was not asked for
   bool confirms_ = false;  // the frame in progress is a pub/sub confirmation of the front exchange
   bool broken_ = false;
-  bool gated_ = false;
-  bool finish_after_gate_ = false;
-  std::string waiting_;  // behind the gate
+  bool finish_after_gates_ = false;
+  std::vector<std::string> gates_;  // what waits behind each change of state
+  std::size_t gated_bytes_ = 0;     // in all of them
   std::uint64_t* gauge_ = nullptr;
 };
 

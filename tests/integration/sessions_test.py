@@ -289,18 +289,15 @@ class BothSides(Pair):
     def test_what_reached_no_server_has_not_begun(self):
         self.sidecar.migrate("m", canary(0.0), "cache", "new")
         self.old.kill()
-        clients = [self.client() for _ in range(2)]
-        for client, command in zip(clients, ("MULTI", "WATCH")):
-            self.assertIsInstance(client.call(command, *["k"][:command == "WATCH"]), ReplyError)
+        client = self.client()
+        self.assertIsInstance(client.call("WATCH", "k"), ReplyError)
         self.old.restart()
-        for number, client in enumerate(clients):
-            wait_until(lambda c=client: c.call("PING") == "PONG", 5, "old is back")
-            self.assertEqual(client.call("SET", f"k{number}", "v"), "OK")
-        wait_until(lambda: self.new.call("DBSIZE") == 2, 5, "written on both sides")
+        wait_until(lambda: client.call("PING") == "PONG", 5, "old is back")
+        self.assertEqual(client.call("SET", "k", "v"), "OK")
+        wait_until(lambda: self.new.call("DBSIZE") == 1, 5, "written on both sides")
         self.sidecar.must("POST", "/migrations/m/rollback")
-        for number, client in enumerate(clients):
-            self.assertEqual(client.call("SET", f"after{number}", "v"), "OK")
-        self.assertEqual(self.new.call("EXISTS", "after0", "after1"), 0)
+        self.assertEqual(client.call("SET", "after", "v"), "OK")
+        self.assertEqual(self.new.call("EXISTS", "after"), 0)
 
     def test_best_effort_counts_the_leg_that_it_does_without(self):
         self.sidecar.migrate("m", canary(0.0, "best_effort"), "cache", "new")
