@@ -1,6 +1,7 @@
 // A session's life and the client's bytes.
 #include "proxy/redis/session.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -144,7 +145,7 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
         close_when_answered_ = quit_ = true;
         return drop_partial();
       }
-      wanted = rest.size() + more->at_least;
+      wanted = std::min(rest.size() + more->at_least, settings().request_head_max + std::size_t{1});
       break;
     }
     counters().protocol_errors.add();
@@ -201,15 +202,17 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
   }
   if (step.broken) {
     const bool answer = streaming_->answer;
+    Upstream& answers = upstream(streaming_->answer_side);
     if (streaming_->second) {
       lose(upstream(other(streaming_->answer_side)), Drop::ConnectionLost, "malformed request",
            std::nullopt);
     }
     streaming_.reset();
     counters().protocol_errors.add();
-    if (answer) {
+    if (answer && answers.side() == anchor()) {
       go_raw(bytes.substr(step.consumed));
     } else {
+      if (answer) lose(answers, Drop::ConnectionLost, "malformed request", std::nullopt);
       close_when_answered_ = quit_ = true;
     }
     return bytes.size();
@@ -378,15 +381,29 @@ bool RedisSession::tied_to_former_home() const {
   return !(only_listens && newest.strategy);
 }
 
+// Waiting, perhaps for ever, for what will come to the other side from now on.
+bool RedisSession::blocked_at_former_home() const {
+  if (blocking_ == 0) return false;
+  const InterlayRoute& newest = *interlay_.route();
+  if (!newest.strategy) return blocking_side_ != Side::Old;
+  for (const std::uint32_t bucket : {0u, kWhole - 1}) {  // the first to move, and the last
+    Facts write{};
+    write.kind = Kind::Write;
+    write.keyed = true;
+    write.bucket_low = write.bucket_high = bucket;
+    if (plan(*newest.strategy, write).answer == blocking_side_) return false;
+  }
+  return true;
+}
+
 // At its next safe point, and at the latest after a limit, a session that was left behind ends: its
 // driver connects again and finds the new home.
 void RedisSession::end_left_behind() {
-  if (!tied_to_former_home()) {
+  if (!tied_to_former_home() && !blocked_at_former_home()) {
     left_behind_at_ns_ = 0;
     return;
   }
-  const bool waits =
-      transaction_.open() || watches_ > 0 || !queue_.empty() || streaming_ || stalled_;
+  const bool waits = transaction_.open() || watches_ > 0 || !queue_.empty() || streaming_;
   if (waits && now_ns_ < left_behind_at_ns_ + kLingerNs) return;
   counters().sessions_ended.add();
   close_when_answered_ = client_ended_ = true;
@@ -398,7 +415,7 @@ void RedisSession::end_left_behind() {
 }
 
 void RedisSession::on_route() {
-  if (left_behind_at_ns_ != 0 || !tied_to_former_home()) return;
+  if (left_behind_at_ns_ != 0 || !(tied_to_former_home() || blocked_at_former_home())) return;
   begin_event();
   left_behind_at_ns_ = now_ns_;
   loop().mark_busy(*this);

@@ -115,6 +115,7 @@ class RedisSession final : public Session, private StreamOwner {
   bool safe_point() const;
   static bool serves(const InterlayRoute& route, const Upstream& up);
   bool tied_to_former_home() const;
+  bool blocked_at_former_home() const;
   void end_left_behind();
 
   // --- session_limits.cc
@@ -176,9 +177,12 @@ class RedisSession final : public Session, private StreamOwner {
                                          std::string_view bytes) const;
   void after_answer(Upstream& up, Exchange& exchange, bool error);
   void set_state(const StateChange& change, Upstream& up);
+  void end_second_transaction();
   void forget_state();
 
   // --- session_replies.cc
+  static Entered verdict(std::string_view answer);
+  void deliver_push(Upstream& up, std::string_view bytes, bool complete);
   void answer_bytes(Upstream& up, Exchange& exchange, std::string_view bytes);
   void hold(Exchange& exchange, std::string_view bytes);
   void answer_complete(Upstream& up, Exchange& exchange, bool error);
@@ -193,7 +197,8 @@ class RedisSession final : public Session, private StreamOwner {
   void release(Exchange* exchange);
   void second_leg_over(Exchange& exchange);
   void fail_owed(Upstream& up, Drop why, std::string_view reason);
-  void fail_answer(Upstream& up, Exchange& exchange, std::string_view reason);
+  // `torn`: a part of the answer has come.
+  void fail_answer(Upstream& up, Exchange& exchange, std::string_view reason, bool torn);
   // `blame`: the failure of its side that this shows, if any.
   void lose(Upstream& up, Drop why, std::string_view reason,
             std::optional<Interlay::Failure> blame);
@@ -251,6 +256,7 @@ class RedisSession final : public Session, private StreamOwner {
   bool second_sent_ = false;       // of the last request dispatched
   bool client_mid_frame_ = false;  // the last bytes for the client end inside of a frame
   std::array<bool, kSides> loss_noticed_{};
+  std::string push_;                   // the beginning of a push, while both sides are in use
   std::string held_pushes_;            // pushes that wait for the end of a frame
   std::uint64_t reordered_ = 0;        // bytes held for their turn
   std::uint64_t now_ns_ = 0;           // beginning of the event in progress

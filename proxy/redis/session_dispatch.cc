@@ -31,13 +31,17 @@ bool is_data_write(const Exchange& exchange) {
 bool RedisSession::refresh_route() {
   const InterlayRoutePtr& next = interlay_.route();
   if (route_ == next || transaction_.open() || watches_ > 0 || streaming_) return true;
-  if (tied_to_former_home()) return true;  // it ends by the table that it began with
+  if (tied_to_former_home()) {  // it is about to end; nothing is planned for it any more
+    if (left_behind_at_ns_ == 0) left_behind_at_ns_ = now_ns_;
+    return false;
+  }
   for (Upstream* up : {&old_, &new_}) {
     if (up->state() == Upstream::State::Idle || serves(*next, *up)) continue;
     if (!up->idle() && !queue_.empty()) return false;
     // What it still owes is second legs: nobody waits for those of a side that has left.
     if (!up->idle()) lose(*up, Drop::Closed, "its side has left", std::nullopt);
     up->close();
+    up->refused_version = 0;
   }
   route_ = next;
   if (!route_->new_side) scan_side_.reset();

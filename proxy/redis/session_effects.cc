@@ -155,6 +155,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
   // It reached no server: nothing that it would have begun has begun.
   if (effect == Effect::Watch) --watches_;
   if (effect == Effect::Monitor) monitoring_ = false;
+  if (effect == Effect::Quit) close_when_answered_ = true;
   if (request.frames == kTrackingBegun && effect == Effect::ClientTracking) tracking_ = false;
   if (pin_) unpin_if_free();
 }
@@ -415,6 +416,7 @@ void RedisSession::after_answer(Upstream& up, Exchange& exchange, bool error) {
   }
   switch (exchange.effect) {
     case Effect::Multi:
+      if (error) end_second_transaction();
       if (error) transaction_ = Transaction{};
       break;
     case Effect::Subscribe:
@@ -480,8 +482,16 @@ void RedisSession::set_state(const StateChange& change, Upstream& up) {
   }
 }
 
+// The other side's MULTI is undone where the answering side's did not come about.
+void RedisSession::end_second_transaction() {
+  if (!transaction_.open() || !transaction_.second || !pin_) return;
+  Upstream& beside = upstream(other(*pin_));
+  if (beside.state() != Upstream::State::Idle) send_internal(beside, kDiscard, 1);
+}
+
 // Nothing ties the session to a side any more.
 void RedisSession::forget_state() {
+  end_second_transaction();
   transaction_ = Transaction{};
   subscriptions_.clear();
   end_watch();

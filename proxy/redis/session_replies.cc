@@ -16,6 +16,15 @@ constexpr std::size_t kSpareMax = 64 * 1024;
 // A lost run of plain requests gets this many error replies when the connection closes behind them.
 constexpr std::uint32_t kErrorsMax = 65'536;
 
+// Errors of a server that can answer nobody just now.
+bool is_unwell(std::string_view reply) {
+  for (const char* word : {"-LOADING ", "-MASTERDOWN ", "-BUSY ", "-CLUSTERDOWN ",
+                           "-ERR max number of clients reached"}) {
+    if (reply.starts_with(word)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view bytes,
@@ -34,6 +43,12 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
     return second_bytes(up, exchange, bytes, complete > 0, errors > 0);
   }
   if (errors > 0) counters().errors[side].add(errors);
+  if (exchange.fallback && errors > 0 && !exchange.started && exchange.held.empty() &&
+      is_unwell(bytes)) {
+    up.owed().pop();
+    retry_on_other_side(&exchange);
+    return;
+  }
   if (exchange.compare) exchange.hash[side].add(bytes, complete > 0);
   answer_bytes(up, exchange, bytes);
   if (complete == 0) return;
@@ -198,8 +213,12 @@ void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_
   if (exchange.count == 0) {
     up.owed().pop();
     if (exchange.entry_probe && entered_ == Entered::Asking) {
-      entered_ = exchange.held.starts_with("-NOAUTH") ? Entered::No : Entered::Yes;
-      if (state_.login.empty()) interlay_.set_open_door(up.side(), entered_ == Entered::Yes);
+      entered_ = verdict(exchange.held);
+      if (entered_ == Entered::Unknown) {
+        probe_lost_ = true;
+      } else if (state_.login.empty()) {
+        interlay_.set_open_door(up.side(), entered_ == Entered::Yes);
+      }
     }
     release(&exchange);
   }
@@ -214,6 +233,18 @@ void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_
 void RedisSession::on_push(Upstream& up, std::string_view bytes, bool complete) {
   if (up.side() != anchor())
     return;  // nothing that a side says unasked is for the client, but its own
+  up.heard = true;
+  if (!push_.empty() ||
+      (!complete && upstream(other(up.side())).state() != Upstream::State::Idle)) {
+    push_.append(bytes);  // replies of the other side must not come to stand in the midst of it
+    if (!complete) return;
+    const std::string whole = std::exchange(push_, std::string());
+    return deliver_push(up, whole, true);
+  }
+  deliver_push(up, bytes, complete);
+}
+
+void RedisSession::deliver_push(Upstream& up, std::string_view bytes, bool complete) {
   if (Exchange* front = queue_.front(); front && front->answer != up.side()) {
     // Behind the replies of the same server that wait for their turn, if there are any.
     Exchange* last = nullptr;
@@ -226,7 +257,7 @@ void RedisSession::on_push(Upstream& up, std::string_view bytes, bool complete) 
       return;
     }
   }
-  client_.write(bytes);
+  client_.write_copy(bytes);
   counters().client_out.add(bytes.size());
   client_mid_frame_ = !complete;
 }
@@ -235,6 +266,16 @@ void RedisSession::on_subscription(Upstream& up, const Push& push) {
   subscriptions_.note(push);
   if (silent_due_ > 0) --silent_due_;
   if (subscriptions_.any()) pin(up.side());
+}
+
+// What a server's answer to a PING says of a client. Errors come before it is let in, or after.
+RedisSession::Entered RedisSession::verdict(std::string_view answer) {
+  if (answer.starts_with("-NOAUTH")) return Entered::No;
+  if (!answer.starts_with('-')) return Entered::Yes;
+  for (const char* later : {"-NOPERM", "-LOADING", "-BUSY", "-MASTERDOWN", "-MISCONF"}) {
+    if (answer.starts_with(later)) return Entered::Yes;
+  }
+  return Entered::Unknown;  // turned away at the door, for instance: too many clients
 }
 
 // How many confirmations an UNSUBSCRIBE of everything gets: one per subscription, or one if there
@@ -295,9 +336,15 @@ void RedisSession::lose(Upstream& up, Drop why, std::string_view reason,
   if (streaming_ && streaming_->answer_side == up.side()) streaming_->answer = false;
   if (streaming_ && streaming_->answer_side != up.side()) streaming_->second = false;
   const bool raw = raw_ && anchored;
+  // A server may close a connection that it has not heard of for long, while its client is busy on
+  // the other side. All that it held can be told to the next one.
+  const bool replaceable = up.owed().empty() && !pin_ && !raw && !expect_close_ && !client_ended_ &&
+                           upstream(other(up.side())).progress_at_ns > up.progress_at_ns;
   fail_owed(up, why, reason);
   up.close();
   if (!anchored) return;
+  push_.clear();
+  if (replaceable) return;
   if (held_our_state || raw || client_ended_ || expect_close_) {
     home_lost_ = close_when_answered_ = true;  // as the server's own end would have shown
   } else {
@@ -307,6 +354,7 @@ void RedisSession::lose(Upstream& up, Drop why, std::string_view reason,
 
 void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
   std::vector<Exchange*> again;
+  bool torn = up.inside_reply();  // the first one's
   while (!up.owed().empty()) {
     Exchange* exchange = up.owed().pop();
     if (exchange->internal) {
@@ -328,17 +376,18 @@ void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
     } else if (exchange->fallback && !exchange->started && client_.open()) {
       again.push_back(exchange);
     } else {
-      fail_answer(up, *exchange, reason);
+      fail_answer(up, *exchange, reason, torn);
     }
+    torn = false;
   }
   for (Exchange* exchange : again) retry_on_other_side(exchange);
 }
 
 // Gives the client of a lost exchange what there is to give.
-void RedisSession::fail_answer(Upstream& up, Exchange& exchange, std::string_view reason) {
+void RedisSession::fail_answer(Upstream& up, Exchange& exchange, std::string_view reason,
+                               bool torn) {
   const auto side = static_cast<std::size_t>(up.side());
-  const bool inside_reply = exchange.started && client_mid_frame_ && queue_.front() == &exchange;
-  if (inside_reply) {
+  if (torn && (exchange.started || (!exchange.either && !exchange.held.empty()))) {
     client_.close();  // half a reply cannot be mended
     client_ended_ = true;
     ended_at_ns_ = now_ns_;

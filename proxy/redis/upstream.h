@@ -62,6 +62,8 @@ class Upstream final : public StreamOwner {
   // True when the last bytes received ended a frame.
   bool at_boundary() const { return scanner_.at_boundary(); }
 
+  // True when the last bytes received ended inside of a reply to a request of ours.
+  bool inside_reply() const { return !scanner_.at_boundary() && !in_push_; }
   // True when the last reply received was null.
   bool null_reply() const { return scanner_.null(); }
 
