@@ -11,6 +11,8 @@ from checking import CheckingLoad
 from harness import SLOWNESS, RawConn, RedisServer, Sidecar, encode, wait_until
 from memory import KIB, MIB, grew_less, raise_descriptor_limit, reset_peak, sanitized
 
+ALONE = True
+
 
 def exactly(client, size):
     """The next `size` bytes of a plain socket, or fewer when it ends."""

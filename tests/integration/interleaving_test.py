@@ -300,7 +300,7 @@ class Waiting(Relayed):
         self.assertIsInstance(other.call("GET", "k"), ReplyError)
         for _ in range(2):
             self.assertIsInstance(client.call("SET", "a", 1), ReplyError)
-            time.sleep(0.12)  # the next probe is due
+            self.assertEqual(client.read_idle(0.12), [])  # the next probe is due
         self.old_relay.become("healthy")
         wait_until(lambda: self.client().call("PING") == "PONG", 5, "served again")
         self.assertEqual(client.call("SET", "b", 1), "QUEUED")
@@ -340,7 +340,7 @@ class Waiting(Relayed):
                 client = self.client()
                 request = encode("SET", "k", BIG)
                 client.send(request[:500_000])
-                time.sleep(0.8)  # the client's own slowness
+                self.assertEqual(client.read_idle(0.8), [])  # the client's own slowness
                 client.send(request[500_000:])
                 self.assertEqual(client.read(5), "OK")
                 self.assertEqual(self.sidecar.metric("crossfade_side_down"), 0)

@@ -10,6 +10,8 @@ from failing import ANSWER_MS, AT_ONCE_S, CONNECT_MS, Failing, dual_write, in_mo
 from fake_server import BackloggedPort
 from harness import SLOWNESS, RawConn, ReplyError, encode, wait_until
 
+ALONE = True
+
 
 @in_modes("Alone", "Shadow", "Swapped")
 class Refused(Failing):

@@ -15,6 +15,7 @@ from difference import Target
 from random_sessions import play, session, settle
 
 TIME_LIMIT_S = 600
+ALONE = True
 COUNT = int(os.environ.get("CROSSFADE_SESSIONS", "40"))
 MANY = 5  # sessions that differ are enough to look at
 SEEDS = ([int(os.environ["CROSSFADE_SESSION_SEED"])] if "CROSSFADE_SESSION_SEED" in os.environ

@@ -5,7 +5,8 @@
 
 A name selects files whose path contains it. Prints each file's time and counts, the output of files
 that failed, and at last one line "N passed, N failed[, N skipped]". Exit code 0 only when nothing
-failed and something ran. A file may state `TIME_LIMIT_S = 600` (default 300).
+failed and something ran. A file may state `TIME_LIMIT_S = 600` (default 300), and `ALONE = True` when
+what it measures would feel another one beside it: such files run one by one, after the others.
 """
 
 import argparse
@@ -60,6 +61,15 @@ def run_one(path, result_path):
                    "slowest": sorted(result.slowest, reverse=True)[:5]}, file)
 
 
+def source_of(path):
+    with open(path, encoding="utf-8") as source:
+        return source.read()
+
+
+def runs_alone(path):
+    return re.search(r"^ALONE = True", source_of(path), re.M) is not None
+
+
 class Run:
     """One file under way."""
 
@@ -69,8 +79,7 @@ class Run:
         stem = self.name.replace(os.sep, "_")
         self.result_path = os.path.join(folder, stem + ".json")
         self.output_path = os.path.join(folder, stem + ".out")
-        with open(path, encoding="utf-8") as source:
-            limit = re.search(r"^TIME_LIMIT_S = (\d+)", source.read(), re.M)
+        limit = re.search(r"^TIME_LIMIT_S = (\d+)", source_of(path), re.M)
         factor = float(os.environ.get("CROSSFADE_TEST_SLOWNESS", "1"))
         self.limit_s = (int(limit.group(1)) if limit else DEFAULT_LIMIT_S) * factor
         self.began = time.monotonic()
@@ -134,7 +143,7 @@ def find_files(names):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2, help="files at once (default 2)")
     parser.add_argument("--list", action="store_true", help="print the files and leave")
     parser.add_argument("--verbose", action="store_true", help="also the slowest tests of each file")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
@@ -142,7 +151,7 @@ def main():
     sys.path.insert(0, HERE)
     if options.one:
         return run_one(*options.names)
-    files = find_files(options.names)
+    files = sorted(find_files(options.names), key=runs_alone)
     if options.list:
         print("\n".join(os.path.relpath(path, TESTS) for path in files))
         return 0
@@ -151,7 +160,7 @@ def main():
     waiting, running = list(files), []
     total = {"passed": 0, "failed": 0, "skipped": 0}
     while waiting or running:
-        while waiting and len(running) < options.jobs:
+        while waiting and len(running) < (1 if runs_alone(waiting[0]) else options.jobs):
             running.append(Run(waiting.pop(0), folder))
         for run in [run for run in running if run.done()]:
             running.remove(run)

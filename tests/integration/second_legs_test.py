@@ -10,6 +10,8 @@ from harness import SLOWNESS, RawConn, RedisServer, encode, temp_folder, wait_un
 from memory import MIB
 from sick import Legs, Sick
 
+ALONE = True
+
 
 class Bounds(Sick):
     """Floods: what a limit forbids is dropped and counted; clients and the old server have everything."""

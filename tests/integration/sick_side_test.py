@@ -9,6 +9,8 @@ from fake_server import BackloggedPort, FakeServer
 from harness import RedisServer
 from sick import Legs, Sick
 
+ALONE = True
+
 
 class NewSideIsNotThere(Sick):
     def test_refused(self):

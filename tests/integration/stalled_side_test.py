@@ -9,6 +9,8 @@ import unittest
 from failing import ANSWER_MS, AT_ONCE_S, GRACE_S, Failing, dual_write, in_modes
 from harness import SLOWNESS, RawConn, encode, wait_until
 
+ALONE = True
+
 
 @in_modes("Alone", "Shadow", "DualWrite", "Swapped")
 class Stopped(Failing):
