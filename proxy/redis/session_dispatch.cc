@@ -67,7 +67,11 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
     unreachable(anchor());
     return Handled::Yes;
   }
-  if (!refresh_route() || resetting_ > 0) return Handled::Stall;
+  if (!refresh_route()) return Handled::Stall;
+  // What is begun behind a RESET must not be forgotten with its answer.
+  if (resetting_ > 0 && (route_->strategy || request.facts.effect != Effect::None)) {
+    return Handled::Stall;
+  }
   if (transaction_.open()) {
     in_transaction(request, cutter);
     return Handled::Yes;
