@@ -31,7 +31,7 @@ struct ControlPlane::Parts {
           conductor(keeper, parts.servers, new_only_writes),
           housekeeper(keeper, parts.servers, new_only_writes),
           api({endpoints, interlays, migrations, conductor},
-              {.not_ready = [this, &parts] { return not_ready(parts.data_plane); },
+              {.not_ready = [this] { return not_ready(); },
                .metrics = [&parts](const auto& answered) { return parts.metrics(answered); }},
               parts.config.tokens, parts.config.limits.probes_token,
               parts.config.limits.metrics_token),
@@ -40,8 +40,8 @@ struct ControlPlane::Parts {
                 .connections_max = parts.config.limits.connections_max},
                api.handlers()) {}
 
-    std::string not_ready(const DataPlane& plane) const {
-      if (plane.telemetry().adopted_epoch >= keeper.epoch()) return {};
+    std::string not_ready() const {
+      if (keeper.confirmed()) return {};
       return "an event loop has not taken the routing table over";
     }
 

@@ -24,7 +24,7 @@ void ask(Servers& servers, const Endpoint& endpoint) {
 
 }  // namespace
 
-bool learn_commands_of_interlays(const State& state, Servers& servers) {
+void learn_commands_of_interlays(const State& state, Servers& servers) {
   std::set<EndpointPtr> unknown;
   for (const auto& [uuid, interlay] : state.interlays) {
     const EndpointPtr& endpoint = state.endpoints.at(interlay->endpoint);
@@ -37,11 +37,6 @@ bool learn_commands_of_interlays(const State& state, Servers& servers) {
     }
     for (std::thread& one : asking) one.join();
   }
-  bool learned = false;
-  for (const EndpointPtr& endpoint : unknown) {
-    learned = learned || servers.knows_commands_of(*endpoint);
-  }
-  return learned;
 }
 
 void Housekeeper::start() {
@@ -68,8 +63,10 @@ void Housekeeper::work() {
   for (int round = 0; wait(); ++round) {
     new_only_writes_.sample();
     if (round % kRoundsBetweenLearning != 0) continue;
-    if (!learn_commands_of_interlays(*keeper_.state(), servers_)) continue;
+    learn_commands_of_interlays(*keeper_.state(), servers_);
+    // Whoever asked a server, here or in a call: what it told is put into force here.
     Keeper::Turn turn = keeper_.begin();  // nothing changes but what the table is built from
+    if (!keeper_.outdated(turn.next)) continue;
     if (const Status status = keeper_.commit(turn); !status) {
       spdlog::warn("learned commands are not in force: {}", status.error().message());
     }

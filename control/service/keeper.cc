@@ -84,6 +84,16 @@ std::uint64_t Keeper::epoch() const {
   return confirmed_epoch_;
 }
 
+bool Keeper::confirmed() const {
+  std::uint64_t handed = 0;
+  {
+    const std::lock_guard held(readers_);
+    handed = handed_epoch_;
+    if (handed != 0 && confirmed_epoch_ == handed) return true;
+  }
+  return handed != 0 && data_plane_.telemetry().adopted_epoch >= handed;  // taken over late
+}
+
 Keeper::Turn Keeper::begin() {
   Turn turn(writer_);
   turn.before_ = state();
@@ -101,12 +111,16 @@ Status Keeper::publish(Table table) {
   if (handed_ != nullptr && confirmed_epoch_ == handed_epoch_ && same_routes(*handed_, table)) {
     return success();
   }
-  handed_epoch_ = table.epoch;
   handed_ = std::make_shared<const Table>(std::move(table));
-  if (Status status = data_plane_.publish(handed_); !status) return status;
+  Status taken_over = data_plane_.publish(handed_);
   const std::lock_guard held(readers_);
-  confirmed_epoch_ = handed_epoch_;
-  return success();
+  handed_epoch_ = handed_->epoch;
+  if (taken_over) confirmed_epoch_ = handed_epoch_;
+  return taken_over;
+}
+
+bool Keeper::outdated(const State& state) const {
+  return handed_ != nullptr && confirmed() && !same_routes(*handed_, build(state));
 }
 
 Status Keeper::put_in_force(const State& state) { return publish(build(state)); }
@@ -205,8 +219,8 @@ Status Keeper::restore() {
   }
   if (Status status = check_references(state); !status) return status;
   restored_tallies_ = std::move(stored->tallies);
-  handed_epoch_ = stored->epoch;
   const std::lock_guard held(readers_);
+  handed_epoch_ = stored->epoch;
   state_ = std::make_shared<const State>(std::move(state));
   return success();
 }

@@ -45,6 +45,8 @@ class Keeper {
   StatePtr state() const;
   // The epoch of the last table that every loop has confirmed. Any thread.
   std::uint64_t epoch() const;
+  // Every loop has taken over the last table that was handed out and waited for. Any thread.
+  bool confirmed() const;
 
   const InterlaySettings& defaults() const { return defaults_; }
 
@@ -78,6 +80,10 @@ class Keeper {
   Status make_durable(Turn& turn);
   void show(Turn& turn);  // and logs the journal's lines
 
+  // The table in force, confirmed by every loop, is not the one that `state` would give: servers
+  // told their commands since. Only in a turn.
+  bool outdated(const State& state) const;
+
   // Loads what was stored; publishes nothing.
   //   errors  BadConfig: the store holds what this version can not read
   Status restore();
@@ -99,9 +105,10 @@ class Keeper {
   mutable std::mutex readers_;  // guards what follows, for the length of a copy
   StatePtr state_ = std::make_shared<const State>();
   std::uint64_t confirmed_epoch_ = 0;
+  // Of the last table handed out and waited for; changed in a turn only.
+  std::uint64_t handed_epoch_ = 0;
 
-  std::uint64_t handed_epoch_ = 0;  // of the last table handed out, confirmed or not
-  TablePtr handed_;                 // null before the first
+  TablePtr handed_;  // null before the first
   std::vector<Tally> restored_tallies_;
 };
 

@@ -87,6 +87,44 @@ TEST_CASE(
   CHECK_FALSE(bench.plane.route("cache").strategy.has_value());
 }
 
+TEST_CASE("keeper: a table is confirmed once every loop has taken it over, however late") {
+  Bench bench;
+  Keeper& keeper = bench.life->keeper;
+  bench.add_sides();
+  bench.plane.when_published = [&] { CHECK(keeper.confirmed()); };  // no change is news by itself
+  bench.add_ready("m", kCanary);
+  must(bench.life->conductor.migrate("m", bench.call));
+  bench.plane.when_published = nullptr;
+  bench.plane.publishes_to_fail = 1;
+  must(bench.life->migrations.create(json(R"({"id":"n"})"), bench.call));
+  CHECK(keeper.confirmed());
+  CHECK(said(bench.life->conductor.rollback("m", bench.call)).find("503") == 0);
+  CHECK_FALSE(keeper.confirmed());
+  const Keeper::Turn turn = keeper.begin();
+  CHECK_FALSE(keeper.outdated(turn.next));  // nothing is published to loops that do not answer
+  bench.plane.telemetry.adopted_epoch = bench.plane.epochs.back();
+  CHECK(keeper.confirmed());
+}
+
+TEST_CASE("keeper: a table is outdated when a server has told its commands since") {
+  Bench bench;
+  bench.add_sides();
+  RedisProbe probe = bench.told.up[1];
+  probe.commands = std::make_shared<const redis::CommandTable>(std::vector<redis::CommandSpec>());
+  bench.told.up.erase(1);
+  bench.restart();  // old tells nothing now
+  Keeper& keeper = bench.life->keeper;
+  CHECK_FALSE(keeper.outdated(keeper.begin().next));
+  bench.told.up[1] = probe;
+  const EndpointPtr old = find(keeper.state()->endpoints, "old");
+  REQUIRE(bench.life->servers.ask(old->identity.uuid, old->address, 1).ok());
+  Keeper::Turn turn = keeper.begin();
+  CHECK(keeper.outdated(turn.next));
+  REQUIRE(keeper.commit(turn).ok());
+  CHECK_FALSE(keeper.outdated(turn.next));
+  CHECK(bench.plane.route("cache").commands == probe.commands);
+}
+
 TEST_CASE("keeper: a store that fails changes nothing, and no table is handed out") {
   Bench bench;
   bench.add_sides();
