@@ -44,6 +44,15 @@ RedisReply copy_of(const redisReply& reply) {
   return copy;
 }
 
+// What a server says of a login, without what it may repeat of it: one that does not know AUTH, or
+// is no Redis, quotes the password.
+std::string words_of_login(const std::string& refusal, const std::string& password) {
+  for (const char* known : {"WRONGPASS ", "NOPERM ", "ERR AUTH <password> called without any "}) {
+    if (refusal.starts_with(known) && refusal.find(password) == refusal.npos) return refusal;
+  }
+  return "the server refuses AUTH (its words are left out: they may repeat the password)";
+}
+
 struct FreeReply {
   void operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
 };
@@ -79,8 +88,8 @@ Result<RedisConnection> RedisConnection::open(const EndpointAddress& address,
 }
 
 Status RedisConnection::log_in(const EndpointAddress& address) {
-  const auto refused = [&](const char* doing, const RedisReply& reply) {
-    return Error{Errc::BadConfig, std::string(doing) + " endpoint '" + endpoint_ + "'", reply.text};
+  const auto refused = [&](const char* doing, const std::string& words) {
+    return Error{Errc::BadConfig, std::string(doing) + " endpoint '" + endpoint_ + "'", words};
   };
   if (!address.password.empty()) {
     std::vector<std::string_view> arguments{"AUTH"};
@@ -88,12 +97,13 @@ Status RedisConnection::log_in(const EndpointAddress& address) {
     arguments.emplace_back(address.password);
     auto reply = call(arguments);
     if (!reply) return reply.error();
-    if (reply->is_error()) return refused("log in to", *reply);
+    if (reply->is_error())
+      return refused("log in to", words_of_login(reply->text, address.password));
   }
   if (address.db != 0) {
     auto reply = call({"SELECT", std::to_string(address.db)});
     if (!reply) return reply.error();
-    if (reply->is_error()) return refused("select the database of", *reply);
+    if (reply->is_error()) return refused("select the database of", reply->text);
   }
   return success();
 }

@@ -11,8 +11,8 @@ import subprocess
 import threading
 import unittest
 
-from harness import (ADMIN, READ, SLOWNESS, RawConn, RedisServer, Sidecar, binary, free_port,
-                     temp_folder, wait_until)
+from harness import (ADMIN, READ, SLOWNESS, RawConn, RedisServer, ReplyError, Sidecar, binary,
+                     free_port, temp_folder, wait_until)
 
 HOST = "127.0.0.1"
 SECRET = "s3cret/of:the@server"
@@ -64,6 +64,39 @@ class Secrets(unittest.TestCase):
             for secret in ("s3cret", ADMIN, READ, "payload-value", "payload-key"):
                 self.assertNotIn(secret, everything)
             self.assertIn('"password": "***"', everything)
+
+    def test_no_secret_is_told_by_a_server_that_quotes_the_login_it_refuses(self):
+        extra = os.path.join(temp_folder("redis"), "extra.conf")
+        with open(extra, "w", encoding="utf-8") as file:
+            file.write('rename-command AUTH ""\n')
+        with RedisServer(include=extra) as quoting, RedisServer() as other, \
+                Sidecar(args=["--log-level", "trace"]) as sidecar:
+            with self.assertRaisesRegex(ReplyError, SECRET):
+                quoting.call("AUTH", SECRET)
+            seen = []
+
+            def call(method, path, body=None):
+                status, answer = sidecar.api(method, path, body)
+                seen.append(json.dumps(answer))
+                return status
+
+            body = {"id": "old", "kind": "redis", "config": {
+                "host": HOST, "port": quoting.port, "username": "user", "password": SECRET}}
+            self.assertEqual(call("POST", "/endpoints", body), 400)
+            self.assertIn("the server refuses AUTH", seen[-1])
+            self.assertEqual(call("POST", "/endpoints?check=false", body), 201)
+            self.assertEqual(call("PATCH", "/endpoints/old", {"config": {"password": SECRET + "!"}}), 400)
+            sidecar.add_endpoint("new", other)
+            port = sidecar.add_interlay("cache", "old")
+            sidecar.create_migration("m", {"type": "shadow_traffic"}, "cache", "new")
+            self.assertEqual(call("POST", "/migrations/m/test"), 200)
+            self.assertEqual(call("POST", "/migrations/m/migrate"), 409)
+            with RawConn(port) as client:
+                seen.append(str(client.call("PING")))
+            for path in ("/endpoints", "/endpoints/old", "/migrations/m/events"):
+                self.assertEqual(call("GET", path), 200)
+            _, _, metrics = sidecar.http("GET", "/metrics", token=None)
+            self.assertNotIn("s3cret", "\n".join(seen) + metrics.decode() + sidecar.log_text())
 
     def test_the_state_file_is_its_owner_s_alone(self):
         with Sidecar() as sidecar:
@@ -283,6 +316,12 @@ class Crowd(unittest.TestCase):
 
 class Learning(unittest.TestCase):
     def test_commands_are_learned_when_the_server_comes_up(self):
+        self.learn_when_the_server_comes_up(lambda sidecar: None)
+
+    def test_commands_are_learned_when_somebody_else_asks_the_server_first(self):
+        self.learn_when_the_server_comes_up(lambda sidecar: sidecar.must("POST", "/migrations/m/test"))
+
+    def learn_when_the_server_comes_up(self, ask_it):
         """GET is a read until the server has told that it has no such command: what nobody knows counts
         as a write, and writes go to old first."""
         port = free_port()
@@ -299,6 +338,7 @@ class Learning(unittest.TestCase):
             sidecar.must("POST", "/migrations/m/migrate?force=true")
             epoch = sidecar.must("GET", "/migrations/m/status")["epoch"]
             with RedisServer(port=port, include=extra):
+                ask_it(sidecar)
 
                 def answer():
                     with RawConn(data_port) as client:
