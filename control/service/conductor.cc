@@ -138,8 +138,12 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
   if (std::holds_alternative<BigBangSpec>(seen.spec.strategy)) {
     set_status(turn, uuid, MigrationStatus::Completed, call.actor, "everything is on new");
   }
-  new_only_writes_.begin(seen);
-  if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+  const NewOnlyWrites::Counts former = new_only_writes_.begin(seen);
+  if (const Status status = keeper_.commit(turn); !status) {
+    const bool stands = keeper_.state()->migrations.at(uuid)->status != seen.status;
+    if (!stands) new_only_writes_.take_back(former);
+    return refuse(status.error());
+  }
   return Reply{.data = "migration commit completed",
                .beside = Json::object({{"epoch", keeper_.epoch()}})};
 }

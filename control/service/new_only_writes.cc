@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <thread>
+#include <utility>
 
 namespace crossfade {
 
@@ -17,36 +18,49 @@ bool responsible_status(MigrationStatus status) {
   return routes(status) || status == MigrationStatus::RollingBack;
 }
 
-// The migration that an interlay's new-only writes belong to: the one in force, or just taken back.
-const Migration* responsible(const State& state, const std::string& interlay) {
-  const MigrationPtr migration = migration_of(state, interlay);
-  if (migration == nullptr || !responsible_status(migration->status)) return nullptr;
-  return migration.get();  // the state keeps it alive
-}
-
 }  // namespace
 
 void NewOnlyWrites::restore(const std::vector<Tally>& tallies) {
   const StatePtr state = keeper_.state();
   const std::lock_guard held(mutex_);
   for (const Tally& tally : tallies) {
-    const auto migration = state->migrations.find(tally.migration);
-    const bool open =
-        migration != state->migrations.end() && responsible_status(migration->second->status);
-    counts_[{tally.migration, tally.interlay}] = {tally.writes, tally.exact, open};
+    counts_[{tally.migration, tally.interlay}] = {tally.writes, tally.exact, false};
+  }
+  for (const auto& [uuid, migration] : state->migrations) {
+    if (!responsible_status(migration->status)) continue;
+    for (const Binding& binding : migration->bindings) {
+      owners_[binding.interlay] = uuid;
+      // What is not there could not be saved.
+      const auto entry = counts_.try_emplace({uuid, binding.interlay}, Count{.exact = false}).first;
+      entry->second.open = true;
+    }
   }
   save(false);  // "exactly" is true of a stopped process only
 }
 
-void NewOnlyWrites::begin(const Migration& migration) {
+NewOnlyWrites::Counts NewOnlyWrites::begin(const Migration& migration) {
   (void)credit();
+  Counts former;
   const std::lock_guard held(mutex_);
   for (const Binding& binding : migration.bindings) {
-    Count& count = counts_[{migration.identity.uuid, binding.interlay}];
-    if (migration.status != MigrationStatus::Failed) count = Count{};
+    const Key key{migration.identity.uuid, binding.interlay};
+    Count& count = counts_[key];
+    if (migration.status != MigrationStatus::Failed) former[key] = std::exchange(count, Count{});
     count.open = true;
+    owners_[binding.interlay] = migration.identity.uuid;
   }
   // Saved from the start: a crash before the first write is counted must not look like none.
+  save(false);
+  return former;
+}
+
+void NewOnlyWrites::take_back(const Counts& former) {
+  (void)credit();
+  const std::lock_guard held(mutex_);
+  for (const auto& [key, before] : former) {
+    Count& count = counts_[key];
+    count = {before.writes + count.writes, before.exact, before.open};
+  }
   save(false);
 }
 
@@ -64,9 +78,11 @@ bool NewOnlyWrites::credit() {
     if (fresh == 0) continue;
     const InterlayPtr interlay = find(state->interlays, traffic.id);
     if (interlay == nullptr) continue;
-    const Migration* migration = responsible(*state, interlay->identity.uuid);
-    if (migration == nullptr) continue;
-    counts_[{migration->identity.uuid, interlay->identity.uuid}].writes += fresh;
+    const auto owner = owners_.find(interlay->identity.uuid);
+    if (owner == owners_.end()) continue;
+    const auto count = counts_.find({owner->second, interlay->identity.uuid});
+    if (count == counts_.end()) continue;  // the migration is deleted
+    count->second.writes += fresh;
     changed = true;
   }
   return changed;

@@ -1,8 +1,9 @@
 // How many writes each migration sent to new that old did not get: what a rollback would lose.
 //
 // The data plane counts since its start and by interlay; this credits what is counted to the
-// migration in force, keeps it across restarts, and says when a crash may have cost it some. Any
-// thread.
+// migration that began last on it, whatever its status: what was sent to new before a rollback may
+// be answered after it. Keeps the counts across restarts, and says when a crash may have cost some.
+// Any thread.
 #pragma once
 
 #include <cstdint>
@@ -29,18 +30,25 @@ class NewOnlyWrites {
     bool open = false;  // still growing: what is saved meanwhile may fall behind
   };
 
+  using Key = std::pair<std::string, std::string>;  // migration, interlay; uuids
+  using Counts = std::map<Key, Count>;
+
   // After the keeper has restored its state.
   void restore(const std::vector<Tally>& tallies);
 
-  // A migration begins: what was counted before is not its own. One that is tried again after a
-  // failure keeps its count.
-  void begin(const Migration& migration);
+  // A migration begins, and counts from zero: what was counted before is not its own. One that is
+  // tried again after a failure keeps its count. Called before its table is in force.
+  //   returns  its counts until then, for take_back()
+  Counts begin(const Migration& migration);
+  // It did not begin after all: it has its former counts again, and whatever came in meanwhile.
+  void take_back(const Counts& former);
 
   // Credits what was counted since the last time, and saves it if that is anything.
   void sample();
-  // As above, again until nothing more comes in (at most half a second): for the moment after a
-  // table that sends nothing to new has been adopted, when requests planned before it are still
-  // being answered.
+  // As above, again until a pause brings nothing more (at most half a second): for the moment after
+  // a table that sends nothing to new has been adopted, when requests planned before it are still
+  // being answered. What is answered later still (by a slow new, in a transaction that is open) is
+  // credited when it is.
   void settle(const Migration& migration);
 
   Count count(const Migration& migration) const;
@@ -50,7 +58,6 @@ class NewOnlyWrites {
   void save_exactly();
 
  private:
-  using Key = std::pair<std::string, std::string>;  // migration, interlay; uuids
   bool credit();
   void save(bool at_stop);
 
@@ -58,7 +65,8 @@ class NewOnlyWrites {
   const Keeper& keeper_;
   const DataPlane& data_plane_;
   mutable std::mutex mutex_;
-  std::map<Key, Count> counts_;
+  Counts counts_;
+  std::map<std::string, std::string> owners_;  // by interlay: the migration that began last; uuids
   std::map<std::string, std::uint64_t> seen_;  // by id of the interlay: the data plane's own count
 };
 

@@ -74,4 +74,64 @@ TEST_CASE("migrations: writes counted before a migration began are not its own")
   CHECK(*must(answer).data.find("new_only_writes") == Json(std::uint64_t{2}));
 }
 
+namespace {
+
+constexpr const char* kOnNew = R"({"type":"blue_green","active_is_new":true})";
+
+std::uint64_t counted(Bench& bench, const std::string& id) {
+  const StatePtr state = bench.life->keeper.state();
+  return bench.life->new_only_writes.count(*find(state->migrations, id)).writes;
+}
+
+}  // namespace
+
+TEST_CASE("migrations: writes between a table's adoption and the answer of migrate are counted") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_ready("m", kOnNew);
+  bench.plane.when_published = [&] {
+    bench.plane.count_new_only_writes("cache", 3);
+    bench.life->new_only_writes.sample();
+  };
+  must(bench.life->conductor.migrate("m", bench.call));
+  bench.plane.when_published = nullptr;
+  CHECK(counted(bench, "m") == 3);
+}
+
+TEST_CASE("migrations: writes that end after the rollback stay those of the rolled-back one") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", kOnNew);
+  bench.plane.count_new_only_writes("cache", 7);
+  const Answer answer = bench.life->conductor.rollback("m", bench.call);
+  CHECK(*must(answer).data.find("new_only_writes") == Json(std::uint64_t{7}));
+  bench.plane.count_new_only_writes("cache", 9);  // a transaction that was open
+  bench.life->new_only_writes.sample();
+  CHECK(counted(bench, "m") == 9);
+  bench.restart();
+  CHECK(counted(bench, "m") == 9);
+  bench.plane.count_new_only_writes("cache", 1);  // nobody's
+  bench.life->new_only_writes.sample();
+  CHECK(counted(bench, "m") == 9);
+}
+
+TEST_CASE("migrations: a start that fails costs a migration none of its count") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", kOnNew);
+  bench.plane.count_new_only_writes("cache", 5);
+  must(bench.life->conductor.rollback("m", bench.call));
+  bench.plane.publishes_to_fail = 1;
+  CHECK(said(bench.life->conductor.migrate("m", bench.call)).find("503") == 0);
+  CHECK(counted(bench, "m") == 5);
+  // A loop that took the table over before it was taken back has sent these to new.
+  bench.plane.publishes_to_fail = 1;
+  bench.plane.when_published = [&] { bench.plane.count_new_only_writes("cache", 7); };
+  CHECK(said(bench.life->conductor.migrate("m", bench.call)).find("503") == 0);
+  bench.plane.when_published = nullptr;
+  CHECK(counted(bench, "m") == 7);
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(counted(bench, "m") == 0);
+}
+
 }  // namespace crossfade
