@@ -198,6 +198,18 @@ Strategy to_strategy(const StrategySpec& strategy) {
       strategy);
 }
 
+std::optional<std::string> history_objection(const StrategySpec& strategy) {
+  const auto* canary = std::get_if<CanarySpec>(&strategy);
+  if (canary == nullptr || !canary->write_mode) return std::nullopt;
+  const WriteModeSpec& write_mode = *canary->write_mode;
+  if (write_mode.mode != WriteMode::Mode::Cutover ||
+      canary->read_percentage <= write_mode.write_percentage) {
+    return std::nullopt;
+  }
+  return "read_percentage is above write_percentage: some keys would be read from new while their "
+         "writes go to old only";
+}
+
 bool everything_on_new(const StrategySpec& strategy) {
   return std::visit(Visit{[](const BigBangSpec&) { return true; },
                           [](const CanarySpec& spec) {

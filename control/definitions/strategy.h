@@ -65,6 +65,10 @@ const char* type_of(const StrategySpec& strategy);  // "canary"
 // As the request path takes it; shares become parts per million, rounded to the nearest.
 Strategy to_strategy(const StrategySpec& strategy);
 
+// What is wrong with a strategy that is well-formed: some clients would not read what they wrote.
+// `test` says so, and it is started, or patched in while it routes, by force only.
+std::optional<std::string> history_objection(const StrategySpec& strategy);
+
 // True when no request can be answered by old, so that a migration may be called complete.
 bool everything_on_new(const StrategySpec& strategy);
 

@@ -12,7 +12,7 @@ struct Call {
   std::string if_match;       // header; empty: unconditional
   bool verbose = false;       // X-Eden-Verbose: true, or ?verbose=true
   bool check = true;          // ?check=false: do not connect to what is defined
-  bool force = false;         // ?force=true: start although the test found fault
+  bool force = false;         // ?force=true: although the test finds, or would find, fault
   std::uint64_t after = 0;    // ?after=N: events after that one
   std::uint32_t limit = 100;  // ?limit=N: at most so many of them
 };

@@ -32,7 +32,7 @@ Error cannot_change(const char* what, MigrationStatus status) {
 }
 
 // What a PATCH may change depends on how far the migration is.
-Status check_patch(const Migration& migration, const MigrationSpec& patched) {
+Status check_patch(const Migration& migration, const MigrationSpec& patched, const Call& call) {
   const MigrationStatus status = migration.status;
   const MigrationSpec& spec = migration.spec;
   if (!(patched.data == spec.data) && (routes(status) || status == MigrationStatus::RollingBack)) {
@@ -46,6 +46,12 @@ Status check_patch(const Migration& migration, const MigrationSpec& patched) {
   const bool to_or_from_big_bang = std::holds_alternative<BigBangSpec>(patched.strategy) !=
                                    std::holds_alternative<BigBangSpec>(spec.strategy);
   if (routes(status) && to_or_from_big_bang) return cannot_change("strategy.type", status);
+  const auto objection = history_objection(patched.strategy);
+  if (routes(status) && objection && !call.force) {
+    return Error{
+        Errc::Conflict, "",
+        "strategy: " + *objection + "; raise write_percentage with it, or PATCH with ?force=true"};
+  }
   return success();
 }
 
@@ -151,7 +157,8 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
   auto spec = patch_migration(current->spec, body);
   if (!spec) return refuse(spec.error());
-  if (const Status status = check_patch(*current, *spec); !status) return refuse(status.error());
+  if (const Status status = check_patch(*current, *spec, call); !status)
+    return refuse(status.error());
   if (!(*spec == current->spec)) {
     const std::string before = to_text(render(current->spec.strategy));
     const std::string after = to_text(render(spec->strategy));

@@ -30,30 +30,20 @@ Check check_data_movement(const Migration& migration) {
   return check;
 }
 
-Check check_canary(const CanarySpec& canary) {
-  Check check{.name = "strategy", .detail = "canary"};
-  if (!canary.write_mode) {
-    check.detail = "canary without write_mode: writes follow reads";
-    return check;
-  }
-  if (canary.write_mode->mode == WriteMode::Mode::DualWrite) {
-    check.detail =
-        "canary with dual writes: keys not written since the start are on new only if "
-        "they were brought there";
-    return check;
-  }
-  check.ok = canary.read_percentage <= canary.write_mode->write_percentage;
-  check.detail = check.ok ? "canary with cutover"
-                          : "read_percentage is above write_percentage: some keys would be read "
-                            "from new while their writes go to old only";
-  return check;
+const char* what_canary_does(const CanarySpec& canary) {
+  if (!canary.write_mode) return "canary without write_mode: writes follow reads";
+  if (canary.write_mode->mode == WriteMode::Mode::Cutover) return "canary with cutover";
+  return "canary with dual writes: keys not written since the start are on new only if they were "
+         "brought there";
 }
 
-Check check_strategy(const Migration& migration) {
-  if (const auto* canary = std::get_if<CanarySpec>(&migration.spec.strategy)) {
-    return check_canary(*canary);
+Check check_strategy(const StrategySpec& strategy) {
+  if (const auto objection = history_objection(strategy)) {
+    return {.name = "strategy", .ok = false, .detail = *objection};
   }
-  return {.name = "strategy", .detail = type_of(migration.spec.strategy)};
+  const auto* canary = std::get_if<CanarySpec>(&strategy);
+  return {.name = "strategy",
+          .detail = canary == nullptr ? type_of(strategy) : what_canary_does(*canary)};
 }
 
 // ---- one interlay and its two servers
@@ -199,7 +189,7 @@ class InterlayChecks {
 }  // namespace
 
 std::vector<Check> preflight(const State& state, const Migration& migration, Servers& servers) {
-  std::vector<Check> checks{check_resources(migration), check_strategy(migration),
+  std::vector<Check> checks{check_resources(migration), check_strategy(migration.spec.strategy),
                             check_data_movement(migration)};
   for (const Binding& binding : migration.bindings) {
     const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);

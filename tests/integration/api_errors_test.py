@@ -1,10 +1,12 @@
 """One test for each row of the API's error table: the class, the status, and the JSON path or words."""
 
+import os
 import socket
 import sqlite3
+import subprocess
 import unittest
 
-from harness import READ, RedisServer, Sidecar, free_port
+from harness import READ, SLOWNESS, RedisServer, Sidecar, binary, free_port, temp_folder
 
 HOST = "127.0.0.1"
 
@@ -152,6 +154,19 @@ class Errors(unittest.TestCase):
         self.assertEqual(self.refused(409, "Migration error", "POST", "/migrations/fresh/rollback"),
                          "Cannot set RollingBack migration in status: Pending")
 
+    def test_409_reads_ahead_of_a_cutover_s_writes_while_it_routes_unless_forced(self):
+        split = {"strategy": {"type": "canary", "read_percentage": 0.75,
+                              "write_mode": {"mode": "cutover", "write_percentage": 0.25}}}
+        self.sidecar.add_interlay("split", "old")
+        self.sidecar.migrate("split", {"type": "canary", "read_percentage": 0}, "split", "new")
+        message = self.refused(409, "Migration error", "PATCH", "/migrations/split", split)
+        self.assertIn("read_percentage is above write_percentage", message)
+        self.assertEqual(self.sidecar.must("GET", "/migrations/split")["strategy"]["read_percentage"], 0)
+        self.sidecar.must("PATCH", "/migrations/split?force=true", split)
+        for method, path in (("POST", "/migrations/split/rollback"), ("DELETE", "/migrations/split"),
+                             ("DELETE", "/interlays/split")):
+            self.sidecar.must(method, path)
+
     def test_409_duplicate_ids(self):
         for path, body in (
                 ("/endpoints", {"id": "old", "kind": "redis", "config": {"host": "h"}}),
@@ -178,6 +193,14 @@ class Errors(unittest.TestCase):
                 self.assertEqual(client.recv(100), b"+PONG\r\n")
 
     def test_409_a_second_process_can_not_have_the_control_port_or_another_s_interlay_port(self):
+        control = "%s:%d" % self.sidecar.control
+        state = os.path.join(temp_folder("second"), "crossfade.db")
+        done = subprocess.run([binary(), "serve", "--control", control, "--state", state],
+                              capture_output=True, text=True, check=False, timeout=30 * SLOWNESS,
+                              stdin=subprocess.DEVNULL)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn(f"open the control port {control}: the address is in use", done.stderr)
+        self.assertEqual(self.sidecar.api("GET", "/migrations")[0], 200)
         other = self.sidecar.ports["cache"]
         with Sidecar() as second:
             second.add_endpoint("old", self.old)

@@ -96,4 +96,26 @@ TEST_CASE("migrations: reads ahead of a cutover's writes are found by the test")
             .find("strategy: read_percentage is above") != std::string::npos);
 }
 
+TEST_CASE("migrations: a PATCH puts reads ahead of a cutover's writes by force only") {
+  Bench bench;
+  bench.add_sides();
+  const std::string split =
+      R"({"type":"canary","read_percentage":0.75,"write_mode":{"mode":"cutover","write_percentage":0.25}})";
+  bench.add_ready("m", kCanary);
+  must(bench.patch_strategy("m", split));  // it does not route yet: `migrate` will refuse it
+  must(bench.patch_strategy("m", kCanary));
+  must(bench.life->conductor.migrate("m", bench.call));
+  const std::uint64_t epoch = bench.life->keeper.epoch();
+  CHECK(said(bench.patch_strategy("m", split)) ==
+        "409 Migration error: strategy: read_percentage is above write_percentage: some keys would "
+        "be read from new while their writes go to old only; raise write_percentage with it, or "
+        "PATCH with ?force=true");
+  CHECK(bench.life->keeper.epoch() == epoch);
+  bench.call.force = true;
+  must(bench.patch_strategy("m", split));
+  bench.call.force = false;
+  must(bench.patch("m", R"({"description":"as it was"})"));
+  must(bench.patch_strategy("m", R"({"write_mode":{"mode":"cutover","write_percentage":0.75}})"));
+}
+
 }  // namespace crossfade
