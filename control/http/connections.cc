@@ -35,4 +35,9 @@ void Connections::close() {
   for (const int descriptor : waiting_) ::shutdown(descriptor, SHUT_RDWR);
 }
 
+void Connections::open() {
+  const std::lock_guard held(mutex_);
+  closed_ = false;
+}
+
 }  // namespace crossfade

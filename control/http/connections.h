@@ -31,8 +31,9 @@ class Connections {
   // Turns away whoever has been waiting longest, if anybody is; its thread notices at once.
   void make_room();
 
-  // From now on nobody waits: whoever does, and whoever comes, is turned away.
+  // From now on nobody waits, until open(): whoever does, and whoever comes, is turned away.
   void close();
+  void open();
 
  private:
   std::mutex mutex_;

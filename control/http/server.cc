@@ -6,9 +6,12 @@
 #include <spdlog/spdlog.h>
 
 #include <array>
+#include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <condition_variable>
 #include <deque>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -22,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kPathMax = 1024;       // bytes; the longest of ours has about 300
 constexpr std::size_t kHeadMax = 64u << 10;  // bytes of request line and headers, beside the body's
+constexpr auto kReopenPause = std::chrono::milliseconds(100);
 constexpr auto kLinger = std::chrono::milliseconds(500);
 constexpr std::size_t kLingerMax = 4u
                                    << 20;  // bytes read and thrown away so that a refusal is seen
@@ -116,7 +120,10 @@ class Nobody : public httplib::Stream {
 // A fixed number of threads; work that finds none free asks for room.
 class Workers : public httplib::TaskQueue {
  public:
-  Workers(std::size_t count, Connections& connections) : connections_(connections) {
+  // `on_end` is called when no more connections will come, before anything is waited for.
+  Workers(std::size_t count, Connections& connections, std::function<void()> on_end)
+      : connections_(connections), on_end_(std::move(on_end)) {
+    connections_.open();
     for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
     idle_ = count;
   }
@@ -129,6 +136,7 @@ class Workers : public httplib::TaskQueue {
   }
 
   void shutdown() override {
+    on_end_();
     {
       const std::lock_guard held(mutex_);
       ending_ = true;
@@ -157,6 +165,7 @@ class Workers : public httplib::TaskQueue {
   }
 
   Connections& connections_;
+  const std::function<void()> on_end_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> tasks_;
@@ -213,7 +222,9 @@ class Server : public httplib::Server {
  public:
   Server(const HttpLimits& limits, const HttpHandlers& handlers, Connections& connections)
       : limits_(limits), handlers_(handlers), connections_(connections) {
-    new_task_queue = [this] { return new Workers(limits_.connections_max, connections_); };
+    new_task_queue = [this] {
+      return new Workers(limits_.connections_max, connections_, [this] { forget_listener(); });
+    };
     // Its default would share the port with any other process that asks for it.
     set_socket_options([](socket_t socket) {
       const int on = 1;
@@ -224,10 +235,56 @@ class Server : public httplib::Server {
     route();
   }
 
+  // Binds and listens; returns the port, or nothing.
+  std::optional<std::uint16_t> bind(const std::string& host, std::uint16_t port) {
+    const int bound = port == 0 ? bind_to_any_port(host) : bind_to_port(host, port) ? port : -1;
+    if (bound <= 0) return std::nullopt;
+    return static_cast<std::uint16_t>(bound);
+  }
+
+  // After bind(), on one thread: serves until end(), and whenever the listener is lost to an error
+  // (the library closes it when accept() fails, but for want of a descriptor of ours) binds again.
+  void serve(const std::string& host, std::uint16_t port) {
+    for (;;) {
+      listen_after_bind();
+      if (ending_) return;
+      spdlog::error("control port {}:{}: no more connections are accepted ({}); opening it again",
+                    host, port, std::generic_category().message(lost_by_));
+      do {
+        std::unique_lock held(mutex_);
+        if (wake_.wait_for(held, kReopenPause, [this] { return ending_.load(); })) return;
+      } while (!bind(host, port));
+      if (ending_) {  // end() may have passed before there was a listener
+        ::close(svr_sock_.exchange(INVALID_SOCKET));
+        return;
+      }
+      spdlog::info("control port {}:{}: is open again", host, port);
+    }
+  }
+
+  // Makes serve() return, at whatever point it is. Any thread. Unlike stop() of the library it
+  // leaves the descriptor to its thread: by now its number may be somebody else's.
+  void end() {
+    {
+      const std::lock_guard held(mutex_);
+      ending_ = true;
+    }
+    wake_.notify_all();
+    if (const socket_t listener = svr_sock_; listener != INVALID_SOCKET) {
+      ::shutdown(listener, SHUT_RDWR);  // accept() fails, now or when it is called
+    }
+  }
+
  private:
   using Request = httplib::Request;
   using Response = httplib::Response;
   using Reader = httplib::ContentReader;
+
+  // The library has just closed it, and keeps its number.
+  void forget_listener() {
+    lost_by_ = errno;
+    svr_sock_ = INVALID_SOCKET;
+  }
 
   // The library makes a table when it first reads a request line, guarded as the language has it.
   // It is not built with TSan, which does not see that guard; so the first one is read before there
@@ -323,6 +380,10 @@ class Server : public httplib::Server {
   const HttpLimits limits_;
   const HttpHandlers handlers_;
   Connections& connections_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::atomic<bool> ending_ = false;
+  int lost_by_ = 0;  // errno of what ended the last listener
   // The handlers of httplib are not told which connection they serve; each runs on one thread
   // throughout.
   static inline thread_local Connections::Guest* guest_ = nullptr;
@@ -344,25 +405,19 @@ HttpServer::HttpServer(HttpLimits limits, HttpHandlers handlers)
 HttpServer::~HttpServer() { stop(); }
 
 Result<std::uint16_t> HttpServer::start(const std::string& host, std::uint16_t port) {
-  int bound = port;
-  if (port == 0) {
-    bound = parts_->server.bind_to_any_port(host);
-  } else if (!parts_->server.bind_to_port(host, port)) {
-    bound = -1;
-  }
-  if (bound <= 0) {
+  const auto bound = parts_->server.bind(host, port);
+  if (!bound) {
     return Error{Errc::Conflict, "open the control port " + host + ":" + std::to_string(port),
                  "the address is in use, or not one of this machine"};
   }
-  parts_->acceptor = std::thread([this] { parts_->server.listen_after_bind(); });
-  // Until then a stop() would pass unnoticed.
-  while (!parts_->server.is_running()) std::this_thread::yield();
-  return static_cast<std::uint16_t>(bound);
+  parts_->acceptor =
+      std::thread([this, host, bound = *bound] { parts_->server.serve(host, bound); });
+  return *bound;
 }
 
 void HttpServer::stop() {
   if (!parts_->acceptor.joinable()) return;
-  parts_->server.stop();
+  parts_->server.end();
   parts_->acceptor.join();
 }
 

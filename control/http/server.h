@@ -63,7 +63,8 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  // Binds and serves on threads of its own; returns the port.
+  // Binds and serves on threads of its own, until stop(): a listener that is lost to an error of
+  // the system is logged and opened again. Returns the port.
   //   errors  Conflict: the address is in use or not ours
   Result<std::uint16_t> start(const std::string& host, std::uint16_t port);
 

@@ -19,18 +19,15 @@ inline constexpr int kAnswerLimit_ms = 30'000;  // for what takes milliseconds, 
 
 class Wire {
  public:
-  explicit Wire(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    REQUIRE(::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-  }
+  explicit Wire(std::uint16_t port) : Wire() { REQUIRE(connect(port)); }
   Wire(Wire&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
   Wire& operator=(Wire&&) = delete;
   ~Wire() {
     if (socket_ >= 0) ::close(socket_);
   }
+
+  // Somebody listens there.
+  static bool reaches(std::uint16_t port) { return Wire().connect(port); }
 
   // Sends as much as the peer takes.
   void send(std::string_view bytes) {
@@ -61,6 +58,16 @@ class Wire {
   }
 
  private:
+  Wire() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+
+  bool connect(std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+
   int socket_;
 };
 

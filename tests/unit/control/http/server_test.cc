@@ -197,4 +197,43 @@ TEST_CASE("http: stop ends at once, whoever is connected and silent") {
   CHECK(silent.stirs(5'000));
 }
 
+namespace {
+
+// Makes the accept() of whoever listens on that port in this process fail.
+void break_listener(std::uint16_t port) {
+  for (int descriptor = 0; descriptor < 1024; ++descriptor) {
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (::getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0) continue;
+    sockaddr_in address{};
+    socklen_t address_size = sizeof address;
+    ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &address_size);
+    if (listens == 1 && ntohs(address.sin_port) == port) ::shutdown(descriptor, SHUT_RDWR);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("http: a listener that is lost is opened again, and stop is never missed") {
+  Echo echo({.body_max = 1024, .request_timeout_ms = 60'000, .connections_max = 4});
+  for (int round = 0; round < 2; ++round) {
+    CHECK(http(echo.port(), "GET", "/a").status == 200);
+    break_listener(echo.port());
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!Wire::reaches(echo.port()) && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+    }
+  }
+  CHECK(http(echo.port(), "GET", "/a").status == 200);
+  break_listener(echo.port());
+  echo.server().stop();
+  CHECK_FALSE(Wire::reaches(echo.port()));
+}
+
+TEST_CASE("http: a server that has just started can be stopped") {
+  for (int round = 0; round < 20; ++round) {
+    const Echo echo({.body_max = 1024, .request_timeout_ms = 60'000, .connections_max = 1});
+  }
+}
+
 }  // namespace crossfade
