@@ -17,7 +17,9 @@
 
 #include "control/config.h"
 #include "control/control_plane.h"
+#include "control/service/declared.h"
 #include "control/settings.h"
+#include "control/state.h"
 #include "movement/redis_probe.h"
 #include "proxy/data_plane.h"
 
@@ -106,6 +108,10 @@ int check(const FlagValues& flags) {
   if (!config) {
     fail(config.error());
     return kBadConfig;  // whatever the reason: nobody could serve with it
+  }
+  crossfade::State nothing_stored;
+  if (const auto taken = crossfade::reconcile(nothing_stored, config->declared); !taken) {
+    return fail(taken.error());
   }
   std::printf("configuration is valid: %zu endpoints, %zu interlays, %zu tokens\n",
               config->declared.endpoints.size(), config->declared.interlays.size(),

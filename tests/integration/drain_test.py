@@ -200,8 +200,13 @@ class Reload(unittest.TestCase):
     def test_declared_resources_serve_from_the_start_and_are_read_only(self):
         self.assertEqual(self.side(self.port), b"one")
         self.assertEqual(self.sidecar.must("GET", "/interlays/cache")["port"], self.port)
-        status, answer = self.sidecar.api("DELETE", "/interlays/cache")
-        self.assertGreaterEqual(status, 400)
+        for method, path, body in (("DELETE", "/interlays/cache", None),
+                                   ("POST", "/interlays/cache/stop", None),
+                                   ("PATCH", "/interlays/cache", {"description": "d"}),
+                                   ("PATCH", "/endpoints/declared", {"description": "d"})):
+            status, answer = self.sidecar.api(method, path, body)
+            self.assertEqual(status, 409, answer)
+            self.assertIn("configuration file", answer["message"])
         self.assertEqual(self.side(self.port), b"one")
 
     def test_sighup_takes_over_a_changed_endpoint_and_a_new_interlay(self):
@@ -266,6 +271,8 @@ class BadConfiguration(unittest.TestCase):
         ("log.level", lambda c: c["log"].update(level="loud")),
         ("nosuch", lambda c: c.update(nosuch={})),
         ("interlays[1].id", lambda c: c["interlays"].append(dict(c["interlays"][0], port=7001))),
+        ("interlays[1].port", lambda c: c["interlays"].append(dict(c["interlays"][0], id="j"))),
+        ("interlays[0].port", lambda c: c["interlays"][0].update(port=6379)),  # before itself
     ]
 
     def run_program(self, *args, env=None):
@@ -299,13 +306,22 @@ class BadConfiguration(unittest.TestCase):
                 self.assertEqual(code, 2, output)
                 self.assertIn(path, output)
 
-    def test_serve_refuses_what_check_refuses(self):
-        config = json.loads(json.dumps(self.GOOD))
-        config["interlays"][0]["port"] = 70000
-        code, output = self.serve(self.write(config))
-        self.assertEqual(code, 2, output)
-        self.assertIn("interlays[0].port", output)
-        self.assertNotIn("crossfade ready", output)
+    def test_serve_refuses_what_check_refuses_in_the_same_words(self):
+        two = [{"id": "e", "kind": "redis", "config": {"url": "redis://127.0.0.1:7001"}},
+               {"id": "f", "kind": "redis", "config": {"url": "redis://127.0.0.1:7000"}}]
+        rows = [("interlays[0].port", {"interlays": [dict(self.GOOD["interlays"][0], port=70000)]}),
+                ("interlays[0].port", {"interlays": [dict(self.GOOD["interlays"][0], port=6379)]}),
+                ("interlays", {"endpoints": two, "interlays": [  # each before the other
+                    {"id": "i", "endpoint": "e", "port": 7000},
+                    {"id": "j", "endpoint": "f", "port": 7001}]})]
+        for path, change in rows:
+            file = self.write({**self.GOOD, **change})
+            code, output = self.serve(file)
+            self.assertEqual(code, 2, output)
+            self.assertIn(path, output)
+            self.assertNotIn("crossfade ready", output)
+            code, checked = self.run_program("check", "--config", file)
+            self.assertEqual((code, checked.splitlines()), (2, output.splitlines()[-1:]))
 
     def test_broken_json_a_missing_file_and_bad_flags_exit_2(self):
         for text in ("{", "[]", "", '{"loops": 0}', '{"loops": 1, "loops": 2}', "{} x"):
@@ -327,8 +343,13 @@ class BadConfiguration(unittest.TestCase):
         self.assertNotIn("hunter2", output)
 
     def test_flags_beat_the_environment_and_the_environment_beats_the_file(self):
-        with Sidecar(loops=2, config={"loops": 3}, env={"CROSSFADE_LOOPS": "4"}) as sidecar:
-            self.assertEqual(sidecar.api("GET", "/healthz", token=None)[0], 200)
+        given = {"config": {"instance": "file"}, "env": {"CROSSFADE_INSTANCE": "environment"},
+                 "args": ["--instance", "flag"]}
+        for names, expected in ((("config", "env", "args"), "flag"), (("config", "args"), "flag"),
+                                (("env", "args"), "flag"), (("config", "env"), "environment"),
+                                (("config",), "file")):
+            with self.subTest(names), Sidecar(**{name: given[name] for name in names}) as sidecar:
+                self.assertEqual(sidecar.metric("crossfade_build_info", instance=expected), 1)
 
 
 if __name__ == "__main__":
