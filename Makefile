@@ -11,6 +11,9 @@ SUITES ?= tidy unit integration
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 
+# Two installations of Debian packages at once hinder each other. Ninja runs what can be run at once.
+.NOTPARALLEL:
+
 .PHONY: help deps configure build demo test bench fuzz tidy clean
 
 help:  ## list the targets
@@ -33,7 +36,9 @@ build: configure  ## build/release/crossfade
 demo: build build/deps-run.done  ## a live canary between two real Redis servers, in under a minute
 	@$(PYTHON) demo/demo.py --binary $(RELEASE)/crossfade
 
-test: configure build/deps-run.done build/deps-test.done  ## tidy, unit, integration tests, real drivers
+# Sanitizers and fuzzers are built with clang.
+CLANG_SUITES := $(filter asan tsan fuzz,$(SUITES))
+test: configure build/deps-run.done build/deps-test.done $(CLANG_SUITES:%=build/deps-fuzz.done)  ## tidy, unit, integration tests, real drivers
 	@cmake --build --preset release
 	@$(PYTHON) tests/run.py $(SUITES)
 

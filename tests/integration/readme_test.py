@@ -37,6 +37,12 @@ class Readme(unittest.TestCase):
                         self.assertEqual(client.call("SET", "key", "value"), "OK")
             self.assertEqual(old.call("GET", "key"), b"value")
 
+    def test_the_token_is_made_by_what_every_machine_has(self):
+        (line,) = re.findall(r"^export TOKEN=.*$", README, re.M)
+        done = subprocess.run(["env", "-i", "bash", "-c", line + '; printf %s "$TOKEN"'],
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertRegex(done.stdout, r"\A[0-9a-f]{32}\Z")
+
     def run_one(self, command):
         done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True,
                               env={**os.environ, "TOKEN": ADMIN}, stdin=subprocess.DEVNULL,
