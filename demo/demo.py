@@ -321,7 +321,7 @@ class Demo:
         return answer
 
 
-def check_rollback(answer, demo, last):
+def check_rollback(answer, demo, last, surprises):
     """The roll-back must say how many writes only new has. The judge: all writes that were answered to
     clients, less the SETs that old counted."""
     announced = answer.get("new_only_writes") if isinstance(answer, dict) else None
@@ -330,7 +330,7 @@ def check_rollback(answer, demo, last):
     gone_back = demo.stages[-1].figures["rewound"] + last["rewound"]
     print(f"\nAfter full cutover writes went to new only. The roll-back announced {announced} of them; "
           f"old's own count misses {missed}.\nThe clients met {gone_back} keys that had gone back to "
-          "what old last had, and no other surprise.")
+          f"what old last had, and {'what is listed below' if surprises else 'no other surprise'}.")
     if announced != missed:
         return [f"roll-back: it announced {announced} writes that only new has, old misses {missed}"]
     return []
@@ -357,7 +357,7 @@ def show(options):
                 problems += stage.problems()
             if last["errors"]:
                 problems.append(f"errors at the end: {last['first_errors']}")
-            problems += check_rollback(answer, demo, last)
+            problems += check_rollback(answer, demo, last, problems)
         except Failed as failure:
             problems.append(str(failure))
         code = sidecar.terminate()

@@ -138,7 +138,6 @@ def sanitized(preset):
         "ASAN_OPTIONS": f"{log}:detect_stack_use_after_return=1:strict_string_checks=1",
         "UBSAN_OPTIONS": f"{log}:print_stacktrace=1",
         "TSAN_OPTIONS": f"{log}:second_deadlock_stack=1:history_size=4",
-        "CROSSFADE_SANITIZER": preset,  # for tests whose subject is memory or speed
         "CROSSFADE_TEST_SLOWNESS": "4",
     }
     tally = unit(preset, env)

@@ -69,6 +69,12 @@ Answer Interlays::reply(const std::string& uuid, int status) const {
   return Reply{.status = status, .data = std::move(data), .etag = etag_of(interlay.identity)};
 }
 
+Answer Interlays::gone(const Identity& identity) const {
+  Reply reply = deleted(identity);
+  reply.data.set("epoch", keeper_.epoch());
+  return reply;
+}
+
 void Interlays::learn(const Endpoint& endpoint) {
   if (servers_.knows_commands_of(endpoint)) return;
   const auto told = servers_.ask(endpoint.identity.uuid, endpoint.address, kLearnTimeout_ms);
@@ -195,7 +201,7 @@ Answer Interlays::remove(const std::string& reference, const Call& call) {
     listeners_.drain(identity.id);
     turn.emplace(keeper_.begin());
     const auto now = turn->next.interlays.find(identity.uuid);
-    if (now == turn->next.interlays.end()) return deleted(identity);
+    if (now == turn->next.interlays.end()) return gone(identity);
     const std::string etag = etag_of(now->second->identity);
     if (!matches(call.if_match, etag)) return precondition_failed(etag);
     if (const auto objection = removal_objection(turn->next, *interlay)) {
@@ -212,7 +218,7 @@ Answer Interlays::remove(const std::string& reference, const Call& call) {
         identity.id, status.error().message());
   }
   spdlog::info("interlay {}: deleted by {}", identity.id, call.actor);
-  return deleted(identity);
+  return gone(identity);
 }
 
 Answer Interlays::start(const std::string& reference, const Call& call) {

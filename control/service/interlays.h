@@ -29,6 +29,7 @@ class Interlays {
 
  private:
   Answer reply(const std::string& uuid, int status) const;
+  Answer gone(const Identity& identity) const;  // what a deletion answers
   // Asks the endpoint's server for its commands unless it has told them; a dead one is asked again
   // later.
   void learn(const Endpoint& endpoint);

@@ -84,8 +84,8 @@ class Store {
   //   errors  Unavailable: nothing was changed
   Status apply(const Changes& changes);
 
-  // Replaces the tallies. Not part of any answer's promise, so it costs no sync of its own when
-  // called often: the log is synced by the next apply().
+  // Replaces the tallies. Not part of any answer's promise; synced all the same, as every commit
+  // is, so it is called once a second at most.
   Status save_tallies(const std::vector<Tally>& tallies);
 
   // Events of a migration with seq > after, oldest first.

@@ -60,7 +60,7 @@ class Many(Abused):
     def test_ten_thousand_idle_connections(self):
         hard = raise_descriptor_limit()
         self.start()
-        # The sidecar needs two descriptors each.
+        # The sidecar needs two descriptors each; a hard limit of 20,000 is as good as enough.
         count = min(10_000, (hard - 200) // 2)
         with RawConn(self.port) as warm:
             warm.call("PING")
@@ -89,8 +89,8 @@ class Many(Abused):
         clients = self.connect(count // 4)
         wait_until(lambda: self.sessions() == len(clients), 30, "sessions")
         grew_less(self, self.sidecar, before, 8 * KIB * len(clients))
-        if count < 10_000:
-            print(f"(the hard limit of {hard} descriptors allows no more than {count} connections)")
+        if count < 9_900:
+            self.skipTest(f"the hard limit of {hard} descriptors allows no more than {count} connections")
 
     def test_idle_connections_with_a_second_side(self):
         hard = raise_descriptor_limit()
@@ -108,6 +108,8 @@ class Many(Abused):
         print(f"\n{count} connections with a second side: {used:.0f} bytes each")
         if not sanitized():
             self.assertLess(used, 12 * KIB)
+        if count < 5000:
+            self.skipTest(f"the hard limit of {hard} descriptors allows no more than {count} connections")
 
     def test_twenty_thousand_come_and_go(self):
         raise_descriptor_limit()

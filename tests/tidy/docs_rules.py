@@ -17,7 +17,7 @@ PROTOCOLS = "docs/protocols.md"
 
 # Variables of the tests and tools, not of the product.
 TOOL_VARIABLES = re.compile(
-    r"CROSSFADE_(BIN|KEEP|TEST_SLOWNESS|FUZZ_SECONDS|SANITIZER?|FUZZ|WERROR|VERSION)$")
+    r"CROSSFADE_(BIN|KEEP|TEST_SLOWNESS|FUZZ_SECONDS|SANITIZE|FUZZ|WERROR|VERSION)$")
 
 
 def section(text, title):

@@ -208,7 +208,9 @@ TEST_CASE(
   CHECK(said(bench.life->interlays.remove("cache", bench.call)) ==
         "409 Migration error: Interlay 'cache' belongs to migration 'm': delete that one first");
   must(bench.life->migrations.remove("m", bench.call));
-  must(bench.life->interlays.remove("cache", bench.call));
+  const Answer gone = bench.life->interlays.remove("cache", bench.call);
+  CHECK(*must(gone).data.find("epoch") == Json(bench.life->keeper.epoch()));
+  CHECK(bench.life->keeper.epoch() == bench.plane.epochs.back());
   CHECK(bench.plane.open.empty());
   CHECK(bench.plane.table->interlays.empty());
   bench.restart();
