@@ -26,7 +26,7 @@ class Hiredis(InMode):
 
     def test_every_feature(self):
         Hiredis.program = Hiredis.program or compiled()
-        run_program(self, [self.program, str(self.port)], at_least=40)
+        run_program(self, [self.program, str(self.port), *self.setting.server_ports], at_least=40)
 
 
 if __name__ == "__main__":

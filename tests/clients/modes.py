@@ -13,11 +13,19 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 from harness import RedisServer, Sidecar  # noqa: E402
 
+
+
+def canary(read_percentage, **write_mode):
+    return {"type": "canary", "read_percentage": read_percentage, "write_mode": write_mode}
+
+
 MODES = {
     "pass-through": None,
     "shadow": {"type": "shadow_traffic"},
-    "canary": {"type": "canary", "read_percentage": 0.3,
-               "write_mode": {"mode": "dual_write", "policy": "old_authoritative"}},
+    "canary": canary(0.3, mode="dual_write", policy="old_authoritative"),
+    "canary-new-authoritative": canary(0.3, mode="dual_write", policy="new_authoritative"),
+    "canary-best-effort": canary(0.3, mode="dual_write", policy="best_effort"),
+    "cutover": canary(1.0, mode="cutover", write_percentage=1.0),
     "blue-green": {"type": "blue_green", "active_is_new": True},
     "big-bang": {"type": "big_bang", "durability": False},
 }
@@ -51,7 +59,11 @@ class Setting:
     @property
     def answering(self):
         """The server whose replies the clients get for what has no key."""
-        return self.new if self.mode in ("blue-green", "big-bang") else self.old
+        return self.new if self.mode in ("cutover", "blue-green", "big-bang") else self.old
+
+    @property
+    def server_ports(self):
+        return [str(server.port) for server in self.servers]
 
     def flush(self):
         for server in self.servers:
@@ -67,6 +79,8 @@ def in_every_mode(base):
     """Class decorator: makes one test class of `base` for each mode, in base's module."""
     module = sys.modules[base.__module__]
     for mode in MODES:
+        if mode in base.not_in:
+            continue
         name = base.__name__ + "".join(word.title() for word in mode.split("-"))
         made = type(name, (base, unittest.TestCase), {"mode": mode, "__module__": base.__module__})
         setattr(module, name, made)
@@ -77,6 +91,7 @@ class InMode:
     """Base of such a class: `self.setting` is shared by its tests and emptied before each."""
 
     mode = None
+    not_in = ()  # modes that are left to other drivers
     server_config = {}
 
     @classmethod

@@ -30,7 +30,8 @@ class Node(InMode):
         super().setUpClass()
 
     def run_node(self, program, at_least):
-        run_program(self, ["node", program, str(self.port), self.mode], at_least, cwd=FOLDER)
+        run_program(self, ["node", program, str(self.port), *self.setting.server_ports], at_least,
+                    cwd=FOLDER)
 
 
 @in_every_mode

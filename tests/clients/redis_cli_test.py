@@ -11,6 +11,9 @@ import unittest
 from harness import RawConn, SLOWNESS, encode, end, spawn, wait_until
 from modes import InMode, in_every_mode
 
+# Its tests take seconds each; these modes are tried by the other drivers.
+LEFT_TO_OTHERS = ("canary-new-authoritative", "canary-best-effort")
+
 
 class Terminal:
     """redis-cli at a pseudo terminal: `type` a line, `expect` a pattern in what it then shows."""
@@ -52,6 +55,7 @@ def cli(port, *args, stdin=None, limit_s=30):
 
 @in_every_mode
 class Interactive(InMode):
+    not_in = LEFT_TO_OTHERS
     def terminal(self, *args):
         terminal = Terminal(self.port, *args)
         self.addCleanup(terminal.close)
@@ -108,6 +112,7 @@ class Interactive(InMode):
 
 @in_every_mode
 class OneShot(InMode):
+    not_in = LEFT_TO_OTHERS
     server_config = {"repl_diskless_sync_delay": 0}
 
     def test_arguments_standard_input_and_repetition(self):
@@ -168,6 +173,7 @@ class OneShot(InMode):
 
 @in_every_mode
 class Benchmark(InMode):
+    not_in = LEFT_TO_OTHERS
     def run_benchmark(self, *args):
         done = subprocess.run(["redis-benchmark", "-p", str(self.port), "--csv", *args],
                               capture_output=True, text=True, check=False, timeout=120 * SLOWNESS,

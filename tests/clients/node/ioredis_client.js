@@ -1,7 +1,7 @@
 // ioredis: what applications use of it. PORT MODE
 'use strict';
 const Redis = require('ioredis');
-const {equal, rejects, until, main} = require('./check');
+const {equal, rejects, until, blockedAt, main} = require('./check');
 
 async function values(redis) {
   equal('set', await redis.set('key', 'value', 'EX', 100), 'OK');
@@ -77,15 +77,15 @@ async function messages(redis, connect) {
   sharded.disconnect();
 }
 
-async function blocking(redis, connect) {
+async function blocking(redis, connect, servers) {
   const waiter = connect();
   equal('blpop times out', await waiter.blpop('q', 0.05), null);
   const popped = waiter.blpop('q', 10);
-  await until('blocked', async () => !/blocked_clients:0/.test(await redis.info('clients')));
+  await blockedAt('blocked', servers);
   await redis.rpush('q', 'job');
   equal('blpop is served', await popped, ['q', 'job']);
   const read = waiter.xread('BLOCK', 10_000, 'STREAMS', 'st', '$');
-  await until('blocked again', async () => !/blocked_clients:0/.test(await redis.info('clients')));
+  await blockedAt('blocked again', servers);
   await redis.xadd('st', '1-1', 'f', 'v');
   equal('xread is served', await read, [['st', [['1-1', ['f', 'v']]]]]);
   waiter.disconnect();
@@ -121,7 +121,7 @@ async function connections(port, redis) {
   monitor.disconnect();
 }
 
-main(async (port) => {
+main(async (port, servers) => {
   const connect = () => new Redis({port});
   const redis = connect();
   await values(redis);
@@ -129,7 +129,7 @@ main(async (port) => {
   await transactions(redis, connect);
   await scripts(redis);
   await messages(redis, connect);
-  await blocking(redis, connect);
+  await blocking(redis, connect, servers);
   await scans(redis);
   await connections(port, redis);
   redis.disconnect();

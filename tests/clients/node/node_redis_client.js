@@ -1,7 +1,7 @@
 // node-redis 5 with RESP3: what applications use of it. PORT MODE
 'use strict';
 const {createClient, createClientPool, defineScript, WatchError, RESP_TYPES} = require('redis');
-const {equal, rejects, until, main} = require('./check');
+const {equal, rejects, until, blockedAt, main} = require('./check');
 
 async function values(client) {
   equal('set', await client.set('key', 'value', {EX: 100}), 'OK');
@@ -88,15 +88,15 @@ async function messages(client, connect) {
   subscriber.destroy();
 }
 
-async function blocking(client, connect) {
+async function blocking(client, connect, servers) {
   const waiter = await connect();
   equal('blpop times out', await waiter.blPop('q', 0.05), null);
   const popped = waiter.blPop('q', 10);
-  await until('blocked', async () => !/blocked_clients:0/.test(await client.info('clients')));
+  await blockedAt('blocked', servers);
   await client.rPush('q', 'job');
   equal('blpop is served', {...await popped}, {key: 'q', element: 'job'});
   const read = waiter.sendCommand(['XREAD', 'BLOCK', '10000', 'STREAMS', 'st', '$']);
-  await until('blocked again', async () => !/blocked_clients:0/.test(await client.info('clients')));
+  await blockedAt('blocked again', servers);
   await client.xAdd('st', '1-1', {f: 'v'});
   equal('xread is served', JSON.stringify(await read), '{"st":[["1-1",["f","v"]]]}');
   waiter.destroy();
@@ -149,7 +149,7 @@ async function cache(port, client) {
   cached.destroy();
 }
 
-main(async (port) => {
+main(async (port, servers) => {
   const connect = async () => {
     const client = createClient({RESP: 3, socket: {port}});
     client.on('error', () => {});
@@ -161,7 +161,7 @@ main(async (port) => {
   await transactions(client, connect);
   await scripts(port);
   await messages(client, connect);
-  await blocking(client, connect);
+  await blocking(client, connect, servers);
   await scans(client);
   await connections(port, client);
   await cache(port, client);
