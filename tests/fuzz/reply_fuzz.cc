@@ -8,18 +8,17 @@
 //   - numbers of 18 digits and more: our lengths end at 2^60, its at 2^63
 // We call a bad length broken at its first wrong byte, it does so at the end of the line: it is
 // handed that line end before it is asked.
-#include <hiredis/hiredis.h>
-
 #include <algorithm>
-#include <cstring>
-#include <memory>
 
 #include "protocols/redis/reply.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/judge.h"
 
 namespace crossfade::redis {
 namespace {
 
+using fuzz::has_long_number;
+using fuzz::Judge;
 using fuzz::require;
 using State = ReplyScanner::State;
 
@@ -56,63 +55,6 @@ Verdict scan(const fuzz::Input& input) {
     return true;
   });
   return verdict;
-}
-
-// Objects that hiredis may hold but that cost nothing, however large it believes them to be.
-char g_object;
-redisReplyObjectFunctions g_no_objects{
-    [](const redisReadTask*, char*, std::size_t) -> void* { return &g_object; },
-    [](const redisReadTask*, int) -> void* { return &g_object; },
-    [](const redisReadTask*, long long) -> void* { return &g_object; },
-    [](const redisReadTask*) -> void* { return &g_object; },
-    [](void*) {},
-};
-
-class Judge {
- public:
-  Judge() : reader_(redisReaderCreateWithFunctions(&g_no_objects)) {}
-
-  void feed(std::string_view bytes) {
-    require(redisReaderFeed(reader_.get(), bytes.data(), bytes.size()) == REDIS_OK, "hiredis eats");
-    fed_ += bytes.size();
-    while (!failed_) {
-      void* object = nullptr;
-      failed_ = redisReaderGetReply(reader_.get(), &object) != REDIS_OK;
-      if (failed_ || object == nullptr) return;
-      ends_.push_back(fed_ - (reader_->len - reader_->pos));
-    }
-  }
-  bool failed() const { return failed_; }
-  const std::vector<std::size_t>& ends() const { return ends_; }
-  // True when it gave up for a reason of its own, not because the bytes are no RESP2.
-  bool abstains() const {
-    if (!failed_) return false;
-    for (const char* reason :
-         {"Bad integer value", "nested multi bulk", "Multi-bulk length out of range"}) {
-      if (std::strstr(reader_->errstr, reason) != nullptr) return true;
-    }
-    if (std::strstr(reader_->errstr, "as reply type byte") == nullptr) return false;
-    const char* const type = std::strchr(reader_->errstr, '"');
-    return type != nullptr && std::strchr("_#,(!=%~>|", type[1]) != nullptr;
-  }
-
- private:
-  struct Free {
-    void operator()(redisReader* reader) const { redisReaderFree(reader); }
-  };
-  std::unique_ptr<redisReader, Free> reader_;
-  std::vector<std::size_t> ends_;
-  std::size_t fed_ = 0;
-  bool failed_ = false;
-};
-
-bool has_long_number(std::string_view bytes) {
-  std::size_t digits = 0;
-  for (const char c : bytes) {
-    digits = c >= '0' && c <= '9' ? digits + 1 : 0;
-    if (digits >= 18) return true;
-  }
-  return false;
 }
 
 void compare(std::string_view bytes, const Verdict& ours) {

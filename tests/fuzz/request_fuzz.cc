@@ -1,9 +1,11 @@
 // Requests: however the bytes arrive, the messages are the same; and a RequestTail that takes over
-// inside a bulk ends, or breaks, where the cutter would.
+// inside a bulk ends, or breaks, where the cutter would. Requests that are not inline are RESP2
+// arrays of bulks: hiredis's reader is the judge of where those end.
 #include <algorithm>
 #include <optional>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/judge.h"
 #include "tests/unit/protocols/redis/bytes.h"
 
 namespace crossfade::redis {
@@ -50,6 +52,24 @@ void check_tail(std::string_view message_on, std::size_t head, const fuzz::Input
     require(step.broken, "a tail breaks where the cutter does");
 }
 
+// The end of the first message, if hiredis finds that it is an array of bulks; else 0.
+std::size_t judged_end(std::string_view bytes) {
+  // Our lengths end where a server's do, its own at 2^63.
+  if (!bytes.starts_with('*') || fuzz::has_long_number(bytes)) return 0;
+  fuzz::Judge judge;
+  judge.feed(bytes, 1);
+  return judge.ends().empty() || judge.mixed() ? 0 : judge.ends().front();
+}
+
+void check_end(std::string_view bytes) {
+  const std::size_t judged = judged_end(bytes);
+  if (judged == 0) return;
+  const Cut cut = RequestCutter().advance(bytes);
+  const auto* const request = std::get_if<Request>(&cut);
+  require(request != nullptr, "what hiredis finds whole is a request");
+  require(request->size == judged, "a request ends where hiredis says");
+}
+
 void check(const fuzz::Input& input) {
   const Cutting whole = cut_all(input.bytes);
   require(cut_all(input.bytes, input.pieces) == whole,
@@ -58,8 +78,10 @@ void check(const fuzz::Input& input) {
   for (const std::size_t size : whole.sizes) {
     require(size > 0, "a message takes at least one byte");
     check_tail(input.bytes.substr(begin), input.pieces.front(), input);
+    check_end(input.bytes.substr(begin));
     begin += size;
   }
+  check_end(input.bytes.substr(begin));
   check_tail(input.bytes.substr(begin), input.pieces.front(), input);
 }
 
