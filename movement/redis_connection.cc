@@ -3,6 +3,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include <chrono>
 #include <utility>
 
 namespace crossfade {
@@ -67,8 +68,14 @@ Error RedisConnection::failure(const char* doing) const {
   const bool late =
       context_->err == REDIS_ERR_IO &&
       std::string_view(context_->errstr).find("unavailable") != std::string_view::npos;
+  if (late) return too_late(doing);
   return Error{Errc::Unavailable, std::string(doing) + " endpoint '" + endpoint_ + "'",
-               late ? "no answer in time" : context_->errstr};
+               context_->errstr};
+}
+
+Error RedisConnection::too_late(const char* doing) const {
+  return Error{Errc::Unavailable, std::string(doing) + " endpoint '" + endpoint_ + "'",
+               "no answer in time"};
 }
 
 Result<RedisConnection> RedisConnection::open(const EndpointAddress& address,
@@ -78,7 +85,7 @@ Result<RedisConnection> RedisConnection::open(const EndpointAddress& address,
   if (context == nullptr) {
     return Error{Errc::System, "connect to endpoint '" + address.id + "'", "out of memory"};
   }
-  RedisConnection connection(context, address.id);
+  RedisConnection connection(context, address.id, timeout_ms);
   if (context->err != 0) return connection.failure("connect to");
   if (redisSetTimeout(context, time_of(timeout_ms)) != REDIS_OK) {
     return connection.failure("set a time limit for");
@@ -115,10 +122,29 @@ Result<RedisReply> RedisConnection::call(const std::vector<std::string_view>& ar
     texts.push_back(argument.data());
     sizes.push_back(argument.size());
   }
-  const std::unique_ptr<redisReply, FreeReply> reply(static_cast<redisReply*>(redisCommandArgv(
-      context_.get(), static_cast<int>(texts.size()), texts.data(), sizes.data())));
-  if (reply == nullptr) return failure("ask");
-  return copy_of(*reply);
+  redisContext* context = context_.get();
+  if (redisAppendCommandArgv(context, static_cast<int>(texts.size()), texts.data(), sizes.data()) !=
+      REDIS_OK) {
+    return failure("ask");
+  }
+  // Not redisCommandArgv(): its time limit begins anew with every byte that comes.
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms_);
+  for (int written = 0; written == 0;) {
+    if (redisBufferWrite(context, &written) != REDIS_OK) return failure("ask");
+  }
+  void* reply = nullptr;
+  for (;;) {
+    if (redisGetReplyFromReader(context, &reply) != REDIS_OK) return failure("ask");
+    if (reply != nullptr) break;
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return too_late("ask");
+    if (redisSetTimeout(context, time_of(static_cast<std::uint32_t>(left.count()))) != REDIS_OK ||
+        redisBufferRead(context) != REDIS_OK) {
+      return failure("ask");
+    }
+  }
+  return copy_of(*std::unique_ptr<redisReply, FreeReply>(static_cast<redisReply*>(reply)));
 }
 
 }  // namespace crossfade

@@ -44,13 +44,15 @@ class RedisConnection {
   struct Closer {
     void operator()(redisContext* context) const noexcept;
   };
-  RedisConnection(redisContext* context, std::string endpoint)
-      : context_(context), endpoint_(std::move(endpoint)) {}
+  RedisConnection(redisContext* context, std::string endpoint, std::uint32_t timeout_ms)
+      : context_(context), endpoint_(std::move(endpoint)), timeout_ms_(timeout_ms) {}
   Status log_in(const EndpointAddress& address);
   Error failure(const char* doing) const;
+  Error too_late(const char* doing) const;
 
   std::unique_ptr<redisContext, Closer> context_;
   std::string endpoint_;  // id, for messages
+  std::uint32_t timeout_ms_;
 };
 
 }  // namespace crossfade

@@ -26,6 +26,7 @@ void InterlayCounters::add_to(InterlayTraffic& out) const {
   }
   out.fallbacks += fallbacks.get();
   out.new_only_writes += new_only_writes.get();
+  out.new_only_unsure += new_only_unsure.get();
   out.refused_split += refused_split.get();
   out.protocol_errors += protocol_errors.get();
   for (std::size_t i = 0; i < kLimits; ++i) out.limits[i] += limits[i].get();

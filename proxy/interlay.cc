@@ -22,7 +22,9 @@ constexpr int kBacklog = 1024;
 }  // namespace
 
 Interlay::Interlay(Loop& loop, InterlayRoutePtr route, std::shared_ptr<InterlayCounters> counters)
-    : loop_(loop), route_(std::move(route)), counters_(std::move(counters)) {}
+    : loop_(loop), route_(std::move(route)), counters_(std::move(counters)) {
+  for (auto& down : counters_->down) down.set(0);  // it may have had a namesake
+}
 
 Interlay::~Interlay() { assert(!sessions_); }
 

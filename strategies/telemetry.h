@@ -115,7 +115,8 @@ struct InterlayTraffic {
   Histogram proxy;                               // the sidecar's own share of one request
   std::array<SecondCounts, 2> second;            // [0] copies (shadow), [1] dual writes
   std::uint64_t fallbacks = 0;        // reads that failed on new and were answered by old
-  std::uint64_t new_only_writes = 0;  // writes answered by new that old did not get
+  std::uint64_t new_only_writes = 0;  // writes answered by new that old did not get ...
+  std::uint64_t new_only_unsure = 0;  // ... and those among them that it may have got
   std::uint64_t refused_split = 0;    // requests whose keys lie on both sides of a split
   std::uint64_t protocol_errors = 0;  // malformed requests
   std::array<std::uint64_t, kLimits> limits{};

@@ -70,11 +70,12 @@ bool NewOnlyWrites::credit() {
   bool changed = false;
   const std::lock_guard held(mutex_);
   for (const InterlayTraffic& traffic : telemetry.interlays) {
-    std::uint64_t& seen = seen_[traffic.id];
+    Seen& seen = seen_[traffic.id];
     // Smaller than before: an interlay of the same name was made anew and counts from zero.
-    const std::uint64_t fresh =
-        traffic.new_only_writes < seen ? traffic.new_only_writes : traffic.new_only_writes - seen;
-    seen = traffic.new_only_writes;
+    if (traffic.new_only_writes < seen.writes) seen = Seen{};
+    const std::uint64_t fresh = traffic.new_only_writes - seen.writes;
+    const bool unsure = traffic.new_only_unsure > seen.unsure;
+    seen = {traffic.new_only_writes, traffic.new_only_unsure};
     if (fresh == 0) continue;
     const InterlayPtr interlay = find(state->interlays, traffic.id);
     if (interlay == nullptr) continue;
@@ -83,6 +84,7 @@ bool NewOnlyWrites::credit() {
     const auto count = counts_.find({owner->second, interlay->identity.uuid});
     if (count == counts_.end()) continue;  // the migration is deleted
     count->second.writes += fresh;
+    if (unsure) count->second.exact = false;
     changed = true;
   }
   return changed;

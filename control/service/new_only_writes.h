@@ -67,7 +67,11 @@ class NewOnlyWrites {
   mutable std::mutex mutex_;
   Counts counts_;
   std::map<std::string, std::string> owners_;  // by interlay: the migration that began last; uuids
-  std::map<std::string, std::uint64_t> seen_;  // by id of the interlay: the data plane's own count
+  struct Seen {
+    std::uint64_t writes = 0;
+    std::uint64_t unsure = 0;
+  };
+  std::map<std::string, Seen> seen_;  // by id of the interlay: the data plane's own counts
 };
 
 }  // namespace crossfade

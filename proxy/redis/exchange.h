@@ -95,6 +95,8 @@ struct ExchangeFields {
   std::array<bool, kSides> replied{};  // that side's reply is complete
   std::uint8_t owed = 0;               // bit per side: stands in that owed queue
 
+  bool is_data_write() const { return kind == Kind::Write && effect == Effect::None; }
+
   // The side whose reply the client is waiting for.
   Side awaited() const {
     const bool failed_here = either && !started && replied[static_cast<std::size_t>(answer)];

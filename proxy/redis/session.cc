@@ -287,6 +287,10 @@ void RedisSession::on_end(int status) {
     client_.close();
     if (stalled_) forget_waiting();
   }
+  Upstream& beside = upstream(other(anchor()));
+  if (streams_to(beside)) {  // half a request: nothing but the end of its connection can end it
+    lose(beside, Drop::Closed, "the client left in the midst of a request", std::nullopt);
+  }
   if (upstream(anchor()).state() == Upstream::State::Idle) {
     close_when_answered_ = true;
   } else if (!stalled_ && !paced_) {
@@ -386,14 +390,13 @@ bool RedisSession::blocked_at_former_home() const {
   if (blocking_ == 0) return false;
   const InterlayRoute& newest = *interlay_.route();
   if (!newest.strategy) return blocking_side_ != Side::Old;
-  for (const std::uint32_t bucket : {0u, kWhole - 1}) {  // the first to move, and the last
-    Facts write{};
-    write.kind = Kind::Write;
-    write.keyed = true;
-    write.bucket_low = write.bucket_high = bucket;
-    if (plan(*newest.strategy, write).answer == blocking_side_) return false;
-  }
-  return true;
+  Facts write{};
+  write.kind = Kind::Write;
+  write.keyed = true;
+  write.bucket_low = blocking_buckets_[0];
+  write.bucket_high = blocking_buckets_[1];
+  const Plan now = plan(*newest.strategy, write);
+  return now.split || now.answer != blocking_side_;
 }
 
 // At its next safe point, and at the latest after a limit, a session that was left behind ends: its

@@ -96,6 +96,8 @@ class RedisSession final : public Session, private StreamOwner {
   // A client has sent its end behind a blocking command, and more requests between them. When the
   // command is not answered for this long, it blocks: the server would forget what follows it.
   static constexpr std::uint64_t kBlockedNs = 1'000'000'000;
+  // A home connection that was silent for this much longer than the other side's may be replaced.
+  static constexpr std::uint64_t kUnheardNs = 1'000'000'000;
 
   // --- session.cc
   void on_bytes(std::string_view bytes) override;
@@ -104,6 +106,11 @@ class RedisSession final : public Session, private StreamOwner {
   void consume(std::string_view bytes, RequestCutter& cutter);
   std::size_t stream_on(std::string_view bytes);
   bool try_streaming(std::string_view bytes, const RequestCutter& cutter);
+  // Whether bytes of the big request that is arriving go there.
+  bool streams_to(const Upstream& up) const {
+    return streaming_ &&
+           (streaming_->answer_side == up.side() ? streaming_->answer : streaming_->second);
+  }
   void drop_partial();
   void keep(std::string_view rest, RequestCutter& cutter, std::size_t wanted);
   void resume();
@@ -181,8 +188,8 @@ class RedisSession final : public Session, private StreamOwner {
   void forget_state();
 
   // --- session_replies.cc
+  void give_push(const Upstream& up, std::string_view bytes, bool complete);
   static Entered verdict(std::string_view answer);
-  void deliver_push(Upstream& up, std::string_view bytes, bool complete);
   void answer_bytes(Upstream& up, Exchange& exchange, std::string_view bytes);
   void hold(Exchange& exchange, std::string_view bytes);
   void answer_complete(Upstream& up, Exchange& exchange, bool error);
@@ -231,10 +238,11 @@ class RedisSession final : public Session, private StreamOwner {
   std::int32_t silent_due_ = 0;      // confirmations that SUBSCRIBEs sent in silence may still get
   std::uint32_t state_pending_ = 0;  // state changes that wait for their answer
   std::uint32_t blocking_ = 0;       // blocking commands that wait for their answer ...
-  Side blocking_side_ = Side::Old;   // ... on this side
-  std::uint32_t second_writes_ = 0;  // dual writes that the second side has not answered
-  std::uint32_t resetting_ = 0;      // RESETs that wait for their answer
-  std::uint32_t repeatable_ = 0;     // reads on new that may have to be asked of old again ...
+  Side blocking_side_ = Side::Old;   // ... on this side, for keys in these buckets
+  std::array<std::uint32_t, 2> blocking_buckets_{};
+  std::uint32_t second_writes_ = 0;    // dual writes that the second side has not answered
+  std::uint32_t resetting_ = 0;        // RESETs that wait for their answer
+  std::uint32_t repeatable_ = 0;       // reads on new that may have to be asked of old again ...
   std::uint64_t repeatable_keys_ = 0;  // ... and their keys, as bits
   ReplyMode reply_mode_ = ReplyMode::On;
   Entered entered_ = Entered::Unknown;
@@ -254,9 +262,9 @@ class RedisSession final : public Session, private StreamOwner {
   bool home_lost_ = false;  // the connection that held our state is gone: the rest is refused
   bool draining_ = false;
   bool second_sent_ = false;       // of the last request dispatched
-  bool client_mid_frame_ = false;  // the last bytes for the client end inside of a frame
+  bool client_mid_frame_ = false;  // the last bytes for the client end inside of a frame ...
+  bool client_mid_push_ = false;   // ... that nobody asked for; it may be held yet
   std::array<bool, kSides> loss_noticed_{};
-  std::string push_;                   // the beginning of a push, while both sides are in use
   std::string held_pushes_;            // pushes that wait for the end of a frame
   std::uint64_t reordered_ = 0;        // bytes held for their turn
   std::uint64_t now_ns_ = 0;           // beginning of the event in progress

@@ -20,10 +20,6 @@ std::uint64_t keys_mask(const RequestFacts& facts) {
   return facts.bucket_low == facts.bucket_high ? std::uint64_t{1} << (facts.bucket_low % 64)
                                                : ~std::uint64_t{0};
 }
-
-bool is_data_write(const Exchange& exchange) {
-  return exchange.kind == Kind::Write && exchange.effect == Effect::None;
-}
 }  // namespace
 
 // Takes a new table up, where nothing ties the session to the former. False: something must end
@@ -266,6 +262,7 @@ bool RedisSession::dispatch(Pending& request) {
     if (exchange->blocks) {
       ++blocking_;
       blocking_side_ = plan.answer;
+      blocking_buckets_ = {request.facts.bucket_low, request.facts.bucket_high};
     }
     queue_.push(exchange);
     up->owe(exchange);
@@ -274,7 +271,7 @@ bool RedisSession::dispatch(Pending& request) {
     if (exchange->second != Second::Nothing) {
       second_sent_ = send_second_leg(*exchange, request);
     }
-    if (is_data_write(*exchange) && plan.answer == Side::New && plan.second == Second::Nothing) {
+    if (exchange->is_data_write() && plan.answer == Side::New && !second_sent_) {
       counters().new_only_writes.add();
     }
   }
@@ -364,6 +361,10 @@ bool RedisSession::send_silently(Pending& request) {
     exchange->compare = exchange->either = exchange->fallback = false;
     second_sent_ = send_second_leg(*exchange, request);
     release(exchange);
+  }
+  if (request.facts.kind == Kind::Write && request.facts.effect == Effect::None &&
+      up.side() == Side::New && !second_sent_) {
+    counters().new_only_writes.add();
   }
   if (!request.whole) {
     streaming_->answer_side = up.side();

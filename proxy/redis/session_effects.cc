@@ -335,7 +335,7 @@ void RedisSession::pin(Side side) {
 
 void RedisSession::unpin_if_free() {
   if (transaction_.open() || watches_ > 0 || subscriptions_.any() || subscribing_ > 0 ||
-      monitoring_ || tracking_ || tied_ || reply_mode_ != ReplyMode::On) {
+      silent_due_ > 0 || monitoring_ || tracking_ || tied_ || reply_mode_ != ReplyMode::On) {
     return;
   }
   pin_.reset();

@@ -97,7 +97,8 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
   const Exchange* front = up.owed().front();
   if (!front) return false;
   if (front->form == Exchange::Form::Raw || !up.stream().reading()) return true;
-  if (streaming_ && front == up.owed().back() && up.unsent() == 0) {
+  if (client_.open() && !client_ended_ && streams_to(up) && front == up.owed().back() &&
+      up.unsent() == 0) {
     up.progress_at_ns = now_ns;  // it is the client that lets us wait for the rest of the request
     return true;
   }

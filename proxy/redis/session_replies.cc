@@ -65,7 +65,8 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
 }
 
 void RedisSession::answer_bytes(Upstream& up, Exchange& exchange, std::string_view bytes) {
-  if (queue_.front() != &exchange) return hold(exchange, bytes);
+  const bool inside_push = client_mid_push_ && up.side() != anchor();
+  if (queue_.front() != &exchange || inside_push) return hold(exchange, bytes);
   if (exchange.either && !exchange.started && (!exchange.held.empty() || bytes[0] == '-')) {
     return hold(exchange, bytes);  // an error is the client's only if the other leg fails too
   }
@@ -139,6 +140,7 @@ void RedisSession::settle(Exchange& exchange) {
 
 // Sends what has its turn.
 void RedisSession::pump() {
+  if (client_mid_push_) return;
   while (Exchange* front = queue_.front()) {
     const bool may_fail = front->either && !front->answered && !front->started &&
                           (front->held.empty() || front->held[0] == '-');
@@ -179,6 +181,10 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
   SecondCounters& counts = second_counters(exchange);
   counts.answered.add();
   if (error) counts.errors.add();
+  if (error && up.side() == Side::Old && exchange.is_data_write() &&
+      !exchange.failed[static_cast<std::size_t>(Side::New)]) {
+    counters().new_only_writes.add();
+  }
   if (exchange.compare) {
     compare(exchange);
   } else {
@@ -234,30 +240,27 @@ void RedisSession::on_push(Upstream& up, std::string_view bytes, bool complete) 
   if (up.side() != anchor())
     return;  // nothing that a side says unasked is for the client, but its own
   up.heard = true;
-  if (!push_.empty() ||
-      (!complete && upstream(other(up.side())).state() != Upstream::State::Idle)) {
-    push_.append(bytes);  // replies of the other side must not come to stand in the midst of it
-    if (!complete) return;
-    const std::string whole = std::exchange(push_, std::string());
-    return deliver_push(up, whole, true);
-  }
-  deliver_push(up, bytes, complete);
+  give_push(up, bytes, complete);
+  const bool whole_now = complete && client_mid_push_;
+  client_mid_push_ = !complete;
+  if (whole_now) pump();  // what came meanwhile, from the other side or from ourselves
 }
 
-void RedisSession::deliver_push(Upstream& up, std::string_view bytes, bool complete) {
-  if (Exchange* front = queue_.front(); front && front->answer != up.side()) {
+void RedisSession::give_push(const Upstream& up, std::string_view bytes, bool complete) {
+  if (Exchange* front = queue_.front(); front && front->awaited() != up.side()) {
     // Behind the replies of the same server that wait for their turn, if there are any.
     Exchange* last = nullptr;
     for (Exchange* one = front; one; one = one->next) {
-      if (one->answer == up.side() && (one->answered || !one->held.empty())) last = one;
+      const bool has_some = one->answered || !one->held.empty();
+      if (one->answer == up.side() && !one->either && has_some) last = one;
     }
     if (last) return hold(*last, bytes);
-    if (client_mid_frame_) {
+    if (client_mid_frame_ || front->either) {
       held_pushes_.append(bytes);
       return;
     }
   }
-  client_.write_copy(bytes);
+  client_.write(bytes);
   counters().client_out.add(bytes.size());
   client_mid_frame_ = !complete;
 }
@@ -337,14 +340,18 @@ void RedisSession::lose(Upstream& up, Drop why, std::string_view reason,
   if (streaming_ && streaming_->answer_side != up.side()) streaming_->second = false;
   const bool raw = raw_ && anchored;
   // A server may close a connection that it has not heard of for long, while its client is busy on
-  // the other side. All that it held can be told to the next one.
-  const bool replaceable = up.owed().empty() && !pin_ && !raw && !expect_close_ && !client_ended_ &&
-                           upstream(other(up.side())).progress_at_ns > up.progress_at_ns;
+  // the other side. All that it held can be told to the next one, which judges anew who may enter.
+  const bool replaceable =
+      up.owed().empty() && !pin_ && !raw && !expect_close_ && !client_ended_ &&
+      upstream(other(up.side())).progress_at_ns > up.progress_at_ns + kUnheardNs;
   fail_owed(up, why, reason);
   up.close();
   if (!anchored) return;
-  push_.clear();
-  if (replaceable) return;
+  if (client_mid_push_) client_.close();  // half a message can not be mended either
+  if (replaceable) {
+    entered_ = Entered::Unknown;
+    return;
+  }
   if (held_our_state || raw || client_ended_ || expect_close_) {
     home_lost_ = close_when_answered_ = true;  // as the server's own end would have shown
   } else {
@@ -365,6 +372,10 @@ void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
       release(exchange);
     } else if (exchange->answer != up.side()) {
       second_counters(*exchange).drop(why);
+      if (up.side() == Side::Old && exchange->is_data_write()) {
+        counters().new_only_writes.add();
+        counters().new_only_unsure.add();
+      }
       if (why == Drop::Timeout) why = Drop::ConnectionLost;  // the rest only stood behind it
       second_leg_over(*exchange);
       if (exchange->either && exchange->queued && !exchange->answered &&

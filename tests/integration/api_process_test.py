@@ -9,8 +9,10 @@ import sqlite3
 import stat
 import subprocess
 import threading
+import time
 import unittest
 
+from fake_server import FakeServer
 from harness import (ADMIN, READ, SLOWNESS, RawConn, RedisServer, ReplyError, Sidecar, binary,
                      free_port, temp_folder, wait_until)
 
@@ -312,6 +314,27 @@ class Crowd(unittest.TestCase):
             for thread in threads:
                 thread.join()
             self.assertEqual(sorted(statuses), [200] + [409] * 7)
+
+
+class Dripping(unittest.TestCase):
+    """A server that answers a byte now and then: each wait for it is short, all of them are not."""
+
+    def test_it_holds_up_neither_calls_nor_start_nor_end(self):
+        server = self.enterContext(RedisServer())
+        fake = self.enterContext(FakeServer(server.port, "drip"))
+        sidecar = self.enterContext(Sidecar())
+        limit_s = 10 * SLOWNESS
+        began = time.monotonic()
+        definition = {"id": "e", "kind": "redis", "config": {"host": "127.0.0.1", "port": fake.port}}
+        status, _ = sidecar.api("POST", "/endpoints", definition)
+        self.assertEqual(status, 503)
+        sidecar.must("POST", "/endpoints?check=false", definition)
+        sidecar.add_interlay("cache", "e")
+        self.assertLess(time.monotonic() - began, limit_s)
+        began = time.monotonic()
+        sidecar.terminate()
+        sidecar.restart()
+        self.assertLess(time.monotonic() - began, limit_s)
 
 
 class Learning(unittest.TestCase):

@@ -12,6 +12,7 @@
     half       relays the first half of what is to be relayed next, then closes the connection
     stuck      relays the first half of what is to be relayed next, then nothing
     close      closes connections, the present ones and new ones as soon as they are accepted
+    drip       relays replies a byte at a time, five in a second
     say FILE   answers each chunk of bytes with the content of that file, once per connection
 
 A change takes effect for the connections there are, too. `refuse()` closes the port, `accept()` opens
@@ -155,6 +156,8 @@ class _Front(asyncio.Protocol):
                 self.said = True
             if mode == "half":
                 self.transport.close()
+        elif mode == "drip":
+            asyncio.ensure_future(self.drip(data))
         elif mode == "delay" or self.later:
             loop = asyncio.get_running_loop()
             if not self.later:
@@ -162,6 +165,13 @@ class _Front(asyncio.Protocol):
             self.later.append((loop.time() + self.relay.delay_s, data))
         else:
             self.transport.write(data)
+
+    async def drip(self, data):
+        for byte in data:
+            if self.transport.is_closing():
+                return
+            self.transport.write(bytes([byte]))
+            await asyncio.sleep(0.2)
 
     def send_due(self):
         loop = asyncio.get_running_loop()

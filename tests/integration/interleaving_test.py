@@ -100,6 +100,25 @@ class Tables(Pair):
         wait_until(lambda: int(self.old.info("clients")["blocked_clients"]) == 0, 5, "nobody waits")
         self.assertEqual(self.old.call("LLEN", "queue"), 1)
 
+    def test_who_waits_for_keys_that_have_moved_is_sent_away(self):
+        self.sidecar.migrate("m", cutover(0.0, 0.0), "cache", "new")
+        waiting = [self.client() for _ in range(12)]
+        for number, client in enumerate(waiting):
+            client.command("BLPOP", f"queue{number}", 0)
+        wait_until(lambda: int(self.old.info("clients")["blocked_clients"]) == 12, 5, "blocked")
+        self.sidecar.patch("m", cutover(0.5, 0.5))
+        pusher = self.client()
+        for number in range(12):
+            pusher.call("RPUSH", f"queue{number}", "x")
+        served = 0
+        for number, client in enumerate(waiting):
+            if self.new.call("EXISTS", f"queue{number}"):
+                client.read_eof(15)
+            else:
+                self.assertEqual(client.read(), [f"queue{number}".encode(), b"x"])
+                served += 1
+        self.assertIn(served, range(1, 12))
+
     def test_who_waits_where_its_keys_are_stays(self):
         self.sidecar.migrate("m", cutover(0.5, 0.5), "cache", "new")
         waiting = [self.client() for _ in range(20)]
@@ -227,6 +246,17 @@ class Streams(Relayed):
                 self.assertEqual(len(fields) // 2, 100, key)
         self.assertGreaterEqual(len(found), 2000)
 
+    def test_a_client_that_leaves_in_the_midst_of_a_value(self):
+        self.start(cutover(0.5, 0.5))
+        _, there = self.split()
+        for leave in (RawConn.close, RawConn.abort, RawConn.shutdown_write):
+            client = self.client()
+            client.send(encode("SET", there, BIG)[:300_000])
+            wait_until(lambda: self.sidecar.metric("crossfade_sessions_open") == 2, 5, "here")
+            leave(client)
+            wait_until(lambda: self.sidecar.metric("crossfade_sessions_open") == 1, 5, "ended")
+        self.assertEqual(self.new.call("GET", there), b"v")
+
     def test_bytes_behind_a_refused_request_are_not_requests(self):
         self.start(request_head_max=MIB)
         client = self.client()
@@ -287,6 +317,56 @@ class BestEffort(Relayed):
         self.assertEqual(client.call("UNWATCH"), "OK")
         self.assertEqual(client.call("SET", "b", 1), "OK")
         self.assertEqual(self.new.call("MGET", "a", "b"), [b"1", b"1"])
+
+
+class NewOnly(Relayed):
+    """What a rollback would lose is counted, whatever kept it from old."""
+
+    def rolled_back(self):
+        answer = self.sidecar.must("POST", "/migrations/m/rollback")
+        return answer["new_only_writes"], answer["new_only_writes_exact"]
+
+    def write(self, count=50):
+        self.writer.send(b"".join(encode("SET", f"more{n}", "v") for n in range(count)))
+        self.assertEqual(set(self.writer.replies(count, 10)), {b"+OK\r\n"})
+
+    def start_with_new_as_authority(self):
+        self.start(canary(0.0, "new_authoritative"), second_timeout_ms=300)
+        self.writer = self.client()
+        self.assertEqual(self.writer.call("SET", "k", "v"), "OK")
+        wait_until(lambda: self.old.call("EXISTS", "k") == 1, 5, "on both sides")
+
+    def test_while_old_is_gone(self):
+        self.start_with_new_as_authority()
+        self.writer.call("CONFIG", "GET", "port")  # its home is old: it will be gone with it
+        other = self.client()
+        self.assertEqual(other.call("SET", "k", "v"), "OK")
+        self.old_relay.refuse()
+        self.old.kill()
+        self.writer = self.client()
+        self.write()
+        self.assertEqual(self.rolled_back()[0], 50)
+
+    def test_while_old_is_silent(self):
+        self.start_with_new_as_authority()
+        self.old_relay.become("silent")
+        self.write()
+        wait_until(lambda: self.dropped() == 50, 5, "given up")
+        self.assertEqual(self.rolled_back(), (50, False))  # it may have done them all the same
+
+    def test_what_old_refuses(self):
+        self.start_with_new_as_authority()
+        self.old.call("SET", "l", "no list")
+        self.assertEqual(self.client().call("RPUSH", "l", "x"), 1)
+        wait_until(lambda: self.sidecar.metric("crossfade_second_writes_errors_total") == 1, 5, "refused")
+        self.assertEqual(self.rolled_back(), (1, True))
+
+    def test_in_silence(self):
+        self.start(cutover(1.0, 1.0))
+        client = self.client()
+        client.send(encode("CLIENT", "REPLY", "OFF") + encode("SET", "k", "v") + encode("INCR", "n"))
+        wait_until(lambda: self.new.call("DBSIZE") == 2, 5, "replies are off")
+        self.assertEqual(self.rolled_back(), (2, True))
 
 
 class Waiting(Relayed):
@@ -361,15 +441,27 @@ class Waiting(Relayed):
                     client.sendall(encode("SET", "k", BIG))
             grew_less(self, self.sidecar, before, 20 * MIB)
 
+    def test_a_client_that_is_killed_or_deleted_at_home(self):
+        self.start(canary(1.0))
+        for server in (self.old, self.new):
+            server.call("ACL", "SETUSER", "u", "on", ">pw", "~*", "+@all")
+        for ending in (("CLIENT", "KILL", "USER", "u"), ("ACL", "DELUSER", "u")):
+            client = self.client()
+            self.assertEqual(client.call("AUTH", "u", "pw"), "OK")
+            self.assertEqual(client.call("SET", "k", "v"), "OK")
+            self.assertEqual(client.call("GET", "k"), b"v")
+            self.old.call(*ending)
+            client.read_eof(5)
+
     def test_a_server_that_closes_idle_connections(self):
         self.start(canary(1.0), old={"timeout": 1})
         client = self.client()
         self.assertEqual(client.call("SET", "k", "v"), "OK")
-        closed = self.old.info("clients")["connected_clients"]
+        home = client.call("CLIENT", "ID")
 
         def ended():
             self.assertEqual(client.call("GET", "k"), b"v")
-            return int(self.old.info("clients")["connected_clients"]) < int(closed)
+            return b"id=%d " % home not in self.old.call("CLIENT", "LIST")
         wait_until(ended, 10, "old has closed the connection that it did not hear of")
         self.assertEqual(client.call("SET", "k", "w"), "OK")
         self.assertEqual(self.old.call("GET", "k"), b"w")

@@ -23,7 +23,7 @@ def read_tree():
     """{path: text} of everything that git tracks or would track; files that are not UTF-8 text are left
     out."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
     files = {}
     for path in filter(None, listed):
