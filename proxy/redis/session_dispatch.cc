@@ -33,7 +33,7 @@ bool RedisSession::refresh_route() {
   }
   for (Upstream* up : {&old_, &new_}) {
     if (up->state() == Upstream::State::Idle || serves(*next, *up)) continue;
-    if (!up->idle() && !queue_.empty()) return false;
+    if (!up->idle() && (!queue_.empty() || up->side() == anchor())) return false;
     // What it still owes is second legs: nobody waits for those of a side that has left.
     if (!up->idle()) lose(*up, Drop::Closed, "its side has left", std::nullopt);
     up->close();
