@@ -48,7 +48,8 @@ void RedisSession::update_reading() {
   for (Upstream* up : {&old_, &new_}) {
     if (up->state() != Upstream::State::Ready) continue;
     const Exchange* front = queue_.front();
-    const bool delivers = front ? front->awaited() == up->side() : up->side() == anchor();
+    const Side awaited = front && !client_mid_push_ ? front->awaited() : anchor();
+    const bool delivers = awaited == up->side();
     const bool stop = (client_slow && delivers) || (holding && !delivers && front);
     if (stop) {
       if (up->stream().reading()) {

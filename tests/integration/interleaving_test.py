@@ -246,6 +246,24 @@ class Streams(Relayed):
                 self.assertEqual(len(fields) // 2, 100, key)
         self.assertGreaterEqual(len(found), 2000)
 
+    def test_nothing_comes_to_stand_inside_of_a_message(self):
+        self.start(cutover(0.5, 0.5))
+        here, there = self.split()
+        client = self.client()
+        client.call("HELLO", 3)
+        client.call("SUBSCRIBE", "c")
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        before = reset_peak(self.sidecar)
+        self.assertEqual(self.old.call("PUBLISH", "c", BIG * 15), 1)
+        wait_until(lambda: self.sidecar.metric("crossfade_limit_hits_total") > 0, 5, "the client is slow")
+        client.send(encode("GET", there) + encode("GET", here) + encode("PING"))
+        wait_until(lambda: self.sidecar.metric("crossfade_refused_split_total") == 1, 5, "refused")
+        message, refused, found, pong = client.replies(4, 10 * SLOWNESS)
+        self.assertTrue(message.startswith(b">3\r\n") and len(message) > 15 * MIB)
+        self.assertTrue(refused.startswith(b"-ERR crossfade"), refused[:100])
+        self.assertEqual((found, pong), (b"$1\r\nv\r\n", b"+PONG\r\n"))
+        grew_less(self, self.sidecar, before, 10 * MIB)
+
     def test_a_client_that_leaves_in_the_midst_of_a_value(self):
         self.start(cutover(0.5, 0.5))
         _, there = self.split()
