@@ -209,8 +209,14 @@ for _mode in [SelfCheck, *MODES]:
     add_tests(_mode)
 
 
+class Collection(unittest.TestCase):
+    def test_scripts_are_many(self):
+        self.assertGreaterEqual(len(SCRIPTS), 250)
+        self.assertGreaterEqual(len({script.group for script in SCRIPTS}), 15)
+
+
 def load_tests(loader, _standard, _pattern):
-    return unittest.TestSuite(loader.loadTestsFromTestCase(mode) for mode in MODES)
+    return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in (Collection, *MODES))
 
 
 def main():
