@@ -85,17 +85,22 @@ bool RedisSession::on_tick(std::uint64_t now_ns) {
 // Gives up on a side that is over its time limit; returns whether it must be looked at again.
 bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
   const InterlaySettings& limits = settings();
+  const Exchange* front = up.owed().front();
   if (up.state() == Upstream::State::Connecting) {
-    const std::uint64_t limit_ns = limits.connect_timeout_ms * kNsPerMs;
-    if (limit_ns != 0 && now_ns > up.opened_at_ns + limit_ns) {
+    // Nobody waits longer for a leg that can be done without because it cannot even be sent.
+    const bool dispensable =
+        front &&
+        (front->internal ? up.side() != anchor() : front->answer != up.side() || front->fallback);
+    const std::uint64_t limit_ms =
+        dispensable ? std::min(limits.connect_timeout_ms, limits.second_timeout_ms)
+                    : limits.connect_timeout_ms;
+    if (now_ns > up.opened_at_ns + limit_ms * kNsPerMs) {
       counters().hit(Limit::ConnectTimeout);
-      lose(up, Drop::Timeout, "did not accept a connection within connect_timeout_ms",
-           Interlay::Failure::Connect);
+      lose(up, Drop::Timeout, "did not accept a connection in time", Interlay::Failure::Connect);
       return false;
     }
     return true;
   }
-  const Exchange* front = up.owed().front();
   if (!front) return false;
   if (front->form == Exchange::Form::Raw || !up.stream().reading()) return true;
   if (client_.open() && !client_ended_ && streams_to(up) && front == up.owed().back() &&

@@ -7,7 +7,7 @@ import time
 import unittest
 
 from canary_test import Pair, canary, cutover
-from fake_server import FakeServer
+from fake_server import BackloggedPort, FakeServer
 from harness import SLOWNESS, RawConn, RedisServer, ReplyError, Sidecar, encode, temp_folder, wait_until
 from memory import MIB, grew_less, reset_peak
 from sessions_test import blue_green
@@ -430,6 +430,20 @@ class Waiting(Relayed):
         eligible, copied, dropped = (self.sidecar.metric(f"crossfade_shadow_{name}_total")
                                      for name in ("eligible", "copied", "dropped"))
         self.assertEqual(eligible, copied + dropped)
+
+    def test_a_new_side_that_does_not_even_connect(self):
+        old = self.enterContext(RedisServer())
+        nobody = self.enterContext(BackloggedPort())
+        sidecar = self.enterContext(Sidecar())
+        sidecar.add_endpoint("old", old)
+        sidecar.add_endpoint("new", nobody.port, check=False)
+        port = sidecar.add_interlay("cache", "old", settings={"second_timeout_ms": 200,
+                                                              "connect_timeout_ms": 20_000})
+        sidecar.create_migration("m", canary(0.0), "cache", "new")
+        sidecar.must("POST", "/migrations/m/migrate?force=true")
+        with RawConn(port, limit_s=5) as client:
+            for n in range(3000):  # more than are waited for
+                self.assertEqual(client.call("SET", "k", n), "OK")
 
     def test_a_slow_upload_is_nobody_s_fault_but_the_client_s(self):
         for strategy in (None, {"type": "shadow_traffic"}, canary(0.0)):
