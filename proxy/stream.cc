@@ -10,6 +10,8 @@ namespace crossfade {
 
 namespace {
 
+constexpr std::size_t kPiece = std::size_t{1} << 20;
+
 struct QueuedWrite {  // owns its bytes until libuv is done with them, even past its stream
   uv_write_t request;
   std::string bytes;
@@ -139,6 +141,8 @@ void Stream::close() {
   if (!open()) return;
   gauge_sub(unsent());
   in_write_ = 0;
+  full_.clear();
+  full_bytes_ = 0;
   pending_.clear();
   pending_.shrink_to_fit();
   gathered_ = 0;
@@ -234,6 +238,10 @@ void Stream::flush() {
 }
 
 void Stream::keep(std::string_view bytes) {
+  if (pending_.size() >= kPiece) {
+    full_bytes_ += pending_.size();
+    full_.push_back(std::exchange(pending_, std::string()));
+  }
   pending_.append(bytes);
   gauge_add(bytes.size());
 }
@@ -241,8 +249,13 @@ void Stream::keep(std::string_view bytes) {
 void Stream::start_write() {
   assert(!writing_ && !pending_.empty());
   auto* write = new QueuedWrite;
-  write->bytes = std::move(pending_);
-  pending_ = std::string();
+  if (full_.empty()) {
+    write->bytes = std::exchange(pending_, std::string());
+  } else {
+    write->bytes = std::move(full_.front());
+    full_.erase(full_.begin());
+    full_bytes_ -= write->bytes.size();
+  }
   in_write_ = write->bytes.size();
   writing_ = true;
   uv_buf_t buffer = uv_buf_init(write->bytes.data(), static_cast<unsigned>(write->bytes.size()));

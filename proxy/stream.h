@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/uv_owner.h"
 
@@ -61,7 +62,7 @@ class Stream {
   // Bytes that do not outlive the call.
   void write_copy(std::string_view bytes);
   void flush();
-  std::size_t unsent() const { return pending_.size() + in_write_; }
+  std::size_t unsent() const { return full_bytes_ + pending_.size() + in_write_; }
 
   // Adds changes of unsent() to *gauge; for limits over many streams.
   void set_gauge(std::uint64_t* gauge) { gauge_ = gauge; }
@@ -85,7 +86,11 @@ class Stream {
   UvOwner<uv_tcp_t> handle_;
   uv_buf_t gather_[kGatherMax];
   std::uint64_t* gauge_ = nullptr;
-  std::string pending_;       // waits behind the write in progress
+  // What waits behind the write in progress, in pieces: one long string would be copied whole
+  // whenever it grows. The last piece is not empty while there are others.
+  std::vector<std::string> full_;
+  std::size_t full_bytes_ = 0;
+  std::string pending_;
   std::size_t in_write_ = 0;  // bytes of the write in progress
   unsigned gathered_ = 0;
   bool connecting_ = false;

@@ -27,8 +27,7 @@ class ReplyHash {
  public:
   void add(std::string_view piece, bool last) {
     if (!stream_ && last) {
-      value_ = XXH3_64bits(piece.data(), piece.size());
-      done_ = true;
+      set(XXH3_64bits(piece.data(), piece.size()));
       return;
     }
     if (!stream_) {
@@ -37,28 +36,27 @@ class ReplyHash {
     }
     XXH3_64bits_update(stream_.get(), piece.data(), piece.size());
     if (last) {
-      value_ = XXH3_64bits_digest(stream_.get());
+      set(XXH3_64bits_digest(stream_.get()));
       stream_.reset();
-      done_ = true;
     }
   }
-  bool done() const { return done_; }
+  bool done() const { return value_ != 0; }
   std::uint64_t value() const { return value_; }
   void reset() {
     stream_.reset();
-    done_ = false;
+    value_ = 0;
   }
 
  private:
   struct Free {
     void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
   };
+  void set(std::uint64_t value) { value_ = value == 0 ? 1 : value; }
   std::unique_ptr<XXH3_state_t, Free> stream_;
-  std::uint64_t value_ = 0;
-  bool done_ = false;
+  std::uint64_t value_ = 0;  // 0: not done
 };
 
-// The part of an exchange that one assignment resets.
+// The part of an exchange that one assignment resets. Small: a full pipeline has 65,536 of them.
 struct ExchangeFields {
   // What the reply is, as far as finding its end goes.
   enum class Form : std::uint8_t {
@@ -76,21 +74,21 @@ struct ExchangeFields {
   Kind kind = Kind::Other;
   Effect effect = Effect::None;
   Second second = Second::Nothing;
-  bool internal = false;       // ours, not the client's: the reply is consumed
-  bool sync = false;           // internal: brings the connection to the session's state
-  bool entry_probe = false;    // internal: asks whether this client may enter
-  bool either = false;         // best_effort
-  bool fallback = false;       // may be asked of the other side; `request` holds its bytes
-  bool spare_lost = false;     // the second leg's reply was too big to be kept
-  bool is_repeatable = false;  // counted in the session's repeatable reads
-  bool compare = false;
-  bool blocks = false;                 // no time limit, and nothing overtakes it on the other side
-  bool moves = false;                  // EXEC: where it runs, the connection's state changes
-  bool ran_beside = false;             // the second leg's reply is neither an error nor null
-  bool queued = false;                 // stands in the reply queue
-  bool started = false;                // bytes of the answer are on their way to the client
-  bool answered = false;               // the answer is complete (maybe still held)
-  bool special = false;                // not plain(): never shared by a run
+  bool internal : 1 = false;       // ours, not the client's: the reply is consumed
+  bool sync : 1 = false;           // internal: brings the connection to the session's state
+  bool entry_probe : 1 = false;    // internal: asks whether this client may enter
+  bool either : 1 = false;         // best_effort
+  bool fallback : 1 = false;       // may be asked of the other side; `request` holds its bytes
+  bool spare_lost : 1 = false;     // the second leg's reply was too big to be kept
+  bool is_repeatable : 1 = false;  // counted in the session's repeatable reads
+  bool compare : 1 = false;
+  bool blocks : 1 = false;             // no time limit, and nothing overtakes it on the other side
+  bool moves : 1 = false;              // EXEC: where it runs, the connection's state changes
+  bool ran_beside : 1 = false;         // the second leg's reply is neither an error nor null
+  bool queued : 1 = false;             // stands in the reply queue
+  bool started : 1 = false;            // bytes of the answer are on their way to the client
+  bool answered : 1 = false;           // the answer is complete (maybe still held)
+  bool special : 1 = false;            // not plain(): never shared by a run
   std::array<bool, kSides> failed{};   // that side's reply was an error reply
   std::array<bool, kSides> replied{};  // that side's reply is complete
   std::uint8_t owed = 0;               // bit per side: stands in that owed queue

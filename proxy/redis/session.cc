@@ -288,9 +288,7 @@ void RedisSession::on_end(int status) {
     if (stalled_) forget_waiting();
   }
   Upstream& beside = upstream(other(anchor()));
-  if (streams_to(beside)) {  // half a request: nothing but the end of its connection can end it
-    lose(beside, Drop::Closed, "the client left in the midst of a request", std::nullopt);
-  }
+  if (streams_to(beside)) beside.finish();  // nothing else can end half a request
   if (upstream(anchor()).state() == Upstream::State::Idle) {
     close_when_answered_ = true;
   } else if (!stalled_ && !paced_) {

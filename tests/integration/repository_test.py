@@ -9,8 +9,9 @@ from harness import TREE, temp_folder
 
 
 def run(*command, path=None):
-    env = dict(os.environ)
-    env.pop("MAKEFLAGS", None)
+    # Not what a `make test` around us was told.
+    env = {name: value for name, value in os.environ.items()
+           if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "SUITES")}
     if path:
         env["PATH"] = path + ":" + env["PATH"]
     done = subprocess.run(command, cwd=TREE, env=env, capture_output=True, text=True, check=False,
