@@ -317,7 +317,10 @@ void RedisSession::on_lost(Upstream& up, std::string_view reason) {
   } else if (!expected) {
     counters().failures[static_cast<std::size_t>(up.side())].add();
   }
-  lose(up, connecting ? Drop::SideDown : Drop::ConnectionLost, reason, blame);
+  const Drop why = connecting      ? Drop::SideDown
+                   : client_ended_ ? Drop::Closed  // the end that we have sent it ourselves
+                                   : Drop::ConnectionLost;
+  lose(up, why, reason, blame);
   flush();
   end_event();
 }
