@@ -410,7 +410,7 @@ void RedisSession::end_left_behind() {
   close_when_answered_ = client_ended_ = true;
   ended_at_ns_ = now_ns_;
   if (queue_.empty()) return;
-  client_.close();
+  // The servers first: what one of them has taken out for this client meanwhile is still its own.
   if (stalled_) forget_waiting();
   finish_upstreams();
 }

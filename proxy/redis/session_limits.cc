@@ -67,7 +67,8 @@ bool RedisSession::on_tick(std::uint64_t now_ns) {
   now_ns_ = now_ns;
   const bool old_busy = check_limits(old_, now_ns);
   const bool new_busy = check_limits(new_, now_ns);
-  if (client_ended_ && now_ns > ended_at_ns_ + kLingerNs && queue_.empty()) {
+  if (client_ended_ && now_ns > ended_at_ns_ + kLingerNs &&
+      (queue_.empty() || left_behind_at_ns_ != 0)) {
     abort();
     return false;
   }
