@@ -2,8 +2,8 @@
 // signals.
 //
 // Exit codes: 0 after a drain, or a configuration that `check` finds good; 1 when something could
-// not be opened; 2 for a bad command line or configuration, or a state
-// file that this version can not read.
+// not be opened; 2 for a bad command line or configuration, or a state file
+// that this version can not read.
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>

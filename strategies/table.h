@@ -54,6 +54,12 @@ struct InterlayRoute {
   std::string migration;                    // id of the migration in force, for messages
   std::shared_ptr<const redis::CommandTable> commands;  // never null
   InterlaySettings settings;
+
+  // The server at that side, or null where there is none.
+  const EndpointAddress* at(Side side) const {
+    if (side == Side::Old) return &old_side;
+    return new_side ? &*new_side : nullptr;
+  }
 };
 using InterlayRoutePtr = std::shared_ptr<const InterlayRoute>;
 

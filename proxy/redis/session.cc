@@ -191,8 +191,7 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
   }
   if (streaming_->second) {
     Upstream& up = upstream(other(streaming_->answer_side));
-    if (interlay_.unsent[static_cast<std::size_t>(up.side())] + part.size() >
-        settings().second_bytes_max) {
+    if (overfills(up, part.size())) {
       streaming_->second = false;  // half a request cannot be taken back: only its connection can
       lose(up, Drop::Overflow, "its copy was too big to keep", std::nullopt);
     } else {
@@ -333,8 +332,8 @@ void RedisSession::end_event() {
       on_lost(*up, "cannot connect");
     }
   }
-  const bool judged = entered_ != Entered::Asking;
-  if ((stalled_ && queue_.empty() && judged) || (paced_ && second_writes_ <= kPaceBelow)) {
+  if ((stalled_ && queue_.empty() && entered_ != Entered::Asking) ||
+      (paced_ && second_writes_ <= kPaceBelow)) {
     // What waited for a judge that went away gets its error; what comes later may ask again.
     const bool lost = std::exchange(probe_lost_, false) && !home_lost_;
     if (lost) home_lost_ = true;
@@ -365,8 +364,8 @@ bool RedisSession::safe_point() const {
 
 // Whether the route still has the server that this connection was made to.
 bool RedisSession::serves(const InterlayRoute& route, const Upstream& up) {
-  if (up.side() == Side::New && !route.new_side) return false;
-  return (up.side() == Side::Old ? route.old_side : *route.new_side) == up.address();
+  const EndpointAddress* const now = route.at(up.side());
+  return now && *now == up.address();
 }
 
 // Tied by state that cannot go over (a subscription, tracking, MONITOR, silence, MULTI, WATCH) to a
@@ -375,7 +374,7 @@ bool RedisSession::serves(const InterlayRoute& route, const Upstream& up) {
 bool RedisSession::tied_to_former_home() const {
   if (!pin_) return false;
   const InterlayRoute& newest = *interlay_.route();
-  const Upstream& tie = *pin_ == Side::Old ? old_ : new_;
+  const Upstream& tie = upstream(*pin_);
   if (tie.state() != Upstream::State::Idle && !serves(newest, tie)) return true;
   const Side newest_home = newest.strategy ? home(*newest.strategy) : Side::Old;
   if (*pin_ == newest_home) return false;
@@ -400,7 +399,7 @@ bool RedisSession::blocked_at_former_home() const {
 // At its next safe point, and at the latest after a limit, a session that was left behind ends: its
 // driver connects again and finds the new home.
 void RedisSession::end_left_behind() {
-  if (!tied_to_former_home() && !blocked_at_former_home()) {
+  if (!left_behind()) {
     left_behind_at_ns_ = 0;
     return;
   }
@@ -416,7 +415,7 @@ void RedisSession::end_left_behind() {
 }
 
 void RedisSession::on_route() {
-  if (left_behind_at_ns_ != 0 || !(tied_to_former_home() || blocked_at_former_home())) return;
+  if (left_behind_at_ns_ != 0 || !left_behind()) return;
   begin_event();
   left_behind_at_ns_ = now_ns_;
   loop().mark_busy(*this);

@@ -123,6 +123,7 @@ class RedisSession final : public Session, private StreamOwner {
   static bool serves(const InterlayRoute& route, const Upstream& up);
   bool tied_to_former_home() const;
   bool blocked_at_former_home() const;
+  bool left_behind() const { return tied_to_former_home() || blocked_at_former_home(); }
   void end_left_behind();
 
   // --- session_limits.cc
@@ -214,6 +215,12 @@ class RedisSession final : public Session, private StreamOwner {
   Loop& loop() { return interlay_.loop(); }
   InterlayCounters& counters() { return interlay_.counters(); }
   Upstream& upstream(Side side) { return side == Side::Old ? old_ : new_; }
+  const Upstream& upstream(Side side) const { return side == Side::Old ? old_ : new_; }
+  // Whether so many more bytes of second legs are too many for that side.
+  bool overfills(const Upstream& up, std::size_t more) const {
+    return interlay_.unsent[static_cast<std::size_t>(up.side())] + more >
+           settings().second_bytes_max;
+  }
   const InterlaySettings& settings() const { return route_->settings; }
   Side home_side() const { return route_->strategy ? home(*route_->strategy) : Side::Old; }
   // The side that the session's own state lives on.

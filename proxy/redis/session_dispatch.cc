@@ -311,8 +311,7 @@ bool RedisSession::send_second_leg(Exchange& exchange, const Pending& request) {
     return false;
   }
   if (interlay_.second_inflight >= settings().second_inflight_max ||
-      interlay_.unsent[static_cast<std::size_t>(up.side())] + request.bytes.size() >
-          settings().second_bytes_max) {
+      overfills(up, request.bytes.size())) {
     counts.drop(Drop::Overflow);
     return false;
   }
@@ -378,9 +377,8 @@ bool RedisSession::send_silently(Pending& request) {
 }
 
 void RedisSession::unreachable(Side side) {
-  const EndpointAddress& to = side == Side::Old ? route_->old_side : *route_->new_side;
   counters().errors[static_cast<std::size_t>(side)].add();
-  refuse("-ERR crossfade: " + std::string(name_of(side)) + " endpoint '" + to.id +
+  refuse("-ERR crossfade: " + std::string(name_of(side)) + " endpoint '" + route_->at(side)->id +
          "' is unreachable, try again\r\n");
 }
 

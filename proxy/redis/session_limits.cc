@@ -13,7 +13,7 @@ constexpr std::uint64_t kNsPerMs = 1'000'000;
 // Whether the client is to wait for what this side has not taken yet. Second legs have a limit of
 // their own.
 bool RedisSession::waits_for(Side side) const {
-  if (queue_.empty()) return (side == Side::Old ? old_ : new_).unconfirmed;
+  if (queue_.empty()) return upstream(side).unconfirmed;
   return queue_.front()->answer == side || queue_.back()->answer == side;
 }
 

@@ -30,9 +30,7 @@ Upstream::~Upstream() {
   if (resolving_) resolving_->upstream = nullptr;
 }
 
-const EndpointAddress& Upstream::address() const {
-  return side_ == Side::Old ? route_->old_side : *route_->new_side;
-}
+const EndpointAddress& Upstream::address() const { return *route_->at(side_); }
 
 void Upstream::open(InterlayRoutePtr route, std::uint64_t now_ns) {
   assert(state_ == State::Idle);

@@ -151,7 +151,8 @@ def main():
     sys.path.insert(0, HERE)
     if options.one:
         return run_one(*options.names)
-    files = sorted(find_files(options.names), key=runs_alone)
+    alone = {path: runs_alone(path) for path in find_files(options.names)}
+    files = sorted(alone, key=alone.get)
     if options.list:
         print("\n".join(os.path.relpath(path, TESTS) for path in files))
         return 0
@@ -160,7 +161,7 @@ def main():
     waiting, running = list(files), []
     total = {"passed": 0, "failed": 0, "skipped": 0}
     while waiting or running:
-        while waiting and len(running) < (1 if runs_alone(waiting[0]) else options.jobs):
+        while waiting and len(running) < (1 if alone[waiting[0]] else options.jobs):
             running.append(Run(waiting.pop(0), folder))
         for run in [run for run in running if run.done()]:
             running.remove(run)

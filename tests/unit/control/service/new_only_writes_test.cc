@@ -83,6 +83,14 @@ std::uint64_t counted(Bench& bench, const std::string& id) {
   return bench.life->new_only_writes.count(*find(state->migrations, id)).writes;
 }
 
+// Migration "m" ran, so many writes went to new only, and it was rolled back; what that answered.
+Answer roll_back_after(Bench& bench, std::uint64_t writes) {
+  bench.add_sides();
+  bench.add_running("m", kOnNew);
+  bench.plane.count_new_only_writes("cache", writes);
+  return bench.life->conductor.rollback("m", bench.call);
+}
+
 }  // namespace
 
 TEST_CASE("migrations: writes between a table's adoption and the answer of migrate are counted") {
@@ -100,10 +108,7 @@ TEST_CASE("migrations: writes between a table's adoption and the answer of migra
 
 TEST_CASE("migrations: writes that end after the rollback stay those of the rolled-back one") {
   Bench bench;
-  bench.add_sides();
-  bench.add_running("m", kOnNew);
-  bench.plane.count_new_only_writes("cache", 7);
-  const Answer answer = bench.life->conductor.rollback("m", bench.call);
+  const Answer answer = roll_back_after(bench, 7);
   CHECK(*must(answer).data.find("new_only_writes") == Json(std::uint64_t{7}));
   bench.plane.count_new_only_writes("cache", 9);  // a transaction that was open
   bench.life->new_only_writes.sample();
@@ -117,10 +122,7 @@ TEST_CASE("migrations: writes that end after the rollback stay those of the roll
 
 TEST_CASE("migrations: a start that fails costs a migration none of its count") {
   Bench bench;
-  bench.add_sides();
-  bench.add_running("m", kOnNew);
-  bench.plane.count_new_only_writes("cache", 5);
-  must(bench.life->conductor.rollback("m", bench.call));
+  must(roll_back_after(bench, 5));
   bench.plane.publishes_to_fail = 1;
   CHECK(said(bench.life->conductor.migrate("m", bench.call)).find("503") == 0);
   CHECK(counted(bench, "m") == 5);
