@@ -120,7 +120,7 @@ std::uint16_t port_of(int fd) {
 }  // namespace
 
 EventLoops::EventLoops(unsigned count) {
-  for (unsigned i = 0; i < count; ++i) loops_.push_back(std::make_unique<Loop>());
+  for (unsigned i = 0; i < count; ++i) loops_.push_back(std::make_unique<Loop>(shared_writes_));
 }
 
 EventLoops::~EventLoops() { stop(); }

@@ -1,0 +1,220 @@
+// Making second legs.
+#include "proxy/redis/dual_write.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "protocols/redis/command_bytes.h"
+#include "protocols/redis/reply.h"
+#include "protocols/redis/reply_view.h"
+#include "protocols/redis/word.h"
+#include "proxy/redis/session.h"
+
+namespace crossfade::redis {
+
+namespace {
+
+constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
+constexpr std::string_view kExec = "*1\r\n$4\r\nEXEC\r\n";
+constexpr std::size_t kKeepCapacity = 4096;
+
+void empty(std::string& bytes) {
+  if (bytes.capacity() > kKeepCapacity) {
+    std::string().swap(bytes);
+  } else {
+    bytes.clear();
+  }
+}
+
+// A request cut again: its arguments and its keys, each once.
+struct Again {
+  RequestCutter cutter;
+  std::vector<std::string_view> args;
+  std::vector<std::string_view> keys;
+
+  Again(const CommandSpec* spec, std::string_view bytes) {
+    cutter.advance(bytes);
+    for (std::size_t i = 0; i < cutter.arg_count(); ++i) args.push_back(cutter.arg(i, bytes));
+    if (!spec) return;
+    redis::for_each_key(*spec, cutter, bytes, [this](std::string_view key) {
+      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    });
+  }
+};
+
+// The replies in `bytes`, one after the other.
+std::vector<std::string_view> split_replies(std::string_view bytes) {
+  std::vector<std::string_view> out;
+  while (!bytes.empty()) {
+    ReplyScanner scanner;
+    const ReplyScanner::Step step = scanner.advance(bytes);
+    if (step.state != ReplyScanner::State::Complete) break;
+    out.push_back(bytes.substr(0, step.consumed));
+    bytes.remove_prefix(step.consumed);
+  }
+  return out;
+}
+
+bool copies(const std::vector<QueuedWrite>& queued) {
+  return std::any_of(queued.begin(), queued.end(),
+                     [](const QueuedWrite& one) { return one.how == Replay::Copy; });
+}
+
+// Blocks no more, and nobody who reads on: the same command without BLOCK and its time.
+void append_without_block(std::string& out, std::vector<std::string_view> args) {
+  for (std::size_t i = 1; i + 1 < args.size() && !is_word(args[i], "STREAMS"); ++i) {
+    if (!is_word(args[i], "BLOCK")) continue;
+    args.erase(args.begin() + static_cast<std::ptrdiff_t>(i),
+               args.begin() + static_cast<std::ptrdiff_t>(i) + 2);
+    break;
+  }
+  append_command(out, args);
+}
+
+}  // namespace
+
+DualWrite::DualWrite() : turn(&RedisSession::on_turn) { turn.context = this; }
+
+void DualWrite::add_key(std::int32_t db, std::string_view key) {
+  const KeyHead head{db, static_cast<std::uint32_t>(key.size())};
+  keys.append(reinterpret_cast<const char*>(&head), sizeof head);
+  keys.append(key);
+  turn.want(db, key);
+}
+
+std::vector<std::string_view> DualWrite::each_key() const {
+  std::vector<std::string_view> out;
+  for_each_key([&out](std::int32_t, std::string_view key) {
+    if (std::find(out.begin(), out.end(), key) == out.end()) out.push_back(key);
+  });
+  return out;
+}
+
+std::uint32_t DualWrite::append_questions(std::string& out) {
+  if (how == Replay::Copy) {
+    const auto all = each_key();
+    return redis::append_questions(Replay::Copy, nullptr, {}, all, *commands, out);
+  }
+  std::uint32_t count = 0;
+  for (QueuedWrite& one : queued) {
+    if (one.how == Replay::Same || one.how == Replay::Suspect) continue;
+    const Again again(one.spec, std::string_view(request).substr(one.at, one.size));
+    one.questions = redis::append_questions(one.how, one.spec, again.args, again.keys, *commands, out);
+    count += one.questions;
+  }
+  return count;
+}
+
+std::optional<std::uint32_t> DualWrite::append_second_leg(std::string& out) const {
+  const std::vector<std::string_view> told = split_replies(answers);
+  if (told.size() != questions || too_big) return std::nullopt;
+  const bool transaction = way == Way::Transaction;
+  const std::size_t before = out.size();
+  std::uint32_t count = 0;
+  if (transaction) {
+    out += kMulti;
+    count = 1;
+  }
+  const auto give_up = [&] {
+    out.resize(before);
+    return std::nullopt;
+  };
+  if (how == Replay::Copy) {
+    const auto all = each_key();
+    const auto made = append_repeat(
+        Replay::Copy, {.spec = nullptr, .args = {}, .keys = all, .reply = reply, .answers = told},
+        out);
+    if (!made) return give_up();
+    count += *made;
+  } else if (way == Way::Attempt) {
+    out += kMulti;
+    out += request;
+    out += kExec;
+    return 3;
+  } else if (way == Way::Blocked) {
+    append_without_block(out, Again(nullptr, request).args);
+    return 1;
+  } else {
+    std::vector<std::string_view> replies;
+    if (transaction) {
+      if (!split_elements(reply, replies) || replies.size() != queued.size()) return give_up();
+    } else {
+      replies.push_back(reply);
+    }
+    std::size_t answer_at = 0;
+    std::string behind;
+    std::uint32_t behind_count = 0;
+    for (std::size_t i = 0; i < queued.size(); ++i) {
+      const QueuedWrite& one = queued[i];
+      const std::string_view bytes = std::string_view(request).substr(one.at, one.size);
+      const bool same = one.how != Replay::Made;
+      if (transaction && same && !is_error(replies[i])) {
+        out += bytes;
+        ++count;
+      }
+      if (one.how == Replay::Same || one.how == Replay::Suspect) continue;
+      const Again again(one.spec, bytes);
+      const std::span<const std::string_view> mine(told.data() + answer_at, one.questions);
+      answer_at += one.questions;
+      if (one.how == Replay::Made && is_error(replies[i])) continue;
+      const auto made = append_repeat(one.how,
+                                      {.spec = one.spec,
+                                       .args = again.args,
+                                       .keys = again.keys,
+                                       .reply = replies[i],
+                                       .answers = mine},
+                                      same ? behind : out);
+      if (!made) return give_up();
+      (same ? behind_count : count) += *made;
+    }
+    out += behind;
+    count += behind_count;
+  }
+  if (transaction) {
+    out += kExec;
+    ++count;
+  }
+  return count;
+}
+
+void DualWrite::clear() {
+  turn.clear();
+  loop = nullptr;
+  session = nullptr;
+  exchange = nullptr;
+  order = nullptr;
+  wanted_at_ns = 0;
+  granted = news = gave_up = sole = blocked = false;
+  way = Way::Command;
+  how = Replay::Same;
+  commands.reset();
+  empty(request);
+  queued.clear();
+  empty(keys);
+  empty(reply);
+  empty(answers);
+  questions = 0;
+  asking = too_big = resolved = skipped = false;
+  gate = step = 0;
+  refused = false;
+  second = Leg::UnderWay;
+  first_unknown = first_null = cannot = second_begun = waits_for_disk = false;
+  resolved_at_ns = 0;
+}
+
+DualWrite* DualWritePool::get() {
+  if (free_.empty()) {
+    all_.push_back(std::make_unique<DualWrite>());
+    free_.push_back(all_.back().get());
+  }
+  DualWrite* const dual = free_.back();
+  free_.pop_back();
+  return dual;
+}
+
+void DualWritePool::put(DualWrite* dual) {
+  dual->clear();
+  free_.push_back(dual);
+}
+
+}  // namespace crossfade::redis
