@@ -55,11 +55,6 @@ std::vector<std::string_view> split_replies(std::string_view bytes) {
   return out;
 }
 
-bool copies(const std::vector<QueuedWrite>& queued) {
-  return std::any_of(queued.begin(), queued.end(),
-                     [](const QueuedWrite& one) { return one.how == Replay::Copy; });
-}
-
 // Blocks no more, and nobody who reads on: the same command without BLOCK and its time.
 void append_without_block(std::string& out, std::vector<std::string_view> args) {
   for (std::size_t i = 1; i + 1 < args.size() && !is_word(args[i], "STREAMS"); ++i) {

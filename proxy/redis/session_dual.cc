@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocols/redis/command_bytes.h"
 #include "protocols/redis/reply_view.h"
 #include "proxy/loop.h"
 #include "proxy/redis/session.h"
