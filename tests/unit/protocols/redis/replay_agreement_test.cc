@@ -96,9 +96,10 @@ State state_of(Server& server) {
 }
 
 void check_equal(const State& left, const State& right, std::int64_t expiry_off_max = 0) {
-  for (const auto& [key, held] : left) {
-    CAPTURE(key);
-    const auto found = right.find(key);
+  for (const auto& entry : left) {
+    const Held& held = entry.second;
+    CAPTURE(entry.first);
+    const auto found = right.find(entry.first);
     CHECK_MESSAGE(found != right.end(), "only the first server has it");
     if (found == right.end()) continue;
     CHECK(held.text == found->second.text);
@@ -109,12 +110,12 @@ void check_equal(const State& left, const State& right, std::int64_t expiry_off_
       CHECK(std::abs(held.times[i] - found->second.times[i]) <= kDeliveryOffMax);
     }
   }
-  for (const auto& [key, held] : right) {
-    CHECK_MESSAGE(left.contains(key), "only the second server has " << key);
+  for (const auto& entry : right) {
+    CHECK_MESSAGE(left.contains(entry.first), "only the second server has " << entry.first);
   }
 }
 
-// Two servers, and a client that speaks one version of the protocol with both.
+// The sides.
 struct Pair {
   Server first;
   Server second;
@@ -139,6 +140,7 @@ std::vector<std::string_view> split_replies(std::string_view bytes) {
   return replies;
 }
 
+// Speaks one version of the protocol, and knows the commands of one of Redis.
 struct Client {
   const CommandTable& commands;
   std::string greeting;  // HELLO, or nothing
