@@ -12,10 +12,10 @@
 // what is neither read nor write belongs to one side. Published messages have no keys.
 #include <algorithm>
 #include <charconv>
-#include <iterator>
 #include <string_view>
 
 #include "protocols/redis/command.h"
+#include "protocols/redis/command_repeat.h"
 
 namespace crossfade::redis {
 namespace {
@@ -419,41 +419,6 @@ constexpr Line kLines[] = {
     {"post", Other, "", "", Effect::Closes},
 };
 // clang-format on
-
-// Those that are not repeated by the same bytes on another server whatever their arguments are.
-struct Exception {
-  std::string_view name;
-  Repeat repeat;
-};
-constexpr Exception kExceptions[] = {
-    {"eval", Repeat::Script},
-    {"evalsha", Repeat::Hidden},
-    {"expire", Repeat::Expires},
-    {"fcall", Repeat::Hidden},
-    {"getex", Repeat::Getex},
-    {"hincrbyfloat", Repeat::HashFloat},
-    {"incrbyfloat", Repeat::Float},
-    {"migrate", Repeat::Moves},
-    {"pexpire", Repeat::Expires},
-    {"pfdebug", Repeat::Moves},
-    {"psetex", Repeat::Expires},
-    {"restore", Repeat::Restore},
-    {"restore-asking", Repeat::Moves},
-    {"set", Repeat::Set},
-    {"setex", Repeat::Expires},
-    {"sort", Repeat::Sort},
-    {"spop", Repeat::Pop},
-    {"xadd", Repeat::Add},
-    {"xautoclaim", Repeat::Autoclaim},
-    {"xclaim", Repeat::Claim},
-    {"xtrim", Repeat::Trim},
-};
-
-Repeat repeat_of(std::string_view name) {
-  const auto* const found = std::find_if(std::begin(kExceptions), std::end(kExceptions),
-                                         [&](const Exception& one) { return one.name == name; });
-  return found != std::end(kExceptions) ? found->repeat : Repeat::Same;
-}
 
 // Takes a number off the front of `text`.
 int take_number(std::string_view& text) {
