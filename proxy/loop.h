@@ -41,7 +41,8 @@ class Loop {
   // Ends every session and the thread. Call once, after the interlays were drained.
   void stop();
 
-  // Any thread: runs `task` on the loop's thread, in order of posting; never, once the loop has ended.
+  // Any thread: runs `task` on the loop's thread, in order of posting; never, once the loop has
+  // ended.
   void post(std::function<void()> task);
 
   // Below: the loop's thread only.

@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "proxy/write_order.h"
@@ -33,9 +35,8 @@ class Ghosts {
   }
   void fenced(const std::vector<std::int64_t>& ids) {
     const std::lock_guard held(mutex_);
-    std::erase_if(ids_, [&](std::int64_t id) {
-      return std::find(ids.begin(), ids.end(), id) != ids.end();
-    });
+    std::erase_if(
+        ids_, [&](std::int64_t id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); });
   }
 
  private:
@@ -43,8 +44,45 @@ class Ghosts {
   std::vector<std::int64_t> ids_;
 };
 
+// When keys are about to expire, as far as writes have told. A write that meets that moment may
+// find its key on one side and not on the other: it must not be trusted to do the same on both.
+class Expiries {
+ public:
+  // Around the moment itself: how long legs take, and how far the clocks of both servers and ours
+  // may be apart.
+  static constexpr std::uint64_t kMarginMs = 1'000;
+
+  void set(std::uint64_t key, std::uint64_t at_ms, std::uint64_t now_ms) {
+    const std::lock_guard held(mutex_);
+    if (at_.size() >= kKeysMax) {
+      std::erase_if(at_, [&](const auto& one) { return one.second + kMarginMs < now_ms; });
+      if (at_.size() >= kKeysMax) return;
+    }
+    at_[key] = at_ms;
+    count_.store(at_.size(), std::memory_order_relaxed);
+  }
+  // Whether the key expires, or has expired, between these moments.
+  bool meets(std::uint64_t key, std::uint64_t from_ms, std::uint64_t to_ms) {
+    if (count_.load(std::memory_order_relaxed) == 0) return false;
+    const std::lock_guard held(mutex_);
+    const auto found = at_.find(key);
+    if (found == at_.end() || to_ms + kMarginMs < found->second) return false;
+    if (from_ms <= found->second + kMarginMs) return true;
+    at_.erase(found);  // it is long over
+    count_.store(at_.size(), std::memory_order_relaxed);
+    return false;
+  }
+
+ private:
+  static constexpr std::size_t kKeysMax = 1'000'000;
+  std::mutex mutex_;
+  std::unordered_map<std::uint64_t, std::uint64_t> at_;  // key's hash -> Unix time, ms
+  std::atomic<std::size_t> count_{0};
+};
+
 struct SharedWrites {
   WriteOrder order;
+  Expiries expiries;
   std::array<Ghosts, kSides> ghosts;
 };
 
@@ -52,7 +90,8 @@ class SharedWritesRegistry {
  public:
   // The same object for the same pair of servers, made on first use and kept.
   std::shared_ptr<SharedWrites> of(const InterlayRoute& route) {
-    const std::string servers = name_of_server(route.old_side) + ' ' + name_of_server(*route.new_side);
+    const std::string servers =
+        name_of_server(route.old_side) + ' ' + name_of_server(*route.new_side);
     const std::lock_guard held(mutex_);
     auto& found = by_servers_[servers];
     if (!found) found = std::make_shared<SharedWrites>();

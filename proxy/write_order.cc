@@ -9,13 +9,13 @@
 
 namespace crossfade {
 
-void WriteOrder::Turn::want(std::int32_t db, std::string_view key) {
-  const std::uint64_t hash =
-      XXH3_64bits_withSeed(key.data(), key.size(), static_cast<std::uint64_t>(db) + 1);
-  const auto slot = static_cast<std::uint32_t>(hash % kSlots);
-  // One place a slot. Few keys: looking is cheaper than sorting; for many it is done once in
-  // take().
-  places_.push_back({.turn = this, .slot = slot});
+std::uint64_t WriteOrder::Turn::hash_of(std::int32_t db, std::string_view key) {
+  return XXH3_64bits_withSeed(key.data(), key.size(), static_cast<std::uint64_t>(db) + 1);
+}
+
+void WriteOrder::Turn::want(std::uint64_t key_hash) {
+  // One place a slot: take() sees to that.
+  places_.push_back({.turn = this, .slot = static_cast<std::uint32_t>(key_hash % kSlots)});
 }
 
 void WriteOrder::Turn::clear() {

@@ -37,7 +37,9 @@ class WriteOrder {
     std::uint64_t owner = 0;
     bool sole = false;
     void* context = nullptr;  // for Granted
-    void want(std::int32_t db, std::string_view key);
+    void want(std::int32_t db, std::string_view key) { want(hash_of(db, key)); }
+    void want(std::uint64_t key_hash);
+    static std::uint64_t hash_of(std::int32_t db, std::string_view key);
     void clear();
     bool wants_nothing() const { return places_.empty(); }
 

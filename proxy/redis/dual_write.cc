@@ -86,15 +86,15 @@ std::vector<std::string_view> DualWrite::each_key() const {
 }
 
 std::uint32_t DualWrite::append_questions(std::string& out) {
-  if (how == Replay::Copy) {
-    const auto all = each_key();
-    return redis::append_questions(Replay::Copy, nullptr, {}, all, *commands, out);
+  if (how == Replay::Copy || copies_behind()) {
+    return redis::append_questions(Replay::Copy, nullptr, {}, each_key(), *commands, out);
   }
   std::uint32_t count = 0;
   for (QueuedWrite& one : queued) {
     if (one.how == Replay::Same || one.how == Replay::Suspect) continue;
     const Again again(one.spec, std::string_view(request).substr(one.at, one.size));
-    one.questions = redis::append_questions(one.how, one.spec, again.args, again.keys, *commands, out);
+    one.questions =
+        redis::append_questions(one.how, one.spec, again.args, again.keys, *commands, out);
     count += one.questions;
   }
   return count;
@@ -103,73 +103,80 @@ std::uint32_t DualWrite::append_questions(std::string& out) {
 std::optional<std::uint32_t> DualWrite::append_second_leg(std::string& out) const {
   const std::vector<std::string_view> told = split_replies(answers);
   if (told.size() != questions || too_big) return std::nullopt;
-  const bool transaction = way == Way::Transaction;
-  const std::size_t before = out.size();
-  std::uint32_t count = 0;
-  if (transaction) {
-    out += kMulti;
-    count = 1;
-  }
-  const auto give_up = [&] {
-    out.resize(before);
-    return std::nullopt;
-  };
-  if (how == Replay::Copy) {
-    const auto all = each_key();
-    const auto made = append_repeat(
-        Replay::Copy, {.spec = nullptr, .args = {}, .keys = all, .reply = reply, .answers = told},
-        out);
-    if (!made) return give_up();
-    count += *made;
-  } else if (way == Way::Attempt) {
-    out += kMulti;
-    out += request;
-    out += kExec;
+  if (way == Way::Attempt) {
+    out.append(kMulti).append(request).append(kExec);
     return 3;
-  } else if (way == Way::Blocked) {
+  }
+  if (way == Way::Blocked && how != Replay::Copy) {
     append_without_block(out, Again(nullptr, request).args);
     return 1;
-  } else {
-    std::vector<std::string_view> replies;
-    if (transaction) {
-      if (!split_elements(reply, replies) || replies.size() != queued.size()) return give_up();
-    } else {
-      replies.push_back(reply);
-    }
-    std::size_t answer_at = 0;
-    std::string behind;
-    std::uint32_t behind_count = 0;
-    for (std::size_t i = 0; i < queued.size(); ++i) {
-      const QueuedWrite& one = queued[i];
-      const std::string_view bytes = std::string_view(request).substr(one.at, one.size);
-      const bool same = one.how != Replay::Made;
-      if (transaction && same && !is_error(replies[i])) {
-        out += bytes;
-        ++count;
-      }
-      if (one.how == Replay::Same || one.how == Replay::Suspect) continue;
-      const Again again(one.spec, bytes);
-      const std::span<const std::string_view> mine(told.data() + answer_at, one.questions);
-      answer_at += one.questions;
-      if (one.how == Replay::Made && is_error(replies[i])) continue;
-      const auto made = append_repeat(one.how,
-                                      {.spec = one.spec,
-                                       .args = again.args,
-                                       .keys = again.keys,
-                                       .reply = replies[i],
-                                       .answers = mine},
-                                      same ? behind : out);
-      if (!made) return give_up();
-      (same ? behind_count : count) += *made;
-    }
-    out += behind;
-    count += behind_count;
+  }
+  const std::size_t before = out.size();
+  const bool transaction = way == Way::Transaction;
+  if (transaction) out += kMulti;
+  std::optional<std::uint32_t> count = how == Replay::Copy ? 0 : append_commands(told, out);
+  if (count && (how == Replay::Copy || copies_behind())) {
+    const auto keys_copied = each_key();
+    const auto copied = append_repeat(
+        Replay::Copy,
+        {.spec = nullptr, .args = {}, .keys = keys_copied, .reply = reply, .answers = told}, out);
+    count = copied ? std::optional(*count + *copied) : std::nullopt;
+  }
+  if (!count) {
+    out.resize(before);
+    return std::nullopt;
   }
   if (transaction) {
     out += kExec;
-    ++count;
+    *count += 2;
   }
   return count;
+}
+
+// The commands one by one, and behind them what belongs behind: the expiries.
+std::optional<std::uint32_t> DualWrite::append_commands(std::span<const std::string_view> told,
+                                                        std::string& out) const {
+  const bool transaction = way == Way::Transaction;
+  std::vector<std::string_view> replies;
+  if (!transaction) {
+    replies.push_back(reply);
+  } else if (!split_elements(reply, replies) || replies.size() != queued.size()) {
+    return std::nullopt;
+  }
+  std::uint32_t count = 0;
+  std::string behind;
+  for (std::size_t i = 0; i < queued.size(); ++i) {
+    const QueuedWrite& one = queued[i];
+    const std::string_view bytes = std::string_view(request).substr(one.at, one.size);
+    const bool same = one.how != Replay::Made;
+    if (transaction && same && !is_error(replies[i])) {
+      out += bytes;
+      ++count;
+    }
+    if (one.how == Replay::Same || one.how == Replay::Suspect) continue;
+    if (same && copies_behind()) continue;  // the copy has its expiry, too
+    const std::span<const std::string_view> mine =
+        copies_behind() ? std::span<const std::string_view>() : told.first(one.questions);
+    told = told.subspan(mine.size());
+    if (!same && is_error(replies[i])) continue;
+    const Again again(one.spec, bytes);
+    const auto made = append_repeat(one.how,
+                                    {.spec = one.spec,
+                                     .args = again.args,
+                                     .keys = again.keys,
+                                     .reply = replies[i],
+                                     .answers = mine},
+                                    same ? behind : out);
+    if (!made) return std::nullopt;
+    count += *made;
+  }
+  out += behind;
+  return count;
+}
+
+void DualWrite::stand_in() {
+  append_command(request, {"PERSIST", each_key().front()});
+  queued.push_back({0, request.size(), commands->find("persist"), Replay::Expiry});
 }
 
 void DualWrite::clear() {
@@ -178,7 +185,7 @@ void DualWrite::clear() {
   session = nullptr;
   exchange = nullptr;
   order = nullptr;
-  wanted_at_ns = 0;
+  wanted_at_ns = wanted_at_ms = 0;
   granted = news = gave_up = sole = blocked = false;
   way = Way::Command;
   how = Replay::Same;
@@ -193,7 +200,7 @@ void DualWrite::clear() {
   gate = step = 0;
   refused = false;
   second = Leg::UnderWay;
-  first_unknown = first_null = cannot = second_begun = waits_for_disk = false;
+  own_seen = first_unknown = first_null = cannot = second_begun = waits_for_disk = false;
   resolved_at_ns = 0;
 }
 

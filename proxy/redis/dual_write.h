@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,11 +53,12 @@ struct DualWrite {
   WriteOrder* order = nullptr;
   WriteOrder::Turn turn;
   std::uint64_t wanted_at_ns = 0;
+  std::uint64_t wanted_at_ms = 0;  // Unix time
   bool granted = false;
-  bool news = false;       // the news of a grant is on its way to the loop: it must find us
-  bool gave_up = false;    // waited too long: goes ahead out of order
-  bool sole = false;       // its keys are unknown
-  bool blocked = false;    // stands in the order as a blocked command
+  bool news = false;     // the news of a grant is on its way to the loop: it must find us
+  bool gave_up = false;  // waited too long: goes ahead out of order
+  bool sole = false;     // its keys are unknown
+  bool blocked = false;  // stands in the order as a blocked command
   Way way = Way::Command;
   Replay how = Replay::Same;
 
@@ -76,12 +78,17 @@ struct DualWrite {
   bool refused = false;             // Attempt: MULTI or the command was refused
   Leg second = Leg::UnderWay;
   bool first_unknown = false;
-  bool first_null = false;    // it answered null: a transaction that was not run, a pop of nothing
-  bool cannot = false;        // the second leg could not be made
+  bool own_seen = false;    // the second side has answered the write's own bytes
+  bool first_null = false;  // it answered null: a transaction that was not run, a pop of nothing
+  bool cannot = false;      // the second leg could not be made
   bool second_begun = false;
   std::uint64_t resolved_at_ns = 0;
   bool waits_for_disk = false;
 
+  struct KeyHead {
+    std::int32_t db;
+    std::uint32_t size;
+  };
   // A key that it writes, and the turn wants.
   void add_key(std::int32_t db, std::string_view key);
   // Calls visit(db, key) for each, in order.
@@ -111,6 +118,10 @@ struct DualWrite {
     return way == Way::Command &&
            (how == Replay::Same || how == Replay::Suspect || how == Replay::Expiry);
   }
+  // Whether something follows the same bytes: the keys' expiry, or, where their effect may differ,
+  // the keys themselves as the first side has them.
+  bool has_rest() const { return how == Replay::Expiry || copies_behind(); }
+  bool copies_behind() const { return how == Replay::Suspect && !sole; }
 
   // Appends what is to be asked of the first side behind the write; returns how many questions.
   std::uint32_t append_questions(std::string& out);
@@ -118,14 +129,15 @@ struct DualWrite {
   // commands. nullopt: it cannot be told.
   std::optional<std::uint32_t> append_second_leg(std::string& out) const;
 
+  // Of a big request nothing is kept: its questions are asked for another command with its key.
+  void stand_in();
+
   void clear();
 
  private:
-  struct KeyHead {
-    std::int32_t db;
-    std::uint32_t size;
-  };
   std::vector<std::string_view> each_key() const;
+  std::optional<std::uint32_t> append_commands(std::span<const std::string_view> told,
+                                               std::string& out) const;
 };
 
 class DualWritePool {

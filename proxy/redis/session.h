@@ -213,6 +213,8 @@ class RedisSession final : public Session, private StreamOwner {
   static void noted(DualWrite& dual);
   void finish(Exchange& exchange);
   void forsake(Upstream& up);
+  void learn_expiry(const DualWrite& dual);
+  bool meets_expiry(const DualWrite& dual) const;
 
   // --- session_effects.cc
   void begin_effect(Pending& request, const RequestCutter& cutter);
@@ -288,9 +290,9 @@ class RedisSession final : public Session, private StreamOwner {
   ConnectionState state_;
   std::uint32_t state_version_ = 1;
   Transaction transaction_;
-  DualWrite* next_write_ = nullptr;   // of the request that waits for its turn, or has just got it
+  DualWrite* next_write_ = nullptr;  // of the request that waits for its turn, or has just got it
   DualWrite* transaction_write_ = nullptr;  // of the open transaction
-  std::uint32_t attempts_ = 0;        // blocking dual writes: nothing is sent behind them
+  std::uint32_t attempts_ = 0;              // blocking dual writes: nothing is sent behind them
   Subscriptions subscriptions_;
   std::optional<Side> pin_;
   std::optional<Side> scan_side_;    // where this session's last SCAN began

@@ -1,18 +1,21 @@
-// Writes to both sides: their turn among the writes of their keys, both legs, and what is put in the
-// ledger before the client hears of it.
+// Writes to both sides: their turn among the writes of their keys, both legs, and what is put in
+// the ledger before the client hears of it.
 //
 //   1. A write takes its turn (await_turn); until it has it, the session's requests wait.
-//   2. Both legs begin at once where equal servers do equal things; else the second leg is made from
-//      the first one's reply, and from what the first side answers to questions behind it (resolve).
-//      A gate keeps what the session sends to the second side later behind it.
-//   3. When both legs are over, or given up, the outcomes are compared (conclude). Keys that may differ
+//   2. Both legs begin at once where equal servers do equal things; else the second leg is made
+//   from
+//      the first one's reply, and from what the first side answers to questions behind it
+//      (resolve). A gate keeps what the session sends to the second side later behind it.
+//   3. When both legs are over, or given up, the outcomes are compared (conclude). Keys that may
+//   differ
 //      are in the ledger, on disk, before the answer is let go (finish).
 //
-// Blocking commands do not keep a turn while they block: first they are tried inside of a transaction,
-// where they do not; if that gives nothing, they block without a turn, and their keys are copied
-// afterwards. Writes that meet a blocked command at their keys copy them, too.
+// Blocking commands do not keep a turn while they block: first they are tried inside of a
+// transaction, where they do not; if that gives nothing, they block without a turn, and their keys
+// are copied afterwards. Writes that meet a blocked command at their keys copy them, too.
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +41,12 @@ constexpr std::size_t kTellsNull = kAroundOne + 5;
 // More keys than this are not written down one by one.
 constexpr std::size_t kSuspectsMax = 10'000;
 
+std::uint64_t unix_ms() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                        std::chrono::system_clock::now().time_since_epoch())
+                                        .count());
+}
+
 bool is_stream_read(const CommandSpec* spec) { return spec && spec->name.starts_with("xread"); }
 
 }  // namespace
@@ -60,9 +69,8 @@ bool RedisSession::await_turn(const Pending& request, const RequestCutter& cutte
   DualWrite* const dual = next_write_ = begin_dual_write();
   const RequestFacts& facts = request.facts;
   dual->sole = !facts.spec || facts.key_count == 0 ||
-               !for_each_key(*facts.spec, cutter, request.bytes, [&](std::string_view key) {
-                 dual->add_key(selected_db(), key);
-               });
+               !for_each_key(*facts.spec, cutter, request.bytes,
+                             [&](std::string_view key) { dual->add_key(selected_db(), key); });
   std::vector<std::string_view>& args = loop().args();
   args.clear();
   for (std::size_t i = 0; i < cutter.arg_count(); ++i) args.push_back(cutter.arg(i, request.bytes));
@@ -75,6 +83,7 @@ bool RedisSession::await_turn(const Pending& request, const RequestCutter& cutte
 bool RedisSession::take_turn(DualWrite& dual) {
   dual.turn.sole = dual.sole;
   dual.wanted_at_ns = now_ns_;
+  if (dual.wanted_at_ms == 0) dual.wanted_at_ms = unix_ms();
   dual.granted = dual.order->take(dual.turn);
   if (!dual.granted) {
     counters().order_waits.add();
@@ -179,7 +188,8 @@ void RedisSession::record_queued(const Pending& request, const RequestCutter& cu
   DualWrite& dual = *transaction_write_;
   const RequestFacts& facts = request.facts;
   const auto& change = transaction_.change;
-  const std::int32_t db = change && change->db ? static_cast<std::int32_t>(*change->db) : selected_db();
+  const std::int32_t db =
+      change && change->db ? static_cast<std::int32_t>(*change->db) : selected_db();
   const bool writes = facts.kind == Kind::Write;
   if (writes || facts.kind == Kind::Read) {
     const bool clear = facts.spec && facts.key_count > 0 &&
@@ -195,7 +205,12 @@ void RedisSession::record_queued(const Pending& request, const RequestCutter& cu
   std::vector<std::string_view>& args = loop().args();
   args.clear();
   for (std::size_t i = 0; i < cutter.arg_count(); ++i) args.push_back(cutter.arg(i, request.bytes));
-  const Replay how = writes ? replay_of(facts.spec, args, true) : Replay::Same;
+  Replay how = writes ? replay_of(facts.spec, args, true) : Replay::Same;
+  std::string questions;
+  if (how == Replay::Made &&
+      append_questions(how, facts.spec, args, {}, *dual.commands, questions) > 0) {
+    how = Replay::Copy;  // what it would be made from can be asked behind EXEC only
+  }
   if (how == Replay::Copy) dual.how = Replay::Copy;
   if (how == Replay::Suspect && dual.how != Replay::Copy) dual.how = Replay::Suspect;
   dual.queued.push_back({dual.request.size(), request.bytes.size(), facts.spec, how});
@@ -231,8 +246,9 @@ bool RedisSession::dispatch_dual(Pending& request) {
       .add();
   bring_up_to_date(up);
   if (dual.way != DualWrite::Way::Transaction) identify(up);
-  if (dual.turn.met_blocked() && !dual.sole && dual.how != Replay::Copy) {
-    dual.how = dual.way == DualWrite::Way::Attempt ? dual.how : Replay::Copy;
+  if (!dual.sole && dual.way != DualWrite::Way::Attempt &&
+      (dual.turn.met_blocked() || meets_expiry(dual))) {
+    dual.how = Replay::Copy;
   }
   Exchange* const exchange = new_exchange(request);
   exchange->special = true;
@@ -274,10 +290,9 @@ bool RedisSession::dispatch_dual(Pending& request) {
   if (!request.whole) {
     streaming_->answer_side = plan.answer;
     streaming_->second = second_sent_;
-    if (dual.how == Replay::Expiry && second_sent_) {
+    if (dual.has_rest() && second_sent_) {
       dual.asking = true;
       streaming_->asks = exchange;
-      dual.request.assign(request.bytes.substr(0, 0));
     }
   } else if (second_sent_) {
     ask(*exchange);
@@ -297,8 +312,8 @@ void RedisSession::dual_silently(Pending& request) {
   give_back(dual);
 }
 
-// Asks a server who the connection is, once: should it be given up in the midst of a write, the server
-// can be told to forget it. Nothing is written there before that is known.
+// Asks a server who the connection is, once: should it be given up in the midst of a write, the
+// server can be told to forget it. Nothing is written there before that is known.
 void RedisSession::identify(Upstream& up) {
   if (up.client_id != 0) return;
   up.client_id = -1;
@@ -309,7 +324,8 @@ void RedisSession::identify(Upstream& up) {
 
 // The connection is given up by us: what it carries may still be run.
 void RedisSession::forsake(Upstream& up) {
-  if (up.state() != Upstream::State::Ready || up.client_id == 0 || !interlay_.shared_writes()) return;
+  if (up.state() != Upstream::State::Ready || up.client_id == 0 || !interlay_.shared_writes())
+    return;
   bool writing = false;
   for (const Exchange* one = up.owed().front(); one && !writing; one = up.owed().after(one)) {
     writing = one->dual != nullptr;
@@ -319,10 +335,11 @@ void RedisSession::forsake(Upstream& up) {
   if (up.client_id > 0) {
     interlay_.shared_writes()->ghosts[side].add(up.client_id);
   } else if (const LedgerDoor& ledger = loop().shared_writes().ledger; ledger.note_all) {
-    ledger.note_all(*route_,
-                    "a connection was given up in the midst of a write, and its server does not tell "
-                    "its id (CLIENT ID)",
-                    nullptr);
+    ledger.note_all(
+        *route_,
+        "a connection was given up in the midst of a write, and its server does not tell "
+        "its id (CLIENT ID)",
+        nullptr);
   }
 }
 
@@ -343,7 +360,8 @@ bool RedisSession::begin_second(Exchange& exchange, std::string_view bytes) {
     return drop(Drop::Overflow);
   }
   if (up.refused_version == state_version_ || exchange.change) return drop(Drop::StateRefused);
-  if (dual.too_big || (dual.how == Replay::Copy && dual.sole) || (bytes.empty() && !dual.starts_at_once() && dual.request.empty())) {
+  if (dual.too_big || (dual.how == Replay::Copy && dual.sole) ||
+      (bytes.empty() && !dual.starts_at_once() && dual.request.empty())) {
     return drop(Drop::Oversize);
   }
   if (!reach(up, Interlay::Use::Dispensable)) return drop(Drop::SideDown);
@@ -356,19 +374,17 @@ bool RedisSession::begin_second(Exchange& exchange, std::string_view bytes) {
   if (dual.starts_at_once()) {
     up.send(bytes);
     counters().server_out.add(bytes.size());
-    if (dual.how == Replay::Expiry) exchange.second_count = 2;
+    if (dual.has_rest()) exchange.second_count = 2;
   }
   const bool streams = bytes.empty() && dual.starts_at_once();
-  if (!streams && (!dual.starts_at_once() || dual.how == Replay::Expiry)) dual.gate = up.close_gate();
+  if (!streams && (!dual.starts_at_once() || dual.has_rest())) dual.gate = up.close_gate();
   return true;
 }
 
 // Asks the answering side what the second leg is made from.
 void RedisSession::ask(Exchange& exchange) {
   DualWrite& dual = *exchange.dual;
-  if (dual.how == Replay::Same || dual.how == Replay::Suspect) {
-    if (dual.way != DualWrite::Way::Transaction) return;
-  }
+  if (dual.starts_at_once() && !dual.has_rest()) return;
   std::string questions;
   dual.questions = dual.append_questions(questions);
   if (dual.questions == 0) return;
@@ -388,11 +404,7 @@ void RedisSession::streamed_dual() {
   Upstream& beside = upstream(other(exchange->answer));
   if (streaming_->answer && streaming_->second && (exchange->owed & bit(beside.side())) != 0) {
     dual.gate = beside.close_gate();
-    dual.for_each_key([&](std::int32_t, std::string_view key) {
-      if (!dual.queued.empty()) return;
-      append_command(dual.request, {"PERSIST", key});  // any command of that key
-    });
-    dual.queued.push_back({0, dual.request.size(), dual.commands->find("persist"), Replay::Expiry});
+    if (dual.how == Replay::Expiry) dual.stand_in();
     ask(*exchange);
   }
   advance(*exchange);
@@ -472,7 +484,8 @@ void RedisSession::attempt_answer(Upstream& up, Exchange& exchange, std::string_
   if (null) return block(up, exchange);
   ++answered_in_event_;
   if (dual.refused) {
-    // What was refused was not run; what ran without MULTI, because that was refused, may have blocked.
+    // What was refused was not run; what ran without MULTI, because that was refused, may have
+    // blocked.
     dual.first_null = exchange.failed[side];
     dual.cannot = !exchange.failed[side];
     error = exchange.failed[side];
@@ -481,8 +494,8 @@ void RedisSession::attempt_answer(Upstream& up, Exchange& exchange, std::string_
   answer_complete(up, exchange, error);
 }
 
-// Nothing to be had: it blocks, as the client wants it to. The turn is given back; others may give it
-// what it waits for.
+// Nothing to be had: it blocks, as the client wants it to. The turn is given back; others may give
+// it what it waits for.
 void RedisSession::block(Upstream& up, Exchange& exchange) {
   DualWrite& dual = *exchange.dual;
   dual.order->leave(dual.turn);
@@ -507,8 +520,7 @@ void RedisSession::block(Upstream& up, Exchange& exchange) {
 void RedisSession::dual_lost(Upstream&, Exchange& exchange, bool never_sent) {
   DualWrite& dual = *exchange.dual;
   const bool waits_behind_gate = !dual.resolved && !dual.starts_at_once();
-  dual.second =
-      never_sent || waits_behind_gate ? DualWrite::Leg::Unsent : DualWrite::Leg::Unknown;
+  dual.second = never_sent || waits_behind_gate ? DualWrite::Leg::Unsent : DualWrite::Leg::Unknown;
   advance(exchange);
 }
 
@@ -543,15 +555,15 @@ bool RedisSession::resolve(Exchange& exchange) {
   dual.resolved_at_ns = now_ns_;
   Upstream& up = upstream(other(exchange.answer));
   if ((exchange.owed & bit(up.side())) == 0) return true;
-  if (dual.starts_at_once() && dual.how != Replay::Expiry) return true;
+  if (dual.starts_at_once() && !dual.has_rest()) return true;
   if (dual.gate == 0) {  // a big write that was cut off before its questions
     --exchange.second_count;
     return true;
   }
   std::string out;
   std::uint32_t count = 0;
-  const bool expiry = dual.starts_at_once();
-  if (nothing && !expiry) {
+  const bool rest = dual.starts_at_once();
+  if (nothing && !rest) {
     dual.skipped = true;
     if (exchange.either && !dual.first_null && dual.way == DualWrite::Way::Command) {
       dual.skipped = false;  // best_effort: what the first side could not do
@@ -562,16 +574,39 @@ bool RedisSession::resolve(Exchange& exchange) {
     count = *made;
   } else {
     dual.cannot = true;
-    dual.skipped = !expiry;
+    dual.skipped = !rest;
   }
   if (count == 0) {  // the place in the queue is taken: it gets something to answer
     out = kPing;
     count = 1;
   }
-  exchange.second_count = expiry ? exchange.second_count - 1 + count : count;
+  exchange.second_count = rest ? exchange.second_count - 1 + count : count;
+  learn_expiry(dual);
   counters().server_out.add(out.size());
   up.open_gate(dual.gate, out);
   return true;
+}
+
+// A key's expiry is known: writes that meet it will be repeated by copying.
+void RedisSession::learn_expiry(const DualWrite& dual) {
+  if (dual.how != Replay::Expiry || dual.way != DualWrite::Way::Command) return;
+  if (const auto at_ms = integer_in(dual.answers); at_ms && *at_ms > 0) {
+    dual.for_each_key([&](std::int32_t db, std::string_view key) {
+      interlay_.shared_writes()->expiries.set(WriteOrder::Turn::hash_of(db, key),
+                                              static_cast<std::uint64_t>(*at_ms), unix_ms());
+    });
+  }
+}
+
+bool RedisSession::meets_expiry(const DualWrite& dual) const {
+  if (!interlay_.shared_writes()) return false;
+  const std::uint64_t now_ms = unix_ms();
+  bool found = false;
+  dual.for_each_key([&](std::int32_t db, std::string_view key) {
+    found = found || interlay_.shared_writes()->expiries.meets(WriteOrder::Turn::hash_of(db, key),
+                                                               dual.wanted_at_ms, now_ms);
+  });
+  return found;
 }
 
 // --- the outcome
@@ -591,7 +626,7 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
     if (dual.skipped || second == Leg::Unsent || second == Leg::UnderWay) return std::nullopt;
     if (second == Leg::Ok) return Doubt::Outcome;
     if (second == Leg::Unknown) return Doubt::Unanswered;
-    if (dual.how == Replay::Suspect) return Doubt::Chance;
+    if (dual.how == Replay::Suspect && dual.sole) return Doubt::Chance;
     return std::nullopt;
   }
   if (dual.cannot) return Doubt::Chance;
@@ -608,9 +643,10 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
       break;
   }
   if (dual.gave_up) return Doubt::Order;
-  if (dual.how == Replay::Suspect) return Doubt::Chance;
-  if (exchange.compare && exchange.hash[0].done() && exchange.hash[1].done() &&
-      exchange.hash[0].value() != exchange.hash[1].value()) {
+  if (dual.how == Replay::Same && meets_expiry(dual)) return Doubt::Chance;
+  if (dual.how == Replay::Suspect && dual.sole) return Doubt::Chance;
+  if (!dual.copies_behind() && exchange.compare && exchange.hash[0].done() &&
+      exchange.hash[1].done() && exchange.hash[0].value() != exchange.hash[1].value()) {
     return Doubt::Replies;
   }
   return std::nullopt;
@@ -638,8 +674,8 @@ bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
   // best_effort: what the client was told of is right.
   const auto answer = static_cast<std::size_t>(exchange.answer);
   const auto beside = static_cast<std::size_t>(other(exchange.answer));
-  const bool other_is_right = exchange.either && exchange.failed[answer] && exchange.replied[beside] &&
-                              !exchange.failed[beside];
+  const bool other_is_right = exchange.either && exchange.failed[answer] &&
+                              exchange.replied[beside] && !exchange.failed[beside];
   const Side right = other_is_right ? other(exchange.answer) : exchange.answer;
   std::function<void(bool)> durable;
   if (dual->session) {
@@ -652,7 +688,8 @@ bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
     });
   }
   if (suspects.empty() || suspects.size() > kSuspectsMax) {
-    return ledger.note_all(*route_, std::string("a write whose keys are unknown: ") + name_of(doubt),
+    return ledger.note_all(*route_,
+                           std::string("a write whose keys are unknown: ") + name_of(doubt),
                            std::move(durable));
   }
   return ledger.note(*route_, std::move(suspects), std::move(durable));

@@ -167,10 +167,10 @@ void RedisSession::release(Exchange* exchange) {
 void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_view bytes,
                                 bool complete, bool error) {
   const auto side = static_cast<std::size_t>(up.side());
-  // Of several replies one is the write's own: the last, or, where an expiry follows it, the first.
-  const bool is_own = !exchange.dual || exchange.dual->how != Replay::Expiry
-                          ? exchange.second_count == 1
-                          : exchange.second_count == 2;
+  // Of several replies one is the write's own: the last, or, where something follows it, the first.
+  DualWrite* const dual = exchange.dual;
+  const bool has_rest = dual && dual->starts_at_once() && dual->has_rest();
+  const bool is_own = has_rest ? !dual->own_seen : exchange.second_count == 1;
   if (exchange.compare && is_own) exchange.hash[side].add(bytes, complete);
   if (exchange.either && is_own && !exchange.answered && !exchange.spare_lost) {
     exchange.spare.append(bytes);
@@ -180,7 +180,9 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
     }
   }
   if (!complete) return;
-  if (error) exchange.failed[side] = true;
+  if (dual && is_own) dual->own_seen = true;
+  // What is copied behind makes up for what the bytes did, or did not.
+  if (error && !(is_own && has_rest && dual->copies_behind())) exchange.failed[side] = true;
   if (--exchange.second_count > 0) return;
   up.owed().pop();
   second_leg_over(exchange);
@@ -414,7 +416,7 @@ void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
       if (exchange->dual) {
         dual_lost(up, *exchange, never_sent);
       } else if (exchange->either && exchange->queued && !exchange->answered &&
-          exchange->replied[static_cast<std::size_t>(exchange->answer)]) {
+                 exchange->replied[static_cast<std::size_t>(exchange->answer)]) {
         settle(*exchange);
       } else {
         release(exchange);

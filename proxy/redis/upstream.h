@@ -59,7 +59,8 @@ class Upstream final : public StreamOwner {
     gates_.push_back({++last_gate_, {}});
     return last_gate_;
   }
-  // Lets out `first`, and then what has waited behind the gate; behind the gates before it, if there are any.
+  // Lets out `first`, and then what has waited behind the gate; behind the gates before it, if
+  // there are any.
   void open_gate(std::uint32_t number, std::string_view first = {});
   // Half-closes after all that was sent; nothing when there is no connection.
   void finish();
@@ -141,7 +142,7 @@ class Upstream final : public StreamOwner {
   };
   std::vector<Gate> gates_;  // in the order in which they were closed
   std::uint32_t last_gate_ = 0;
-  std::size_t gated_bytes_ = 0;     // in all of them
+  std::size_t gated_bytes_ = 0;  // in all of them
   std::uint64_t* gauge_ = nullptr;
 };
 
