@@ -57,10 +57,11 @@ class Result:
 
 
 class WriteLoad:
-    """`mirror`: a second port that everything is sent to without any order. `writes` None: until stop()."""
+    """`mirror`: a second port that everything is sent to without any order. `writes` None: until stop().
+    `named_keys`: nothing that writes keys which its request does not name."""
 
     def __init__(self, port, writes=None, keys=100_000, seed=1, clients=64, mirror=None, reconnect=False,
-                 stall_ms=30_000):
+                 named_keys=False, stall_ms=30_000):
         self._registers = os.path.join(temp_folder("writing"), "registers.json")
         self._limit_s = 60 + (writes or 0) / WRITES_A_SECOND
         argv = [program(), "--port", str(port), "--clients", str(clients), "--keys", str(keys),
@@ -69,6 +70,7 @@ class WriteLoad:
         argv += ["--writes", str(writes)] if writes else []
         argv += ["--mirror", str(mirror)] if mirror else []
         argv += ["--reconnect"] if reconnect else []
+        argv += ["--named-keys"] if named_keys else []
         self._child = spawn(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if self._child.stdout.readline() != "working\n":
             raise RuntimeError(f"the load does not begin: {self._child.communicate()[1]}")

@@ -335,7 +335,7 @@ void Client::unit(unsigned place, unsigned count) {
     watching_ = true;
   } else if (dice < 105) {
     forms(any(load_.other_db), false);
-  } else if (generator_.one_in(kExclusiveOneIn)) {
+  } else if (!load_.named_keys && generator_.one_in(kExclusiveOneIn)) {
     forms(any(load_.exclusive), false);
   } else {
     forms(any(load_.plain), false);

@@ -26,6 +26,7 @@ struct Load {
   std::uint64_t writes = 0;  // to be sent; 0: until told to stop
   unsigned keys = 0;
   bool reconnect = false;
+  bool named_keys = false;
   bool stopping = false;
 
   int epoll = -1;

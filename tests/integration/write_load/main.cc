@@ -2,13 +2,14 @@
 // came back.
 //
 //   write_load --port P [--mirror P2] [--clients 64] [--keys 100000] [--writes N] [--seed S]
-//              [--reconnect] [--registers FILE] [--stall-ms MS]
+//              [--reconnect] [--named-keys] [--registers FILE] [--stall-ms MS]
 //   write_load --list-commands
 //
 // Each client is a closed loop over one connection of small random pipelines; every eighth sends
 // blocking commands, every sixteenth works in database 1, every fourth speaks RESP3. Without
 // --writes it works until SIGTERM. With --mirror each client has two connections and sends
-// everything to both, without any order between clients: how not to do it.
+// everything to both, without any order between clients: how not to do it. With --named-keys it
+// leaves out what writes keys that a request does not name (FLUSHDB, SWAPDB, scripts without keys).
 //
 // Prints one line of JSON: writes (replies to write commands), seconds, rate, p50_us and p99_us (of
 // pipelines), lost (connections), disorder (replies that cannot be the answer to what was asked),
@@ -47,6 +48,7 @@ struct Options {
   std::uint64_t seed = 1;
   std::uint64_t stall_ms = 60'000;
   bool reconnect = false;
+  bool named_keys = false;
   bool list_commands = false;
   std::string registers;
 };
@@ -66,6 +68,10 @@ Options read_options(int argc, char** argv) {
     const std::string flag = argv[i];
     if (flag == "--reconnect") {
       options.reconnect = true;
+      continue;
+    }
+    if (flag == "--named-keys") {
+      options.named_keys = true;
       continue;
     }
     if (flag == "--list-commands") {
@@ -229,6 +235,7 @@ int run(const Options& options) {
             .writes = options.writes,
             .keys = options.keys,
             .reconnect = options.reconnect,
+            .named_keys = options.named_keys,
             .tally = {}};
   load.epoll = epoll_create1(EPOLL_CLOEXEC);
   std::vector<std::unique_ptr<Client>> clients;
