@@ -1,6 +1,6 @@
-"""Faults at random moments, under the write load: the new side is killed, stalled, slowed, filled, cut off, and
-the sidecar killed with -9. No acknowledged write is missing on old; every key that ever differed was in
-the ledger, or the migration said that everything needs verification; and in the end both sides are equal.
+"""Faults at random moments, under the write load: the new side is killed, stalled, slowed, filled, cut off,
+and the sidecar killed with -9. No acknowledged write is missing on old; every key that ever differed was
+in the ledger, or the migration said that everything needs verification; in the end both sides are equal.
 
 The schedule comes from a seed, which is printed; CROSSFADE_SEED=… makes the same schedule again.
 """
@@ -12,7 +12,7 @@ import time
 import unittest
 from dataclasses import dataclass
 
-from equality import by_db, compare, report
+from equality import assert_equal, by_db, compare, report
 from harness import SLOWNESS, RedisServer, Sidecar, wait_until
 from ledger import Ledger
 from writing import WriteLoad, lost_writes
@@ -172,8 +172,7 @@ class Faulty(unittest.TestCase):
             self.ledger.verify(REPAIR_S)
         else:
             self.ledger.until_empty(REPAIR_S)
-        found = compare(self.old, self.new)
-        self.assertEqual(found, [], report(found))
+        assert_equal(self, self.old, self.new)
         self.assertEqual(lost_writes(self.old, self.result.registers), [], "after repair")
 
     def nobody_noticed(self):

@@ -5,7 +5,7 @@ ledger's entry, the metrics, and what both sides hold when the ledger has been w
 import dataclasses
 import unittest
 
-from equality import compare, report
+from equality import assert_equal
 from fake_server import FakeServer
 from harness import SLOWNESS, RawConn, RedisServer, ReplyError, Sidecar, wait_until
 from ledger import Ledger
@@ -129,8 +129,7 @@ class Sides(unittest.TestCase):
         self.ledger.until_empty()
         self.assertFalse(self.ledger.needs_full_verification)
         self.assertEqual(self.values(), {"old": expected, "new": expected})
-        found = compare(self.servers["old"], self.servers["new"])
-        self.assertEqual(found, [], report(found))
+        assert_equal(self, self.servers["old"], self.servers["new"])
 
     def assert_answer(self, expected, answer):
         text = str(answer)

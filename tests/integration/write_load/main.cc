@@ -224,8 +224,8 @@ void work(Load& load, std::vector<std::unique_ptr<Client>>& clients, std::uint64
 }
 
 int run(const Options& options) {
-  std::map<std::string, std::string> texts;
-  for (const std::uint16_t port : options.ports) texts = set_up(port);
+  const std::map<std::string, std::string> texts = set_up(options.ports[0]);
+  if (options.ports.size() > 1) set_up(options.ports[1]);  // the same, or newer, but what it dumps
   Load load{.plain = Table(plain_forms(), texts),
             .blocking = Table(blocking_forms(), texts),
             .other_db = Table(other_db_forms(), texts),
