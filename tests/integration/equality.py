@@ -39,9 +39,13 @@ class Difference:
         return f"db {self.db}, {self.kind} {self.key!r}: {self.old} | {self.new}"
 
 
-def compare(old, new, keys=None):
-    """The list of Differences between two servers (harness.RedisServer, or ports); `keys`: by database."""
-    with _Side(old) as a, _Side(new) as b:
+def compare(old, new, keys=None, idle_consumers=True):
+    """The list of Differences between two servers (harness.RedisServer, or ports).
+
+    keys            by database; default: all
+    idle_consumers  whether a stream's consumers count that have no message pending
+    """
+    with _Side(old, idle_consumers) as a, _Side(new, idle_consumers) as b:
         if keys is None:
             keys = {db: a.scan(db) | b.scan(db) for db in sorted(a.databases() | b.databases())}
         found = [difference for db, names in keys.items() for difference in _compare(a, b, db, names)]
@@ -57,9 +61,9 @@ def report(differences, most=12):
     return f"{len(differences)} keys differ {kinds}\n  " + "\n  ".join(lines)
 
 
-def assert_equal(test, old, new):
-    """Fails the test with a report when the servers differ."""
-    found = compare(old, new)
+def assert_equal(test, old, new, **options):
+    """Fails the test with a report when the servers differ. `options`: of compare()."""
+    found = compare(old, new, **options)
     if found:
         test.fail(report(found))
 
@@ -143,7 +147,8 @@ def _short(value):
 class _Side:
     """One server, asked in pipelines."""
 
-    def __init__(self, server):
+    def __init__(self, server, idle_consumers):
+        self._idle_consumers = idle_consumers
         self._conn = RawConn(getattr(server, "port", server), limit_s=60)
         if getattr(server, "password", None):
             self._conn.call("AUTH", server.password)
@@ -192,7 +197,8 @@ class _Side:
         kinds = self.ask(db, [("TYPE", key) for key in keys])
         values = self.ask(db, [(*READ.get(kind, ("TYPE",)), key, *READ_REST.get(kind, ()))
                                for kind, key in zip(kinds, keys)])
-        return [(kind, _canonical(kind, value)) for kind, value in zip(kinds, values)]
+        return [(kind, _canonical(kind, value, self._idle_consumers))
+                for kind, value in zip(kinds, values)]
 
 
 READ = {"string": ("GET",), "list": ("LRANGE",), "set": ("SMEMBERS",), "hash": ("HGETALL",),
@@ -200,7 +206,7 @@ READ = {"string": ("GET",), "list": ("LRANGE",), "set": ("SMEMBERS",), "hash": (
 READ_REST = {"list": (0, -1), "zset": (0, -1, "WITHSCORES"), "stream": ("FULL", "COUNT", 0)}
 
 
-def _canonical(kind, value):
+def _canonical(kind, value, idle_consumers):
     if isinstance(value, ReplyError):  # it has just become something else
         return str(value)
     if kind == "string" and value and value.startswith(b"HYLL"):
@@ -212,11 +218,11 @@ def _canonical(kind, value):
     if kind == "zset":  # servers of different makes write numbers differently
         return [part if index % 2 == 0 else float(part) for index, part in enumerate(value)]
     if kind == "stream":
-        return _stream(_pairs(value))
+        return _stream(_pairs(value), idle_consumers)
     return value
 
 
-def _stream(full):
+def _stream(full, idle_consumers):
     content = {name: full.get(name) for name in (
         "length", "last-generated-id", "max-deleted-entry-id", "entries-added", "entries")}
     for group in map(_pairs, full["groups"]):
@@ -225,7 +231,8 @@ def _stream(full):
         for entry, consumer, _when, deliveries in group["pending"]:
             content[f"group {name} pending {entry.decode()}"] = [consumer, deliveries]
         for consumer in map(_pairs, group["consumers"]):
-            content[f"group {name} consumer {consumer['name'].decode()}"] = consumer["pel-count"]
+            if consumer["pel-count"] or idle_consumers:
+                content[f"group {name} consumer {consumer['name'].decode()}"] = consumer["pel-count"]
     return content
 
 
@@ -237,8 +244,12 @@ def _registers(value):
     """The 16384 registers of a hyperloglog, of either encoding; as it is when it is none."""
     body, out = value[16:], []
     if value[4:5] == b"\0":
-        bits = int.from_bytes(body, "little")
-        return [bits >> 6 * number & 63 for number in range(16384)] if len(body) >= 12288 else value
+        if len(body) < 12288:
+            return value
+        for at in range(0, 12288, 3):  # four registers of six bits, the lowest bits first
+            bits = body[at] | body[at + 1] << 8 | body[at + 2] << 16
+            out += (bits & 63, bits >> 6 & 63, bits >> 12 & 63, bits >> 18)
+        return out
     position = 0
     while position < len(body):
         byte = body[position]

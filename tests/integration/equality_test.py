@@ -151,10 +151,11 @@ class NegativeControl(unittest.TestCase):
 class Pair(unittest.TestCase):
     """Two servers, a sidecar in between, a dual write; and the comparison afterwards."""
 
-    old_binary = new_binary = "redis-server"
+    new_binary = "redis-server"
+    comparison = {}  # options of compare()
 
     def check(self, loops, writes, keys, policy="old_authoritative", reads=0.0):
-        old = self.enterContext(RedisServer(binary=self.old_binary))
+        old = self.enterContext(RedisServer())
         new = self.enterContext(RedisServer(binary=self.new_binary))
         sidecar = self.enterContext(Sidecar(loops=loops))
         sidecar.add_endpoint("old", old)
@@ -172,7 +173,7 @@ class Pair(unittest.TestCase):
         noted = ledger.noted()
         ledger.until_empty()
         self.assertFalse(ledger.needs_full_verification)
-        assert_equal(self, old, new)
+        assert_equal(self, old, new, **self.comparison)
         # What is noted is repaired, and would hide that nothing is ordered.
         print(f"    {noted:.0f} writes were noted in the ledger")
         self.assertLess(noted, writes / 20)
@@ -202,7 +203,16 @@ class Equality(Pair):
 
 
 class Valkey(Pair):
-    """The same with Valkey 8 as the new side. Where it is not installed: see valkey.py."""
+    """The same with Valkey 8 as the new side. Given the same commands, it differs from Redis 7.0 in this:
+
+    XREADGROUP >, XCLAIM, XAUTOCLAIM   make their consumer also when nothing is delivered to it; Redis 7.0
+                                       does not. So consumers without pending messages are not compared.
+    ZINCRBY and whatever replies with  say -0.1, where Redis 7.0 says -0.10000000000000001: the values are
+    scores                             equal, the replies differ in their bytes
+    XSETID                             has another text for one of its errors
+    """
+
+    comparison = {"idle_consumers": False}
 
     def test_valkey_as_the_new_side(self):
         self.new_binary = valkey_server()
