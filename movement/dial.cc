@@ -11,7 +11,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <system_error>
 
 namespace crossfade {
@@ -74,6 +76,14 @@ Waited wait_for(int socket, short events, Deadline end, const std::stop_token& s
     if (ready > 0) return Waited::Ready;
     if (left.count() <= 0) return stopping ? Waited::Stopped : Waited::Late;
   }
+}
+
+void rest(std::chrono::nanoseconds time, const std::stop_token& stop) {
+  if (time <= std::chrono::nanoseconds(0)) return;
+  std::mutex mutex;
+  std::condition_variable_any wake;  // the stop token wakes it
+  std::unique_lock lock(mutex);
+  wake.wait_for(lock, stop, time, [] { return false; });
 }
 
 Result<int> dial(const std::string& host, std::uint16_t port, Deadline end,

@@ -23,6 +23,9 @@ enum class Waited : std::uint8_t { Ready, Late, Stopped };
 // Waits until the socket has one of the poll(2) events, or an error.
 Waited wait_for(int socket, short events, Deadline end, const std::stop_token& stop);
 
+// Does nothing for that time, or until a stop is requested.
+void rest(std::chrono::nanoseconds time, const std::stop_token& stop);
+
 // Returns a connected socket that never blocks; the caller closes it. Every address of the name is
 // tried in turn.
 //   errors  Unavailable: `reason` says why, `doing` is empty

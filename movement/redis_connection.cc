@@ -138,8 +138,8 @@ Status RedisConnection::send(std::span<const RedisCommand> commands) {
     return Error{Errc::Unavailable, "ask endpoint '" + endpoint_ + "'", "stopped"};
   }
   // One limit for all of it: not one that begins anew with every byte that comes.
-  call_ends_ =
-      std::min(end_by_, std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms_));
+  const auto now = std::chrono::steady_clock::now();
+  call_ends_ = end_by_ == Deadline::max() ? now + std::chrono::milliseconds(timeout_ms_) : end_by_;
   std::size_t size = 0;
   for (const RedisCommand& command : commands) {
     for (const std::string_view argument : command) size += argument.size() + 32;

@@ -59,7 +59,8 @@ class RedisConnection {
   // over.
   Result<std::vector<RedisReply>> receive_late(std::uint32_t timeout_ms);
 
-  // All calls from now on end at that time at the latest.
+  // All calls from now on end at that time, however long each takes; Deadline::max(): each has
+  // timeout_ms again.
   void end_by(Deadline end) { end_by_ = end; }
   // Replies that were asked for and did not come.
   std::size_t owed() const { return owed_; }
