@@ -24,8 +24,8 @@ using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
 constexpr std::string_view kScanCount = "500";
-constexpr std::size_t kKeysFirst = 16;  // of one pipeline, until sizes are known
-constexpr std::size_t kKeysMost = 500;
+constexpr std::size_t kKeysFirst = 1;  // of one pipeline, until sizes are known
+constexpr std::size_t kKeysMost = 100;
 constexpr std::size_t kBytesFew = 4u << 20;       // of its replies: twice as many keys next time
 constexpr std::size_t kBytesMany = 16u << 20;     // half as many
 constexpr std::size_t kRemembered_max = 100'000;  // keys that were found, not to be found twice
