@@ -174,7 +174,8 @@ Status Ledger::begin(const Name& migration, Before before) {
   if (promise.get_future().get()) return success();
   const std::lock_guard lock(mutex_);
   return Error{Errc::Unavailable, "write the ledger file",
-               failure_ + "; without it nothing is written to both sides"};
+               (failure_.empty() ? "it is closed" : failure_) +
+                   "; without it nothing is written to both sides"};
 }
 
 void Ledger::end(const std::string& uuid) {

@@ -1,6 +1,8 @@
 // Marks set before a table is handed out, and taken away after its last write.
 #include "control/service/dual_writes.h"
 
+#include <spdlog/spdlog.h>
+
 namespace crossfade {
 
 namespace {
@@ -50,7 +52,11 @@ Status DualWrites::mark(const State& next) {
             ledger_.begin({uuid, migration->identity.id},
                           in_force ? Ledger::Before::InForce : Ledger::Before::NotInForce);
         !status) {
-      return status;
+      // What is in force already goes on: nobody is to lose the service for the lack of a mark. The
+      // migration says by now that it needs full verification.
+      if (!in_force) return status;
+      spdlog::error("migration {}: is not marked as writing to both sides: {}",
+                    migration->identity.id, status.error().message());
     }
     const std::lock_guard held(mutex_);
     at_rest_.erase(uuid);

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
 
 namespace crossfade {
@@ -74,6 +75,22 @@ Status check(Sqlite& sqlite, const std::string& path, const DatabaseKind& kind) 
   return success();
 }
 
+// A full disk must keep nobody from starting, and from rolling back: room for many changes is taken
+// while there is some, in the file (free pages) and in its write-ahead log (which is written from
+// its beginning again after each checkpoint). On a full disk an earlier call has done it.
+void reserve_room(Sqlite& sqlite, const std::string& path) {
+  constexpr std::uintmax_t kSpare = 1u << 20;
+  std::error_code ignored;
+  if (std::filesystem::space(path, ignored).available < kSpare) return;
+  constexpr const char* kTake =
+      "CREATE TABLE reserve (room BLOB); INSERT INTO reserve VALUES (zeroblob(262144))";
+  constexpr const char* kGiveBack = "DROP TABLE IF EXISTS reserve";
+  (void)sqlite.run(kGiveBack);
+  (void)sqlite.run(kTake);
+  (void)sqlite.run(kGiveBack);
+  (void)sqlite.query("PRAGMA wal_checkpoint(RESTART)");
+}
+
 Status prepare(Sqlite& sqlite, const std::string& path, const DatabaseKind& kind) {
   if (Status status = check(sqlite, path, kind); !status) return status;
   // FULL: a commit is on the disk, not only with the operating system, when it returns.
@@ -82,8 +99,11 @@ Status prepare(Sqlite& sqlite, const std::string& path, const DatabaseKind& kind
   }
   const auto schema = pragma(sqlite, "user_version");
   if (!schema) return schema.error();
-  if (schema.value() == kind.schema) return success();
-  return sqlite.run(kind.create);
+  if (schema.value() != kind.schema) {
+    if (Status status = sqlite.run(kind.create); !status) return status;
+  }
+  reserve_room(sqlite, path);
+  return success();
 }
 
 }  // namespace

@@ -43,23 +43,6 @@ constexpr DatabaseKind kStateFile{
     .without_it = "to start without any definitions",
 };
 
-// A full disk must keep nobody from rolling back: room for many changes is taken while there is
-// some, in the file (free pages) and in its write-ahead log (which is written from its beginning
-// again after each checkpoint). On a full disk an earlier call has done it.
-void reserve_room(Sqlite& sqlite, const std::string& path) {
-  constexpr std::uintmax_t kSpare = 1u << 20;
-  std::error_code ignored;
-  (void)sqlite.run("PRAGMA wal_autocheckpoint = 16");  // pages
-  if (std::filesystem::space(path, ignored).available < kSpare) return;
-  constexpr const char* kTake =
-      "CREATE TABLE reserve (room BLOB); INSERT INTO reserve VALUES (zeroblob(262144))";
-  constexpr const char* kGiveBack = "DROP TABLE IF EXISTS reserve";
-  (void)sqlite.run(kGiveBack);
-  (void)sqlite.run(kTake);
-  (void)sqlite.run(kGiveBack);
-  (void)sqlite.query("PRAGMA wal_checkpoint(RESTART)");
-}
-
 std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
 }  // namespace
@@ -165,7 +148,8 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& given_path,
   if (!lock) return lock.error();
   auto sqlite = open_database(path, kStateFile);
   if (!sqlite) return sqlite.error();
-  reserve_room(*sqlite, path);
+  // Before it has grown beyond what is reserved, the log is written from its beginning again.
+  (void)sqlite->run("PRAGMA wal_autocheckpoint = 16");  // pages
   return std::unique_ptr<Store>(
       new Store(std::unique_ptr<Parts>(new Parts{std::move(*lock), std::move(*sqlite), path, {}})));
 }
