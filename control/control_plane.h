@@ -15,7 +15,7 @@
 #include <string>
 
 #include "control/config.h"
-#include "control/service/divergence.h"
+#include "control/service/mismatches.h"
 #include "protocols/base/result.h"
 #include "strategies/ports.h"
 

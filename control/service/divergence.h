@@ -1,18 +1,15 @@
 // What a migration's sides are known or suspected to differ in, as the API shows it.
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include "control/answer.h"
 #include "control/ledger/ledger.h"
 #include "control/service/call.h"
 #include "control/service/keeper.h"
+#include "control/service/mismatches.h"
 
 namespace crossfade {
-
-// Samples of replies that differed, of one migration (id): an array, as "mismatches" shows it.
-using Mismatches = std::function<Json(const std::string& migration)>;
 
 class Divergence {
  public:
