@@ -162,20 +162,21 @@ Status ControlPlane::reload() {
 
 LedgerDoor ControlPlane::ledger_door() {
   const std::shared_ptr<Ledger> ledger = parts_->ledger;
-  return {
-      .note =
-          [ledger](const std::string& migration, const std::vector<Suspect>& suspects,
-                   std::function<void(bool)> durable) {
-            return ledger->note(migration, suspects, std::move(durable));
-          },
-      .note_all =
-          [ledger](const std::string& migration, const std::string& why,
-                   std::function<void(bool)> durable) {
-            return ledger->note_all(migration, why, std::move(durable));
-          },
-      .suspects = [ledger](const std::string& migration, std::int32_t db,
-                           std::string_view key) { return ledger->suspects(migration, db, key); },
-      .size = ledger->size()};
+  return {.note =
+              [ledger](const InterlayRoute& route, const std::vector<Suspect>& suspects,
+                       std::function<void(bool)> durable) {
+                return ledger->note(route.migration, suspects, std::move(durable));
+              },
+          .note_all =
+              [ledger](const InterlayRoute& route, const std::string& why,
+                       std::function<void(bool)> durable) {
+                return ledger->note_all(route.migration, why, std::move(durable));
+              },
+          .suspects =
+              [ledger](const InterlayRoute& route, std::int32_t db, std::string_view key) {
+                return ledger->suspects(route.migration, db, key);
+              },
+          .any = [size = ledger->size()] { return size->load(std::memory_order_relaxed) > 0; }};
 }
 
 RepairDoors ControlPlane::repair_doors() {

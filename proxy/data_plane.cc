@@ -146,6 +146,20 @@ DataPlane EventLoops::data_plane() {
           .telemetry = [this] { return telemetry(); }};
 }
 
+void EventLoops::open_doors(RepairDoors& doors) {
+  doors.hold = [this](const std::string& migration, const SuspectKey& at,
+                      std::uint32_t timeout_ms) {
+    return shared_writes_.hold(migration, at, timeout_ms);
+  };
+  doors.ghosts = [this](const std::string& migration, Side side) {
+    return shared_writes_.ghosts(migration, side);
+  };
+  doors.fenced = [this](const std::string& migration, Side side,
+                        const std::vector<std::int64_t>& ids) {
+    shared_writes_.fenced(migration, side, ids);
+  };
+}
+
 Status EventLoops::publish(TablePtr table) {
   std::vector<std::vector<std::shared_ptr<InterlayCounters>>> counters(loops_.size());
   {

@@ -30,6 +30,9 @@ class EventLoops {
   // Where keys that may differ are written down. Before the first table is published.
   void set_ledger(LedgerDoor ledger) { shared_writes_.ledger = std::move(ledger); }
 
+  // Adds to the doors of the repair worker those that lead here.
+  void open_doors(RepairDoors& doors);
+
   // What control is handed. Its functions block; they are never called on a loop's thread.
   DataPlane data_plane();
 

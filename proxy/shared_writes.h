@@ -95,8 +95,24 @@ class SharedWritesRegistry {
     const std::lock_guard held(mutex_);
     auto& found = by_servers_[servers];
     if (!found) found = std::make_shared<SharedWrites>();
+    auto& all = by_migration_[route.migration];
+    if (std::find(all.begin(), all.end(), found) == all.end()) all.push_back(found);
     return found;
   }
+
+  // All that a migration has ever written through.
+  std::vector<std::shared_ptr<SharedWrites>> of(const std::string& migration) {
+    const std::lock_guard held(mutex_);
+    const auto found = by_migration_.find(migration);
+    return found == by_migration_.end() ? std::vector<std::shared_ptr<SharedWrites>>()
+                                        : found->second;
+  }
+
+  // For the repair worker; see RepairDoors.
+  std::shared_ptr<void> hold(const std::string& migration, const SuspectKey& at,
+                             std::uint32_t timeout_ms);
+  std::vector<std::int64_t> ghosts(const std::string& migration, Side side);
+  void fenced(const std::string& migration, Side side, const std::vector<std::int64_t>& ids);
 
   LedgerDoor ledger;  // set before the first loop starts
 
@@ -106,6 +122,7 @@ class SharedWritesRegistry {
   }
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<SharedWrites>> by_servers_;
+  std::map<std::string, std::vector<std::shared_ptr<SharedWrites>>> by_migration_;
 };
 
 }  // namespace crossfade

@@ -52,12 +52,12 @@ Replay replay_of_claim(Args args) {
   return args[kMinIdle] == "0" ? Replay::Same : Replay::Made;
 }
 
+// What it reads elsewhere, and the order of equal weights, are not in its keys: stored, it is copied.
 // SORT key [BY pattern] [LIMIT offset count] [GET pattern …] … [STORE destination]
 Replay replay_of_sort(Args args, bool whole) {
-  bool elsewhere = false, stores = false;
+  bool stores = false;
   for (std::size_t i = 2; i < args.size(); ++i) {
     if (is_word(args[i], "BY") || is_word(args[i], "GET")) {
-      elsewhere = true;
       ++i;
     } else if (is_word(args[i], "LIMIT")) {
       i += 2;
@@ -66,7 +66,7 @@ Replay replay_of_sort(Args args, bool whole) {
       ++i;
     }
   }
-  return !whole || (elsewhere && stores) ? Replay::Copy : Replay::Same;
+  return !whole || stores ? Replay::Copy : Replay::Same;
 }
 
 // EVAL script numkeys key … arg …: arguments may be commands and options that the script hands on.

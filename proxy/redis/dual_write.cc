@@ -186,7 +186,7 @@ void DualWrite::clear() {
   exchange = nullptr;
   order = nullptr;
   wanted_at_ns = wanted_at_ms = 0;
-  granted = news = gave_up = sole = blocked = false;
+  granted = news = gave_up = sole = spans_databases = blocked = false;
   way = Way::Command;
   how = Replay::Same;
   commands.reset();

@@ -58,6 +58,7 @@ struct DualWrite {
   bool news = false;     // the news of a grant is on its way to the loop: it must find us
   bool gave_up = false;  // waited too long: goes ahead out of order
   bool sole = false;     // its keys are unknown
+  bool spans_databases = false;
   bool blocked = false;  // stands in the order as a blocked command
   Way way = Way::Command;
   Replay how = Replay::Same;
@@ -121,7 +122,7 @@ struct DualWrite {
   // Whether something follows the same bytes: the keys' expiry, or, where their effect may differ,
   // the keys themselves as the first side has them.
   bool has_rest() const { return how == Replay::Expiry || copies_behind(); }
-  bool copies_behind() const { return how == Replay::Suspect && !sole; }
+  bool copies_behind() const { return how == Replay::Suspect && !sole && !spans_databases; }
 
   // Appends what is to be asked of the first side behind the write; returns how many questions.
   std::uint32_t append_questions(std::string& out);

@@ -15,13 +15,16 @@
 // are copied afterwards. Writes that meet a blocked command at their keys copy them, too.
 #include <algorithm>
 #include <cassert>
+#include <charconv>
 #include <chrono>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "protocols/redis/command_bytes.h"
 #include "protocols/redis/reply_view.h"
+#include "protocols/redis/word.h"
 #include "proxy/loop.h"
 #include "proxy/redis/session.h"
 
@@ -47,6 +50,29 @@ std::uint64_t unix_ms() {
                                         .count());
 }
 
+// COPY … DB n and MOVE write a key in another database, too.
+void add_key_elsewhere(DualWrite& dual, const CommandSpec* spec,
+                       std::span<const std::string_view> args) {
+  if (!spec) return;
+  std::string_view key;
+  std::string_view number;
+  if (spec->name == "move" && args.size() == 3) {
+    key = args[1];
+    number = args[2];
+  } else if (spec->name == "copy" && args.size() >= 5) {
+    for (std::size_t i = 3; i + 1 < args.size(); ++i) {
+      if (!is_word(args[i], "DB")) continue;
+      key = args[2];
+      number = args[i + 1];
+    }
+  }
+  std::int32_t db = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), db);
+  if (number.empty() || error != std::errc() || end != number.data() + number.size()) return;
+  dual.add_key(db, key);
+  dual.spans_databases = true;
+}
+
 bool is_stream_read(const CommandSpec* spec) { return spec && spec->name.starts_with("xread"); }
 
 }  // namespace
@@ -68,13 +94,15 @@ bool RedisSession::await_turn(const Pending& request, const RequestCutter& cutte
   if (next_write_) return next_write_->granted || next_write_->gave_up;
   DualWrite* const dual = next_write_ = begin_dual_write();
   const RequestFacts& facts = request.facts;
-  dual->sole = !facts.spec || facts.key_count == 0 ||
-               !for_each_key(*facts.spec, cutter, request.bytes,
-                             [&](std::string_view key) { dual->add_key(selected_db(), key); });
   std::vector<std::string_view>& args = loop().args();
   args.clear();
   for (std::size_t i = 0; i < cutter.arg_count(); ++i) args.push_back(cutter.arg(i, request.bytes));
+  dual->sole = !facts.spec || facts.key_count == 0 ||
+               !for_each_key(*facts.spec, cutter, request.bytes,
+                             [&](std::string_view key) { dual->add_key(selected_db(), key); });
+  add_key_elsewhere(*dual, facts.spec, args);
   dual->how = replay_of(facts.spec, args, request.whole);
+  if (dual->sole && dual->how == Replay::Expiry) dual->how = Replay::Suspect;
   if (dual->sole && dual->how == Replay::Copy) dual->how = Replay::Suspect;
   if (facts.blocks && request.whole) dual->way = DualWrite::Way::Attempt;
   return take_turn(*dual);
@@ -205,6 +233,7 @@ void RedisSession::record_queued(const Pending& request, const RequestCutter& cu
   std::vector<std::string_view>& args = loop().args();
   args.clear();
   for (std::size_t i = 0; i < cutter.arg_count(); ++i) args.push_back(cutter.arg(i, request.bytes));
+  if (writes) add_key_elsewhere(dual, facts.spec, args);
   Replay how = writes ? replay_of(facts.spec, args, true) : Replay::Same;
   std::string questions;
   if (how == Replay::Made &&
@@ -246,7 +275,7 @@ bool RedisSession::dispatch_dual(Pending& request) {
       .add();
   bring_up_to_date(up);
   if (dual.way != DualWrite::Way::Transaction) identify(up);
-  if (!dual.sole && dual.way != DualWrite::Way::Attempt &&
+  if (!dual.sole && !dual.spans_databases && dual.way != DualWrite::Way::Attempt &&
       (dual.turn.met_blocked() || meets_expiry(dual))) {
     dual.how = Replay::Copy;
   }
@@ -360,7 +389,7 @@ bool RedisSession::begin_second(Exchange& exchange, std::string_view bytes) {
     return drop(Drop::Overflow);
   }
   if (up.refused_version == state_version_ || exchange.change) return drop(Drop::StateRefused);
-  if (dual.too_big || (dual.how == Replay::Copy && dual.sole) ||
+  if (dual.too_big || (dual.how == Replay::Copy && (dual.sole || dual.spans_databases)) ||
       (bytes.empty() && !dual.starts_at_once() && dual.request.empty())) {
     return drop(Drop::Oversize);
   }
