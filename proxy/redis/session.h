@@ -177,14 +177,20 @@ class RedisSession final : public Session, private StreamOwner {
     return request.plan.second == Second::Write && request.facts.kind == Kind::Write &&
            request.facts.effect == Effect::None;
   }
-  std::int32_t selected_db() const {
-    return state_.db ? static_cast<std::int32_t>(*state_.db) : kDefaultDb;
+  // One name for one database: the default ones are a pair.
+  std::int32_t named_db(std::uint32_t db) const {
+    const bool is_default =
+        db == route_->old_side.db && (!route_->new_side || db == route_->new_side->db);
+    return is_default ? kDefaultDb : static_cast<std::int32_t>(db);
   }
+  std::int32_t selected_db() const { return state_.db ? named_db(*state_.db) : kDefaultDb; }
   std::uint64_t turn_owner() const { return id_; }
   bool is_suspect(const RequestFacts& facts, const RequestCutter& cutter, std::string_view bytes);
   DualWrite* begin_dual_write();
   bool await_turn(const Pending& request, const RequestCutter& cutter);
   bool await_transaction_turn();
+  void add_key_elsewhere(DualWrite& dual, const CommandSpec* spec,
+                         std::span<const std::string_view> args) const;
   bool take_turn(DualWrite& dual);
   static void turn_came(DualWrite& dual);
   void give_up_turn(DualWrite& dual);

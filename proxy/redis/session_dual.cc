@@ -50,29 +50,6 @@ std::uint64_t unix_ms() {
                                         .count());
 }
 
-// COPY … DB n and MOVE write a key in another database, too.
-void add_key_elsewhere(DualWrite& dual, const CommandSpec* spec,
-                       std::span<const std::string_view> args) {
-  if (!spec) return;
-  std::string_view key;
-  std::string_view number;
-  if (spec->name == "move" && args.size() == 3) {
-    key = args[1];
-    number = args[2];
-  } else if (spec->name == "copy" && args.size() >= 5) {
-    for (std::size_t i = 3; i + 1 < args.size(); ++i) {
-      if (!is_word(args[i], "DB")) continue;
-      key = args[2];
-      number = args[i + 1];
-    }
-  }
-  std::int32_t db = 0;
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), db);
-  if (number.empty() || error != std::errc() || end != number.data() + number.size()) return;
-  dual.add_key(db, key);
-  dual.spans_databases = true;
-}
-
 bool is_stream_read(const CommandSpec* spec) { return spec && spec->name.starts_with("xread"); }
 
 }  // namespace
@@ -87,6 +64,29 @@ DualWrite* RedisSession::begin_dual_write() {
   dual->turn.owner = turn_owner();
   dual->commands = route_->commands;
   return dual;
+}
+
+// COPY … DB n and MOVE write a key in another database, too.
+void RedisSession::add_key_elsewhere(DualWrite& dual, const CommandSpec* spec,
+                                     std::span<const std::string_view> args) const {
+  if (!spec) return;
+  std::string_view key;
+  std::string_view number;
+  if (spec->name == "move" && args.size() == 3) {
+    key = args[1];
+    number = args[2];
+  } else if (spec->name == "copy" && args.size() >= 5) {
+    for (std::size_t i = 3; i + 1 < args.size(); ++i) {
+      if (!is_word(args[i], "DB")) continue;
+      key = args[2];
+      number = args[i + 1];
+    }
+  }
+  std::uint32_t db = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), db);
+  if (number.empty() || error != std::errc() || end != number.data() + number.size()) return;
+  dual.add_key(named_db(db), key);
+  dual.spans_databases = true;
 }
 
 // False: others are before it.
@@ -216,8 +216,7 @@ void RedisSession::record_queued(const Pending& request, const RequestCutter& cu
   DualWrite& dual = *transaction_write_;
   const RequestFacts& facts = request.facts;
   const auto& change = transaction_.change;
-  const std::int32_t db =
-      change && change->db ? static_cast<std::int32_t>(*change->db) : selected_db();
+  const std::int32_t db = change && change->db ? named_db(*change->db) : selected_db();
   const bool writes = facts.kind == Kind::Write;
   if (writes || facts.kind == Kind::Read) {
     const bool clear = facts.spec && facts.key_count > 0 &&

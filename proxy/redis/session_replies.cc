@@ -425,6 +425,10 @@ void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
       again.push_back(exchange);
     } else {
       if (exchange->dual) exchange->dual->first_unknown = !never_sent;
+      if (streaming_ && streaming_->asks == exchange) {  // it will never be whole
+        streaming_->asks = nullptr;
+        exchange->dual->asking = false;
+      }
       fail_answer(up, *exchange, reason, torn);
     }
     torn = false;
