@@ -2,9 +2,14 @@
 #include "movement/redis_connection.h"
 
 #include <hiredis/hiredis.h>
+#include <sys/socket.h>
 
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <utility>
+
+#include "protocols/redis/reply.h"
 
 namespace crossfade {
 
@@ -129,22 +134,66 @@ Result<RedisReply> RedisConnection::call(const std::vector<std::string_view>& ar
   }
   // Not redisCommandArgv(): its time limit begins anew with every byte that comes.
   const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms_);
-  for (int written = 0; written == 0;) {
-    if (redisBufferWrite(context, &written) != REDIS_OK) return failure("ask");
-  }
+  if (Status sent = send_all(end); !sent) return sent.error();
   void* reply = nullptr;
   for (;;) {
     if (redisGetReplyFromReader(context, &reply) != REDIS_OK) return failure("ask");
     if (reply != nullptr) break;
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-    if (left.count() <= 0) return too_late("ask");
-    if (redisSetTimeout(context, time_of(static_cast<std::uint32_t>(left.count()))) != REDIS_OK ||
-        redisBufferRead(context) != REDIS_OK) {
-      return failure("ask");
-    }
+    if (Status status = set_limit(end); !status) return status.error();
+    if (redisBufferRead(context) != REDIS_OK) return failure("ask");
   }
   return copy_of(*std::unique_ptr<redisReply, FreeReply>(static_cast<redisReply*>(reply)));
+}
+
+Result<std::string> RedisConnection::call_raw(std::string_view request, std::size_t reply_max) {
+  redisContext* context = context_.get();
+  if (redisAppendFormattedCommand(context, request.data(), request.size()) != REDIS_OK) {
+    return failure("ask");
+  }
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms_);
+  if (Status sent = send_all(end); !sent) return sent.error();
+  const auto broken = [&](const char* reason) {
+    return Error{Errc::Unavailable, "ask endpoint '" + endpoint_ + "'", reason};
+  };
+  redis::ReplyScanner scanner;
+  std::string reply;
+  for (;;) {
+    if (Status status = set_limit(end); !status) return status.error();
+    std::array<char, 16 << 10> piece;
+    const ssize_t got = ::recv(context->fd, piece.data(), piece.size(), 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return too_late("ask");
+    if (got <= 0) return broken("the connection is lost");
+    const auto step = scanner.advance({piece.data(), static_cast<std::size_t>(got)});
+    if (reply.size() + step.consumed > reply_max) {
+      return Error{Errc::Overloaded, "ask endpoint '" + endpoint_ + "'",
+                   "the reply is longer than " + std::to_string(reply_max) + " bytes"};
+    }
+    reply.append(piece.data(), step.consumed);
+    if (step.state == redis::ReplyScanner::State::Broken) return broken("no reply of Redis");
+    if (step.state == redis::ReplyScanner::State::NeedMore) continue;
+    if (step.consumed < static_cast<std::size_t>(got)) return broken("more than one reply");
+    return reply;
+  }
+}
+
+Status RedisConnection::send_all(Deadline end) {
+  for (int written = 0; written == 0;) {
+    if (Status status = set_limit(end); !status) return status.error();
+    if (redisBufferWrite(context_.get(), &written) != REDIS_OK) return failure("ask");
+  }
+  return success();
+}
+
+Status RedisConnection::set_limit(Deadline end) {
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+  if (left.count() <= 0) return too_late("ask");
+  if (redisSetTimeout(context_.get(), time_of(static_cast<std::uint32_t>(left.count()))) !=
+      REDIS_OK) {
+    return failure("ask");
+  }
+  return success();
 }
 
 }  // namespace crossfade

@@ -4,6 +4,7 @@
 // Only redis_connection.cc includes hiredis. Knows no command's meaning beyond AUTH and SELECT.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -40,6 +41,11 @@ class RedisConnection {
   //   errors  Unavailable: the connection is lost, or no answer in time
   Result<RedisReply> call(const std::vector<std::string_view>& arguments);
 
+  // Sends the bytes of exactly one request as they are, and waits for its reply: the bytes of that,
+  // whole. After an error the connection is of no more use.
+  //   errors  Unavailable: likewise; Overloaded: the reply is longer than reply_max bytes
+  Result<std::string> call_raw(std::string_view request, std::size_t reply_max);
+
  private:
   struct Closer {
     void operator()(redisContext* context) const noexcept;
@@ -49,6 +55,9 @@ class RedisConnection {
   Status log_in(const EndpointAddress& address);
   Error failure(const char* doing) const;
   Error too_late(const char* doing) const;
+  using Deadline = std::chrono::steady_clock::time_point;
+  Status send_all(Deadline end);
+  Status set_limit(Deadline end);  // of the next wait
 
   std::unique_ptr<redisContext, Closer> context_;
   std::string endpoint_;  // id, for messages
