@@ -40,12 +40,13 @@ void append_hidden(const ReplyValue& value, std::uint64_t seed, std::string& out
     out += harmless(value.text) ? std::string(value.text) : hidden(value.text, seed);
   } else {
     const bool map = value.type == Type::Map;
-    out += std::to_string(value.elements.size()) + (value.type == Type::Set || map ? "{" : "[");
+    const bool ordered = value.type == Type::List;
+    out += std::to_string(value.elements.size() / (map ? 2 : 1)) + (ordered ? "[" : "{");
     for (std::size_t i = 0; i < value.elements.size() && out.size() <= kSampleTextMax; ++i) {
       if (i > 0) out += ", ";
       append_hidden(value.elements[i], seed, out);
     }
-    out += value.type == Type::Set || map ? '}' : ']';
+    out += ordered ? ']' : '}';
   }
 }
 

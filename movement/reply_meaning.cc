@@ -224,7 +224,8 @@ class Walk {
 
   Meaning element(const Elements& a, const Elements& b, std::size_t i) const {
     if (a[i].aggregate() || b[i].aggregate()) return value(a[i], b[i]);
-    if (rule_.rule == Rule::Pending && a.size() == 4 && i == 2) return near(a[i], b[i]);
+    const bool idle = rule_.rule == Rule::Pending && a.size() == 4 && i == 2;
+    if (idle && a[i].type == Type::Number && b[i].type == Type::Number) return near(a[i], b[i]);
     const bool score = rule_.rule == Rule::Scored && i % 2 == 1;
     return leaf(a[i], b[i], score || rule_.rule == Rule::Float);
   }
