@@ -276,10 +276,10 @@ class Walk {
 
   Meaning near(const ReplyValue& a, const ReplyValue& b) const {
     if (a.type != Type::Number || b.type != Type::Number) return Meaning::Different;
+    if (a.text == b.text) return Meaning::Same;
     const auto x = number_in<std::int64_t>(a.text);
     const auto y = number_in<std::int64_t>(b.text);
     if (!x || !y) return Meaning::Different;
-    if (*x == *y) return Meaning::Same;
     if (*x < 0 || *y < 0) return Meaning::Different;  // "no key", "no expiry"
     return tolerable_if(std::max(*x, *y) - std::min(*x, *y) <= rule_.tolerance);
   }
