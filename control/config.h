@@ -18,6 +18,7 @@
 #include "control/http/tokens.h"
 #include "control/settings.h"
 #include "protocols/base/result.h"
+#include "strategies/mismatch.h"
 
 namespace crossfade {
 
@@ -59,6 +60,7 @@ struct ProcessConfig {
   std::string log_level = "info";   // trace | debug | info | warn | error
   std::uint32_t drain_ms = 10'000;  // how long running requests may finish when a port closes
   ControlLimits limits;
+  CompareSettings compare;             // "comparison" of the file
   InterlaySettings interlay_defaults;  // "limits" of the file, below each interlay's own settings
   std::vector<Token> tokens;
   DeclaredResources declared;

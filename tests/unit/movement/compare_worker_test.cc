@@ -199,7 +199,7 @@ TEST_CASE("compare: a connection goes from one database to another and back") {
     worker.offer(mismatch);
   }
   REQUIRE(worker.wait_settled(kLong));
-  const auto& classes = worker.counts("cache").classes[0];
+  const auto classes = worker.counts("cache").classes[0];
   CHECK(classes[static_cast<std::size_t>(MismatchClass::Real)] == 3);
   CHECK(classes[static_cast<std::size_t>(MismatchClass::Race)] == 2);
 }
