@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kFileMax = 16u << 20;            // bytes of the whole file
 constexpr std::size_t kTextMax = 4096;                 // bytes of a path, a host, a name
 constexpr std::uint32_t kDrainMax = 3'600'000;         // ms
+constexpr std::uint32_t kLedgerMax = 100'000'000;      // entries
 constexpr std::uint32_t kBodyMin = 1024;               // bytes
 constexpr std::uint32_t kBodyMax = 64u << 20;          // bytes
 constexpr std::uint32_t kRequestTimeoutMax = 600'000;  // ms
@@ -142,8 +143,10 @@ Status read_limits(const Json& json, const std::string& path, ProcessConfig& con
   Json interlay_limits = json;
   Fields fields(json, path);
   read_whole(fields, "drain_ms", 0, kDrainMax, config.drain_ms);
+  read_whole(fields, "ledger_max", 0, kLedgerMax, config.ledger_max);
   if (fields.failed()) return *fields.finish();
   interlay_limits.erase("drain_ms");
+  interlay_limits.erase("ledger_max");
   auto overrides = read_interlay_settings(interlay_limits, path, {});
   if (!overrides) return overrides.error();
   config.interlay_defaults = overridden(config.interlay_defaults, *overrides);

@@ -176,6 +176,35 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
   }
 }
 
+void add_ledger(Families& families, const LedgerFigures& ledger) {
+  for (const LedgerCounts& counts : ledger.migrations) {
+    const Labels labels{{"migration", counts.migration}};
+    families.gauge("crossfade_ledger_entries", "Keys known or suspected to differ", labels,
+                   static_cast<double>(counts.entries));
+    families.gauge("crossfade_ledger_needs_full_verification",
+                   "1 while keys may differ that the ledger does not name", labels,
+                   counts.needs_full_verification ? 1 : 0);
+    for (std::size_t doubt = 0; doubt < kDoubts; ++doubt) {
+      Labels with_reason = labels;
+      with_reason.emplace_back("reason", name_of(static_cast<Doubt>(doubt)));
+      families.counter("crossfade_ledger_noted_total",
+                       "Times a key was noted, known or not, by reason", std::move(with_reason),
+                       counts.noted[doubt]);
+    }
+    for (std::size_t outcome = 0; outcome < kRepairOutcomes; ++outcome) {
+      Labels with_outcome = labels;
+      with_outcome.emplace_back("outcome", name_of(static_cast<RepairOutcome>(outcome)));
+      families.counter("crossfade_ledger_repaired_total", "Attempts at repair, by outcome",
+                       std::move(with_outcome), counts.repaired[outcome]);
+    }
+  }
+  families.histogram("crossfade_ledger_commit_seconds", "One grouped commit of the ledger file", {},
+                     ledger.commits);
+  families.counter("crossfade_ledger_write_failures_total",
+                   "Commits of the ledger file that failed and were tried again", {},
+                   ledger.write_failures);
+}
+
 }  // namespace
 
 std::string render_metrics(const Telemetry& telemetry, const ControlFigures& control) {
@@ -190,6 +219,7 @@ std::string render_metrics(const Telemetry& telemetry, const ControlFigures& con
     families.counter("crossfade_control_requests_total", "Control calls answered, by HTTP status",
                      {{"code", std::to_string(status)}}, count);
   }
+  add_ledger(families, control.ledger);
   for (const InterlayTraffic& traffic : telemetry.interlays) add_interlay(families, traffic);
   return families.text();
 }

@@ -24,18 +24,18 @@ constexpr MismatchClass class_of(Meaning meaning) {
 CompareWorker::CompareWorker(const CompareSettings& settings)
     : settings_(settings),
       seed_(secret_seed()),
-      second_look_(settings_),
+      second_look_(settings_, stop_.get_token()),
       samples_(settings_.mismatch_samples_max) {}
 
 CompareWorker::~CompareWorker() { stop(); }
 
 void CompareWorker::start() {
   std::lock_guard lock(mutex_);
-  stopping_ = false;
   if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
 }
 
 void CompareWorker::stop() {
+  stop_.request_stop();
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;

@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,11 +26,12 @@ namespace crossfade {
 class CompareWorker {
  public:
   explicit CompareWorker(const CompareSettings& settings);
-  ~CompareWorker();  // stops; waits for an answer that is awaited, at most compare_timeout_ms
+  ~CompareWorker();  // stops
   CompareWorker(const CompareWorker&) = delete;
   CompareWorker& operator=(const CompareWorker&) = delete;
 
   void start();
+  // An answer that is awaited is given up. It cannot be started again.
   void stop();
 
   // Any thread; never waits for a server. `mismatch.route` is set.
@@ -67,7 +69,8 @@ class CompareWorker {
 
   const CompareSettings settings_;
   const std::uint64_t seed_;  // of the hashes in samples
-  SecondLook second_look_;    // the thread's alone
+  std::stop_source stop_;
+  SecondLook second_look_;  // the thread's alone
   std::thread thread_;
 
   mutable std::mutex mutex_;  // all below

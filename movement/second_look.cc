@@ -24,7 +24,7 @@ Status AskedSide::make_ready(std::int32_t db) {
                  "it failed a moment ago and is left alone"};
   }
   if (!connection_) {
-    auto opened = RedisConnection::open(address_, settings_.compare_timeout_ms);
+    auto opened = RedisConnection::open(address_, settings_.compare_timeout_ms, stop_);
     if (!opened) return opened.error();
     connection_.emplace(std::move(opened.value()));
     selected_ = address_.db;
@@ -68,7 +68,7 @@ AskedSide& SecondLook::side_at(const EndpointAddress& address) {
     return sides_.front();
   }
   if (sides_.size() == kSidesMax) sides_.pop_back();
-  return sides_.emplace_front(address, settings_);
+  return sides_.emplace_front(address, settings_, stop_);
 }
 
 MismatchClass SecondLook::look(const Mismatch& mismatch) {

@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <list>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "movement/redis_connection.h"
 #include "movement/reply_meaning.h"
@@ -21,8 +23,8 @@ namespace crossfade {
 // A connection to one server, made when it is needed.
 class AskedSide {
  public:
-  AskedSide(EndpointAddress address, const CompareSettings& settings)
-      : address_(std::move(address)), settings_(settings) {}
+  AskedSide(EndpointAddress address, const CompareSettings& settings, std::stop_token stop)
+      : address_(std::move(address)), settings_(settings), stop_(std::move(stop)) {}
 
   // The bytes of the reply to the bytes of one request in that database (kDefaultDb: the
   // endpoint's own). A server that failed is left alone for compare_timeout_ms.
@@ -36,6 +38,7 @@ class AskedSide {
 
   EndpointAddress address_;
   const CompareSettings& settings_;
+  std::stop_token stop_;
   std::optional<RedisConnection> connection_;
   std::int64_t selected_ = 0;  // of the connection
   std::chrono::steady_clock::time_point not_before_{};
@@ -43,7 +46,9 @@ class AskedSide {
 
 class SecondLook {
  public:
-  explicit SecondLook(const CompareSettings& settings) : settings_(settings) {}
+  // Soon after a stop is requested every answer is given up.
+  SecondLook(const CompareSettings& settings, std::stop_token stop)
+      : settings_(settings), stop_(std::move(stop)) {}
 
   // What comes of a pair that was judged Different: Race, Real or Unsure.
   //   cost  blocks: at most three questions for a read, and about ten for each key of a write, each
@@ -57,6 +62,7 @@ class SecondLook {
   MismatchClass read_key(const Mismatch& mismatch, std::string_view key);
 
   const CompareSettings& settings_;
+  std::stop_token stop_;
   std::list<AskedSide> sides_;  // most recently used first
 };
 

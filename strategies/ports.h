@@ -5,7 +5,6 @@
 // the repair worker its work. Tests hand it lambdas.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -68,18 +67,18 @@ struct LedgerDoor {
   // False: `durable` is called once, on the ledger's thread, when they are (or, false, when they
   // cannot be written: the migration then says that it needs full verification, in memory at once
   // and on disk as soon as that is possible).
-  //   migration   id
-  std::function<bool(const std::string& migration, std::vector<Suspect> suspects,
+  //   route   of the interlay that they were written through
+  std::function<bool(const InterlayRoute& route, std::vector<Suspect> suspects,
                      std::function<void(bool)> durable)>
       note;
   // Any key may differ: the migration needs full verification. Likewise.
-  std::function<bool(const std::string& migration, const std::string& why,
+  std::function<bool(const InterlayRoute& route, const std::string& why,
                      std::function<void(bool)> durable)>
       note_all;
   // Is that key in the ledger now?
-  std::function<bool(const std::string& migration, std::int32_t db, std::string_view key)> suspects;
-  // Entries of all migrations. While 0 nobody need ask `suspects`. Outlives the door.
-  std::shared_ptr<const std::atomic<std::uint64_t>> size;
+  std::function<bool(const InterlayRoute& route, std::int32_t db, std::string_view key)> suspects;
+  // Is there any entry? Cheap; while there is none nobody need ask `suspects`.
+  std::function<bool()> any;
 };
 
 // Replies that differed, as the data plane hands them over to be judged by meaning. Any thread;

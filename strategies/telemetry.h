@@ -70,9 +70,10 @@ enum class Limit : std::uint8_t {
   RequestHeadMax,
   ReorderMax,
   ConnectTimeout,
-  AnswerTimeout
+  AnswerTimeout,
+  OrderWait
 };
-inline constexpr std::size_t kLimits = 8;
+inline constexpr std::size_t kLimits = 9;
 constexpr const char* name_of(Limit limit) {
   switch (limit) {
     case Limit::ClientsMax:
@@ -91,6 +92,8 @@ constexpr const char* name_of(Limit limit) {
       return "connect_timeout_ms";
     case Limit::AnswerTimeout:
       return "answer_timeout_ms";
+    case Limit::OrderWait:
+      return "order_wait_ms";
   }
   return "clients_max";
 }

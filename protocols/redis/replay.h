@@ -37,7 +37,8 @@ enum class Replay : std::uint8_t {
 Replay replay_of(const CommandSpec* spec, std::span<const std::string_view> args, bool whole);
 
 // Appends the questions that must follow the write on the first side at once; returns how many.
-//   keys  the request's keys, each once
+//   keys      the request's keys, each once
+//   commands  the first side's: has it no PEXPIRETIME, it is asked the time and how long is left
 std::uint32_t append_questions(Replay replay, const CommandSpec* spec,
                                std::span<const std::string_view> args,
                                std::span<const std::string_view> keys, const CommandTable& commands,
@@ -50,7 +51,6 @@ struct Done {
   std::span<const std::string_view> keys;     // each once
   std::string_view reply;                     // whole, RESP2 or RESP3
   std::span<const std::string_view> answers;  // whole replies to the questions, in order
-  std::uint64_t now_ms = 0;  // Unix time, where the server can say only how long is left
 };
 
 // Appends the commands that repeat it on the other side (for Expiry: what follows the same bytes);

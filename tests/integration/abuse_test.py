@@ -47,12 +47,16 @@ class Abused(unittest.TestCase):
             self.assertEqual(exactly(client, 12), b"+OK\r\n$1\r\nv\r\n")
 
     def connect(self, count):
-        """`count` plain sockets (select() knows no more than 1024); they are closed with the test."""
+        """`count` plain sockets (select() knows no more than 1024); they are closed with the test. They come
+        no faster than old accepts theirs: its backlog holds 511, and what overflows it waits for seconds."""
         found = []
-        for _ in range(count):
+        for number in range(1, count + 1):
             one = socket.create_connection(("127.0.0.1", self.port), 20)
             self.addCleanup(one.close)
             found.append(one)
+            if number % 400 == 0:
+                wait_until(lambda: int(self.old.info("clients")["connected_clients"]) > number,
+                           20, f"{number} upstreams")
         return found
 
 

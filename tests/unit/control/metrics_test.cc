@@ -79,6 +79,24 @@ TEST_CASE("metrics: what the data plane counts is published under its names") {
   CHECK(found[R"(crossfade_control_requests_total{code="404"})"] == 1);
 }
 
+TEST_CASE("metrics: what the ledger counts is published by migration") {
+  LedgerFigures ledger;
+  LedgerCounts counts{.migration = "m", .entries = 3, .needs_full_verification = true};
+  counts.noted[static_cast<std::size_t>(Doubt::Unsent)] = 4;
+  counts.repaired[static_cast<std::size_t>(RepairOutcome::Equal)] = 5;
+  ledger.migrations.push_back(counts);
+  ledger.commits.counts[10] = 6;
+  ledger.write_failures = 7;
+  auto found = samples(render_metrics(busy(), {"1", "h", "", {}, ledger}));
+  CHECK(found[R"(crossfade_ledger_entries{migration="m"})"] == 3);
+  CHECK(found[R"(crossfade_ledger_needs_full_verification{migration="m"})"] == 1);
+  CHECK(found[R"(crossfade_ledger_noted_total{migration="m",reason="unsent"})"] == 4);
+  CHECK(found[R"(crossfade_ledger_noted_total{migration="m",reason="order"})"] == 0);
+  CHECK(found[R"(crossfade_ledger_repaired_total{migration="m",outcome="equal"})"] == 5);
+  CHECK(found["crossfade_ledger_commit_seconds_count"] == 6);
+  CHECK(found["crossfade_ledger_write_failures_total"] == 7);
+}
+
 TEST_CASE("metrics: histograms are cumulative, in seconds, and end at infinity with their count") {
   auto found = samples(render_metrics(busy(), {}));
   const std::string leg = R"(crossfade_leg_seconds)";
