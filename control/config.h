@@ -18,6 +18,7 @@
 #include "control/http/tokens.h"
 #include "control/settings.h"
 #include "protocols/base/result.h"
+#include "strategies/mismatch.h"
 
 namespace crossfade {
 
@@ -60,6 +61,7 @@ struct ProcessConfig {
   std::uint32_t drain_ms = 10'000;       // how long running requests may finish when a port closes
   std::uint32_t ledger_max = 1'000'000;  // entries of one migration; beyond it: full verification
   ControlLimits limits;
+  CompareSettings compare;             // "comparison" of the file
   InterlaySettings interlay_defaults;  // "limits" of the file, below each interlay's own settings
   std::vector<Token> tokens;
   DeclaredResources declared;

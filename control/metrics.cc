@@ -121,6 +121,22 @@ void add_second(Families& families, const InterlayTraffic& traffic, const Second
   families.counter(names.errors, "Answered with an error by the other side", labels, counts.errors);
 }
 
+void add_mismatches(Families& families, const InterlayTraffic& traffic) {
+  for (std::size_t sort = 0; sort < kMismatchSorts; ++sort) {
+    for (std::size_t what = 0; what < kMismatchClasses; ++what) {
+      families.counter("crossfade_mismatches_total",
+                       "Replies whose bytes differed, by what came of them",
+                       {{"interlay", traffic.id},
+                        {"sort", sort_name(sort)},
+                        {"class", name_of(static_cast<MismatchClass>(what))}},
+                       traffic.mismatches.classes[sort][what]);
+    }
+  }
+  families.counter("crossfade_compare_dropped_total",
+                   "Replies whose bytes differed that found no room to be judged",
+                   {{"interlay", traffic.id}}, traffic.mismatches.dropped);
+}
+
 void add_interlay(Families& families, const InterlayTraffic& traffic) {
   const Labels labels{{"interlay", traffic.id}};
   for (const Side side : kBothSides) add_side(families, traffic, side);
@@ -142,6 +158,7 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
   }
   add_second(families, traffic, traffic.second[0], kShadow);
   add_second(families, traffic, traffic.second[1], kSecondWrites);
+  add_mismatches(families, traffic);
   families.counter("crossfade_read_fallbacks_total",
                    "Reads that failed on new and were answered by old", labels, traffic.fallbacks);
   families.counter("crossfade_new_only_writes_total", "Writes answered by new that old did not get",

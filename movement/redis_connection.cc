@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <system_error>
 #include <utility>
+
+#include "protocols/redis/reply.h"
 
 namespace crossfade {
 
@@ -133,13 +136,7 @@ Result<std::vector<RedisReply>> RedisConnection::call_all(std::span<const RedisC
 }
 
 Status RedisConnection::send(std::span<const RedisCommand> commands) {
-  if (lost_ || owed_ > 0) return lost_for("an earlier answer is missing");
-  if (stop_.stop_requested()) {
-    return Error{Errc::Unavailable, "ask endpoint '" + endpoint_ + "'", "stopped"};
-  }
-  // One limit for all of it: not one that begins anew with every byte that comes.
-  const auto now = std::chrono::steady_clock::now();
-  call_ends_ = end_by_ == Deadline::max() ? now + std::chrono::milliseconds(timeout_ms_) : end_by_;
+  if (Status begun = begin_call(); !begun) return begun.error();
   std::size_t size = 0;
   for (const RedisCommand& command : commands) {
     for (const std::string_view argument : command) size += argument.size() + 32;
@@ -149,6 +146,18 @@ Status RedisConnection::send(std::span<const RedisCommand> commands) {
   for (const RedisCommand& command : commands) append(command, bytes);
   owed_ = commands.size();
   return write(bytes);
+}
+
+// Refuses where an answer is missing; sets the time limit.
+Status RedisConnection::begin_call() {
+  if (lost_ || owed_ > 0) return lost_for("an earlier answer is missing");
+  if (stop_.stop_requested()) {
+    return Error{Errc::Unavailable, "ask endpoint '" + endpoint_ + "'", "stopped"};
+  }
+  // One limit for all of it: not one that begins anew with every byte that comes.
+  const auto now = std::chrono::steady_clock::now();
+  call_ends_ = end_by_ == Deadline::max() ? now + std::chrono::milliseconds(timeout_ms_) : end_by_;
+  return success();
 }
 
 Status RedisConnection::write(std::string_view bytes) {
@@ -202,6 +211,37 @@ Result<std::vector<RedisReply>> RedisConnection::receive() {
     replies.push_back(std::move(*reply));
   }
   return replies;
+}
+
+Result<std::string> RedisConnection::call_raw(std::string_view request, std::size_t reply_max) {
+  if (Status begun = begin_call(); !begun) return begun.error();
+  owed_ = 1;
+  if (Status sent = write(request); !sent) return sent.error();
+  redis::ReplyScanner scanner;
+  std::string reply;
+  while (owed_ > 0) {
+    if (Status ready = wait(POLLIN); !ready) {
+      lost_ = true;  // a part of the reply is gone: nobody can read the rest
+      return ready.error();
+    }
+    std::array<char, 16 << 10> piece;
+    const ssize_t got = ::recv(context_->fd, piece.data(), piece.size(), 0);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) continue;
+    if (got < 0) return lost_for(std::generic_category().message(errno));
+    if (got == 0) return lost_for("the connection is lost");
+    const auto step = scanner.advance({piece.data(), static_cast<std::size_t>(got)});
+    if (step.state == redis::ReplyScanner::State::Broken) return lost_for("no reply of Redis");
+    if (reply.size() + step.consumed > reply_max) {
+      Error error = lost_for("the reply is longer than " + std::to_string(reply_max) + " bytes");
+      error.code = Errc::Overloaded;
+      return error;
+    }
+    reply.append(piece.data(), step.consumed);
+    if (step.state == redis::ReplyScanner::State::NeedMore) continue;
+    if (step.consumed < static_cast<std::size_t>(got)) return lost_for("more than one reply");
+    owed_ = 0;
+  }
+  return reply;
 }
 
 Result<std::vector<RedisReply>> RedisConnection::receive_late(std::uint32_t timeout_ms) {

@@ -4,6 +4,7 @@
 // Only redis_connection.cc includes hiredis. Knows no command's meaning beyond AUTH and SELECT.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -67,6 +68,11 @@ class RedisConnection {
   // The server's end is closed, or what came from it makes no sense.
   bool lost() const { return lost_; }
 
+  // Sends the bytes of exactly one request as they are, and waits for its reply: the bytes of that,
+  // whole. After an error the connection is of no more use.
+  //   errors  Unavailable: likewise; Overloaded: the reply is longer than reply_max bytes
+  Result<std::string> call_raw(std::string_view request, std::size_t reply_max);
+
  private:
   struct Closer {
     void operator()(redisContext* context) const noexcept;
@@ -78,6 +84,7 @@ class RedisConnection {
         timeout_ms_(timeout_ms),
         stop_(std::move(stop)) {}
   Status log_in(const EndpointAddress& address);
+  Status begin_call();
   Status write(std::string_view bytes);
   Result<RedisReply> next();
   Status wait(short events);

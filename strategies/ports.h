@@ -14,6 +14,7 @@
 
 #include "protocols/base/result.h"
 #include "strategies/ledger.h"
+#include "strategies/mismatch.h"
 #include "strategies/table.h"
 #include "strategies/telemetry.h"
 
@@ -78,6 +79,20 @@ struct LedgerDoor {
   std::function<bool(const InterlayRoute& route, std::int32_t db, std::string_view key)> suspects;
   // Is there any entry? Cheap; while there is none nobody need ask `suspects`.
   std::function<bool()> any;
+};
+
+// Replies that differed, as the data plane hands them over to be judged by meaning. Any thread;
+// never waits: what does not fit is counted and dropped.
+struct CompareDoor {
+  std::function<void(Mismatch)> offer;
+};
+
+// What became of them, as control shows it. Any thread.
+struct MismatchDoor {
+  // Those of that migration that did not mean the same, newest first. At most mismatch_samples_max.
+  std::function<std::vector<MismatchSample>(const std::string& migration)> samples;
+  // So far, of that interlay.
+  std::function<MismatchCounts(const std::string& interlay)> counts;
 };
 
 // One entry that the repair worker is to settle.
