@@ -40,6 +40,8 @@ class RedisLine {
   // A call on it failed. `writing`: it was, or may have been, one that changes data.
   enum class Under : std::uint8_t { Reading, Writing };
   void give_up(Under under);
+  // Nothing is to be done just now: the server gets its connection back.
+  void hang_up() { connection_.reset(); }
   // A write of its own may still be under way.
   bool owes() const { return owing_.has_value(); }
 

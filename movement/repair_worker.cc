@@ -50,7 +50,9 @@ void RepairWorker::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     bool progress = false;
     try {
-      progress = work_on(doors_.due(limits_.batch_max), repair, stop);
+      std::vector<RepairTask> due = doors_.due(limits_.batch_max);
+      if (due.empty()) repair.hang_up();
+      progress = work_on(std::move(due), repair, stop);
     } catch (const std::exception&) {  // no memory: what was not settled is due again
     }
     if (!progress) rest(milliseconds(limits_.poll_ms), stop);

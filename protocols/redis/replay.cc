@@ -52,8 +52,8 @@ Replay replay_of_claim(Args args) {
   return args[kMinIdle] == "0" ? Replay::Same : Replay::Made;
 }
 
-// What it reads elsewhere, and the order of equal weights, are not in its keys: stored, it is copied.
-// SORT key [BY pattern] [LIMIT offset count] [GET pattern …] … [STORE destination]
+// What it reads elsewhere, and the order of equal weights, are not in its keys: stored, it is
+// copied. SORT key [BY pattern] [LIMIT offset count] [GET pattern …] … [STORE destination]
 Replay replay_of_sort(Args args, bool whole) {
   bool stores = false;
   for (std::size_t i = 2; i < args.size(); ++i) {

@@ -66,7 +66,11 @@ bool RedisSession::accept(uv_stream_t* listener) {
     return false;
   }
   begin_event();
-  reach(upstream(home_side()), Interlay::Use::Needed);
+  Upstream& home = upstream(home_side());
+  if (reach(home, Interlay::Use::Needed) && route_->strategy &&
+      dual_write_authority(*route_->strategy)) {
+    identify(home);  // before anybody watches
+  }
   client_.read_start();
   return true;
 }
@@ -156,6 +160,10 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
         return drop_partial();
       }
       wanted = std::min(rest.size() + more->at_least, settings().request_head_max + std::size_t{1});
+      break;
+    }
+    if (attempts_ > 0) {  // nothing is sent behind a blocking dual write
+      stalled_ = true;
       break;
     }
     counters().protocol_errors.add();

@@ -234,7 +234,8 @@ void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_
     DualWrite* const asked = exchange.asks ? exchange.dual : nullptr;
     if (exchange.identity) {
       const std::optional<std::int64_t> id = integer_in(exchange.held);
-      up.client_id = id ? *id : -1;
+      const bool later = exchange.held.starts_with("-NOAUTH");
+      up.client_id = id ? *id : later ? 0 : -1;
     }
     up.owed().pop();
     if (exchange.entry_probe && entered_ == Entered::Asking) {
@@ -271,7 +272,8 @@ void RedisSession::on_push(Upstream& up, std::string_view bytes, bool complete) 
 }
 
 void RedisSession::give_push(const Upstream& up, std::string_view bytes, bool complete) {
-  if (Exchange* front = queue_.front(); front && front->awaited() != up.side()) {
+  Exchange* const front = queue_.front();
+  if (front && (front->awaited() != up.side() || front->dual)) {
     // Behind the replies of the same server that wait for their turn, if there are any.
     Exchange* last = nullptr;
     for (Exchange* one = front; one; one = one->next) {
