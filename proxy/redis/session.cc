@@ -66,11 +66,7 @@ bool RedisSession::accept(uv_stream_t* listener) {
     return false;
   }
   begin_event();
-  Upstream& home = upstream(home_side());
-  if (reach(home, Interlay::Use::Needed) && route_->strategy &&
-      dual_write_authority(*route_->strategy)) {
-    identify(home);  // before anybody watches
-  }
+  reach(upstream(home_side()), Interlay::Use::Needed);
   client_.read_start();
   return true;
 }

@@ -273,7 +273,6 @@ bool RedisSession::dispatch_dual(Pending& request) {
       .requests[static_cast<std::size_t>(plan.answer)][static_cast<std::size_t>(request.facts.kind)]
       .add();
   bring_up_to_date(up);
-  if (dual.way != DualWrite::Way::Transaction) identify(up);
   if (!dual.sole && !dual.spans_databases && dual.way != DualWrite::Way::Attempt &&
       (dual.turn.met_blocked() || meets_expiry(dual))) {
     dual.how = Replay::Copy;
@@ -340,8 +339,9 @@ void RedisSession::dual_silently(Pending& request) {
   give_back(dual);
 }
 
-// Asks a server who the connection is, once: should it be given up in the midst of a write, the
-// server can be told to forget it. Nothing is written there before that is known.
+// // Asks the second side who the connection is, once: should it be given up in the midst of a write, the
+// server can be told to forget it. Nothing is written there before that is known. The answering side is not
+// asked, as its clients could see it in MONITOR: it is given up after answer_timeout_ms only.
 void RedisSession::identify(Upstream& up) {
   if (up.client_id != 0) return;
   up.client_id = -1;
@@ -352,8 +352,7 @@ void RedisSession::identify(Upstream& up) {
 
 // The connection is given up by us: what it carries may still be run.
 void RedisSession::forsake(Upstream& up) {
-  if (up.state() != Upstream::State::Ready || up.client_id == 0 || !interlay_.shared_writes())
-    return;
+  if (up.state() != Upstream::State::Ready || !interlay_.shared_writes()) return;
   bool writing = false;
   for (const Exchange* one = up.owed().front(); one && !writing; one = up.owed().after(one)) {
     writing = one->dual != nullptr;

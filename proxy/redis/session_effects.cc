@@ -70,10 +70,6 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
         transaction_.dual = true;
         request.plan.second = Second::Nothing;
         transaction_write_ = begin_dual_write();
-        if (reach(upstream(*pin_), Interlay::Use::Needed)) {  // inside it, nobody can be asked
-          bring_up_to_date(upstream(*pin_));
-          identify(upstream(*pin_));
-        }
       }
       transaction_.sort = request.plan.second;
       if (dispatch(request)) {
