@@ -12,17 +12,23 @@ struct Exception {
   Repeat repeat;
 };
 constexpr Exception kExceptions[] = {
+    {"copy", Repeat::Expires},
     {"eval", Repeat::Script},
     {"evalsha", Repeat::Hidden},
     {"expire", Repeat::Expires},
+    {"expireat", Repeat::Expires},
     {"fcall", Repeat::Hidden},
     {"getex", Repeat::Getex},
     {"hincrbyfloat", Repeat::HashFloat},
     {"incrbyfloat", Repeat::Float},
     {"migrate", Repeat::Moves},
+    {"move", Repeat::Expires},
     {"pexpire", Repeat::Expires},
+    {"pexpireat", Repeat::Expires},
     {"pfdebug", Repeat::Moves},
     {"psetex", Repeat::Expires},
+    {"rename", Repeat::Expires},
+    {"renamenx", Repeat::Expires},
     {"restore", Repeat::Restore},
     {"restore-asking", Repeat::Moves},
     {"set", Repeat::Set},

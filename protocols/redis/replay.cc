@@ -13,16 +13,20 @@ namespace {
 
 using Args = std::span<const std::string_view>;
 
-// EX seconds or PX milliseconds among the options, which begin at `from`.
-bool counts_from_now(Args args, std::size_t from) {
+// An expiry among the options, which begin at `from`. One that is a point in time would be the same
+// on both sides, but it must be known when it comes: a write that meets it is repeated in another
+// way.
+bool sets_expiry(Args args, std::size_t from) {
   for (std::size_t i = from; i < args.size(); ++i) {
-    if (is_word(args[i], "EX") || is_word(args[i], "PX")) return true;
+    for (const char* word : {"EX", "PX", "EXAT", "PXAT"}) {
+      if (is_word(args[i], word)) return true;
+    }
   }
   return false;
 }
 
 Replay replay_of_options(Args args, std::size_t from, bool whole) {
-  return !whole || counts_from_now(args, from) ? Replay::Expiry : Replay::Same;
+  return !whole || sets_expiry(args, from) ? Replay::Expiry : Replay::Same;
 }
 
 // RESTORE key ttl payload [REPLACE] [ABSTTL] …: 0 is no expiry.

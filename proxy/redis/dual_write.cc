@@ -174,6 +174,36 @@ std::optional<std::uint32_t> DualWrite::append_commands(std::span<const std::str
   return count;
 }
 
+std::vector<DualWrite::KeyExpiry> DualWrite::expiries() const {
+  std::vector<KeyExpiry> out;
+  std::vector<std::string_view> told = split_replies(answers);
+  if (told.size() != questions) return out;
+  std::int32_t db = kDefaultDb;
+  for_each_key([&db](std::int32_t of_key, std::string_view) { db = of_key; });
+  const auto add = [&](std::string_view key, std::string_view answer) {
+    const auto at_ms = integer_in(answer);
+    if (at_ms && *at_ms > 0) {
+      out.push_back({WriteOrder::Turn::hash_of(db, key), static_cast<std::uint64_t>(*at_ms)});
+    }
+  };
+  std::span<const std::string_view> rest = told;
+  if (how == Replay::Copy || copies_behind()) {
+    const auto all = each_key();
+    if (told.size() != all.size() * 2) return out;
+    for (std::size_t i = 0; i < all.size(); ++i) add(all[i], told[i * 2 + 1]);
+    return out;
+  }
+  for (const QueuedWrite& one : queued) {
+    const auto mine = rest.first(one.questions);
+    rest = rest.subspan(one.questions);
+    if (one.how != Replay::Expiry) continue;
+    const Again again(one.spec, std::string_view(request).substr(one.at, one.size));
+    if (mine.size() != again.keys.size()) continue;
+    for (std::size_t i = 0; i < mine.size(); ++i) add(again.keys[i], mine[i]);
+  }
+  return out;
+}
+
 void DualWrite::stand_in() {
   append_command(request, {"PERSIST", each_key().front()});
   queued.push_back({0, request.size(), commands->find("persist"), Replay::Expiry});

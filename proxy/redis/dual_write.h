@@ -102,6 +102,8 @@ struct DualWrite {
       at += sizeof head + head.size;
     }
   }
+  // Null means that nothing was done, but for single commands: SET … GET sets, and answers null.
+  bool did_nothing() const { return first_null && way != Way::Command; }
   // Adds to `reply` or `answers`, as far as is kept.
   void keep(std::string& where, std::string_view bytes, std::size_t most) {
     if (reply.size() + answers.size() + bytes.size() > most) {
@@ -129,6 +131,13 @@ struct DualWrite {
   // Appends the second leg (of Expiry: the rest of it), made from reply and answers; how many
   // commands. nullopt: it cannot be told.
   std::optional<std::uint32_t> append_second_leg(std::string& out) const;
+
+  // When its keys expire, as far as the answers tell.
+  struct KeyExpiry {
+    std::uint64_t key_hash;
+    std::uint64_t at_ms;  // Unix time
+  };
+  std::vector<KeyExpiry> expiries() const;
 
   // Of a big request nothing is kept: its questions are asked for another command with its key.
   void stand_in();

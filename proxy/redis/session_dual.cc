@@ -339,9 +339,10 @@ void RedisSession::dual_silently(Pending& request) {
   give_back(dual);
 }
 
-// // Asks the second side who the connection is, once: should it be given up in the midst of a write, the
-// server can be told to forget it. Nothing is written there before that is known. The answering side is not
-// asked, as its clients could see it in MONITOR: it is given up after answer_timeout_ms only.
+// // Asks the second side who the connection is, once: should it be given up in the midst of a
+// write, the server can be told to forget it. Nothing is written there before that is known. The
+// answering side is not asked, as its clients could see it in MONITOR: it is given up after
+// answer_timeout_ms only.
 void RedisSession::identify(Upstream& up) {
   if (up.client_id != 0) return;
   up.client_id = -1;
@@ -567,7 +568,7 @@ void RedisSession::advance(Exchange& exchange) {
 bool RedisSession::resolve(Exchange& exchange) {
   DualWrite& dual = *exchange.dual;
   const bool failed = exchange.failed[static_cast<std::size_t>(exchange.answer)];
-  const bool nothing = failed || dual.first_null || dual.first_unknown || dual.cannot;
+  const bool nothing = failed || dual.did_nothing() || dual.first_unknown || dual.cannot;
   const bool late = dual.way == DualWrite::Way::Attempt || dual.way == DualWrite::Way::Blocked;
   if (late && !nothing && dual.second == DualWrite::Leg::UnderWay && !dual.second_begun) {
     if (dual.way == DualWrite::Way::Blocked) {
@@ -592,7 +593,7 @@ bool RedisSession::resolve(Exchange& exchange) {
   const bool rest = dual.starts_at_once();
   if (nothing && !rest) {
     dual.skipped = true;
-    if (exchange.either && !dual.first_null && dual.way == DualWrite::Way::Command) {
+    if (exchange.either && !dual.did_nothing() && dual.way == DualWrite::Way::Command) {
       dual.skipped = false;  // best_effort: what the first side could not do
       out = dual.request;
       count = 1;
@@ -616,12 +617,10 @@ bool RedisSession::resolve(Exchange& exchange) {
 
 // A key's expiry is known: writes that meet it will be repeated by copying.
 void RedisSession::learn_expiry(const DualWrite& dual) {
-  if (dual.how != Replay::Expiry || dual.way != DualWrite::Way::Command) return;
-  if (const auto at_ms = integer_in(dual.answers); at_ms && *at_ms > 0) {
-    dual.for_each_key([&](std::int32_t db, std::string_view key) {
-      interlay_.shared_writes()->expiries.set(WriteOrder::Turn::hash_of(db, key),
-                                              static_cast<std::uint64_t>(*at_ms), unix_ms());
-    });
+  if (dual.questions == 0 || !interlay_.shared_writes()) return;
+  const std::uint64_t now_ms = unix_ms();
+  for (const DualWrite::KeyExpiry& one : dual.expiries()) {
+    interlay_.shared_writes()->expiries.set(one.key_hash, one.at_ms, now_ms);
   }
 }
 
@@ -657,7 +656,7 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
     return std::nullopt;
   }
   if (dual.cannot) return Doubt::Chance;
-  if (dual.first_null && !dual.starts_at_once()) return std::nullopt;  // it did nothing
+  if (dual.did_nothing()) return std::nullopt;
   switch (second) {
     case Leg::Failed:
       return Doubt::Outcome;
