@@ -42,6 +42,11 @@ struct Again {
   }
 };
 
+// When it fails, it may have written all the same.
+bool is_script(const CommandSpec* spec) {
+  return spec && (spec->repeat == Repeat::Script || spec->repeat == Repeat::Hidden);
+}
+
 // The replies in `bytes`, one after the other.
 std::vector<std::string_view> split_replies(std::string_view bytes) {
   std::vector<std::string_view> out;
@@ -149,7 +154,8 @@ std::optional<std::uint32_t> DualWrite::append_commands(std::span<const std::str
     const QueuedWrite& one = queued[i];
     const std::string_view bytes = std::string_view(request).substr(one.at, one.size);
     const bool same = one.how != Replay::Made;
-    if (transaction && same && !is_error(replies[i])) {
+    const bool ran = !is_error(replies[i]) || is_script(one.spec);
+    if (transaction && same && ran) {
       out += bytes;
       ++count;
     }
@@ -216,7 +222,7 @@ void DualWrite::clear() {
   exchange = nullptr;
   order = nullptr;
   wanted_at_ns = wanted_at_ms = 0;
-  granted = news = gave_up = sole = spans_databases = blocked = false;
+  granted = news = gave_up = sole = spans_databases = partial = blocked = false;
   way = Way::Command;
   how = Replay::Same;
   commands.reset();

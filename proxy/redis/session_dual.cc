@@ -101,6 +101,8 @@ bool RedisSession::await_turn(const Pending& request, const RequestCutter& cutte
                !for_each_key(*facts.spec, cutter, request.bytes,
                              [&](std::string_view key) { dual->add_key(selected_db(), key); });
   add_key_elsewhere(*dual, facts.spec, args);
+  dual->partial =
+      facts.spec && (facts.spec->repeat == Repeat::Script || facts.spec->repeat == Repeat::Hidden);
   dual->how = replay_of(facts.spec, args, request.whole);
   if (dual->sole && dual->how == Replay::Expiry) dual->how = Replay::Suspect;
   if (dual->sole && dual->how == Replay::Copy) dual->how = Replay::Suspect;
@@ -568,7 +570,8 @@ void RedisSession::advance(Exchange& exchange) {
 bool RedisSession::resolve(Exchange& exchange) {
   DualWrite& dual = *exchange.dual;
   const bool failed = exchange.failed[static_cast<std::size_t>(exchange.answer)];
-  const bool nothing = failed || dual.did_nothing() || dual.first_unknown || dual.cannot;
+  const bool no_effect = failed && !(dual.partial && dual.how == Replay::Copy);
+  const bool nothing = no_effect || dual.did_nothing() || dual.first_unknown || dual.cannot;
   const bool late = dual.way == DualWrite::Way::Attempt || dual.way == DualWrite::Way::Blocked;
   if (late && !nothing && dual.second == DualWrite::Leg::UnderWay && !dual.second_begun) {
     if (dual.way == DualWrite::Way::Blocked) {
@@ -649,6 +652,7 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
   }
   if (dual.first_unknown) return Doubt::Unanswered;
   if (exchange.failed[answer]) {
+    if (dual.partial && second == Leg::Unsent) return Doubt::Unsent;
     if (dual.skipped || second == Leg::Unsent || second == Leg::UnderWay) return std::nullopt;
     if (second == Leg::Ok) return Doubt::Outcome;
     if (second == Leg::Unknown) return Doubt::Unanswered;
