@@ -5,7 +5,6 @@
 #include <map>
 #include <string>
 
-#include "control/ledger/entry.h"
 #include "strategies/telemetry.h"
 
 namespace crossfade {
@@ -16,11 +15,10 @@ struct ControlFigures {
   std::string instance;
   std::string region;
   std::map<int, std::uint64_t> requests;  // answered, by HTTP status
-  LedgerFigures ledger = {};
 };
 
 // Prometheus text exposition format, version 0.0.4. Labels hold ids of interlays and fixed words
-// and migrations and fixed words only.
+// only.
 //   cost  about 300 lines an interlay, most of them histogram buckets
 std::string render_metrics(const Telemetry& telemetry, const ControlFigures& control);
 

@@ -13,7 +13,6 @@
 #include "control/http/tokens.h"
 #include "control/service/call.h"
 #include "control/service/conductor.h"
-#include "control/service/divergence.h"
 #include "control/service/endpoints.h"
 #include "control/service/interlays.h"
 #include "control/service/migrations.h"
@@ -25,7 +24,6 @@ struct Services {
   Interlays& interlays;
   Migrations& migrations;
   Conductor& conductor;
-  Divergence& divergence;
 };
 
 enum class Body : std::uint8_t {

@@ -2,7 +2,6 @@
 #include "proxy/redis/session.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cassert>
 #include <utility>
 
@@ -19,7 +18,6 @@ constexpr std::int64_t kUnauthenticatedArgs = 10;
 // them to answer: a healthy side catches up, a sick one is given up after second_timeout_ms.
 constexpr std::uint32_t kPaceAbove = 1024;
 constexpr std::uint32_t kPaceBelow = 256;
-std::atomic<std::uint64_t> sessions_ever{0};
 }  // namespace
 
 void accept_session(Interlay& interlay, uv_stream_t* listener) {
@@ -28,8 +26,7 @@ void accept_session(Interlay& interlay, uv_stream_t* listener) {
 }
 
 RedisSession::RedisSession(Interlay& interlay)
-    : id_(++sessions_ever),
-      interlay_(interlay),
+    : interlay_(interlay),
       route_(interlay.route()),
       client_(interlay.loop(), *this),
       old_(*this, interlay.loop(), Side::Old),
@@ -43,18 +40,11 @@ RedisSession::RedisSession(Interlay& interlay)
 RedisSession::~RedisSession() {
   // What is still owed now will never be heard of.
   client_.close();
-  give_back_next();
-  give_back(std::exchange(transaction_write_, nullptr));
   for (Upstream* up : {&old_, &new_}) {
-    forsake(*up);
     fail_owed(*up, Drop::Closed, "the session ended");
     up->close();
   }
-  while (Exchange* exchange = queue_.front()) {
-    queue_.pop();
-    if (DualWrite* const dual = std::exchange(exchange->dual, nullptr)) give_back(dual);
-    release(exchange);
-  }
+  while (!queue_.empty()) release(queue_.pop());
   interlay_.leave(*this);
 }
 
@@ -158,10 +148,6 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
       wanted = std::min(rest.size() + more->at_least, settings().request_head_max + std::size_t{1});
       break;
     }
-    if (attempts_ > 0) {  // nothing is sent behind a blocking dual write
-      stalled_ = true;
-      break;
-    }
     counters().protocol_errors.add();
     cutter.reset();
     go_raw(rest);
@@ -230,10 +216,7 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
     }
     return bytes.size();
   }
-  if (step.done) {
-    streamed_dual();
-    streaming_.reset();
-  }
+  if (step.done) streaming_.reset();
   return step.consumed;
 }
 
@@ -263,9 +246,6 @@ bool RedisSession::try_streaming(std::string_view bytes, const RequestCutter& cu
     return false;
   }
   std::optional<RequestFacts> facts = facts_of(*route_->commands, cutter, bytes, false);
-  const bool dual = route_->strategy && dual_write_authority(*route_->strategy);
-  // A write to both sides had better know its keys, but not at any price.
-  if (!facts && dual && bytes.size() < settings().request_head_max / 2) return false;
   if (!facts && !(route_->strategy && splits_writes(*route_->strategy))) {
     // Its keys come late, and no split needs them: reads can stay at home.
     facts = command_facts_of(*route_->commands, cutter, bytes);
@@ -318,7 +298,6 @@ void RedisSession::on_end(int status) {
 
 // A server forgets what stands behind a blocked command, and what a client has sent that is gone.
 void RedisSession::forget_waiting() {
-  give_back_next();
   stalled_ = false;
   drop_partial();
 }
