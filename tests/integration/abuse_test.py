@@ -12,6 +12,7 @@ from harness import SLOWNESS, RawConn, RedisServer, Sidecar, encode, wait_until
 from memory import KIB, MIB, grew_less, raise_descriptor_limit, reset_peak, sanitized
 
 ALONE = True
+CROWD = 400  # connections at once: what overflows a server's backlog of 511 it waits for seconds
 
 
 def exactly(client, size):
@@ -46,16 +47,20 @@ class Abused(unittest.TestCase):
             client.sendall(encode("SET", "well behaved", "v") + encode("GET", "well behaved"))
             self.assertEqual(exactly(client, 12), b"+OK\r\n$1\r\nv\r\n")
 
+    def upstreams(self):
+        """Connections of old, our own one for asking included."""
+        return int(self.old.info("clients")["connected_clients"])
+
     def connect(self, count):
         """`count` plain sockets (select() knows no more than 1024); they are closed with the test. They come
-        no faster than old accepts theirs: its backlog holds 511, and what overflows it waits for seconds."""
+        no faster than old accepts theirs."""
         found = []
         for number in range(1, count + 1):
             one = socket.create_connection(("127.0.0.1", self.port), 20)
             self.addCleanup(one.close)
             found.append(one)
-            if number % 400 == 0:
-                wait_until(lambda: int(self.old.info("clients")["connected_clients"]) > number,
+            if number % CROWD == 0:
+                wait_until(lambda: self.upstreams() > number,
                            20, f"{number} upstreams")
         return found
 
@@ -71,7 +76,7 @@ class Many(Abused):
         before = reset_peak(self.sidecar)
         clients = self.connect(count)
         wait_until(lambda: self.sessions() == count, 30, f"{count} sessions")
-        wait_until(lambda: int(self.old.info("clients")["connected_clients"]) > count, 30, "upstreams")
+        wait_until(lambda: self.upstreams() > count, 30, "upstreams")
         silent = (self.sidecar.rss() - before) / count
         for number, client in enumerate(clients):
             client.sendall(encode("SET", f"k{number}", "v" * 100) + encode("GET", f"k{number}"))
@@ -87,7 +92,7 @@ class Many(Abused):
         for client in clients:
             client.close()
         self.all_gone()
-        wait_until(lambda: int(self.old.info("clients")["connected_clients"]) < 10, 20, "upstreams closed")
+        wait_until(lambda: self.upstreams() < 10, 20, "upstreams closed")
         # And again: what the first ones took serves the second ones.
         before = reset_peak(self.sidecar)
         clients = self.connect(count // 4)
@@ -103,10 +108,9 @@ class Many(Abused):
         self.served()
         before = reset_peak(self.sidecar)
         clients = self.connect(count)
-        # A server's backlog holds 511 connections that it has not accepted yet; a copy whose connection
-        # does not come about within its time limit is dropped, and rightly so.
-        for first in range(0, count, 400):
-            batch = clients[first:first + 400]
+        # A copy whose connection does not come about within its time limit is dropped, and rightly so.
+        for first in range(0, count, CROWD):
+            batch = clients[first:first + CROWD]
             for number, client in enumerate(batch, first):
                 client.sendall(encode("SET", f"k{number}", "v" * 100))
             for client in batch:
@@ -140,7 +144,7 @@ class Many(Abused):
         grown = grew_less(self, self.sidecar, before, 16 * MIB)
         print(f"\n20,000 came and went: {grown / KIB:.0f} KiB more than after 2000")
         self.assertLessEqual(self.sidecar.open_files(), files + 2)
-        wait_until(lambda: int(self.old.info("clients")["connected_clients"]) < 5, 20, "upstreams closed")
+        wait_until(lambda: self.upstreams() < 5, 20, "upstreams closed")
         self.served()
 
     def test_clients_max(self):
