@@ -105,12 +105,12 @@ class Target:
     def turn(self):
         """Returns after everything that reached the target's loop before has been processed there."""
         if self._turn is not None:
-            self._turn.available()
-            if self._turn.eof:  # a script had the server close idle connections, or all
+            try:
+                self._turn.call("PING")
+                return
+            except EOFError:  # a script had the server close idle connections, or all
                 self._turn.close()
-                self._turn = None
-        if self._turn is None:
-            self._turn = RawConn(self.port)
+        self._turn = RawConn(self.port)
         self._turn.call("PING")
 
     def reset(self, keeps=(), leave=0):
