@@ -18,6 +18,7 @@
 #include "control/http/tokens.h"
 #include "control/settings.h"
 #include "protocols/base/result.h"
+#include "strategies/mismatch.h"
 
 namespace crossfade {
 
@@ -53,12 +54,14 @@ struct ProcessConfig {
   std::string control_host = "127.0.0.1";  // numeric address or name
   std::uint16_t control_port = 8000;       // 0: any free one
   std::string state_path = "./crossfade.db";
-  std::uint32_t loops = 1;          // event loops, 1..256
-  std::string instance;             // name of this sidecar; default: the host name
-  std::string region;               // empty: none
-  std::string log_level = "info";   // trace | debug | info | warn | error
-  std::uint32_t drain_ms = 10'000;  // how long running requests may finish when a port closes
+  std::uint32_t loops = 1;               // event loops, 1..256
+  std::string instance;                  // name of this sidecar; default: the host name
+  std::string region;                    // empty: none
+  std::string log_level = "info";        // trace | debug | info | warn | error
+  std::uint32_t drain_ms = 10'000;       // how long running requests may finish when a port closes
+  std::uint32_t ledger_max = 1'000'000;  // entries of one migration; beyond it: full verification
   ControlLimits limits;
+  CompareSettings compare;             // "comparison" of the file
   InterlaySettings interlay_defaults;  // "limits" of the file, below each interlay's own settings
   std::vector<Token> tokens;
   DeclaredResources declared;

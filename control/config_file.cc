@@ -16,9 +16,13 @@ namespace {
 constexpr std::size_t kFileMax = 16u << 20;            // bytes of the whole file
 constexpr std::size_t kTextMax = 4096;                 // bytes of a path, a host, a name
 constexpr std::uint32_t kDrainMax = 3'600'000;         // ms
+constexpr std::uint32_t kLedgerMax = 100'000'000;      // entries
 constexpr std::uint32_t kBodyMin = 1024;               // bytes
 constexpr std::uint32_t kBodyMax = 64u << 20;          // bytes
 constexpr std::uint32_t kRequestTimeoutMax = 600'000;  // ms
+constexpr std::uint32_t kCompareMax = 100'000;         // pairs, samples
+constexpr std::uint32_t kCompareBytesMax = 64u << 20;  // bytes of a reply
+constexpr std::uint32_t kComparePauseMax = 60'000;     // ms
 
 void read_text(Fields& fields, const char* name, std::string& into) {
   if (const auto text = fields.string(name, kTextMax)) {
@@ -139,11 +143,26 @@ Status read_limits(const Json& json, const std::string& path, ProcessConfig& con
   Json interlay_limits = json;
   Fields fields(json, path);
   read_whole(fields, "drain_ms", 0, kDrainMax, config.drain_ms);
+  read_whole(fields, "ledger_max", 0, kLedgerMax, config.ledger_max);
   if (fields.failed()) return *fields.finish();
   interlay_limits.erase("drain_ms");
+  interlay_limits.erase("ledger_max");
   auto overrides = read_interlay_settings(interlay_limits, path, {});
   if (!overrides) return overrides.error();
   config.interlay_defaults = overridden(config.interlay_defaults, *overrides);
+  return success();
+}
+
+Status read_comparison(const Json& json, const std::string& path, CompareSettings& compare) {
+  Fields fields(json, path);
+  read_whole(fields, "compare_queue_max", 1, kCompareMax, compare.compare_queue_max);
+  read_whole(fields, "compare_reply_max", 64, kCompareBytesMax, compare.compare_reply_max);
+  read_whole(fields, "compare_pause_ms", 0, kComparePauseMax, compare.compare_pause_ms);
+  read_whole(fields, "compare_timeout_ms", 1, kComparePauseMax, compare.compare_timeout_ms);
+  read_whole(fields, "compare_again_max", 1024, kCompareBytesMax, compare.compare_again_max);
+  read_whole(fields, "mismatch_samples_max", 0, kCompareMax, compare.mismatch_samples_max);
+  compare.redact_values = fields.boolean("redact_values").value_or(compare.redact_values);
+  if (auto error = fields.finish()) return *error;
   return success();
 }
 
@@ -174,6 +193,9 @@ Status read_document(const Json& document, ProcessConfig& config) {
   read_text(fields, "region", config.region);
   read_member(fields, "limits", [&](const Json& json, const std::string& path) {
     return read_limits(json, path, config);
+  });
+  read_member(fields, "comparison", [&](const Json& json, const std::string& path) {
+    return read_comparison(json, path, config.compare);
   });
   read_member(fields, "log", [&](const Json& json, const std::string& path) {
     return read_log(json, path, config);

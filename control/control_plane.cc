@@ -3,11 +3,17 @@
 
 #include <spdlog/spdlog.h>
 
+#include <cassert>
+
 #include "control/http/api.h"
 #include "control/http/server.h"
+#include "control/ledger/ledger.h"
 #include "control/metrics.h"
 #include "control/service/boot.h"
+#include "control/service/divergence.h"
+#include "control/service/dual_writes.h"
 #include "control/service/housekeeper.h"
+#include "control/service/repairs.h"
 #include "control/store/store.h"
 
 namespace crossfade {
@@ -16,7 +22,9 @@ struct ControlPlane::Parts {
   Parts(ProcessConfig process_config, DataPlane plane, Prober prober)
       : config(std::move(process_config)),
         data_plane(std::move(plane)),
-        servers(std::move(prober)) {}
+        servers(std::move(prober)),
+        ledger(std::make_shared<Ledger>(
+            LedgerOptions{.limits = {.entries_max = config.ledger_max}, .steady_ms = {}})) {}
 
   // Everything that needs the store; made once that is open.
   struct Running {
@@ -25,12 +33,15 @@ struct ControlPlane::Parts {
           keeper(*store, parts.data_plane, parts.servers, parts.config.interlay_defaults),
           listeners(parts.data_plane, parts.config.drain_ms),
           new_only_writes(*store, keeper, parts.data_plane),
+          dual_writes(*parts.ledger, keeper, parts.data_plane),
           endpoints(keeper, parts.servers),
           interlays(keeper, parts.servers, listeners),
-          migrations(keeper, *store, interlays, new_only_writes, parts.data_plane),
+          migrations(keeper, *store, interlays, new_only_writes, *parts.ledger, parts.data_plane),
           conductor(keeper, parts.servers, new_only_writes),
-          housekeeper(keeper, parts.servers, new_only_writes),
-          api({endpoints, interlays, migrations, conductor},
+          divergence(keeper, *parts.ledger, parts.mismatches),
+          repairs(keeper, *parts.ledger),
+          housekeeper(keeper, parts.servers, new_only_writes, dual_writes),
+          api({endpoints, interlays, migrations, conductor, divergence},
               {.not_ready = [this] { return not_ready(); },
                .metrics = [&parts](const auto& answered) { return parts.metrics(answered); }},
               parts.config.tokens, parts.config.limits.probes_token,
@@ -46,17 +57,20 @@ struct ControlPlane::Parts {
     }
 
     BootParts boot_parts(Servers& known) {
-      return {keeper, known, listeners, new_only_writes, conductor};
+      return {keeper, known, listeners, new_only_writes, dual_writes, conductor};
     }
 
     std::unique_ptr<Store> store;
     Keeper keeper;
     Listeners listeners;
     NewOnlyWrites new_only_writes;
+    DualWrites dual_writes;
     Endpoints endpoints;
     Interlays interlays;
     Migrations migrations;
     Conductor conductor;
+    Divergence divergence;
+    Repairs repairs;
     Housekeeper housekeeper;
     Api api;
     HttpServer http;  // last: its threads use all the others, and end first
@@ -66,12 +80,15 @@ struct ControlPlane::Parts {
     return render_metrics(data_plane.telemetry(), {.version = config.version,
                                                    .instance = config.instance,
                                                    .region = config.region,
-                                                   .requests = answered});
+                                                   .requests = answered,
+                                                   .ledger = ledger->figures()});
   }
 
   ProcessConfig config;
   const DataPlane data_plane;
   Servers servers;
+  Mismatches mismatches;
+  const std::shared_ptr<Ledger> ledger;  // the doors have it too, and may outlive this
   std::unique_ptr<Running> running;
   std::uint16_t port = 0;
 };
@@ -85,6 +102,7 @@ ControlPlane::~ControlPlane() { stop(); }
 Status ControlPlane::start() {
   auto store = Store::open(parts_->config.state_path);
   if (!store) return store.error();
+  if (Status status = parts_->ledger->open((*store)->beside("-ledger")); !status) return status;
   parts_->running = std::make_unique<Parts::Running>(*parts_, std::move(*store));
   Parts::Running& running = *parts_->running;
   // Before the ports of interlays: a control port that is taken is found out while nothing has
@@ -130,8 +148,8 @@ Status ControlPlane::reload() {
   if (fresh->control_host != now.control_host || fresh->control_port != now.control_port ||
       fresh->state_path != now.state_path || fresh->loops != now.loops ||
       fresh->instance != now.instance || fresh->region != now.region ||
-      fresh->drain_ms != now.drain_ms || !(fresh->limits == now.limits) ||
-      !(fresh->interlay_defaults == now.interlay_defaults)) {
+      fresh->drain_ms != now.drain_ms || fresh->ledger_max != now.ledger_max ||
+      !(fresh->limits == now.limits) || !(fresh->interlay_defaults == now.interlay_defaults)) {
     spdlog::warn(
         "reload: settings other than tokens, log level and declared resources have changed "
         "and need a restart");
@@ -142,6 +160,48 @@ Status ControlPlane::reload() {
   return success();
 }
 
+LedgerDoor ControlPlane::ledger_door() {
+  const std::shared_ptr<Ledger> ledger = parts_->ledger;
+  return {.note =
+              [ledger](const InterlayRoute& route, const std::vector<Suspect>& suspects,
+                       std::function<void(bool)> durable) {
+                return ledger->note(route.migration, suspects, std::move(durable));
+              },
+          .note_all =
+              [ledger](const InterlayRoute& route, const std::string& why,
+                       std::function<void(bool)> durable) {
+                return ledger->note_all(route.migration, why, std::move(durable));
+              },
+          .suspects =
+              [ledger](const InterlayRoute& route, std::int32_t db, std::string_view key) {
+                return ledger->suspects(route.migration, db, key);
+              },
+          .any = [size = ledger->size()] { return size->load(std::memory_order_relaxed) > 0; }};
+}
+
+RepairDoors ControlPlane::repair_doors() {
+  assert(parts_->running != nullptr);
+  Repairs& repairs = parts_->running->repairs;
+  return {.due = [&repairs](std::size_t max) { return repairs.due(max); },
+          .settle = [&repairs](const RepairTask& task, RepairOutcome outcome,
+                               const std::string& why) { repairs.settle(task, outcome, why); },
+          .hold = {},
+          .ghosts = {},
+          .fenced = {}};
+}
+
+void ControlPlane::show_mismatches(Mismatches mismatches) {
+  parts_->mismatches = std::move(mismatches);
+}
+
+std::uint64_t ControlPlane::begin_verification(const std::string& migration) {
+  return parts_->ledger->doubts_version(migration);
+}
+
+bool ControlPlane::verified(const std::string& migration, std::uint64_t begun_with) {
+  return parts_->ledger->verified(migration, begun_with);
+}
+
 void ControlPlane::drain() {
   if (parts_->running != nullptr) parts_->running->api.drain();
 }
@@ -150,6 +210,7 @@ void ControlPlane::stop() {
   if (parts_->running == nullptr) return;
   parts_->running->http.stop();
   parts_->running->housekeeper.stop();
+  parts_->ledger->stop(Ledger::End::Clean);
   parts_->running.reset();
 }
 

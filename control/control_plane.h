@@ -4,8 +4,8 @@
 //   start()    restores the last answered state, publishes it, opens the listeners, serves HTTP
 //   reload()   on SIGHUP: reads the configuration file again
 //   drain()    on SIGTERM: readiness says no; calls that change something are refused
-//   stop()     ends HTTP and the background threads, closes the store; listeners are main's to
-//   close
+//   stop()     ends HTTP and the background threads, closes ledger and store: every write has been
+//              answered by then. Listeners are main's to close
 //
 // start, reload and stop block; call them from a thread that is not an event loop, as publishing
 // waits for every loop. Knows nothing of loops, sockets of the data plane, or database clients.
@@ -15,6 +15,7 @@
 #include <string>
 
 #include "control/config.h"
+#include "control/service/mismatches.h"
 #include "protocols/base/result.h"
 #include "strategies/ports.h"
 
@@ -38,6 +39,20 @@ class ControlPlane {
 
   // Reads the configuration file again: declared resources, tokens and log level. All or nothing.
   Status reload();
+
+  // For the data plane; valid before start(), and after the end of this.
+  LedgerDoor ledger_door();
+  // For the repair worker: `due` and `settle`; the others are the data plane's to add. Valid from
+  // start() to stop().
+  RepairDoors repair_doors();
+
+  // What "mismatches" of …/divergence shows. Before start().
+  void show_mismatches(Mismatches mismatches);
+
+  // Full verification of a migration (id): what it began with, and its end. False when keys came
+  // into doubt meanwhile that it may not have seen: it must be done again.
+  std::uint64_t begin_verification(const std::string& migration);
+  bool verified(const std::string& migration, std::uint64_t begun_with);
 
   void drain();
   void stop();

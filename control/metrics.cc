@@ -121,6 +121,22 @@ void add_second(Families& families, const InterlayTraffic& traffic, const Second
   families.counter(names.errors, "Answered with an error by the other side", labels, counts.errors);
 }
 
+void add_mismatches(Families& families, const InterlayTraffic& traffic) {
+  for (std::size_t sort = 0; sort < kMismatchSorts; ++sort) {
+    for (std::size_t what = 0; what < kMismatchClasses; ++what) {
+      families.counter("crossfade_mismatches_total",
+                       "Replies whose bytes differed, by what came of them",
+                       {{"interlay", traffic.id},
+                        {"sort", sort_name(sort)},
+                        {"class", name_of(static_cast<MismatchClass>(what))}},
+                       traffic.mismatches.classes[sort][what]);
+    }
+  }
+  families.counter("crossfade_compare_dropped_total",
+                   "Replies whose bytes differed that found no room to be judged",
+                   {{"interlay", traffic.id}}, traffic.mismatches.dropped);
+}
+
 void add_interlay(Families& families, const InterlayTraffic& traffic) {
   const Labels labels{{"interlay", traffic.id}};
   for (const Side side : kBothSides) add_side(families, traffic, side);
@@ -142,6 +158,7 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
   }
   add_second(families, traffic, traffic.second[0], kShadow);
   add_second(families, traffic, traffic.second[1], kSecondWrites);
+  add_mismatches(families, traffic);
   families.counter("crossfade_read_fallbacks_total",
                    "Reads that failed on new and were answered by old", labels, traffic.fallbacks);
   families.counter("crossfade_new_only_writes_total", "Writes answered by new that old did not get",
@@ -159,6 +176,35 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
   }
 }
 
+void add_ledger(Families& families, const LedgerFigures& ledger) {
+  for (const LedgerCounts& counts : ledger.migrations) {
+    const Labels labels{{"migration", counts.migration}};
+    families.gauge("crossfade_ledger_entries", "Keys known or suspected to differ", labels,
+                   static_cast<double>(counts.entries));
+    families.gauge("crossfade_ledger_needs_full_verification",
+                   "1 while keys may differ that the ledger does not name", labels,
+                   counts.needs_full_verification ? 1 : 0);
+    for (std::size_t doubt = 0; doubt < kDoubts; ++doubt) {
+      Labels with_reason = labels;
+      with_reason.emplace_back("reason", name_of(static_cast<Doubt>(doubt)));
+      families.counter("crossfade_ledger_noted_total",
+                       "Times a key was noted, known or not, by reason", std::move(with_reason),
+                       counts.noted[doubt]);
+    }
+    for (std::size_t outcome = 0; outcome < kRepairOutcomes; ++outcome) {
+      Labels with_outcome = labels;
+      with_outcome.emplace_back("outcome", name_of(static_cast<RepairOutcome>(outcome)));
+      families.counter("crossfade_ledger_repaired_total", "Attempts at repair, by outcome",
+                       std::move(with_outcome), counts.repaired[outcome]);
+    }
+  }
+  families.histogram("crossfade_ledger_commit_seconds", "One grouped commit of the ledger file", {},
+                     ledger.commits);
+  families.counter("crossfade_ledger_write_failures_total",
+                   "Commits of the ledger file that failed and were tried again", {},
+                   ledger.write_failures);
+}
+
 }  // namespace
 
 std::string render_metrics(const Telemetry& telemetry, const ControlFigures& control) {
@@ -173,6 +219,7 @@ std::string render_metrics(const Telemetry& telemetry, const ControlFigures& con
     families.counter("crossfade_control_requests_total", "Control calls answered, by HTTP status",
                      {{"code", std::to_string(status)}}, count);
   }
+  add_ledger(families, control.ledger);
   for (const InterlayTraffic& traffic : telemetry.interlays) add_interlay(families, traffic);
   return families.text();
 }

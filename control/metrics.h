@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "control/ledger/entry.h"
 #include "strategies/telemetry.h"
 
 namespace crossfade {
@@ -15,10 +16,11 @@ struct ControlFigures {
   std::string instance;
   std::string region;
   std::map<int, std::uint64_t> requests;  // answered, by HTTP status
+  LedgerFigures ledger = {};
 };
 
 // Prometheus text exposition format, version 0.0.4. Labels hold ids of interlays and fixed words
-// only.
+// and migrations and fixed words only.
 //   cost  about 300 lines an interlay, most of them histogram buckets
 std::string render_metrics(const Telemetry& telemetry, const ControlFigures& control);
 

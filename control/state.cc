@@ -13,6 +13,11 @@ MigrationPtr migration_of(const State& state, std::string_view interlay) {
   return nullptr;
 }
 
+bool writes_both(const Migration& migration) {
+  return routes(migration.status) && dual_writes(migration.spec.strategy) &&
+         !migration.bindings.empty();
+}
+
 const Binding* binding_of(const Migration& migration, std::string_view interlay) {
   const auto found =
       std::find_if(migration.bindings.begin(), migration.bindings.end(),

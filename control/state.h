@@ -55,6 +55,9 @@ void put(ById<Resource>& resources, Resource resource) {
 // rolled-back one may share its interlays with the one that came after it.
 MigrationPtr migration_of(const State& state, std::string_view interlay);
 
+// True while a migration sends writes to both of its sides.
+bool writes_both(const Migration& migration);
+
 // The binding of an interlay in a migration; nullptr when it takes no part.
 const Binding* binding_of(const Migration& migration, std::string_view interlay);
 

@@ -1,19 +1,24 @@
-// The only file that includes hiredis.
+// The only file that includes hiredis: its reader cuts the replies. Bytes are sent here, as they
+// are, since hiredis would move what is left of a large command after every write.
 #include "movement/redis_connection.h"
 
 #include <hiredis/hiredis.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
+#include <system_error>
 #include <utility>
+
+#include "protocols/redis/reply.h"
 
 namespace crossfade {
 
 namespace {
-
-timeval time_of(std::uint32_t ms) {
-  return {.tv_sec = static_cast<time_t>(ms / 1000),
-          .tv_usec = static_cast<suseconds_t>(ms % 1000) * 1000};
-}
 
 // Copies a reply; hiredis bounds its depth.
 RedisReply copy_of(const redisReply& reply) {
@@ -58,38 +63,42 @@ struct FreeReply {
   void operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
 };
 
+// Appends a command in the protocol's form.
+void append(const RedisCommand& command, std::string& out) {
+  out += '*' + std::to_string(command.size()) + "\r\n";
+  for (const std::string_view argument : command) {
+    out += '$' + std::to_string(argument.size()) + "\r\n";
+    out += argument;
+    out += "\r\n";
+  }
+}
+
 }  // namespace
 
 void RedisConnection::Closer::operator()(redisContext* context) const noexcept {
   redisFree(context);
 }
 
-Error RedisConnection::failure(const char* doing) const {
-  const bool late =
-      context_->err == REDIS_ERR_IO &&
-      std::string_view(context_->errstr).find("unavailable") != std::string_view::npos;
-  if (late) return too_late(doing);
-  return Error{Errc::Unavailable, std::string(doing) + " endpoint '" + endpoint_ + "'",
-               context_->errstr};
+Error RedisConnection::lost_for(std::string reason) {
+  lost_ = true;
+  return Error{Errc::Unavailable, "ask endpoint '" + endpoint_ + "'", std::move(reason)};
 }
 
-Error RedisConnection::too_late(const char* doing) const {
-  return Error{Errc::Unavailable, std::string(doing) + " endpoint '" + endpoint_ + "'",
-               "no answer in time"};
-}
+Error RedisConnection::failure() { return lost_for(context_->errstr); }
 
 Result<RedisConnection> RedisConnection::open(const EndpointAddress& address,
-                                              std::uint32_t timeout_ms) {
-  redisContext* context =
-      redisConnectWithTimeout(address.host.c_str(), address.port, time_of(timeout_ms));
+                                              std::uint32_t timeout_ms, std::stop_token stop) {
+  const std::string doing = "connect to endpoint '" + address.id + "'";
+  const Deadline end = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  auto socket = dial(address.host, address.port, end, stop);
+  if (!socket) return Error{socket.error().code, doing, socket.error().reason};
+  redisContext* context = redisConnectFd(*socket);
   if (context == nullptr) {
-    return Error{Errc::System, "connect to endpoint '" + address.id + "'", "out of memory"};
+    ::close(*socket);
+    return Error{Errc::System, doing, "out of memory"};
   }
-  RedisConnection connection(context, address.id, timeout_ms);
-  if (context->err != 0) return connection.failure("connect to");
-  if (redisSetTimeout(context, time_of(timeout_ms)) != REDIS_OK) {
-    return connection.failure("set a time limit for");
-  }
+  context->flags &= ~REDIS_BLOCK;  // as the socket is: EAGAIN is no error
+  RedisConnection connection(context, address.id, timeout_ms, std::move(stop));
   if (Status status = connection.log_in(address); !status) return status.error();
   return connection;
 }
@@ -115,36 +124,130 @@ Status RedisConnection::log_in(const EndpointAddress& address) {
   return success();
 }
 
-Result<RedisReply> RedisConnection::call(const std::vector<std::string_view>& arguments) {
-  std::vector<const char*> texts;
-  std::vector<std::size_t> sizes;
-  for (const std::string_view argument : arguments) {
-    texts.push_back(argument.data());
-    sizes.push_back(argument.size());
+Result<RedisReply> RedisConnection::call(const RedisCommand& command) {
+  auto replies = call_all({&command, 1});
+  if (!replies) return replies.error();
+  return std::move(replies->front());
+}
+
+Result<std::vector<RedisReply>> RedisConnection::call_all(std::span<const RedisCommand> commands) {
+  if (Status sent = send(commands); !sent) return sent.error();
+  return receive();
+}
+
+Status RedisConnection::send(std::span<const RedisCommand> commands) {
+  if (Status begun = begin_call(); !begun) return begun.error();
+  std::size_t size = 0;
+  for (const RedisCommand& command : commands) {
+    for (const std::string_view argument : command) size += argument.size() + 32;
   }
-  redisContext* context = context_.get();
-  if (redisAppendCommandArgv(context, static_cast<int>(texts.size()), texts.data(), sizes.data()) !=
-      REDIS_OK) {
-    return failure("ask");
+  std::string bytes;
+  bytes.reserve(size);
+  for (const RedisCommand& command : commands) append(command, bytes);
+  owed_ = commands.size();
+  return write(bytes);
+}
+
+// Refuses where an answer is missing; sets the time limit.
+Status RedisConnection::begin_call() {
+  if (lost_ || owed_ > 0) return lost_for("an earlier answer is missing");
+  if (stop_.stop_requested()) {
+    return Error{Errc::Unavailable, "ask endpoint '" + endpoint_ + "'", "stopped"};
   }
-  // Not redisCommandArgv(): its time limit begins anew with every byte that comes.
-  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms_);
-  for (int written = 0; written == 0;) {
-    if (redisBufferWrite(context, &written) != REDIS_OK) return failure("ask");
-  }
-  void* reply = nullptr;
-  for (;;) {
-    if (redisGetReplyFromReader(context, &reply) != REDIS_OK) return failure("ask");
-    if (reply != nullptr) break;
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-    if (left.count() <= 0) return too_late("ask");
-    if (redisSetTimeout(context, time_of(static_cast<std::uint32_t>(left.count()))) != REDIS_OK ||
-        redisBufferRead(context) != REDIS_OK) {
-      return failure("ask");
+  // One limit for all of it: not one that begins anew with every byte that comes.
+  const auto now = std::chrono::steady_clock::now();
+  call_ends_ = end_by_ == Deadline::max() ? now + std::chrono::milliseconds(timeout_ms_) : end_by_;
+  return success();
+}
+
+Status RedisConnection::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(context_->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      if (Status ready = wait(POLLOUT); !ready) {
+        lost_ = true;  // half a command was sent: nothing can follow it
+        return ready;
+      }
+    } else if (errno != EINTR) {
+      return lost_for(std::generic_category().message(errno));
     }
   }
+  return success();
+}
+
+Status RedisConnection::wait(short events) {
+  const std::string doing = "ask endpoint '" + endpoint_ + "'";
+  switch (wait_for(context_->fd, events, call_ends_, stop_)) {
+    case Waited::Ready:
+      return success();
+    case Waited::Late:
+      return Error{Errc::Unavailable, doing, "no answer in time"};
+    case Waited::Stopped:
+      return Error{Errc::Unavailable, doing, "stopped"};
+  }
+  return success();
+}
+
+Result<RedisReply> RedisConnection::next() {
+  void* reply = nullptr;
+  for (;;) {
+    if (redisGetReplyFromReader(context_.get(), &reply) != REDIS_OK) return failure();
+    if (reply != nullptr) break;
+    if (Status ready = wait(POLLIN); !ready) return ready.error();
+    if (redisBufferRead(context_.get()) != REDIS_OK) return failure();
+  }
+  --owed_;
   return copy_of(*std::unique_ptr<redisReply, FreeReply>(static_cast<redisReply*>(reply)));
+}
+
+Result<std::vector<RedisReply>> RedisConnection::receive() {
+  std::vector<RedisReply> replies;
+  replies.reserve(owed_);
+  while (owed_ > 0) {
+    auto reply = next();
+    if (!reply) return reply.error();
+    replies.push_back(std::move(*reply));
+  }
+  return replies;
+}
+
+Result<std::string> RedisConnection::call_raw(std::string_view request, std::size_t reply_max) {
+  if (Status begun = begin_call(); !begun) return begun.error();
+  owed_ = 1;
+  if (Status sent = write(request); !sent) return sent.error();
+  redis::ReplyScanner scanner;
+  std::string reply;
+  while (owed_ > 0) {
+    if (Status ready = wait(POLLIN); !ready) {
+      lost_ = true;  // a part of the reply is gone: nobody can read the rest
+      return ready.error();
+    }
+    std::array<char, 16 << 10> piece;
+    const ssize_t got = ::recv(context_->fd, piece.data(), piece.size(), 0);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) continue;
+    if (got < 0) return lost_for(std::generic_category().message(errno));
+    if (got == 0) return lost_for("the connection is lost");
+    const auto step = scanner.advance({piece.data(), static_cast<std::size_t>(got)});
+    if (step.state == redis::ReplyScanner::State::Broken) return lost_for("no reply of Redis");
+    if (reply.size() + step.consumed > reply_max) {
+      Error error = lost_for("the reply is longer than " + std::to_string(reply_max) + " bytes");
+      error.code = Errc::Overloaded;
+      return error;
+    }
+    reply.append(piece.data(), step.consumed);
+    if (step.state == redis::ReplyScanner::State::NeedMore) continue;
+    if (step.consumed < static_cast<std::size_t>(got)) return lost_for("more than one reply");
+    owed_ = 0;
+  }
+  return reply;
+}
+
+Result<std::vector<RedisReply>> RedisConnection::receive_late(std::uint32_t timeout_ms) {
+  if (lost_) return lost_for("an earlier answer is missing");
+  call_ends_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  return receive();
 }
 
 }  // namespace crossfade

@@ -120,7 +120,7 @@ std::uint16_t port_of(int fd) {
 }  // namespace
 
 EventLoops::EventLoops(unsigned count) {
-  for (unsigned i = 0; i < count; ++i) loops_.push_back(std::make_unique<Loop>());
+  for (unsigned i = 0; i < count; ++i) loops_.push_back(std::make_unique<Loop>(shared_writes_));
 }
 
 EventLoops::~EventLoops() { stop(); }
@@ -144,6 +144,20 @@ DataPlane EventLoops::data_plane() {
           .unlisten = [this](const std::string& interlay,
                              std::uint32_t drain_ms) { unlisten(interlay, drain_ms); },
           .telemetry = [this] { return telemetry(); }};
+}
+
+void EventLoops::open_doors(RepairDoors& doors) {
+  doors.hold = [this](const std::string& migration, const SuspectKey& at,
+                      std::uint32_t timeout_ms) {
+    return shared_writes_.hold(migration, at, timeout_ms);
+  };
+  doors.ghosts = [this](const std::string& migration, Side side) {
+    return shared_writes_.ghosts(migration, side);
+  };
+  doors.fenced = [this](const std::string& migration, Side side,
+                        const std::vector<std::int64_t>& ids) {
+    shared_writes_.fenced(migration, side, ids);
+  };
 }
 
 Status EventLoops::publish(TablePtr table) {

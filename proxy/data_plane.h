@@ -27,6 +27,12 @@ class EventLoops {
   // Ends every session and joins the threads.
   void stop();
 
+  // Where keys that may differ are written down. Before the first table is published.
+  void set_ledger(LedgerDoor ledger) { shared_writes_.ledger = std::move(ledger); }
+
+  // Adds to the doors of the repair worker those that lead here.
+  void open_doors(RepairDoors& doors);
+
   // What control is handed. Its functions block; they are never called on a loop's thread.
   DataPlane data_plane();
 
@@ -36,6 +42,7 @@ class EventLoops {
   void unlisten(const std::string& interlay, std::uint32_t drain_ms);
   Telemetry telemetry();
 
+  SharedWritesRegistry shared_writes_;
   std::vector<std::unique_ptr<Loop>> loops_;
   bool running_ = false;
 

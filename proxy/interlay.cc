@@ -24,6 +24,11 @@ constexpr int kBacklog = 1024;
 Interlay::Interlay(Loop& loop, InterlayRoutePtr route, std::shared_ptr<InterlayCounters> counters)
     : loop_(loop), route_(std::move(route)), counters_(std::move(counters)) {
   for (auto& down : counters_->down) down.set(0);  // it may have had a namesake
+  share_writes();
+}
+
+void Interlay::share_writes() {
+  shared_writes_ = route_->new_side ? loop_.shared_writes().of(*route_) : nullptr;
 }
 
 Interlay::~Interlay() { assert(!sessions_); }
@@ -86,6 +91,7 @@ void Interlay::set_route(InterlayRoutePtr route) {
   if (!(route->old_side == route_->old_side)) forget(Side::Old);
   if (!(route->new_side == route_->new_side)) forget(Side::New);
   route_ = std::move(route);
+  share_writes();
   for (Session* session = sessions_; session;) {
     Session* next = session->next_;
     session->on_route();

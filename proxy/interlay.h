@@ -9,6 +9,7 @@
 #include <string>
 
 #include "proxy/counters.h"
+#include "proxy/shared_writes.h"
 #include "proxy/side_health.h"
 #include "proxy/uv_owner.h"
 #include "strategies/table.h"
@@ -30,6 +31,8 @@ class Interlay {
   InterlayCounters& counters() { return *counters_; }
   const InterlayRoutePtr& route() const { return route_; }
   void set_route(InterlayRoutePtr route);
+  // Null where there is one side only.
+  const std::shared_ptr<SharedWrites>& shared_writes() const { return shared_writes_; }
 
   // What a leg means to the client decides what keeps it from being tried.
   enum class Use : std::uint8_t {
@@ -97,11 +100,13 @@ class Interlay {
   void on_connection();
   void heard_again(Side side);
   void forget(Side side);
+  void share_writes();
   void show(Side side, bool was_down);
 
   Loop& loop_;
   InterlayRoutePtr route_;
   std::shared_ptr<InterlayCounters> counters_;
+  std::shared_ptr<SharedWrites> shared_writes_;
   std::array<Health, kSides> health_;
   UvOwner<uv_tcp_t> listener_;
   Session* sessions_ = nullptr;

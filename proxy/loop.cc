@@ -6,7 +6,8 @@
 
 namespace crossfade {
 
-Loop::Loop() : read_buffer_(new char[kReadBuffer]) {}
+Loop::Loop(SharedWritesRegistry& shared)
+    : read_buffer_(new char[kReadBuffer]), shared_writes_(shared) {}
 
 Loop::~Loop() { assert(!thread_.joinable()); }
 
@@ -53,6 +54,10 @@ void Loop::stop() {
     for (auto& interlay : interlays_) interlay->abort();
     bury();
     interlays_.clear();
+    {
+      std::lock_guard lock(inbox_mutex_);
+      inbox_closed_ = true;
+    }
     wake_.reset();
     tick_.reset();
   });
@@ -60,10 +65,9 @@ void Loop::stop() {
 }
 
 void Loop::post(std::function<void()> task) {
-  {
-    std::lock_guard lock(inbox_mutex_);
-    inbox_.push_back(std::move(task));
-  }
+  std::lock_guard lock(inbox_mutex_);
+  if (inbox_closed_) return;
+  inbox_.push_back(std::move(task));
   uv_async_send(wake_.get());
 }
 

@@ -17,8 +17,10 @@
 #include "protocols/base/result.h"
 #include "protocols/redis/request.h"
 #include "proxy/interlay.h"
+#include "proxy/redis/dual_write.h"
 #include "proxy/redis/exchange.h"
 #include "proxy/session.h"
+#include "proxy/shared_writes.h"
 #include "proxy/uv_owner.h"
 #include "strategies/table.h"
 
@@ -30,7 +32,7 @@ inline constexpr std::size_t kReadBuffer = 256 * 1024;  // shared by all connect
 
 class Loop {
  public:
-  Loop();
+  explicit Loop(SharedWritesRegistry& shared);
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -39,7 +41,8 @@ class Loop {
   // Ends every session and the thread. Call once, after the interlays were drained.
   void stop();
 
-  // Any thread: runs `task` on the loop's thread, in order of posting.
+  // Any thread: runs `task` on the loop's thread, in order of posting; never, once the loop has
+  // ended.
   void post(std::function<void()> task);
 
   // Below: the loop's thread only.
@@ -47,6 +50,9 @@ class Loop {
   uv_buf_t read_buffer() { return uv_buf_init(read_buffer_.get(), kReadBuffer); }
   redis::RequestCutter& cutter() { return cutter_; }
   redis::ExchangePool& exchanges() { return exchanges_; }
+  redis::DualWritePool& dual_writes() { return dual_writes_; }
+  std::vector<std::string_view>& args() { return args_; }  // scratch
+  SharedWritesRegistry& shared_writes() { return shared_writes_; }
 
   void adopt(TablePtr next, const std::vector<std::shared_ptr<InterlayCounters>>& counters);
   std::uint64_t adopted_epoch() const { return adopted_.load(std::memory_order_acquire); }
@@ -69,10 +75,14 @@ class Loop {
 
   std::mutex inbox_mutex_;
   std::vector<std::function<void()>> inbox_;  // guarded by inbox_mutex_
+  bool inbox_closed_ = false;                 // guarded by inbox_mutex_
 
   std::unique_ptr<char[]> read_buffer_;
   redis::RequestCutter cutter_;
   redis::ExchangePool exchanges_;
+  redis::DualWritePool dual_writes_;
+  std::vector<std::string_view> args_;
+  SharedWritesRegistry& shared_writes_;
   TablePtr table_;
   std::atomic<std::uint64_t> adopted_{0};
   std::vector<std::unique_ptr<Interlay>> interlays_;

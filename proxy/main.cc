@@ -22,6 +22,7 @@
 #include "control/settings.h"
 #include "control/state.h"
 #include "movement/redis_probe.h"
+#include "movement/repair_worker.h"
 #include "proxy/data_plane.h"
 
 namespace {
@@ -84,7 +85,12 @@ int serve(const FlagValues& flags) {
   if (auto started = loops.start(); !started) return fail(started.error());
   const crossfade::DataPlane data_plane = loops.data_plane();
   ControlPlane control(std::move(*config), data_plane, {.redis = crossfade::probe_redis});
+  loops.set_ledger(control.ledger_door());
   if (auto started = control.start(); !started) return fail(started.error());
+  crossfade::RepairDoors doors = control.repair_doors();
+  loops.open_doors(doors);
+  crossfade::RepairWorker repair(std::move(doors));
+  repair.start();
 
   std::printf("crossfade ready control=%s\n", control.address().c_str());
   std::fflush(stdout);
@@ -98,6 +104,7 @@ int serve(const FlagValues& flags) {
   }
   spdlog::info("draining: running requests have {} ms", drain_ms);
   drain(control, data_plane, drain_ms);
+  repair.stop();
   control.stop();
   loops.stop();
   spdlog::info("stopped");

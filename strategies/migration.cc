@@ -34,6 +34,15 @@ Side home(const Strategy& strategy) {
                     strategy);
 }
 
+std::optional<Side> dual_write_authority(const Strategy& strategy) {
+  const auto* canary = std::get_if<Canary>(&strategy);
+  if (canary == nullptr || !canary->write_mode ||
+      canary->write_mode->mode != WriteMode::Mode::DualWrite) {
+    return std::nullopt;
+  }
+  return plan_dual_write(canary->write_mode->policy).answer;
+}
+
 bool splits_writes(const Strategy& strategy) {
   const auto* canary = std::get_if<Canary>(&strategy);
   return canary != nullptr && splits_writes(*canary);

@@ -51,6 +51,9 @@ Plan plan(const Strategy& strategy, const Facts& request);
 // new once nothing is left on old, else old.
 Side home(const Strategy& strategy);
 
+// The side whose outcome counts for writes that go to both, or nothing where none does.
+std::optional<Side> dual_write_authority(const Strategy& strategy);
+
 // True when keys are split between two histories, so that a transaction's side is not known before
 // its first key (a cutover strictly between nobody and everybody).
 bool splits_writes(const Strategy& strategy);

@@ -1,15 +1,20 @@
-// The two doors between control and the rest of the process, as plain functions that main connects.
+// The doors between control and the rest of the process, as plain functions that main connects.
 //
 // Control never sees a loop, a socket of the data plane, or a database client: it hands tables to a
-// DataPlane and asks a Prober about servers. Tests hand it lambdas.
+// DataPlane, asks a Prober about servers, keeps the ledger that the data plane writes to, and gives
+// the repair worker its work. Tests hand it lambdas.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "protocols/base/result.h"
+#include "strategies/ledger.h"
+#include "strategies/mismatch.h"
 #include "strategies/table.h"
 #include "strategies/telemetry.h"
 
@@ -54,6 +59,81 @@ struct Prober {
   // Connects, logs in with the endpoint's credentials, selects its db, asks. Blocks up to
   // timeout_ms.
   std::function<Result<RedisProbe>(const EndpointAddress&, std::uint32_t timeout_ms)> redis;
+};
+
+// The ledger, as the data plane writes to it. Any thread; no call waits for the disk.
+struct LedgerDoor {
+  // The keys are suspected. True: every one of them was on disk before, `durable` is dropped.
+  // False: `durable` is called once, on the ledger's thread, when they are (or, false, when they
+  // cannot be written: the migration then says that it needs full verification, in memory at once
+  // and on disk as soon as that is possible).
+  //   route   of the interlay that they were written through
+  std::function<bool(const InterlayRoute& route, std::vector<Suspect> suspects,
+                     std::function<void(bool)> durable)>
+      note;
+  // Any key may differ: the migration needs full verification. Likewise.
+  std::function<bool(const InterlayRoute& route, const std::string& why,
+                     std::function<void(bool)> durable)>
+      note_all;
+  // Is that key in the ledger now?
+  std::function<bool(const InterlayRoute& route, std::int32_t db, std::string_view key)> suspects;
+  // Is there any entry? Cheap; while there is none nobody need ask `suspects`.
+  std::function<bool()> any;
+};
+
+// Replies that differed, as the data plane hands them over to be judged by meaning. Any thread;
+// never waits: what does not fit is counted and dropped.
+struct CompareDoor {
+  std::function<void(Mismatch)> offer;
+};
+
+// What became of them, as control shows it. Any thread.
+struct MismatchDoor {
+  // Those of that migration that did not mean the same, newest first. At most mismatch_samples_max.
+  std::function<std::vector<MismatchSample>(const std::string& migration)> samples;
+  // So far, of that interlay.
+  std::function<MismatchCounts(const std::string& interlay)> counts;
+};
+
+// One entry that the repair worker is to settle.
+struct RepairTask {
+  std::string migration;  // id
+  SuspectKey at;
+  Doubt doubt = Doubt::Unanswered;
+  Side right = Side::Old;
+  std::uint64_t version = 0;  // grows with every note() of the key
+  std::uint32_t attempts = 0;
+  EndpointAddress old_side;
+  EndpointAddress new_side;
+};
+
+enum class RepairOutcome : std::uint8_t {
+  Equal,     // both sides were seen equal, nothing was changed
+  Repaired,  // copied, and then seen equal
+  Failed,    // a server could not be reached or refused; tried again after a back-off
+  Newer      // the key's turn did not come in time; tried again
+};
+
+// What the repair worker is given. Any thread.
+struct RepairDoors {
+  // Entries that are due, oldest first, of migrations that are in force and dual-write. At most
+  // `max`.
+  std::function<std::vector<RepairTask>(std::size_t max)> due;
+  // The outcome of one. Equal and Repaired remove the entry if it was not noted again meanwhile
+  // (same version). `why`: for Failed, without secrets.
+  std::function<void(const RepairTask& task, RepairOutcome outcome, const std::string& why)> settle;
+  // Waits for the key's turn in the order of writes and holds it until the returned object is gone:
+  // no write to the key is in flight on either side meanwhile. Null when it did not come within
+  // timeout_ms.
+  std::function<std::shared_ptr<void>(const std::string& migration, const SuspectKey& at,
+                                      std::uint32_t timeout_ms)>
+      hold;
+  // Connections that were given up while a write was under way on them: the server may still run
+  // what they carried. Their ids as that server knows them (CLIENT ID), to be killed before a copy
+  // is believed; asking again lists them again until `fenced` is told.
+  std::function<std::vector<std::int64_t>(const std::string& migration, Side side)> ghosts;
+  std::function<void(const std::string& migration, Side side, const std::vector<std::int64_t>& ids)>
+      fenced;
 };
 
 }  // namespace crossfade

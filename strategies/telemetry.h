@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "protocols/base/kind.h"
+#include "strategies/mismatch.h"
 #include "strategies/plan.h"
 
 namespace crossfade {
@@ -69,9 +70,10 @@ enum class Limit : std::uint8_t {
   RequestHeadMax,
   ReorderMax,
   ConnectTimeout,
-  AnswerTimeout
+  AnswerTimeout,
+  OrderWait
 };
-inline constexpr std::size_t kLimits = 8;
+inline constexpr std::size_t kLimits = 9;
 constexpr const char* name_of(Limit limit) {
   switch (limit) {
     case Limit::ClientsMax:
@@ -90,6 +92,8 @@ constexpr const char* name_of(Limit limit) {
       return "connect_timeout_ms";
     case Limit::AnswerTimeout:
       return "answer_timeout_ms";
+    case Limit::OrderWait:
+      return "order_wait_ms";
   }
   return "clients_max";
 }
@@ -114,6 +118,7 @@ struct InterlayTraffic {
   std::array<Histogram, kSides> leg;             // sent -> reply complete
   Histogram proxy;                               // the sidecar's own share of one request
   std::array<SecondCounts, 2> second;            // [0] copies (shadow), [1] dual writes
+  MismatchCounts mismatches;          // of those mismatched: what came of them (main fills it in)
   std::uint64_t fallbacks = 0;        // reads that failed on new and were answered by old
   std::uint64_t new_only_writes = 0;  // writes answered by new that old did not get ...
   std::uint64_t new_only_unsure = 0;  // ... and those among them that it may have got

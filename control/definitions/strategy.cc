@@ -210,6 +210,12 @@ std::optional<std::string> history_objection(const StrategySpec& strategy) {
          "writes go to old only";
 }
 
+bool dual_writes(const StrategySpec& strategy) {
+  const auto* canary = std::get_if<CanarySpec>(&strategy);
+  return canary != nullptr && canary->write_mode &&
+         canary->write_mode->mode == WriteMode::Mode::DualWrite;
+}
+
 bool everything_on_new(const StrategySpec& strategy) {
   return std::visit(Visit{[](const BigBangSpec&) { return true; },
                           [](const CanarySpec& spec) {

@@ -69,6 +69,9 @@ Strategy to_strategy(const StrategySpec& strategy);
 // `test` says so, and it is started, or patched in while it routes, by force only.
 std::optional<std::string> history_objection(const StrategySpec& strategy);
 
+// True when, in force, it writes to both sides.
+bool dual_writes(const StrategySpec& strategy);
+
 // True when no request can be answered by old, so that a migration may be called complete.
 bool everything_on_new(const StrategySpec& strategy);
 

@@ -103,6 +103,9 @@ std::optional<Refusal> read_call(const HttpHead& head, Call& call) {
     return bad_request("the query's after and limit must be whole numbers, limit at most " +
                        std::to_string(kEventsPage));
   }
+  if (!read_parameter(head, "cursor", std::uint64_t{INT64_MAX}, call.cursor)) {
+    return bad_request("cursor: must be the next_cursor of the page before");
+  }
   return std::nullopt;
 }
 

@@ -95,6 +95,10 @@ constexpr std::array kRoutes = {
           [](Services& s, const Segments& at, const Json&, const Call& call) {
             return s.migrations.events(at[0], call);
           }},
+    Route{"GET", "/migrations/{}/divergence", Role::Admin, false, Body::None,
+          [](Services& s, const Segments& at, const Json&, const Call& call) {
+            return s.divergence.get(at[0], call);
+          }},
 
     Route{"POST", "/migrations/{}/test", Role::Admin, false, Body::Command,
           [](Services& s, const Segments& at, const Json&, const Call&) {

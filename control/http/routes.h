@@ -13,6 +13,7 @@
 #include "control/http/tokens.h"
 #include "control/service/call.h"
 #include "control/service/conductor.h"
+#include "control/service/divergence.h"
 #include "control/service/endpoints.h"
 #include "control/service/interlays.h"
 #include "control/service/migrations.h"
@@ -24,6 +25,7 @@ struct Services {
   Interlays& interlays;
   Migrations& migrations;
   Conductor& conductor;
+  Divergence& divergence;
 };
 
 enum class Body : std::uint8_t {

@@ -3,6 +3,7 @@
 
 #include "control/config.h"
 #include "control/service/conductor.h"
+#include "control/service/dual_writes.h"
 #include "control/service/keeper.h"
 #include "control/service/listeners.h"
 #include "control/service/new_only_writes.h"
@@ -16,6 +17,7 @@ struct BootParts {
   Servers& servers;
   Listeners& listeners;
   NewOnlyWrites& new_only_writes;
+  DualWrites& dual_writes;
   Conductor& conductor;
 };
 

@@ -15,6 +15,7 @@ struct Call {
   bool force = false;         // ?force=true: although the test finds, or would find, fault
   std::uint64_t after = 0;    // ?after=N: events after that one
   std::uint32_t limit = 100;  // ?limit=N: at most so many of them
+  std::uint64_t cursor = 0;   // ?cursor=N: what comes after that entry of the ledger
 };
 
 // True when the resource's ETag is one of those that If-Match names, or nothing is asked.

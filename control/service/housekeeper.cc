@@ -62,6 +62,7 @@ bool Housekeeper::wait() {
 void Housekeeper::work() {
   for (int round = 0; wait(); ++round) {
     new_only_writes_.sample();
+    dual_writes_.sample();
     if (round % kRoundsBetweenLearning != 0) continue;
     learn_commands_of_interlays(*keeper_.state(), servers_);
     // Whoever asked a server, here or in a call: what it told is put into force here.

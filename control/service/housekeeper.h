@@ -1,10 +1,12 @@
-// What goes on by itself: counting writes on new only, and asking servers again for their commands.
+// What goes on by itself: counting writes on new only, taking away marks of dual writes, and asking
+// servers again for their commands.
 #pragma once
 
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 
+#include "control/service/dual_writes.h"
 #include "control/service/keeper.h"
 #include "control/service/new_only_writes.h"
 #include "control/service/servers.h"
@@ -18,8 +20,12 @@ void learn_commands_of_interlays(const State& state, Servers& servers);
 
 class Housekeeper {
  public:
-  Housekeeper(Keeper& keeper, Servers& servers, NewOnlyWrites& new_only_writes)
-      : keeper_(keeper), servers_(servers), new_only_writes_(new_only_writes) {}
+  Housekeeper(Keeper& keeper, Servers& servers, NewOnlyWrites& new_only_writes,
+              DualWrites& dual_writes)
+      : keeper_(keeper),
+        servers_(servers),
+        new_only_writes_(new_only_writes),
+        dual_writes_(dual_writes) {}
   ~Housekeeper() { stop(); }
 
   void start();
@@ -32,6 +38,7 @@ class Housekeeper {
   Keeper& keeper_;
   Servers& servers_;
   NewOnlyWrites& new_only_writes_;
+  DualWrites& dual_writes_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool ending_ = false;

@@ -123,7 +123,14 @@ bool Keeper::outdated(const State& state) const {
   return handed_ != nullptr && confirmed() && !same_routes(*handed_, build(state));
 }
 
-Status Keeper::put_in_force(const State& state) { return publish(build(state)); }
+Status Keeper::take_precaution(const State& state) const {
+  return precaution_ ? precaution_(state) : success();
+}
+
+Status Keeper::put_in_force(const State& state) {
+  if (Status status = take_precaution(state); !status) return status;
+  return publish(build(state));
+}
 
 Changes Keeper::changes_between(const State& before, const State& after) {
   Changes changes;
@@ -159,6 +166,9 @@ void Keeper::show(Turn& turn) {
 }
 
 Status Keeper::commit(Turn& turn, OnTimeout on_timeout) {
+  if (const Status status = take_precaution(turn.next); !status) {
+    return Error{Errc::Unavailable, "", status.error().message() + "; nothing was changed"};
+  }
   if (Status status = make_durable(turn); !status) return status;
   if (const Status status = put_in_force(turn.next); !status) {
     if (on_timeout == OnTimeout::TakeBack) return take_back(turn, status.error());

@@ -4,7 +4,7 @@
 // by committing it or by letting it go. What is durable (the store), in force (the published table)
 // and shown (the state that readers see) agree whenever no turn is being taken:
 //
-//   commit = durable -> in force -> shown
+//   commit = precaution taken -> durable -> in force -> shown
 //
 //   1. the store fails: nothing has changed
 //   2. the loops do not confirm the new table in time: the former state is made durable and in
@@ -40,6 +40,11 @@ class Keeper {
   Keeper(Store& store, const DataPlane& data_plane, const Servers& servers,
          InterlaySettings defaults)
       : store_(store), data_plane_(data_plane), servers_(servers), defaults_(defaults) {}
+
+  // What must be done before the table of a state may be handed out; its failure is the publish's.
+  // Set before the first turn.
+  using Precaution = std::function<Status(const State& next)>;
+  void set_precaution(Precaution precaution) { precaution_ = std::move(precaution); }
 
   // The state as of the last turn. Any thread.
   StatePtr state() const;
@@ -91,6 +96,7 @@ class Keeper {
   const std::vector<Tally>& restored_tallies() const { return restored_tallies_; }
 
  private:
+  Status take_precaution(const State& state) const;
   Table build(const State& state) const;
   Status publish(Table table);
   Status take_back(Turn& turn, const Error& why);
@@ -100,6 +106,7 @@ class Keeper {
   const DataPlane& data_plane_;
   const Servers& servers_;
   const InterlaySettings defaults_;
+  Precaution precaution_;
 
   std::mutex writer_;           // held by the turn
   mutable std::mutex readers_;  // guards what follows, for the length of a copy

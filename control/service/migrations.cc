@@ -5,6 +5,7 @@
 
 #include "control/json/fields.h"
 #include "control/json/write.h"
+#include "control/service/divergence.h"
 #include "control/service/endpoints.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
@@ -111,6 +112,9 @@ Json Migrations::shown(const State& state, const Migration& migration, bool verb
     interlays.push(std::move(one));
   }
   json.set("interlays", std::move(interlays));
+  if (const auto summary = ledger_.summary(migration.identity.uuid)) {
+    json.set("divergence", render(*summary));
+  }
   return json;
 }
 
@@ -197,6 +201,7 @@ Answer Migrations::remove(const std::string& reference, const Call& call) {
   }
   turn.next.migrations.erase(identity.uuid);
   if (const Status committed = keeper_.commit(turn); !committed) return refuse(committed.error());
+  ledger_.forget(identity.uuid);
   spdlog::info("migration {}: deleted by {}", identity.id, call.actor);
   Reply reply = deleted(identity);
   reply.data.set("epoch", keeper_.epoch());

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "control/answer.h"
+#include "control/ledger/ledger.h"
 #include "control/service/call.h"
 #include "control/service/interlays.h"
 #include "control/service/keeper.h"
@@ -17,11 +18,12 @@ namespace crossfade {
 class Migrations {
  public:
   Migrations(Keeper& keeper, Store& store, const Interlays& interlays,
-             const NewOnlyWrites& new_only_writes, const DataPlane& data_plane)
+             const NewOnlyWrites& new_only_writes, Ledger& ledger, const DataPlane& data_plane)
       : keeper_(keeper),
         store_(store),
         interlays_(interlays),
         new_only_writes_(new_only_writes),
+        ledger_(ledger),
         data_plane_(data_plane) {}
 
   Answer list(const Call& call) const;
@@ -48,6 +50,7 @@ class Migrations {
   Store& store_;
   const Interlays& interlays_;
   const NewOnlyWrites& new_only_writes_;
+  Ledger& ledger_;
   const DataPlane& data_plane_;
 };
 

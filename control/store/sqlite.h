@@ -8,29 +8,37 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
 #include "protocols/base/result.h"
 
 struct sqlite3;
+struct sqlite3_stmt;
 
 namespace crossfade {
 
 class Sqlite {
  public:
-  using Value = std::variant<std::int64_t, std::string_view>;  // what is bound to a statement
-  struct Cell {                                                // what a row holds
+  struct Blob {
+    std::string_view bytes;
+  };
+  // What is bound to a statement.
+  using Value = std::variant<std::int64_t, std::string_view, Blob>;
+  struct Cell {  // what a row holds
     std::int64_t number = 0;
     std::string text;
   };
   using Row = std::vector<Cell>;
 
   // Opens for reading and writing; the file must exist.
+  //   word    what messages call it: "state file"; static
   //   errors  System
-  static Result<Sqlite> open(const std::string& path);
+  static Result<Sqlite> open(const std::string& path, const char* word);
 
-  // Runs one statement and returns its rows.
+  // Runs one statement and returns its rows. It is kept prepared for the next time, so `sql` is one
+  // of a few fixed texts.
   //   errors  Unavailable with SQLite's own words; they name no bound value
   Result<std::vector<Row>> query(const std::string& sql, std::initializer_list<Value> values = {});
   // Runs one statement or several without parameters, and drops their rows.
@@ -41,10 +49,17 @@ class Sqlite {
   struct Closer {
     void operator()(sqlite3* connection) const noexcept;
   };
-  explicit Sqlite(sqlite3* connection) : connection_(connection) {}
-  Error failure(const std::string& doing) const;
+  struct Finalizer {
+    void operator()(sqlite3_stmt* statement) const noexcept;
+  };
+  Sqlite(sqlite3* connection, const char* word) : connection_(connection), word_(word) {}
+  Error failure(const char* doing) const;
+  Result<sqlite3_stmt*> prepared(const std::string& sql);
 
   std::unique_ptr<sqlite3, Closer> connection_;
+  const char* word_;
+  // Ends before the connection does.
+  std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, Finalizer>> statements_;
 };
 
 }  // namespace crossfade

@@ -1,17 +1,11 @@
-// The only place that speaks SQL.
+// The SQL of the state file.
 #include "control/store/store.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <mutex>
 #include <set>
-#include <string_view>
 
+#include "control/store/database_file.h"
 #include "control/store/file_lock.h"
 #include "control/store/sqlite.h"
 
@@ -41,93 +35,13 @@ constexpr const char* kCreate = R"sql(
 )sql";
 static_assert(kApplicationId == 1128682324 && kStoreSchema == 1, "as the statement above has them");
 
-Error refused(const std::string& path, const std::string& why) {
-  return Error{Errc::BadConfig, "open state file " + path,
-               why +
-                   "; it was left as it is. Put a good copy in its place, or move it (and its "
-                   "-wal and -shm files) away to start without any definitions"};
-}
-
-// Creates the file if it is missing, readable by its owner only, before SQLite would with the
-// umask.
-Status create_private(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor < 0) {
-    return Error{Errc::System, "open state file " + path,
-                 std::string(std::strerror(errno)) +
-                     "; its folder must exist and the file must be writable"};
-  }
-  std::array<char, 16> head{};
-  const ssize_t size = pread(descriptor, head.data(), head.size(), 0);
-  ::close(descriptor);
-  if (size < 0) return Error{Errc::System, "read state file " + path, std::strerror(errno)};
-  const std::string_view magic("SQLite format 3\0", 16);
-  if (size != 0 && std::string_view(head.data(), static_cast<std::size_t>(size)) != magic) {
-    return refused(path, "it is not a crossfade state file");
-  }
-  return success();
-}
-
-Result<std::int64_t> pragma(Sqlite& sqlite, const std::string& name) {
-  auto rows = sqlite.query("PRAGMA " + name);
-  if (!rows) return rows.error();
-  return rows->empty() ? 0 : rows->front().front().number;
-}
-
-// Refuses what is not a whole file of a schema we know, before anything is written to it.
-Status check(Sqlite& sqlite, const std::string& path) {
-  const auto integrity = sqlite.query("PRAGMA quick_check(1)");
-  if (!integrity) return refused(path, "it is damaged (" + integrity.error().reason + ")");
-  if (integrity.value().empty() || integrity.value().front().front().text != "ok") {
-    return refused(path, "it is damaged");
-  }
-  const auto application = pragma(sqlite, "application_id");
-  const auto schema = pragma(sqlite, "user_version");
-  const auto tables = sqlite.query("SELECT count(*) FROM sqlite_master");
-  if (!application || !schema || !tables) return refused(path, "it can not be read");
-  if (tables.value().front().front().number == 0 && schema.value() == 0) return success();
-  if (application.value() != kApplicationId) {
-    return refused(path, "it belongs to another program");
-  }
-  if (schema.value() > kStoreSchema) {
-    return refused(path, "it was written by a newer crossfade (schema " +
-                             std::to_string(schema.value()) + ", this one knows " +
-                             std::to_string(kStoreSchema) + ")");
-  }
-  return success();
-}
-
-// A full disk must keep nobody from rolling back: room for many changes is taken while there is
-// some, in the file (free pages) and in its write-ahead log (which is written from its beginning
-// again after each checkpoint). On a full disk an earlier call has done it.
-void reserve_room(Sqlite& sqlite, const std::string& path) {
-  constexpr std::uintmax_t kSpare = 1u << 20;
-  std::error_code ignored;
-  (void)sqlite.run("PRAGMA wal_autocheckpoint = 16");  // pages
-  if (std::filesystem::space(path, ignored).available < kSpare) return;
-  constexpr const char* kTake =
-      "CREATE TABLE reserve (room BLOB); INSERT INTO reserve VALUES (zeroblob(262144))";
-  constexpr const char* kGiveBack = "DROP TABLE IF EXISTS reserve";
-  (void)sqlite.run(kGiveBack);
-  (void)sqlite.run(kTake);
-  (void)sqlite.run(kGiveBack);
-  (void)sqlite.query("PRAGMA wal_checkpoint(RESTART)");
-}
-
-Status prepare(Sqlite& sqlite, const std::string& path) {
-  if (Status status = check(sqlite, path); !status) return status;
-  // FULL: a commit is on the disk, not only with the operating system, when it returns.
-  if (Status status = sqlite.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL"); !status) {
-    return status;
-  }
-  const auto schema = pragma(sqlite, "user_version");
-  if (!schema) return schema.error();
-  if (schema.value() != kStoreSchema) {
-    if (Status status = sqlite.run(kCreate); !status) return status;
-  }
-  reserve_room(sqlite, path);
-  return success();
-}
+constexpr DatabaseKind kStateFile{
+    .application_id = kApplicationId,
+    .schema = kStoreSchema,
+    .create = kCreate,
+    .word = "state file",
+    .without_it = "to start without any definitions",
+};
 
 std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
@@ -136,6 +50,7 @@ std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(valu
 struct Store::Parts {
   FileLock lock;
   Sqlite sqlite;
+  const std::string path;
   std::mutex mutex;  // HTTP threads read events while the writer writes
 
   Status put(const Document& document) {
@@ -221,6 +136,8 @@ struct Store::Parts {
 Store::Store(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Store::~Store() = default;
 
+std::string Store::beside(const char* suffix) const { return parts_->path + suffix; }
+
 Result<std::unique_ptr<Store>> Store::open(const std::string& given_path,
                                            std::uint32_t patience_ms) {
   // One file must have one lock, whatever links lead to it.
@@ -229,12 +146,12 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& given_path,
   const std::string path = real.empty() ? given_path : real.string();
   auto lock = FileLock::take(path, patience_ms);
   if (!lock) return lock.error();
-  if (const Status status = create_private(path); !status) return status.error();
-  auto sqlite = Sqlite::open(path);
+  auto sqlite = open_database(path, kStateFile);
   if (!sqlite) return sqlite.error();
-  if (const Status status = prepare(*sqlite, path); !status) return status.error();
+  // Before it has grown beyond what is reserved, the log is written from its beginning again.
+  (void)sqlite->run("PRAGMA wal_autocheckpoint = 16");  // pages
   return std::unique_ptr<Store>(
-      new Store(std::unique_ptr<Parts>(new Parts{std::move(*lock), std::move(*sqlite), {}})));
+      new Store(std::unique_ptr<Parts>(new Parts{std::move(*lock), std::move(*sqlite), path, {}})));
 }
 
 Result<Stored> Store::load() {

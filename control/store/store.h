@@ -5,7 +5,7 @@
 // passwords, so it is created readable by its owner only.
 //
 // Knows documents, not definitions: what is in a body is the business of control/definitions. It
-// keeps all SQL.
+// keeps all SQL of its file.
 #pragma once
 
 #include <cstdint>
@@ -77,6 +77,10 @@ class Store {
   static Result<std::unique_ptr<Store>> open(const std::string& path,
                                              std::uint32_t patience_ms = 2'000);
   ~Store();
+
+  // The name of a file that is kept beside the real one, whatever link led to it. Whoever has the
+  // store has that too.
+  std::string beside(const char* suffix) const;
 
   Result<Stored> load();
 

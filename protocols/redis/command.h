@@ -42,6 +42,28 @@ enum class Effect : std::uint8_t {
   Closes  // the server may close this connection: SHUTDOWN, CLIENT KILL, "post", "host:"
 };
 
+// What it hangs on how a write is repeated on another server (replay.h). Says nothing of commands
+// that are no writes.
+enum class Repeat : std::uint8_t {
+  Unknown,    // nobody has told: a module's command, or a newer server's
+  Same,       // its effect follows from the data and its arguments alone
+  Expires,    // SETEX, EXPIRE …: what it sets counts from now
+  Set,        // likewise with EX, PX
+  Getex,      // likewise
+  Restore,    // likewise, unless ABSTTL
+  Pop,        // SPOP: chance
+  Add,        // XADD: the server's id, and trimming about so far
+  Trim,       // XTRIM: trimming about so far
+  Float,      // INCRBYFLOAT: the server's arithmetic
+  HashFloat,  // HINCRBYFLOAT
+  Claim,      // XCLAIM: by how long entries are idle
+  Autoclaim,  // XAUTOCLAIM: likewise
+  Sort,       // SORT: BY and GET read other keys
+  Moves,      // it reads or writes more than it says: MIGRATE, PFDEBUG
+  Script,     // EVAL: its text tells
+  Hidden      // EVALSHA, FCALL: the text is the server's
+};
+
 // Where keys are, as Redis 7 key specifications say it ("COMMAND" reply, element 8).
 struct KeySpec {
   enum class Begin : std::uint8_t { Index, Keyword } begin = Begin::Index;
@@ -62,6 +84,7 @@ struct CommandSpec {
   std::string name;  // lower case; subcommands as "client|reply"
   Kind kind = Kind::Write;
   Effect effect = Effect::None;
+  Repeat repeat = Repeat::Unknown;
   bool blocks = false;  // may block its connection (for XREAD and XREADGROUP only with BLOCK)
   bool cursor = false;  // SCAN family: cursors belong to one side
   bool sided = false;   // other state of one side: script SHAs, replies about the server itself

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "protocols/redis/command.h"
+#include "protocols/redis/command_repeat.h"
 
 namespace crossfade::redis {
 namespace {
@@ -470,6 +471,7 @@ CommandSpec read_line(const Line& line) {
   return CommandSpec{.name = std::string(line.name),
                      .kind = line.kind,
                      .effect = line.effect,
+                     .repeat = repeat_of(line.name),
                      .blocks = marked('b'),
                      .cursor = marked('c'),
                      .sided = marked('s'),

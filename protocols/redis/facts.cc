@@ -9,18 +9,10 @@
 #include <charconv>
 
 #include "protocols/base/bucket.h"
+#include "protocols/redis/word.h"
 
 namespace crossfade::redis {
 namespace {
-
-bool is_word(std::string_view arg, std::string_view upper_case) {
-  if (arg.size() != upper_case.size()) return false;
-  for (std::size_t i = 0; i < arg.size(); ++i) {
-    const char c = arg[i];
-    if ((c >= 'a' && c <= 'z' ? c - 32 : c) != upper_case[i]) return false;
-  }
-  return true;
-}
 
 // An argument that is a count and nothing else, read as strictly as the server reads it.
 std::optional<std::int64_t> count_in(std::string_view text) {

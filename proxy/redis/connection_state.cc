@@ -1,6 +1,8 @@
 // Writing the commands that bring one side's connection to the state of the session.
 #include "proxy/redis/connection_state.h"
 
+#include "protocols/redis/command_bytes.h"
+
 namespace crossfade::redis {
 
 void StateChange::then(const StateChange& later) {
@@ -17,19 +19,6 @@ void apply(const StateChange& change, ConnectionState& state) {
   if (change.resp) state.resp = *change.resp;
   if (change.login) state.login = *change.login;
   if (change.name) state.name = *change.name;
-}
-
-void append_command(std::string& out, std::initializer_list<std::string_view> words) {
-  out += '*';
-  out += std::to_string(words.size());
-  out += "\r\n";
-  for (const std::string_view word : words) {
-    out += '$';
-    out += std::to_string(word.size());
-    out += "\r\n";
-    out += word;
-    out += "\r\n";
-  }
 }
 
 unsigned sync_commands(ConnectionState& have, const ConnectionState& want,

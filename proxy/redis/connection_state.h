@@ -46,9 +46,6 @@ struct StateChange {
 };
 void apply(const StateChange& change, ConnectionState& state);
 
-// Appends one RESP command to `out`.
-void append_command(std::string& out, std::initializer_list<std::string_view> words);
-
 // Whose credentials open a connection.
 enum class Login : std::uint8_t {
   Client,   // what the client has logged in with

@@ -22,6 +22,8 @@
 
 namespace crossfade::redis {
 
+struct DualWrite;
+
 // Hash of a reply that may come in pieces; the common reply in one piece needs no hash state.
 class ReplyHash {
  public:
@@ -66,7 +68,10 @@ struct ExchangeFields {
   };
 
   std::uint64_t sent_at_ns = 0;
+  DualWrite* dual = nullptr;  // of a dual write; of questions of ours: the one they are asked for
   std::uint32_t count = 1;
+  std::uint32_t second_count = 1;  // replies that the second leg still gets
+  std::uint32_t gate = 0;          // sync, identity: opened by the last reply
   std::int32_t frames =
       0;  // PubSub: confirmations to come; -1 until the reply's turn, when it is known
   Side answer = Side::Old;
@@ -77,6 +82,8 @@ struct ExchangeFields {
   bool internal : 1 = false;       // ours, not the client's: the reply is consumed
   bool sync : 1 = false;           // internal: brings the connection to the session's state
   bool entry_probe : 1 = false;    // internal: asks whether this client may enter
+  bool identity : 1 = false;       // internal: asks who the connection is
+  bool asks : 1 = false;           // internal: questions about a dual write
   bool either : 1 = false;         // best_effort
   bool fallback : 1 = false;       // may be asked of the other side; `request` holds its bytes
   bool spare_lost : 1 = false;     // the second leg's reply was too big to be kept
@@ -195,6 +202,9 @@ class OwedQueue {
     link(exchange) = nullptr;
     (back_ ? link(back_) : front_) = exchange;
     back_ = exchange;
+  }
+  const Exchange* after(const Exchange* exchange) const {
+    return exchange->owed_next[static_cast<std::size_t>(side_)];
   }
   Exchange* pop() {
     Exchange* exchange = front_;

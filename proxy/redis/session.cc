@@ -2,6 +2,7 @@
 #include "proxy/redis/session.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cassert>
 #include <utility>
 
@@ -18,6 +19,7 @@ constexpr std::int64_t kUnauthenticatedArgs = 10;
 // them to answer: a healthy side catches up, a sick one is given up after second_timeout_ms.
 constexpr std::uint32_t kPaceAbove = 1024;
 constexpr std::uint32_t kPaceBelow = 256;
+std::atomic<std::uint64_t> sessions_ever{0};
 }  // namespace
 
 void accept_session(Interlay& interlay, uv_stream_t* listener) {
@@ -26,7 +28,8 @@ void accept_session(Interlay& interlay, uv_stream_t* listener) {
 }
 
 RedisSession::RedisSession(Interlay& interlay)
-    : interlay_(interlay),
+    : id_(++sessions_ever),
+      interlay_(interlay),
       route_(interlay.route()),
       client_(interlay.loop(), *this),
       old_(*this, interlay.loop(), Side::Old),
@@ -40,11 +43,18 @@ RedisSession::RedisSession(Interlay& interlay)
 RedisSession::~RedisSession() {
   // What is still owed now will never be heard of.
   client_.close();
+  give_back_next();
+  give_back(std::exchange(transaction_write_, nullptr));
   for (Upstream* up : {&old_, &new_}) {
+    forsake(*up);
     fail_owed(*up, Drop::Closed, "the session ended");
     up->close();
   }
-  while (!queue_.empty()) release(queue_.pop());
+  while (Exchange* exchange = queue_.front()) {
+    queue_.pop();
+    if (DualWrite* const dual = std::exchange(exchange->dual, nullptr)) give_back(dual);
+    release(exchange);
+  }
   interlay_.leave(*this);
 }
 
@@ -148,6 +158,10 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
       wanted = std::min(rest.size() + more->at_least, settings().request_head_max + std::size_t{1});
       break;
     }
+    if (attempts_ > 0) {  // nothing is sent behind a blocking dual write
+      stalled_ = true;
+      break;
+    }
     counters().protocol_errors.add();
     cutter.reset();
     go_raw(rest);
@@ -216,7 +230,10 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
     }
     return bytes.size();
   }
-  if (step.done) streaming_.reset();
+  if (step.done) {
+    streamed_dual();
+    streaming_.reset();
+  }
   return step.consumed;
 }
 
@@ -246,6 +263,9 @@ bool RedisSession::try_streaming(std::string_view bytes, const RequestCutter& cu
     return false;
   }
   std::optional<RequestFacts> facts = facts_of(*route_->commands, cutter, bytes, false);
+  const bool dual = route_->strategy && dual_write_authority(*route_->strategy);
+  // A write to both sides had better know its keys, but not at any price.
+  if (!facts && dual && bytes.size() < settings().request_head_max / 2) return false;
   if (!facts && !(route_->strategy && splits_writes(*route_->strategy))) {
     // Its keys come late, and no split needs them: reads can stay at home.
     facts = command_facts_of(*route_->commands, cutter, bytes);
@@ -298,6 +318,7 @@ void RedisSession::on_end(int status) {
 
 // A server forgets what stands behind a blocked command, and what a client has sent that is gone.
 void RedisSession::forget_waiting() {
+  give_back_next();
   stalled_ = false;
   drop_partial();
 }

@@ -3,6 +3,7 @@
 //   session.cc           birth, death, the client's bytes -> requests
 //   session_limits.cc    back-pressure, time limits
 //   session_dispatch.cc  a request's plan -> legs on upstreams
+//   session_dual.cc      writes to both sides: their turn, both legs, what is put in the ledger
 //   session_effects.cc   what commands do to the session: transactions, state, pins
 //   session_replies.cc   the servers' replies -> the client, in request order; second legs
 //
@@ -18,6 +19,7 @@
 
 #include "protocols/redis/facts.h"
 #include "proxy/interlay.h"
+#include "proxy/redis/dual_write.h"
 #include "proxy/redis/exchange.h"
 #include "proxy/redis/transaction.h"
 #include "proxy/redis/upstream.h"
@@ -58,6 +60,8 @@ class RedisSession final : public Session, private StreamOwner {
     return !front || front->form == Exchange::Form::PubSub || subscriptions_.any();
   }
   std::int32_t confirmations_due(Effect effect) const;
+  // From the order of writes: under its lock, on any thread.
+  static void on_turn(WriteOrder::Turn& turn);
   void on_upstream_room();
   void begin_event();
   void end_reply_event();
@@ -78,6 +82,7 @@ class RedisSession final : public Session, private StreamOwner {
     bool answer;  // its bytes still go to the answering side (false: that leg has failed)
     bool second;
     Side answer_side;
+    Exchange* asks = nullptr;  // a dual write whose questions come behind it
   };
   // One request, between cutting and sending.
   struct Pending {
@@ -167,6 +172,56 @@ class RedisSession final : public Session, private StreamOwner {
     counts.drop(why);
   }
 
+  // --- session_dual.cc
+  static bool writes_both(const Pending& request) {
+    return request.plan.second == Second::Write && request.facts.kind == Kind::Write &&
+           request.facts.effect == Effect::None;
+  }
+  // One name for one database: the default ones are a pair.
+  std::int32_t named_db(std::uint32_t db) const {
+    const bool is_default =
+        db == route_->old_side.db && (!route_->new_side || db == route_->new_side->db);
+    return is_default ? kDefaultDb : static_cast<std::int32_t>(db);
+  }
+  std::int32_t selected_db() const { return state_.db ? named_db(*state_.db) : kDefaultDb; }
+  std::uint64_t turn_owner() const { return id_; }
+  bool is_suspect(const RequestFacts& facts, const RequestCutter& cutter, std::string_view bytes);
+  DualWrite* begin_dual_write();
+  bool await_turn(const Pending& request, const RequestCutter& cutter);
+  bool await_transaction_turn();
+  void add_key_elsewhere(DualWrite& dual, const CommandSpec* spec,
+                         std::span<const std::string_view> args) const;
+  bool take_turn(DualWrite& dual);
+  static void turn_came(DualWrite& dual);
+  void give_up_turn(DualWrite& dual);
+  void check_turns();
+  void give_back(DualWrite* dual);
+  void give_back_next();
+  void retire(DualWrite* dual);
+  void record_queued(const Pending& request, const RequestCutter& cutter);
+  bool dispatch_dual(Pending& request);
+  void dual_silently(Pending& request);
+  void identify(Upstream& up);
+  bool begin_second(Exchange& exchange, std::string_view bytes);
+  void ask(Exchange& exchange);
+  void streamed_dual();
+  void dual_answer(Upstream& up, Exchange& exchange, std::string_view bytes, bool complete,
+                   bool error);
+  void attempt_answer(Upstream& up, Exchange& exchange, std::string_view bytes, bool complete,
+                      bool error);
+  void block(Upstream& up, Exchange& exchange);
+  void dual_lost(Upstream& up, Exchange& exchange, bool never_sent);
+  void advance(Exchange& exchange);
+  bool resolve(Exchange& exchange);
+  void conclude(Exchange& exchange);
+  std::optional<Doubt> doubt_of(const Exchange& exchange) const;
+  bool note(const Exchange& exchange, Doubt doubt);
+  static void noted(DualWrite& dual);
+  void finish(Exchange& exchange);
+  void forsake(Upstream& up);
+  void learn_expiry(const DualWrite& dual);
+  bool meets_expiry(const DualWrite& dual) const;
+
   // --- session_effects.cc
   void begin_effect(Pending& request, const RequestCutter& cutter);
   bool client_reply(Pending& request, const RequestCutter& cutter);
@@ -207,9 +262,11 @@ class RedisSession final : public Session, private StreamOwner {
   void fail_owed(Upstream& up, Drop why, std::string_view reason);
   // `torn`: a part of the answer has come.
   void fail_answer(Upstream& up, Exchange& exchange, std::string_view reason, bool torn);
+  // Who ended a connection: of one that the server has closed nothing is run any more.
+  enum class End : std::uint8_t { Ours, Servers };
   // `blame`: the failure of its side that this shows, if any.
-  void lose(Upstream& up, Drop why, std::string_view reason,
-            std::optional<Interlay::Failure> blame);
+  void lose(Upstream& up, Drop why, std::string_view reason, std::optional<Interlay::Failure> blame,
+            End end = End::Ours);
   void retry_on_other_side(Exchange* exchange);
 
   Loop& loop() { return interlay_.loop(); }
@@ -226,6 +283,7 @@ class RedisSession final : public Session, private StreamOwner {
   // The side that the session's own state lives on.
   Side anchor() const { return pin_ ? *pin_ : home_side(); }
 
+  const std::uint64_t id_;  // of this process
   Interlay& interlay_;
   InterlayRoutePtr route_;  // stays as it is while pinned
   Stream client_;
@@ -238,6 +296,9 @@ class RedisSession final : public Session, private StreamOwner {
   ConnectionState state_;
   std::uint32_t state_version_ = 1;
   Transaction transaction_;
+  DualWrite* next_write_ = nullptr;  // of the request that waits for its turn, or has just got it
+  DualWrite* transaction_write_ = nullptr;  // of the open transaction
+  std::uint32_t attempts_ = 0;              // blocking dual writes: nothing is sent behind them
   Subscriptions subscriptions_;
   std::optional<Side> pin_;
   std::optional<Side> scan_side_;    // where this session's last SCAN began

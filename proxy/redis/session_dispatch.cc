@@ -69,10 +69,18 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
     return Handled::Stall;
   }
   if (transaction_.open()) {
+    const bool runs = request.facts.effect == Effect::Exec && !transaction_.poisoned;
+    if (transaction_.dual && runs && !await_transaction_turn()) return Handled::Stall;
     in_transaction(request, cutter);
     return Handled::Yes;
   }
+  if (attempts_ > 0) return Handled::Stall;
   request.plan = plan_for(request.facts);
+  if (request.plan.answer != anchor() && request.facts.kind == Kind::Read &&
+      is_suspect(request.facts, cutter, request.bytes)) {
+    counters().suspect_reads.add();
+    request.plan = Plan{.answer = *dual_write_authority(*route_->strategy)};
+  }
   if (request.plan.split) {
     counters().refused_split.add();
     refuse(
@@ -112,6 +120,11 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
     return Handled::Stall;
   }
   if (repeatable_ > 0 && !may_overtake_reads(request.facts)) return Handled::Stall;
+  if (!writes_both(request)) {
+    give_back_next();  // the table has changed while it waited
+  } else if (!await_turn(request, cutter)) {
+    return Handled::Stall;
+  }
   begin_effect(request, cutter);
   return Handled::Yes;
 }
@@ -182,7 +195,7 @@ void RedisSession::bring_up_to_date(Upstream& up) {
   if (count == 0) return;
   send_internal(up, commands, count);
   up.owed().back()->sync = true;
-  up.close_gate();
+  up.owed().back()->gate = up.close_gate();
 }
 
 void RedisSession::send_internal(Upstream& up, std::string_view commands, std::uint32_t count) {
@@ -224,6 +237,7 @@ Exchange* RedisSession::new_exchange(Pending& request) {
 
 bool RedisSession::dispatch(Pending& request) {
   second_sent_ = false;
+  if (next_write_) return dispatch_dual(request);
   Plan& plan = request.plan;
   if (reply_mode_ != ReplyMode::On) return send_silently(request);
   Upstream* up = &upstream(plan.answer);

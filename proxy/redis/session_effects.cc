@@ -65,11 +65,18 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
         transaction_.phase = Transaction::Phase::Open;
       }
       pin(request.plan.answer);
+      if (request.plan.second == Second::Write && route_->strategy &&
+          dual_write_authority(*route_->strategy) && reply_mode_ == ReplyMode::On) {
+        transaction_.dual = true;
+        request.plan.second = Second::Nothing;
+        transaction_write_ = begin_dual_write();
+      }
       transaction_.sort = request.plan.second;
       if (dispatch(request)) {
         if (!was_pinned) pin_ = request.plan.answer;  // best_effort may have chosen the other side
         transaction_.second = second_sent_;
       } else {
+        give_back(std::exchange(transaction_write_, nullptr));
         // What follows must not run as if there had been no MULTI: the connection ends behind the
         // error.
         transaction_ = Transaction{};
@@ -78,11 +85,18 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       }
       return;
     case Effect::Watch:
+      // The side that answers judges it: the other one gets only what has been run.
+      if (route_->strategy && dual_write_authority(*route_->strategy)) {
+        request.plan.second = Second::Nothing;
+      }
       ++watches_;
       request.frames = watch_round_;
       pin(request.plan.answer);
       break;
     case Effect::Unwatch:
+      if (route_->strategy && dual_write_authority(*route_->strategy)) {
+        request.plan.second = Second::Nothing;
+      }
       end_watch();
       break;
     case Effect::Subscribe:
@@ -234,6 +248,7 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
   request.facts.effect = Effect::None;
   request.facts.blocks = false;
   request.plan = Plan{.answer = *pin_};
+  if (transaction_.dual) record_queued(request, cutter);
   if (transaction_.second) request.plan.second = transaction_.sort;
   if (transaction_.phase == Transaction::Phase::Undecided) {
     if (!request.whole ||
@@ -289,6 +304,7 @@ void RedisSession::end_transaction(Pending& request) {
   request.plan = Plan{.answer = side};
   if (request.facts.effect == Effect::Reset) {
     if (ended.second) send_internal(upstream(other(side)), kDiscard, 1);
+    give_back(std::exchange(transaction_write_, nullptr));
     end_watch();
     reply_mode_ = ReplyMode::On;
     request.change = std::make_unique<StateChange>();
@@ -297,6 +313,12 @@ void RedisSession::end_transaction(Pending& request) {
     return;
   }
   end_watch();
+  if (request.facts.effect == Effect::Exec && ended.dual && !ended.poisoned) {
+    next_write_ = std::exchange(transaction_write_, nullptr);
+    request.plan.second = Second::Write;
+  } else {
+    give_back(std::exchange(transaction_write_, nullptr));
+  }
   if (request.facts.effect == Effect::Exec && ended.poisoned) {
     send_internal(upstream(side), kDiscard, 1);
     if (ended.second) send_internal(upstream(other(side)), kDiscard, 1);
@@ -306,7 +328,7 @@ void RedisSession::end_transaction(Pending& request) {
   }
   // Silenced in the middle of an array: only the server knows what it will send from here on.
   // Where there are second legs, they are worth more than an exact end of such a session.
-  if (request.facts.effect == Effect::Exec && ended.silences && !ended.second) {
+  if (request.facts.effect == Effect::Exec && ended.silences && !ended.second && !ended.dual) {
     return go_raw(request.bytes);
   }
   if (ended.second) request.plan.second = ended.sort;
@@ -409,15 +431,21 @@ std::unique_ptr<StateChange> RedisSession::change_of(const RequestFacts& facts,
 
 // The answer to a request that means something to the session is complete.
 void RedisSession::after_answer(Upstream& up, Exchange& exchange, bool error) {
-  if (exchange.blocks) --blocking_;
+  if (exchange.blocks) {
+    --blocking_;
+    if (exchange.dual) --attempts_;
+  }
   if (exchange.change) {
     --state_pending_;
     if (!error) set_state(*exchange.change, up);
   }
   switch (exchange.effect) {
     case Effect::Multi:
-      if (error) end_second_transaction();
-      if (error) transaction_ = Transaction{};
+      if (error) {
+        end_second_transaction();
+        give_back(std::exchange(transaction_write_, nullptr));
+        transaction_ = Transaction{};
+      }
       break;
     case Effect::Subscribe:
     case Effect::Psubscribe:
@@ -492,6 +520,7 @@ void RedisSession::end_second_transaction() {
 // Nothing ties the session to a side any more.
 void RedisSession::forget_state() {
   end_second_transaction();
+  give_back(std::exchange(transaction_write_, nullptr));
   transaction_ = Transaction{};
   subscriptions_.clear();
   end_watch();

@@ -65,6 +65,7 @@ void RedisSession::update_reading() {
 
 bool RedisSession::on_tick(std::uint64_t now_ns) {
   now_ns_ = now_ns;
+  check_turns();
   const bool old_busy = check_limits(old_, now_ns);
   const bool new_busy = check_limits(new_, now_ns);
   if (client_ended_ && now_ns > ended_at_ns_ + kLingerNs &&
@@ -111,10 +112,15 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
   }
   const bool authoritative =
       front->internal ? up.side() == anchor() : front->answer == up.side() && !front->fallback;
-  if (front->blocks) return true;
+  if (front->blocks && authoritative) return true;
+  // A second leg that waits for the first one is not late.
+  if (!authoritative && front->dual && !front->internal && !front->dual->resolved) return true;
   const std::uint64_t limit_ns =
       (authoritative ? limits.answer_timeout_ms : limits.second_timeout_ms) * kNsPerMs;
-  const std::uint64_t since = std::max(front->sent_at_ns, up.progress_at_ns);
+  std::uint64_t since = std::max(front->sent_at_ns, up.progress_at_ns);
+  if (!authoritative && front->dual && !front->internal) {
+    since = std::max(since, front->dual->resolved_at_ns);
+  }
   if (limit_ns == 0 || now_ns < since + limit_ns) return true;
   if (!authoritative) {
     lose(up, Drop::Timeout, "did not answer within second_timeout_ms", Interlay::Failure::Answer);

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocols/redis/reply_view.h"
 #include "proxy/loop.h"
 #include "proxy/redis/session.h"
 
@@ -43,6 +44,7 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
     return second_bytes(up, exchange, bytes, complete > 0, errors > 0);
   }
   if (errors > 0) counters().errors[side].add(errors);
+  if (exchange.dual) return dual_answer(up, exchange, bytes, complete > 0, errors > 0);
   if (exchange.fallback && errors > 0 && !exchange.started && exchange.held.empty() &&
       is_unwell(bytes)) {
     up.owed().pop();
@@ -121,6 +123,7 @@ void RedisSession::answer_complete(Upstream& up, Exchange& exchange, bool error)
 // The answering leg is over: the exchange is answered, unless best_effort still hopes for the other
 // leg.
 void RedisSession::settle(Exchange& exchange) {
+  if (exchange.dual) return advance(exchange);
   const auto answer = static_cast<std::size_t>(exchange.answer);
   const auto beside = static_cast<std::size_t>(other(exchange.answer));
   if (exchange.either && exchange.failed[answer] && !exchange.started) {
@@ -144,7 +147,7 @@ void RedisSession::pump() {
   while (Exchange* front = queue_.front()) {
     const bool may_fail = front->either && !front->answered && !front->started &&
                           (front->held.empty() || front->held[0] == '-');
-    if (!may_fail) write_held(*front);
+    if (!may_fail && !front->dual) write_held(*front);
     if (!front->answered) return;
     release(queue_.pop());
     client_mid_frame_ = false;
@@ -157,15 +160,19 @@ void RedisSession::pump() {
 }
 
 void RedisSession::release(Exchange* exchange) {
-  if (exchange->queued || exchange->owed != 0) return;
+  if (exchange->queued || exchange->owed != 0 || (exchange->dual && !exchange->internal)) return;
   loop().exchanges().put(exchange);
 }
 
 void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_view bytes,
                                 bool complete, bool error) {
   const auto side = static_cast<std::size_t>(up.side());
-  if (exchange.compare) exchange.hash[side].add(bytes, complete);
-  if (exchange.either && !exchange.answered && !exchange.spare_lost) {
+  // Of several replies one is the write's own: the last, or, where something follows it, the first.
+  DualWrite* const dual = exchange.dual;
+  const bool has_rest = dual && dual->starts_at_once() && dual->has_rest();
+  const bool is_own = has_rest ? !dual->own_seen : exchange.second_count == 1;
+  if (exchange.compare && is_own) exchange.hash[side].add(bytes, complete);
+  if (exchange.either && is_own && !exchange.answered && !exchange.spare_lost) {
     exchange.spare.append(bytes);
     if (exchange.spare.size() > kSpareMax) {  // a part of it is of no use
       exchange.spare_lost = true;
@@ -173,10 +180,14 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
     }
   }
   if (!complete) return;
+  if (dual && is_own) dual->own_seen = true;
+  // What is copied behind makes up for what the bytes did, or did not.
+  if (error && !(is_own && has_rest && dual->copies_behind())) exchange.failed[side] = true;
+  if (--exchange.second_count > 0) return;
   up.owed().pop();
   second_leg_over(exchange);
   exchange.replied[side] = true;
-  exchange.failed[side] = error;
+  error = exchange.failed[side];
   exchange.ran_beside = !error && !up.null_reply();
   SecondCounters& counts = second_counters(exchange);
   counts.answered.add();
@@ -190,6 +201,7 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
   } else {
     counts.uncompared.add();
   }
+  if (exchange.dual) return advance(exchange);
   const bool waited_for = exchange.either && !exchange.answered &&
                           exchange.replied[static_cast<std::size_t>(exchange.answer)];
   if (waited_for) {
@@ -212,11 +224,19 @@ void RedisSession::compare(Exchange& exchange) {
 
 void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_view bytes,
                                   std::uint32_t complete, std::uint32_t errors) {
-  if (exchange.entry_probe) exchange.held.append(bytes);
+  if (exchange.entry_probe || exchange.identity) exchange.held.append(bytes);
+  if (exchange.asks) exchange.dual->keep(exchange.dual->answers, bytes, settings().copy_max);
   exchange.count -= complete;
   const bool refused = errors > 0 && exchange.sync;
-  const bool in_step = exchange.sync && !refused && exchange.count == 0;
+  const bool opens = (exchange.sync || exchange.identity) && !refused && exchange.count == 0;
+  const std::uint32_t gate = exchange.gate;
   if (exchange.count == 0) {
+    DualWrite* const asked = exchange.asks ? exchange.dual : nullptr;
+    if (exchange.identity) {
+      const std::optional<std::int64_t> id = integer_in(exchange.held);
+      const bool later = exchange.held.starts_with("-NOAUTH");
+      up.client_id = id ? *id : later ? 0 : -1;
+    }
     up.owed().pop();
     if (exchange.entry_probe && entered_ == Entered::Asking) {
       entered_ = verdict(exchange.held);
@@ -226,9 +246,14 @@ void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_
         interlay_.set_open_door(up.side(), entered_ == Entered::Yes);
       }
     }
+    exchange.dual = nullptr;
     release(&exchange);
+    if (asked) {
+      asked->asking = false;
+      advance(*asked->exchange);
+    }
   }
-  if (in_step) up.open_gate();
+  if (opens) up.open_gate(gate);
   if (refused) {  // this session's affair: the side itself is well
     up.refused_version = state_version_;
     lose(up, Drop::StateRefused, "refused the state of this session (login, database or protocol)",
@@ -247,7 +272,8 @@ void RedisSession::on_push(Upstream& up, std::string_view bytes, bool complete) 
 }
 
 void RedisSession::give_push(const Upstream& up, std::string_view bytes, bool complete) {
-  if (Exchange* front = queue_.front(); front && front->awaited() != up.side()) {
+  Exchange* const front = queue_.front();
+  if (front && (front->awaited() != up.side() || front->dual)) {
     // Behind the replies of the same server that wait for their turn, if there are any.
     Exchange* last = nullptr;
     for (Exchange* one = front; one; one = one->next) {
@@ -320,7 +346,7 @@ void RedisSession::on_lost(Upstream& up, std::string_view reason) {
   const Drop why = connecting      ? Drop::SideDown
                    : client_ended_ ? Drop::Closed  // the end that we have sent it ourselves
                                    : Drop::ConnectionLost;
-  lose(up, why, reason, blame);
+  lose(up, why, reason, blame, End::Servers);
   flush();
   end_event();
 }
@@ -331,7 +357,7 @@ void RedisSession::on_garbled(Upstream& up) {
 
 // Closes an upstream and settles all that it owed.
 void RedisSession::lose(Upstream& up, Drop why, std::string_view reason,
-                        std::optional<Interlay::Failure> blame) {
+                        std::optional<Interlay::Failure> blame, End end) {
   const bool anchored = up.side() == anchor();
   // A server that never said a word to this client, nor was to, holds nothing of its state: it can
   // be tried again.
@@ -347,6 +373,7 @@ void RedisSession::lose(Upstream& up, Drop why, std::string_view reason,
   const bool replaceable =
       up.owed().empty() && !pin_ && !raw && !expect_close_ && !client_ended_ &&
       upstream(other(up.side())).progress_at_ns > up.progress_at_ns + kUnheardNs;
+  if (end == End::Ours) forsake(up);
   fail_owed(up, why, reason);
   up.close();
   if (!anchored) return;
@@ -365,6 +392,7 @@ void RedisSession::lose(Upstream& up, Drop why, std::string_view reason,
 void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
   std::vector<Exchange*> again;
   bool torn = up.inside_reply();  // the first one's
+  const bool never_sent = up.state() != Upstream::State::Ready;
   while (!up.owed().empty()) {
     Exchange* exchange = up.owed().pop();
     if (exchange->internal) {
@@ -372,7 +400,13 @@ void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
         entered_ = Entered::Unknown;
         probe_lost_ = true;
       }
+      DualWrite* const asked = exchange->asks ? exchange->dual : nullptr;
+      exchange->dual = nullptr;
       release(exchange);
+      if (asked) {
+        asked->asking = false;
+        advance(*asked->exchange);
+      }
     } else if (exchange->answer != up.side()) {
       second_counters(*exchange).drop(why);
       if (up.side() == Side::Old && exchange->is_data_write()) {
@@ -381,8 +415,10 @@ void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
       }
       if (why == Drop::Timeout) why = Drop::ConnectionLost;  // the rest only stood behind it
       second_leg_over(*exchange);
-      if (exchange->either && exchange->queued && !exchange->answered &&
-          exchange->replied[static_cast<std::size_t>(exchange->answer)]) {
+      if (exchange->dual) {
+        dual_lost(up, *exchange, never_sent);
+      } else if (exchange->either && exchange->queued && !exchange->answered &&
+                 exchange->replied[static_cast<std::size_t>(exchange->answer)]) {
         settle(*exchange);
       } else {
         release(exchange);
@@ -390,6 +426,11 @@ void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
     } else if (exchange->fallback && !exchange->started && client_.open()) {
       again.push_back(exchange);
     } else {
+      if (exchange->dual) exchange->dual->first_unknown = !never_sent;
+      if (streaming_ && streaming_->asks == exchange) {  // it will never be whole
+        streaming_->asks = nullptr;
+        exchange->dual->asking = false;
+      }
       fail_answer(up, *exchange, reason, torn);
     }
     torn = false;

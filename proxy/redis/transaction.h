@@ -22,7 +22,8 @@ struct Transaction {
     Undecided,  // MULTI went home; the first key decides the side (a split of writes is in force)
     Open
   } phase = Phase::None;
-  bool second = false;      // the other side gets it too
+  bool second = false;      // the other side gets it too, as it comes
+  bool dual = false;        // the other side gets it when this one has run it
   bool poisoned = false;    // a command of it was refused by us: EXEC must not run
   bool subscribes = false;  // a SUBSCRIBE is queued in it
   bool silences = false;    // a CLIENT REPLY OFF or SKIP is: its EXEC's reply is no whole frame

@@ -3,8 +3,10 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "proxy/loop.h"
@@ -42,6 +44,7 @@ void Upstream::open(InterlayRoutePtr route, std::uint64_t now_ns) {
   expects_messages = monitoring = in_push_ = confirms_ = broken_ = false;
   scanner_.reset();
   heard = unconfirmed = false;
+  client_id = 0;
   stream_.expect_connect();
   resolve(now_ns);
 }
@@ -57,13 +60,23 @@ void Upstream::close() {
   state_ = State::Idle;
 }
 
-void Upstream::open_gate() {
-  assert(!gates_.empty());
-  const std::string waiting = std::move(gates_.front());
-  gates_.erase(gates_.begin());
-  count_gated(0 - waiting.size());
-  stream_.write_copy(waiting);
-  if (finish_after_gates_) finish();
+void Upstream::open_gate(std::uint32_t number, std::string_view first) {
+  const auto gate = std::find_if(gates_.begin(), gates_.end(),
+                                 [number](const Gate& one) { return one.number == number; });
+  assert(gate != gates_.end());
+  const std::string waiting = std::move(gate->waiting);
+  if (gate == gates_.begin()) {
+    gates_.erase(gate);
+    count_gated(0 - waiting.size());
+    stream_.write_copy(first);
+    stream_.write_copy(waiting);
+  } else {
+    std::string& before = std::prev(gate)->waiting;
+    before.append(first).append(waiting);
+    gates_.erase(gate);
+    count_gated(first.size());
+  }
+  if (gates_.empty() && finish_after_gates_) finish();
 }
 
 void Upstream::finish() {
@@ -226,7 +239,8 @@ std::size_t Upstream::take_push(std::string_view rest) {
 
 std::size_t Upstream::take_replies(Exchange& front, std::string_view rest) {
   // `count` is what the answering side still owes; a second leg is never part of a run.
-  const std::uint32_t wanted = front.answer == side_ ? front.count : 1;
+  // So is a dual write's answer: each of its replies is looked at by itself.
+  const std::uint32_t wanted = front.answer == side_ && !front.dual ? front.count : 1;
   assert(wanted > 0);
   std::size_t used = 0;
   std::uint32_t complete = 0;

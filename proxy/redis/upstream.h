@@ -54,8 +54,14 @@ class Upstream final : public StreamOwner {
   void send_copy(std::string_view bytes) {
     gates_.empty() ? stream_.write_copy(bytes) : gate(bytes);
   }
-  void close_gate() { gates_.emplace_back(); }
-  void open_gate();  // the first that was closed
+  // What is sent from now on waits until this gate is opened; its number, for open_gate().
+  std::uint32_t close_gate() {
+    gates_.push_back({++last_gate_, {}});
+    return last_gate_;
+  }
+  // Lets out `first`, and then what has waited behind the gate; behind the gates before it, if
+  // there are any.
+  void open_gate(std::uint32_t number, std::string_view first = {});
   // Half-closes after all that was sent; nothing when there is no connection.
   void finish();
 
@@ -84,12 +90,14 @@ class Upstream final : public StreamOwner {
 
   bool heard = false;        // it has replied since it was opened
   bool unconfirmed = false;  // it was sent requests since then that it will never reply to
+  // Who this connection is to its server (CLIENT ID); -1: asked, or not told.
+  std::int64_t client_id = 0;
   std::uint64_t opened_at_ns = 0;
   std::uint64_t progress_at_ns = 0;  // last reply, or when reading resumed
 
  private:
   void gate(std::string_view bytes) {
-    gates_.back().append(bytes);
+    gates_.back().waiting.append(bytes);
     count_gated(bytes.size());
   }
   void count_gated(std::size_t more) {
@@ -128,8 +136,13 @@ class Upstream final : public StreamOwner {
   bool confirms_ = false;  // the frame in progress is a pub/sub confirmation of the front exchange
   bool broken_ = false;
   bool finish_after_gates_ = false;
-  std::vector<std::string> gates_;  // what waits behind each change of state
-  std::size_t gated_bytes_ = 0;     // in all of them
+  struct Gate {
+    std::uint32_t number;
+    std::string waiting;
+  };
+  std::vector<Gate> gates_;  // in the order in which they were closed
+  std::uint32_t last_gate_ = 0;
+  std::size_t gated_bytes_ = 0;  // in all of them
   std::uint64_t* gauge_ = nullptr;
 };
 

@@ -172,6 +172,37 @@ class Restart(unittest.TestCase):
             self.assertEqual(client.call("GET", "side"), b"old")
 
 
+class DualWrites(unittest.TestCase):
+    """Whoever writes to both sides must end in good order, or say what that may have cost."""
+
+    def setUp(self):
+        self.old = self.enterContext(RedisServer())
+        self.new = self.enterContext(RedisServer())
+        self.sidecar = self.enterContext(Sidecar())
+        self.sidecar.add_endpoint("old", self.old)
+        self.sidecar.add_endpoint("new", self.new)
+        self.sidecar.add_interlay("cache", "old")
+        self.sidecar.migrate("m", canary(0.5), "cache", "new")
+
+    def in_doubt(self):
+        divergence = self.sidecar.must("GET", "/migrations/m/divergence")
+        self.assertEqual(bool(divergence["reasons"]), divergence["needs_full_verification"])
+        return divergence["needs_full_verification"]
+
+    def test_only_kill_9_leaves_doubts(self):
+        self.assertFalse(self.in_doubt())
+        self.sidecar.terminate()
+        self.sidecar.restart()
+        self.assertFalse(self.in_doubt())
+        self.sidecar.kill9()
+        self.sidecar.restart()
+        self.assertTrue(self.in_doubt())
+        self.sidecar.terminate()
+        self.sidecar.restart()
+        self.assertTrue(self.in_doubt())  # until it was verified
+        self.assertTrue(self.sidecar.must("GET", "/migrations/m")["divergence"]["needs_full_verification"])
+
+
 class FullDisk(unittest.TestCase):
     """State on a small file system that others have filled."""
 

@@ -117,6 +117,7 @@ def variables_in_documents_exist(files):
 
 def limits_are_documented(files):
     defined = fields_of(files.get(TABLE, ""), "InterlaySettings")
+    defined |= fields_of(files.get("strategies/mismatch.h", ""), "CompareSettings")
     config = files.get("control/config.h", "")
     defined |= fields_of(config, "ControlLimits")
     defined |= {name: default for name, default in fields_of(config, "ProcessConfig").items()

@@ -19,10 +19,13 @@
 #include "control/json/write.h"
 #include "control/service/boot.h"
 #include "control/service/conductor.h"
+#include "control/service/divergence.h"
+#include "control/service/dual_writes.h"
 #include "control/service/endpoints.h"
 #include "control/service/housekeeper.h"
 #include "control/service/interlays.h"
 #include "control/service/migrations.h"
+#include "control/service/repairs.h"
 #include "temp_folder.h"
 
 namespace crossfade {
@@ -195,13 +198,19 @@ class Life {
         keeper(*store, data_plane, servers, {}),
         listeners(data_plane, 0),
         new_only_writes(*store, keeper, data_plane),
+        ledger({}),
+        dual_writes(ledger, keeper, data_plane),
         endpoints(keeper, servers),
         interlays(keeper, servers, listeners),
-        migrations(keeper, *store, interlays, new_only_writes, data_plane),
+        migrations(keeper, *store, interlays, new_only_writes, ledger, data_plane),
         conductor(keeper, servers, new_only_writes),
-        booted(boot(parts(), declared)) {}
+        divergence(keeper, ledger),
+        repairs(keeper, ledger),
+        booted(boot_all(declared)) {}
 
-  BootParts parts() { return {keeper, servers, listeners, new_only_writes, conductor}; }
+  BootParts parts() {
+    return {keeper, servers, listeners, new_only_writes, dual_writes, conductor};
+  }
 
   const DataPlane data_plane;
   Servers servers;
@@ -209,13 +218,21 @@ class Life {
   Keeper keeper;
   Listeners listeners;
   NewOnlyWrites new_only_writes;
+  Ledger ledger;
+  DualWrites dual_writes;
   Endpoints endpoints;
   Interlays interlays;
   Migrations migrations;
   Conductor conductor;
+  Divergence divergence;
+  Repairs repairs;
   const Status booted;
 
  private:
+  Status boot_all(const DeclaredResources& declared) {
+    if (Status status = ledger.open(store->beside("-ledger")); !status) return status;
+    return boot(parts(), declared);
+  }
   static std::unique_ptr<Store> open(const std::string& path) {
     auto store = Store::open(path);
     REQUIRE_MESSAGE(store.ok(), (store.ok() ? "" : store.error().message()));

@@ -180,6 +180,11 @@ TEST_CASE("config: what is wrong in the file is named by its JSON path") {
       {R"({"limits":{"pipeline_max":0}})",
        "limits.pipeline_max: must be a whole number from 1 to 10000000"},
       {R"({"limits":{"pipeline":1}})", "limits.pipeline: is not a known field"},
+      {R"({"comparison":{"compare_queue_max":0}})",
+       "comparison.compare_queue_max: must be a whole number from 1 to 100000"},
+      {R"({"comparison":{"queue":1}})", "comparison.queue: is not a known field"},
+      {R"({"limits":{"ledger_max":true}})",
+       "limits.ledger_max: must be a whole number from 0 to 100000000"},
       {R"({"limits":{"drain_ms":-1}})",
        "limits.drain_ms: must be a whole number from 0 to 3600000"},
       {R"({"tokens":{}})", "tokens: must be an array, is an object"},
@@ -242,12 +247,33 @@ TEST_CASE("config: tokens come as digests from the file and as themselves from t
 TEST_CASE("config: limits of the file are the defaults of every interlay") {
   ProcessConfig config;
   REQUIRE(read_config_document(
-              *parse_json(R"({"limits":{"pipeline_max":5,"drain_ms":7,"clients_max":9}})"), config)
+              *parse_json(
+                  R"({"limits":{"pipeline_max":5,"drain_ms":7,"ledger_max":8,"clients_max":9}})"),
+              config)
               .ok());
   CHECK(config.interlay_defaults.pipeline_max == 5);
   CHECK(config.interlay_defaults.clients_max == 9);
   CHECK(config.interlay_defaults.reorder_max == InterlaySettings{}.reorder_max);
   CHECK(config.drain_ms == 7);
+  CHECK(config.ledger_max == 8);
+}
+
+TEST_CASE(
+    "config: the comparison of replies is set in the file, what is left out keeps its default") {
+  ProcessConfig config;
+  REQUIRE(read_config_document(*parse_json(R"({"comparison":{"compare_queue_max":5,
+      "compare_reply_max":64,"compare_pause_ms":0,"compare_timeout_ms":7,"compare_again_max":2048,
+      "mismatch_samples_max":0,"redact_values":false}})"),
+                               config)
+              .ok());
+  CHECK(config.compare == CompareSettings{5, 64, 0, 7, 2048, 0, false});
+  ProcessConfig other;
+  REQUIRE(
+      read_config_document(*parse_json(R"({"comparison":{"compare_pause_ms":1}})"), other).ok());
+  CompareSettings expected;
+  expected.compare_pause_ms = 1;
+  CHECK(other.compare == expected);
+  CHECK(other.compare.redact_values);
 }
 
 }  // namespace crossfade

@@ -35,6 +35,8 @@ Telemetry busy() {
   traffic.second[0].answered = 90;
   traffic.second[0].dropped[static_cast<std::size_t>(Drop::Overflow)] = 10;
   traffic.second[1].mismatched = 4;
+  traffic.mismatches.classes[1][static_cast<std::size_t>(MismatchClass::Real)] = 3;
+  traffic.mismatches.dropped = 1;
   traffic.limits[static_cast<std::size_t>(Limit::PipelineMax)] = 5;
   traffic.new_only_writes = 6;
   traffic.sessions_open = 8;
@@ -62,6 +64,11 @@ TEST_CASE("metrics: what the data plane counts is published under its names") {
   CHECK(found[R"(crossfade_shadow_copied_total{interlay="cache"})"] == 90);
   CHECK(found[R"(crossfade_shadow_dropped_total{interlay="cache",reason="overflow"})"] == 10);
   CHECK(found[R"(crossfade_second_writes_mismatched_total{interlay="cache"})"] == 4);
+  CHECK(found[R"(crossfade_mismatches_total{interlay="cache",sort="write",class="real"})"] == 3);
+  CHECK(found[R"(crossfade_mismatches_total{interlay="cache",sort="copy",class="real"})"] == 0);
+  CHECK(found.count(R"(crossfade_mismatches_total{interlay="cache",sort="copy",class="same"})") ==
+        1);
+  CHECK(found[R"(crossfade_compare_dropped_total{interlay="cache"})"] == 1);
   CHECK(found[R"(crossfade_limit_hits_total{interlay="cache",limit="pipeline_max"})"] == 5);
   CHECK(found[R"(crossfade_new_only_writes_total{interlay="cache"})"] == 6);
   CHECK(found[R"(crossfade_sessions_open{interlay="cache"})"] == 8);
@@ -70,6 +77,24 @@ TEST_CASE("metrics: what the data plane counts is published under its names") {
   CHECK(found["crossfade_table_epoch"] == 42);
   CHECK(found[R"(crossfade_build_info{version="1.2.3",instance="host",region=""})"] == 1);
   CHECK(found[R"(crossfade_control_requests_total{code="404"})"] == 1);
+}
+
+TEST_CASE("metrics: what the ledger counts is published by migration") {
+  LedgerFigures ledger;
+  LedgerCounts counts{.migration = "m", .entries = 3, .needs_full_verification = true};
+  counts.noted[static_cast<std::size_t>(Doubt::Unsent)] = 4;
+  counts.repaired[static_cast<std::size_t>(RepairOutcome::Equal)] = 5;
+  ledger.migrations.push_back(counts);
+  ledger.commits.counts[10] = 6;
+  ledger.write_failures = 7;
+  auto found = samples(render_metrics(busy(), {"1", "h", "", {}, ledger}));
+  CHECK(found[R"(crossfade_ledger_entries{migration="m"})"] == 3);
+  CHECK(found[R"(crossfade_ledger_needs_full_verification{migration="m"})"] == 1);
+  CHECK(found[R"(crossfade_ledger_noted_total{migration="m",reason="unsent"})"] == 4);
+  CHECK(found[R"(crossfade_ledger_noted_total{migration="m",reason="order"})"] == 0);
+  CHECK(found[R"(crossfade_ledger_repaired_total{migration="m",outcome="equal"})"] == 5);
+  CHECK(found["crossfade_ledger_commit_seconds_count"] == 6);
+  CHECK(found["crossfade_ledger_write_failures_total"] == 7);
 }
 
 TEST_CASE("metrics: histograms are cumulative, in seconds, and end at infinity with their count") {

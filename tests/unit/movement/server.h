@@ -68,6 +68,15 @@ class RedisServer {
   RedisServer& operator=(const RedisServer&) = delete;
 
   std::uint16_t port() const { return port_; }
+  // Stops it where it stands, and lets it go on; its kernel goes on taking bytes for it.
+  void freeze() { kill(pid_, SIGSTOP); }
+  void thaw() { kill(pid_, SIGCONT); }
+  void end() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
 
  private:
   void start(const std::vector<std::string>& directives) {
@@ -106,13 +115,6 @@ class RedisServer {
         ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
     ::close(socket);
     return connected;
-  }
-
-  void end() {
-    if (pid_ <= 0) return;
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-    pid_ = -1;
   }
 
   std::string folder_;

@@ -20,7 +20,7 @@ struct Door {
 
   explicit Door(bool probes_token = false, bool metrics_token = false)
       : api({bench.life->endpoints, bench.life->interlays, bench.life->migrations,
-             bench.life->conductor},
+             bench.life->conductor, bench.life->divergence},
             {.not_ready = [this] { return not_ready; },
              .metrics =
                  [](const auto& answered) {
@@ -194,6 +194,35 @@ TEST_CASE("api: parameters of the query are what they must be") {
     CAPTURE(limit);
     CHECK(status("limit", limit) == 400);
   }
+}
+
+TEST_CASE("api: a page of the divergence is asked for with a limit and a cursor") {
+  Door door;
+  door.bench.add_sides();
+  door.bench.add_ready("m", kCanary);
+  const auto get = [&](const char* name, const char* value) {
+    HttpHead head;
+    head.method = "GET";
+    head.path = "/api/v1/migrations/m/divergence";
+    head.authorization = "Bearer admin-secret";
+    head.query[name] = value;
+    return door.handlers.handle(head, "");
+  };
+  for (const char* cursor : {"x", "-1", "", "1.5", "99999999999999999999"}) {
+    CAPTURE(cursor);
+    CHECK(text_of(json(get("cursor", cursor).body), "message").find("cursor: ") == 0);
+    check_refusal(get("cursor", cursor), 400, "Bad Request");
+  }
+  for (const char* limit : {"0", "1001", "x"}) {
+    CAPTURE(limit);
+    CHECK(text_of(json(get("limit", limit).body), "message").find("limit") != std::string::npos);
+    check_refusal(get("limit", limit), 400, "Bad Request");
+  }
+  const HttpResponse page = get("limit", "1");
+  CHECK(page.status == 200);
+  CHECK(
+      to_text(*json(page.body).find("data")) ==
+      R"({"needs_full_verification":false,"reasons":[],"entries_total":0,"entries":[],"next_cursor":null,"mismatches":[]})");
 }
 
 TEST_CASE("api: success has status and data, created ones are 201") {

@@ -42,6 +42,9 @@ std::string shown(const CommandSpec& spec) {
   std::string text = spec.name;
   text.append(" ").append(name_of(spec.kind));
   text.append(" effect ").append(std::to_string(static_cast<int>(spec.effect)));
+  if (spec.repeat != Repeat::Unknown) {
+    text.append(" repeat ").append(std::to_string(static_cast<int>(spec.repeat)));
+  }
   if (spec.blocks) text.append(" blocks");
   if (spec.cursor) text.append(" cursor");
   if (spec.sided) text.append(" sided");

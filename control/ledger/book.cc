@@ -1,0 +1,160 @@
+// Finding, ordering, handing out.
+#include "control/ledger/book.h"
+
+#include <functional>
+
+namespace crossfade {
+
+Book::KeyView Book::view_of(std::int32_t db, std::string_view key) {
+  constexpr std::uint64_t kSpread = 0x9e3779b97f4a7c15;  // 2^64 by the golden ratio
+  const auto number = static_cast<std::uint64_t>(static_cast<std::uint32_t>(db));
+  return {std::hash<std::string_view>{}(key) ^ static_cast<std::size_t>(number * kSpread), db, key};
+}
+
+Book::Node* Book::find_node(const KeyView& key) {
+  Map& shard = shards_[shard_of(key.hash)];
+  const auto found = shard.find(key);
+  return found == shard.end() ? nullptr : &*found;
+}
+
+bool Book::suspects(std::int32_t db, std::string_view key) const {
+  const KeyView view = view_of(db, key);
+  const Map& shard = shards_[shard_of(view.hash)];
+  return shard.find(view) != shard.end();
+}
+
+Book::Node* Book::add(const KeyView& key, Entry entry) {
+  const std::uint64_t seq = entry.seq;
+  const auto place = shards_[shard_of(key.hash)]
+                         .emplace(Key{key.hash, {key.db, std::string(key.key)}}, std::move(entry))
+                         .first;
+  by_seq_.emplace_hint(by_seq_.end(), seq, &*place);
+  bytes_ += key.key.size();
+  return &*place;
+}
+
+Book::Noted Book::note(const Suspect& suspect, std::int64_t now_ms, std::uint64_t version,
+                       const BookLimits& limits) {
+  ++noted_[static_cast<std::size_t>(suspect.doubt)];
+  const KeyView key = view_of(suspect.at);
+  if (Node* node = find_node(key)) {
+    Entry& entry = node->second;
+    entry.version = version;
+    entry.last_at_ms = now_ms;
+    entry.doubt = suspect.doubt;
+    if (entry.right == suspect.right) return {.durable = entry.durable};
+    entry.right = suspect.right;
+    entry.durable = false;
+    return {.write = entry.seq};
+  }
+  if (key.key.size() > limits.key_max) return {.full = "a key is too long for the ledger"};
+  if (size() >= limits.entries_max || bytes_ + key.key.size() > limits.bytes_max) {
+    return {.full = "the ledger is full (ledger_max)"};
+  }
+  add(key, {.seq = next_seq_,
+            .version = version,
+            .first_at_ms = now_ms,
+            .last_at_ms = now_ms,
+            .attempts = 0,
+            .place = 0,
+            .doubt = suspect.doubt,
+            .right = suspect.right,
+            .durable = false,
+            .handed = false,
+            .last_error = nullptr});
+  return {.write = next_seq_++, .added = true};
+}
+
+void Book::restore(LedgerEntry entry) {
+  next_seq_ = entry.seq + 1;
+  add(view_of(entry.at),
+      {.seq = entry.seq,
+       .version = entry.version,
+       .first_at_ms = entry.first_at_ms,
+       .last_at_ms = entry.last_at_ms,
+       .attempts = entry.attempts,
+       .place = 0,
+       .doubt = entry.doubt,
+       .right = entry.right,
+       .durable = true,
+       .handed = false,
+       .last_error =
+           entry.last_error.empty() ? nullptr : std::make_unique<std::string>(entry.last_error)});
+}
+
+LedgerEntry Book::copy_of(const Node& node) {
+  const Entry& entry = node.second;
+  return {.at = node.first.at,
+          .doubt = entry.doubt,
+          .right = entry.right,
+          .seq = entry.seq,
+          .first_at_ms = entry.first_at_ms,
+          .last_at_ms = entry.last_at_ms,
+          .version = entry.version,
+          .attempts = entry.attempts,
+          .place = entry.place,
+          .last_error = entry.last_error == nullptr ? std::string() : *entry.last_error};
+}
+
+std::optional<LedgerEntry> Book::find(std::uint64_t seq) const {
+  const auto found = by_seq_.find(seq);
+  if (found == by_seq_.end()) return std::nullopt;
+  return copy_of(*found->second);
+}
+
+void Book::written(std::uint64_t seq, Side right) {
+  const auto found = by_seq_.find(seq);
+  if (found == by_seq_.end()) return;
+  Entry& entry = found->second->second;
+  if (entry.right == right) entry.durable = true;  // else it was noted again, and is written again
+}
+
+void Book::page(std::uint64_t after, std::size_t limit, std::vector<LedgerEntry>& into) const {
+  auto next = by_seq_.upper_bound(after);
+  for (; next != by_seq_.end() && limit > 0; ++next, --limit)
+    into.push_back(copy_of(*next->second));
+}
+
+void Book::due(std::int64_t now_steady_ms, std::size_t max, std::vector<LedgerEntry>& into) {
+  const auto hand_out = [&](Node& node) {
+    node.second.handed = true;
+    into.push_back(copy_of(node));
+    --max;
+  };
+  while (max > 0 && !waiting_.empty() && waiting_.begin()->first <= now_steady_ms) {
+    hand_out(*by_seq_.at(waiting_.begin()->second));
+    waiting_.erase(waiting_.begin());
+  }
+  for (auto next = by_seq_.upper_bound(handed_until_); max > 0 && next != by_seq_.end(); ++next) {
+    hand_out(*next->second);
+    handed_until_ = next->first;
+  }
+}
+
+Book::Settled Book::retry(Entry& entry, RepairOutcome outcome, const std::string& why,
+                          std::int64_t at_steady_ms) {
+  if (outcome == RepairOutcome::Failed) entry.last_error = std::make_unique<std::string>(why);
+  waiting_.emplace(at_steady_ms, entry.seq);
+  // Known after a restart as well, but not written each time: only when the number has doubled.
+  const bool doubled = (entry.attempts & (entry.attempts - 1)) == 0;
+  return {.seq = doubled ? entry.seq : 0};
+}
+
+Book::Settled Book::seen_equal(Node& node, std::uint64_t version, std::uint32_t places) {
+  Entry& entry = node.second;
+  const std::uint64_t seq = entry.seq;
+  // Written meanwhile: whatever was seen then says nothing about now.
+  const bool noted_again = entry.version != version;
+  if (noted_again || entry.place + 1 < places) {
+    entry.place = noted_again ? 0 : entry.place + 1;
+    waiting_.emplace(INT64_MIN, seq);  // at once
+    return {};
+  }
+  bytes_ -= node.first.at.key.size();
+  by_seq_.erase(seq);
+  Map& shard = shards_[shard_of(node.first.hash)];
+  shard.erase(shard.find(node.first));
+  return {.seq = seq, .removed = true};
+}
+
+}  // namespace crossfade

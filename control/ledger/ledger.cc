@@ -1,0 +1,295 @@
+// Doors, life and views of the ledger: everything that does not touch the disk.
+#include "control/ledger/ledger.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+
+namespace crossfade {
+
+namespace {
+
+constexpr std::size_t kReasonsMax = 32;  // of one migration; what comes later adds nothing to do
+constexpr std::int64_t kRetryFirst_ms = 100;
+constexpr std::int64_t kRetryMost_ms = 30'000;
+constexpr std::uint32_t kRetryDoublings = 9;  // more would be beyond the most
+
+constexpr const char* kCrash =
+    "the sidecar ended without a clean shutdown while it was writing to both sides";
+constexpr const char* kNoLedger =
+    "it was writing to both sides before, and there is no ledger of that time";
+
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::int64_t steady_now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+Ledger::Ledger(LedgerOptions options)
+    : options_(std::move(options)),
+      size_(std::make_shared<std::atomic<std::uint64_t>>(0)),
+      steady_ms_(options_.steady_ms ? options_.steady_ms : steady_now_ms),
+      dice_(std::random_device{}()) {}
+
+Ledger::~Ledger() { stop(End::Unclean); }
+
+Ledger::HeldPtr Ledger::find_id(std::string_view migration) const {
+  const auto found = by_id_.find(migration);
+  return found == by_id_.end() ? nullptr : found->second;
+}
+
+Ledger::HeldPtr Ledger::find_uuid(const std::string& uuid) const {
+  const auto found = by_uuid_.find(uuid);
+  return found == by_uuid_.end() ? nullptr : found->second;
+}
+
+Ledger::HeldPtr Ledger::enlist(const Name& migration) {
+  if (HeldPtr held = find_uuid(migration.uuid)) return held;
+  auto held = std::make_shared<Held>();
+  held->id = migration.id;
+  held->head.uuid = migration.uuid;
+  held->head.number = next_number_++;
+  by_uuid_[migration.uuid] = held;
+  by_id_[migration.id] = held;
+  return held;
+}
+
+void Ledger::change(const HeldPtr& held, std::uint64_t seq) {
+  work_.changes.push_back({held, seq});
+  ++changes_noted_;
+}
+
+void Ledger::change_head(const HeldPtr& held) {
+  if (std::exchange(held->head_waits, true)) return;
+  work_.heads.push_back(held);
+}
+
+// Returns whether that is on disk already.
+bool Ledger::doubt_all(const HeldPtr& held, const std::string& why) {
+  ++held->doubts;
+  std::vector<LedgerReason>& reasons = held->head.reasons;
+  for (std::size_t i = 0; i < reasons.size(); ++i) {
+    if (reasons[i].text == why) return i < held->reasons_on_disk;
+  }
+  if (reasons.size() == kReasonsMax) return held->reasons_on_disk > 0;
+  spdlog::warn("migration {}: needs full verification: {}", held->id, why);
+  reasons.push_back({now_ms(), why});
+  change_head(held);
+  return false;
+}
+
+// Takes the lock over: who waits may be told at once, and then without it.
+bool Ledger::wait_for_commit(std::unique_lock<std::mutex> lock, const HeldPtr& held,
+                             Durable durable) {
+  const bool running = running_;
+  if (running) work_.waiters.push_back({held, changes_noted_, std::move(durable)});
+  lock.unlock();
+  if (running) {
+    wake_.notify_one();
+  } else if (durable) {
+    durable(false);
+  }
+  return false;
+}
+
+bool Ledger::note(const std::string& migration, const std::vector<Suspect>& suspects,
+                  Durable durable) {
+  const std::int64_t now = now_ms();
+  std::unique_lock lock(mutex_);
+  const HeldPtr held = find_id(migration);
+  if (held == nullptr) return true;  // deleted, while its last requests were answered
+  bool known = true;
+  for (const Suspect& suspect : suspects) {
+    const Book::Noted noted = held->book.note(suspect, now, ++version_, options_.limits);
+    if (noted.added) size_->fetch_add(1, std::memory_order_relaxed);
+    if (noted.write != 0) change(held, noted.write);
+    const bool there = noted.full == nullptr ? noted.durable : doubt_all(held, noted.full);
+    known = known && there;
+  }
+  if (known) return true;
+  return wait_for_commit(std::move(lock), held, std::move(durable));
+}
+
+bool Ledger::note_all(const std::string& migration, const std::string& why, Durable durable) {
+  std::unique_lock lock(mutex_);
+  const HeldPtr held = find_id(migration);
+  if (held == nullptr || doubt_all(held, why)) return true;
+  return wait_for_commit(std::move(lock), held, std::move(durable));
+}
+
+bool Ledger::suspects(const std::string& migration, std::int32_t db, std::string_view key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_id_.find(migration);
+  return found != by_id_.end() && found->second->book.suspects(db, key);
+}
+
+void Ledger::take_up(const std::vector<Name>& migrations) {
+  std::vector<std::string> unknown;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Name& name : migrations) {
+      const HeldPtr held = find_uuid(name.uuid);
+      if (held == nullptr) continue;
+      held->id = name.id;
+      by_id_[name.id] = held;
+    }
+    for (const auto& [uuid, held] : by_uuid_) {
+      if (held->id.empty()) unknown.push_back(uuid);
+      if (!held->head.open) continue;
+      (void)doubt_all(held, kCrash);
+      held->head.open = false;  // and is written with the reason, in one
+      change_head(held);
+    }
+  }
+  for (const std::string& uuid : unknown) forget(uuid);
+}
+
+bool Ledger::knows(const std::string& uuid) const {
+  const std::lock_guard lock(mutex_);
+  return by_uuid_.contains(uuid);
+}
+
+Status Ledger::begin(const Name& migration, Before before) {
+  std::promise<bool> promise;
+  {
+    std::unique_lock lock(mutex_);
+    const bool fresh = !by_uuid_.contains(migration.uuid);
+    const HeldPtr held = enlist(migration);
+    if (fresh && before == Before::InForce) (void)doubt_all(held, kNoLedger);
+    if (held->head.open && held->open_on_disk) return success();
+    held->head.open = true;
+    change_head(held);
+    (void)wait_for_commit(std::move(lock), held, [&](bool durable) { promise.set_value(durable); });
+  }
+  if (promise.get_future().get()) return success();
+  const std::lock_guard lock(mutex_);
+  return Error{Errc::Unavailable, "write the ledger file",
+               (failure_.empty() ? "it is closed" : failure_) +
+                   "; without it nothing is written to both sides"};
+}
+
+void Ledger::end(const std::string& uuid) {
+  {
+    const std::lock_guard lock(mutex_);
+    const HeldPtr held = find_uuid(uuid);
+    if (held == nullptr || !held->head.open) return;
+    held->head.open = false;
+    held->open_on_disk = false;  // it is, but not for long
+    change_head(held);
+  }
+  wake_.notify_one();
+}
+
+bool Ledger::is_open(const std::string& uuid) const {
+  const std::lock_guard lock(mutex_);
+  const HeldPtr held = find_uuid(uuid);
+  return held != nullptr && held->head.open;
+}
+
+void Ledger::forget(const std::string& uuid) {
+  HeldPtr held;  // ends outside of the lock, as it may be large
+  {
+    const std::lock_guard lock(mutex_);
+    held = find_uuid(uuid);
+    if (held == nullptr) return;
+    by_uuid_.erase(uuid);
+    if (const auto named = by_id_.find(held->id); named != by_id_.end() && named->second == held) {
+      by_id_.erase(named);
+    }
+    held->forgotten = true;
+    size_->fetch_sub(held->book.size(), std::memory_order_relaxed);
+    work_.drops.push_back(held->head.number);
+  }
+  wake_.notify_one();
+}
+
+std::uint64_t Ledger::doubts_version(const std::string& migration) const {
+  const std::lock_guard lock(mutex_);
+  const HeldPtr held = find_id(migration);
+  return held == nullptr ? 0 : held->doubts;
+}
+
+bool Ledger::verified(const std::string& migration, std::uint64_t doubts_version) {
+  {
+    const std::lock_guard lock(mutex_);
+    const HeldPtr held = find_id(migration);
+    if (held == nullptr || held->doubts != doubts_version) return false;
+    held->head.reasons.clear();
+    held->reasons_on_disk = 0;
+    change_head(held);
+  }
+  wake_.notify_one();
+  return true;
+}
+
+std::vector<LedgerEntry> Ledger::due(const std::string& uuid, std::size_t max) {
+  std::vector<LedgerEntry> entries;
+  const std::int64_t now = steady_ms_();
+  const std::lock_guard lock(mutex_);
+  if (const HeldPtr held = find_uuid(uuid)) held->book.due(now, max, entries);
+  return entries;
+}
+
+// Half of the delay is fixed, half is dice: entries that failed together do not come back together.
+std::int64_t Ledger::retry_at(std::uint32_t attempts) {
+  const std::uint32_t doublings = std::min(attempts - 1, kRetryDoublings);
+  const std::int64_t delay = std::min(kRetryFirst_ms << doublings, kRetryMost_ms);
+  return steady_ms_() + delay / 2 + static_cast<std::int64_t>(dice_()) % (delay / 2 + 1);
+}
+
+void Ledger::settle(const std::string& migration, const SuspectKey& at, std::uint64_t version,
+                    RepairOutcome outcome, const std::string& why, std::uint32_t places) {
+  {
+    const std::lock_guard lock(mutex_);
+    const HeldPtr held = find_id(migration);
+    if (held == nullptr) return;
+    const Book::Settled settled =
+        held->book.settle(at, version, outcome, why, places,
+                          [this](std::uint32_t attempts) { return retry_at(attempts); });
+    if (settled.removed) size_->fetch_sub(1, std::memory_order_relaxed);
+    if (settled.seq == 0) return;
+    change(held, settled.seq);
+  }
+  wake_.notify_one();
+}
+
+std::optional<Ledger::Summary> Ledger::summary(const std::string& uuid) const {
+  const std::lock_guard lock(mutex_);
+  const HeldPtr held = find_uuid(uuid);
+  if (held == nullptr) return std::nullopt;
+  return Summary{held->book.size(), held->head.reasons};
+}
+
+std::vector<LedgerEntry> Ledger::page(const std::string& uuid, std::uint64_t after,
+                                      std::size_t limit) const {
+  std::vector<LedgerEntry> entries;
+  entries.reserve(limit);
+  const std::lock_guard lock(mutex_);
+  if (const HeldPtr held = find_uuid(uuid)) held->book.page(after, limit, entries);
+  return entries;
+}
+
+LedgerFigures Ledger::figures() const {
+  const std::lock_guard lock(mutex_);
+  LedgerFigures figures{.migrations = {}, .commits = commits_, .write_failures = write_failures_};
+  for (const auto& [uuid, held] : by_uuid_) {
+    figures.migrations.push_back({.migration = held->id,
+                                  .entries = held->book.size(),
+                                  .needs_full_verification = !held->head.reasons.empty(),
+                                  .noted = held->book.noted(),
+                                  .repaired = held->book.repaired()});
+  }
+  return figures;
+}
+
+}  // namespace crossfade

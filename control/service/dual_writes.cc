@@ -1,0 +1,95 @@
+// Marks set before a table is handed out, and taken away after its last write.
+#include "control/service/dual_writes.h"
+
+#include <spdlog/spdlog.h>
+
+namespace crossfade {
+
+namespace {
+
+// Between two of them more than a round passes: what ends between the ending of its second leg and
+// the answer of its first is done by then.
+constexpr int kRoundsAtRest = 2;
+
+bool in_flight(const Telemetry& telemetry, const State& state, const Migration& migration) {
+  for (const Binding& binding : migration.bindings) {
+    const auto interlay = state.interlays.find(binding.interlay);
+    if (interlay == state.interlays.end()) continue;
+    for (const InterlayTraffic& traffic : telemetry.interlays) {
+      if (traffic.id != interlay->second->identity.id) continue;
+      const SecondCounts& writes = traffic.second[1];
+      std::uint64_t ended = writes.answered;
+      for (const std::uint64_t dropped : writes.dropped) ended += dropped;
+      if (ended < writes.eligible) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+DualWrites::DualWrites(Ledger& ledger, Keeper& keeper, const DataPlane& data_plane)
+    : ledger_(ledger), keeper_(keeper), data_plane_(data_plane) {
+  keeper_.set_precaution([this](const State& next) { return mark(next); });
+}
+
+void DualWrites::restore() {
+  std::vector<Ledger::Name> names;
+  for (const auto& [uuid, migration] : keeper_.state()->migrations) {
+    names.push_back({uuid, migration->identity.id});
+  }
+  ledger_.take_up(names);
+}
+
+Status DualWrites::mark(const State& next) {
+  const StatePtr before = keeper_.state();
+  for (const auto& [uuid, migration] : next.migrations) {
+    if (!writes_both(*migration)) continue;
+    // In the first table of a process: what was in force in the one before.
+    const auto former = before->migrations.find(uuid);
+    const bool in_force = former != before->migrations.end() && writes_both(*former->second);
+    if (Status status =
+            ledger_.begin({uuid, migration->identity.id},
+                          in_force ? Ledger::Before::InForce : Ledger::Before::NotInForce);
+        !status) {
+      // What is in force already goes on: nobody is to lose the service for the lack of a mark. The
+      // migration says by now that it needs full verification.
+      if (!in_force) return status;
+      spdlog::error("migration {}: is not marked as writing to both sides: {}",
+                    migration->identity.id, status.error().message());
+    }
+    const std::lock_guard held(mutex_);
+    at_rest_.erase(uuid);
+  }
+  return success();
+}
+
+void DualWrites::sample() {
+  const StatePtr state = keeper_.state();
+  const Telemetry telemetry = data_plane_.telemetry();
+  for (const auto& [uuid, migration] : state->migrations) {
+    if (writes_both(*migration) || !ledger_.is_open(uuid)) continue;
+    // A loop that has not taken the last table over may still plan by the one before.
+    const bool busy = !keeper_.confirmed() || in_flight(telemetry, *state, *migration);
+    if (rested(uuid, busy)) take_away(uuid);
+  }
+}
+
+bool DualWrites::rested(const std::string& uuid, bool busy) {
+  const std::lock_guard held(mutex_);
+  int& rounds = at_rest_[uuid];
+  rounds = busy ? 0 : rounds + 1;
+  return rounds >= kRoundsAtRest;
+}
+
+void DualWrites::take_away(const std::string& uuid) {
+  const Keeper::Turn turn = keeper_.begin();  // nobody publishes a table meanwhile
+  const auto migration = turn.next.migrations.find(uuid);
+  const bool again = migration != turn.next.migrations.end() && writes_both(*migration->second);
+  if (again || !keeper_.confirmed()) return;
+  ledger_.end(uuid);
+  const std::lock_guard held(mutex_);
+  at_rest_.erase(uuid);
+}
+
+}  // namespace crossfade

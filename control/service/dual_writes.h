@@ -1,0 +1,44 @@
+// Marks, on disk, which migrations are writing to both sides: a mark that is found at the start
+// means writes that were in flight when the process before was killed, and nobody knows how they
+// ended.
+//
+// The mark is there before a table that writes to both sides is handed out. It goes when the
+// process ends in good order, or when no loop plans by such a table any more and every second leg
+// has ended. Any thread.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "control/ledger/ledger.h"
+#include "control/service/keeper.h"
+#include "control/state.h"
+#include "strategies/ports.h"
+
+namespace crossfade {
+
+class DualWrites {
+ public:
+  // Becomes the keeper's precaution.
+  DualWrites(Ledger& ledger, Keeper& keeper, const DataPlane& data_plane);
+
+  // After the keeper has restored its state, and before anything is published.
+  void restore();
+
+  // Takes away the marks that are needed no more. Called again and again.
+  void sample();
+
+ private:
+  Status mark(const State& next);
+  bool rested(const std::string& uuid, bool busy);
+  void take_away(const std::string& uuid);
+
+  Ledger& ledger_;
+  Keeper& keeper_;
+  const DataPlane& data_plane_;
+  std::mutex mutex_;                    // guards what follows
+  std::map<std::string, int> at_rest_;  // rounds in a row without a leg in flight; by uuid
+};
+
+}  // namespace crossfade

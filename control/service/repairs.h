@@ -1,0 +1,32 @@
+// Work for the repair worker: ledger entries with the servers that they are about.
+//
+// Of a migration with several interlays an entry does not know which one it came through: it is
+// handed out for one after the other, and is settled when both sides were seen equal at each.
+// Any thread.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "control/ledger/ledger.h"
+#include "control/service/keeper.h"
+#include "strategies/ports.h"
+
+namespace crossfade {
+
+class Repairs {
+ public:
+  Repairs(const Keeper& keeper, Ledger& ledger) : keeper_(keeper), ledger_(ledger) {}
+
+  // As RepairDoors has them.
+  std::vector<RepairTask> due(std::size_t max);
+  void settle(const RepairTask& task, RepairOutcome outcome, const std::string& why);
+
+ private:
+  const Keeper& keeper_;
+  Ledger& ledger_;
+  std::atomic<std::size_t> turn_{0};  // which migration is asked first
+};
+
+}  // namespace crossfade

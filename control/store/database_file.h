@@ -1,0 +1,28 @@
+// A SQLite file of ours: made private, checked whole, of a schema that we know, synced at every
+// commit.
+//
+// Knows no table. What is not ours, damaged or newer is left as it is.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "control/store/sqlite.h"
+#include "protocols/base/result.h"
+
+namespace crossfade {
+
+struct DatabaseKind {
+  std::int64_t application_id;  // in the header of every file of that kind
+  int schema;
+  const char* create;      // a whole transaction that makes `schema` and sets both numbers
+  const char* word;        // "state file"
+  const char* without_it;  // "to start without any definitions"
+};
+
+// Opens or creates the file. It is readable by its owner only, as is what SQLite puts beside it.
+//   errors  BadConfig: it is damaged, not of that kind, or of a newer version: the reason says what
+//           to do; System: it can not be opened
+Result<Sqlite> open_database(const std::string& path, const DatabaseKind& kind);
+
+}  // namespace crossfade

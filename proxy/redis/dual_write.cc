@@ -1,0 +1,258 @@
+// Making second legs.
+#include "proxy/redis/dual_write.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "protocols/redis/command_bytes.h"
+#include "protocols/redis/reply.h"
+#include "protocols/redis/reply_view.h"
+#include "protocols/redis/word.h"
+#include "proxy/redis/session.h"
+
+namespace crossfade::redis {
+
+namespace {
+
+constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
+constexpr std::string_view kExec = "*1\r\n$4\r\nEXEC\r\n";
+constexpr std::size_t kKeepCapacity = 4096;
+
+void empty(std::string& bytes) {
+  if (bytes.capacity() > kKeepCapacity) {
+    std::string().swap(bytes);
+  } else {
+    bytes.clear();
+  }
+}
+
+// A request cut again: its arguments and its keys, each once.
+struct Again {
+  RequestCutter cutter;
+  std::vector<std::string_view> args;
+  std::vector<std::string_view> keys;
+
+  Again(const CommandSpec* spec, std::string_view bytes) {
+    cutter.advance(bytes);
+    for (std::size_t i = 0; i < cutter.arg_count(); ++i) args.push_back(cutter.arg(i, bytes));
+    if (!spec) return;
+    redis::for_each_key(*spec, cutter, bytes, [this](std::string_view key) {
+      if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+    });
+  }
+};
+
+// When it fails, it may have written all the same.
+bool is_script(const CommandSpec* spec) {
+  return spec && (spec->repeat == Repeat::Script || spec->repeat == Repeat::Hidden);
+}
+
+// The replies in `bytes`, one after the other.
+std::vector<std::string_view> split_replies(std::string_view bytes) {
+  std::vector<std::string_view> out;
+  while (!bytes.empty()) {
+    ReplyScanner scanner;
+    const ReplyScanner::Step step = scanner.advance(bytes);
+    if (step.state != ReplyScanner::State::Complete) break;
+    out.push_back(bytes.substr(0, step.consumed));
+    bytes.remove_prefix(step.consumed);
+  }
+  return out;
+}
+
+// Blocks no more, and nobody who reads on: the same command without BLOCK and its time.
+void append_without_block(std::string& out, std::vector<std::string_view> args) {
+  for (std::size_t i = 1; i + 1 < args.size() && !is_word(args[i], "STREAMS"); ++i) {
+    if (!is_word(args[i], "BLOCK")) continue;
+    args.erase(args.begin() + static_cast<std::ptrdiff_t>(i),
+               args.begin() + static_cast<std::ptrdiff_t>(i) + 2);
+    break;
+  }
+  append_command(out, args);
+}
+
+}  // namespace
+
+DualWrite::DualWrite() : turn(&RedisSession::on_turn) { turn.context = this; }
+
+void DualWrite::add_key(std::int32_t db, std::string_view key) {
+  const KeyHead head{db, static_cast<std::uint32_t>(key.size())};
+  keys.append(reinterpret_cast<const char*>(&head), sizeof head);
+  keys.append(key);
+  turn.want(db, key);
+}
+
+std::vector<std::string_view> DualWrite::each_key() const {
+  std::vector<std::string_view> out;
+  for_each_key([&out](std::int32_t, std::string_view key) {
+    if (std::find(out.begin(), out.end(), key) == out.end()) out.push_back(key);
+  });
+  return out;
+}
+
+std::uint32_t DualWrite::append_questions(std::string& out) {
+  if (how == Replay::Copy || copies_behind()) {
+    return redis::append_questions(Replay::Copy, nullptr, {}, each_key(), *commands, out);
+  }
+  std::uint32_t count = 0;
+  for (QueuedWrite& one : queued) {
+    if (one.how == Replay::Same || one.how == Replay::Suspect) continue;
+    const Again again(one.spec, std::string_view(request).substr(one.at, one.size));
+    one.questions =
+        redis::append_questions(one.how, one.spec, again.args, again.keys, *commands, out);
+    count += one.questions;
+  }
+  return count;
+}
+
+std::optional<std::uint32_t> DualWrite::append_second_leg(std::string& out) const {
+  const std::vector<std::string_view> told = split_replies(answers);
+  if (told.size() != questions || too_big) return std::nullopt;
+  if (way == Way::Attempt) {
+    out.append(kMulti).append(request).append(kExec);
+    return 3;
+  }
+  if (way == Way::Blocked && how != Replay::Copy) {
+    append_without_block(out, Again(nullptr, request).args);
+    return 1;
+  }
+  const std::size_t before = out.size();
+  const bool transaction = way == Way::Transaction;
+  if (transaction) out += kMulti;
+  std::optional<std::uint32_t> count = how == Replay::Copy ? 0 : append_commands(told, out);
+  if (count && (how == Replay::Copy || copies_behind())) {
+    const auto keys_copied = each_key();
+    const auto copied = append_repeat(
+        Replay::Copy,
+        {.spec = nullptr, .args = {}, .keys = keys_copied, .reply = reply, .answers = told}, out);
+    count = copied ? std::optional(*count + *copied) : std::nullopt;
+  }
+  if (!count) {
+    out.resize(before);
+    return std::nullopt;
+  }
+  if (transaction) {
+    out += kExec;
+    *count += 2;
+  }
+  return count;
+}
+
+// The commands one by one, and behind them what belongs behind: the expiries.
+std::optional<std::uint32_t> DualWrite::append_commands(std::span<const std::string_view> told,
+                                                        std::string& out) const {
+  const bool transaction = way == Way::Transaction;
+  std::vector<std::string_view> replies;
+  if (!transaction) {
+    replies.push_back(reply);
+  } else if (!split_elements(reply, replies) || replies.size() != queued.size()) {
+    return std::nullopt;
+  }
+  std::uint32_t count = 0;
+  std::string behind;
+  for (std::size_t i = 0; i < queued.size(); ++i) {
+    const QueuedWrite& one = queued[i];
+    const std::string_view bytes = std::string_view(request).substr(one.at, one.size);
+    const bool same = one.how != Replay::Made;
+    const bool ran = !is_error(replies[i]) || is_script(one.spec);
+    if (transaction && same && ran) {
+      out += bytes;
+      ++count;
+    }
+    if (one.how == Replay::Same || one.how == Replay::Suspect) continue;
+    if (same && copies_behind()) continue;  // the copy has its expiry, too
+    const std::span<const std::string_view> mine =
+        copies_behind() ? std::span<const std::string_view>() : told.first(one.questions);
+    told = told.subspan(mine.size());
+    if (!same && is_error(replies[i])) continue;
+    const Again again(one.spec, bytes);
+    const auto made = append_repeat(one.how,
+                                    {.spec = one.spec,
+                                     .args = again.args,
+                                     .keys = again.keys,
+                                     .reply = replies[i],
+                                     .answers = mine},
+                                    same ? behind : out);
+    if (!made) return std::nullopt;
+    count += *made;
+  }
+  out += behind;
+  return count;
+}
+
+std::vector<DualWrite::KeyExpiry> DualWrite::expiries() const {
+  std::vector<KeyExpiry> out;
+  std::vector<std::string_view> told = split_replies(answers);
+  if (told.size() != questions) return out;
+  std::int32_t db = kDefaultDb;
+  for_each_key([&db](std::int32_t of_key, std::string_view) { db = of_key; });
+  const auto add = [&](std::string_view key, std::string_view answer) {
+    const auto at_ms = integer_in(answer);
+    if (at_ms && *at_ms > 0) {
+      out.push_back({WriteOrder::Turn::hash_of(db, key), static_cast<std::uint64_t>(*at_ms)});
+    }
+  };
+  std::span<const std::string_view> rest = told;
+  if (how == Replay::Copy || copies_behind()) {
+    const auto all = each_key();
+    if (told.size() != all.size() * 2) return out;
+    for (std::size_t i = 0; i < all.size(); ++i) add(all[i], told[i * 2 + 1]);
+    return out;
+  }
+  for (const QueuedWrite& one : queued) {
+    const auto mine = rest.first(one.questions);
+    rest = rest.subspan(one.questions);
+    if (one.how != Replay::Expiry) continue;
+    const Again again(one.spec, std::string_view(request).substr(one.at, one.size));
+    if (mine.size() != again.keys.size()) continue;
+    for (std::size_t i = 0; i < mine.size(); ++i) add(again.keys[i], mine[i]);
+  }
+  return out;
+}
+
+void DualWrite::stand_in() {
+  append_command(request, {"PERSIST", each_key().front()});
+  queued.push_back({0, request.size(), commands->find("persist"), Replay::Expiry});
+}
+
+void DualWrite::clear() {
+  turn.clear();
+  loop = nullptr;
+  session = nullptr;
+  exchange = nullptr;
+  order = nullptr;
+  wanted_at_ns = wanted_at_ms = 0;
+  granted = news = gave_up = sole = spans_databases = partial = blocked = false;
+  way = Way::Command;
+  how = Replay::Same;
+  commands.reset();
+  empty(request);
+  queued.clear();
+  empty(keys);
+  empty(reply);
+  empty(answers);
+  questions = 0;
+  asking = too_big = resolved = skipped = false;
+  gate = step = 0;
+  refused = false;
+  second = Leg::UnderWay;
+  own_seen = first_unknown = first_null = cannot = second_begun = waits_for_disk = false;
+  resolved_at_ns = 0;
+}
+
+DualWrite* DualWritePool::get() {
+  if (free_.empty()) {
+    all_.push_back(std::make_unique<DualWrite>());
+    free_.push_back(all_.back().get());
+  }
+  DualWrite* const dual = free_.back();
+  free_.pop_back();
+  return dual;
+}
+
+void DualWritePool::put(DualWrite* dual) {
+  dual->clear();
+  free_.push_back(dual);
+}
+
+}  // namespace crossfade::redis

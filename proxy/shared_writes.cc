@@ -1,0 +1,75 @@
+// Turns of the repair worker, and the connections that it must see gone.
+#include "proxy/shared_writes.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <utility>
+
+namespace crossfade {
+
+namespace {
+
+// A turn that a thread waits for.
+class AwaitedTurn {
+ public:
+  AwaitedTurn(std::shared_ptr<SharedWrites> writes, const SuspectKey& at)
+      : writes_(std::move(writes)), turn_(&AwaitedTurn::on_granted) {
+    turn_.context = this;
+    turn_.owner = ~std::uint64_t{0};  // no session's
+    turn_.want(at.db, at.key);
+  }
+  ~AwaitedTurn() { writes_->order.leave(turn_); }
+  AwaitedTurn(const AwaitedTurn&) = delete;
+  AwaitedTurn& operator=(const AwaitedTurn&) = delete;
+
+  bool take(std::chrono::steady_clock::time_point until) {
+    if (writes_->order.take(turn_)) return true;
+    std::unique_lock held(mutex_);
+    return granted_.wait_until(held, until, [this] { return is_granted_; });
+  }
+
+ private:
+  static void on_granted(WriteOrder::Turn& turn) {
+    auto& self = *static_cast<AwaitedTurn*>(turn.context);
+    const std::lock_guard held(self.mutex_);
+    self.is_granted_ = true;
+    self.granted_.notify_one();
+  }
+
+  std::shared_ptr<SharedWrites> writes_;
+  WriteOrder::Turn turn_;
+  std::mutex mutex_;
+  std::condition_variable granted_;
+  bool is_granted_ = false;
+};
+
+}  // namespace
+
+std::shared_ptr<void> SharedWritesRegistry::hold(const std::string& migration, const SuspectKey& at,
+                                                 std::uint32_t timeout_ms) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  auto turns = std::make_shared<std::vector<std::unique_ptr<AwaitedTurn>>>();
+  for (const auto& writes : of(migration)) {
+    turns->push_back(std::make_unique<AwaitedTurn>(writes, at));
+    if (!turns->back()->take(until)) return nullptr;
+  }
+  return turns;
+}
+
+std::vector<std::int64_t> SharedWritesRegistry::ghosts(const std::string& migration, Side side) {
+  std::vector<std::int64_t> all;
+  for (const auto& writes : of(migration)) {
+    const auto some = writes->ghosts[static_cast<std::size_t>(side)].list();
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
+void SharedWritesRegistry::fenced(const std::string& migration, Side side,
+                                  const std::vector<std::int64_t>& ids) {
+  for (const auto& writes : of(migration)) {
+    writes->ghosts[static_cast<std::size_t>(side)].fenced(ids);
+  }
+}
+
+}  // namespace crossfade

@@ -1,0 +1,63 @@
+// The ledger's words: keys known or suspected to differ between the sides of a migration.
+//
+// A key enters the ledger before the client hears the answer of the write that made it doubtful,
+// and leaves it only when both sides were seen equal. Plain data; control keeps it, the proxy
+// writes to it, movement repairs by it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "strategies/plan.h"
+
+namespace crossfade {
+
+// Why a key is suspected. The values of the `reason` label and of "reason" in the API.
+enum class Doubt : std::uint8_t {
+  Outcome,     // one side took the write, the other refused it
+  Unsent,      // the other side did not get it: down, overflow, its connection's state refused
+  Unanswered,  // it was sent, and its outcome on one side is unknown
+  Replies,     // both sides took it and answered differently
+  Chance,      // its effect hangs on chance or the clock and could not be repeated exactly
+  Order,       // it waited too long for its turn: the sides may have had it in different orders
+  Verify       // nobody wrote it: a comparison of everything found it different
+};
+inline constexpr std::size_t kDoubts = 7;
+constexpr const char* name_of(Doubt doubt) {
+  switch (doubt) {
+    case Doubt::Outcome:
+      return "outcome";
+    case Doubt::Unsent:
+      return "unsent";
+    case Doubt::Unanswered:
+      return "unanswered";
+    case Doubt::Replies:
+      return "replies";
+    case Doubt::Chance:
+      return "chance";
+    case Doubt::Order:
+      return "order";
+    case Doubt::Verify:
+      return "verify";
+  }
+  return "unanswered";
+}
+
+// The database a client has never chosen: each side's own default.
+inline constexpr std::int32_t kDefaultDb = -1;
+
+struct SuspectKey {
+  std::int32_t db = kDefaultDb;  // as the client selected it
+  std::string key;               // any bytes
+
+  bool operator==(const SuspectKey&) const = default;
+};
+
+struct Suspect {
+  SuspectKey at;
+  Doubt doubt = Doubt::Unanswered;
+  Side right = Side::Old;  // the side whose value is right
+};
+
+}  // namespace crossfade

@@ -1,0 +1,70 @@
+"""The ledger of a migration for tests: which keys may differ, and when it has become empty.
+
+    ledger = Ledger(sidecar, "m")
+    ledger.until_empty()
+    ledger.keys()           # {0: {b"k", …}} by database
+"""
+
+import time
+
+from children import SLOWNESS, wait_until
+
+EMPTY_S = 30     # for repair to settle what is noted when the load ends
+PAGE = 1000      # entries asked for at once
+
+
+class Ledger:
+    def __init__(self, sidecar, migration):
+        self._sidecar = sidecar
+        self._migration = migration
+
+    def page(self, query=""):
+        """`data` of one answer: entries, entries_total, needs_full_verification, next."""
+        return self._sidecar.must("GET", f"/migrations/{self._migration}/divergence{query}")
+
+    @property
+    def total(self):
+        return self.page()["entries_total"]
+
+    @property
+    def needs_full_verification(self):
+        return self.page()["needs_full_verification"]
+
+    def entries(self):
+        """All entries: db, key, reason, right, …"""
+        found, query = [], f"?limit={PAGE}"
+        while True:
+            data = self.page(query)
+            found += data["entries"]
+            if not data.get("next"):
+                return found
+            query = f"?limit={PAGE}&after={data['next']}"
+
+    def keys(self):
+        """The keys in it: database (0 where the client chose none) -> names."""
+        found = {}
+        for entry in self.entries():
+            found.setdefault(max(entry["db"] or 0, 0), set()).add(entry["key"].encode())
+        return found
+
+    def noted(self, **labels):
+        """Entries ever made, by metric; `reason` as a label."""
+        return self._sidecar.metric("crossfade_ledger_noted_total", migration=self._migration, **labels)
+
+    def until_empty(self, limit_s=EMPTY_S):
+        """Waits for repair; AssertionError says what is left."""
+        try:
+            wait_until(lambda: self.total == 0, limit_s, "the ledger is empty")
+        except TimeoutError as error:
+            left = self.entries()
+            reasons = {}
+            for entry in left:
+                reasons[entry["reason"]] = reasons.get(entry["reason"], 0) + 1
+            raise AssertionError(f"{error}; left {len(left)}: {reasons}, e.g. {left[:4]}") from None
+
+    def verify(self, limit_s=120):
+        """POST …/verify, and waits until the migration needs it no longer and the ledger is empty."""
+        began = time.monotonic()
+        self._sidecar.must("POST", f"/migrations/{self._migration}/verify")
+        wait_until(lambda: not self.needs_full_verification, limit_s, "everything is verified")
+        self.until_empty(max(1.0, limit_s - (time.monotonic() - began) / SLOWNESS))
