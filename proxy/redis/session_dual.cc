@@ -674,7 +674,7 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
   }
   if (dual.gave_up) return Doubt::Order;
   if (dual.how == Replay::Same && meets_expiry(dual)) return Doubt::Chance;
-  if (dual.how == Replay::Suspect && dual.sole) return Doubt::Chance;
+  if (dual.how == Replay::Suspect && !dual.copies_behind()) return Doubt::Chance;
   if (!dual.copies_behind() && exchange.compare && exchange.hash[0].done() &&
       exchange.hash[1].done() && exchange.hash[0].value() != exchange.hash[1].value()) {
     return Doubt::Replies;
