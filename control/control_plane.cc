@@ -14,6 +14,7 @@
 #include "control/service/dual_writes.h"
 #include "control/service/housekeeper.h"
 #include "control/service/repairs.h"
+#include "control/service/watched_servers.h"
 #include "control/store/store.h"
 
 namespace crossfade {
@@ -40,6 +41,7 @@ struct ControlPlane::Parts {
           conductor(keeper, parts.servers, new_only_writes),
           divergence(keeper, *parts.ledger, parts.mismatches),
           repairs(keeper, *parts.ledger),
+          watched_servers(keeper, *parts.ledger),
           housekeeper(keeper, parts.servers, new_only_writes, dual_writes),
           api({endpoints, interlays, migrations, conductor, divergence},
               {.not_ready = [this] { return not_ready(); },
@@ -71,6 +73,7 @@ struct ControlPlane::Parts {
     Conductor conductor;
     Divergence divergence;
     Repairs repairs;
+    WatchedServers watched_servers;
     Housekeeper housekeeper;
     Api api;
     HttpServer http;  // last: its threads use all the others, and end first
@@ -188,6 +191,14 @@ RepairDoors ControlPlane::repair_doors() {
           .hold = {},
           .ghosts = {},
           .fenced = {}};
+}
+
+WatchDoors ControlPlane::watch_doors() {
+  assert(parts_->running != nullptr);
+  WatchedServers& watched = parts_->running->watched_servers;
+  return {.servers = [&watched] { return watched.all(); },
+          .saw = [&watched](const WatchedServer& server,
+                            const std::string& run_id) { watched.saw(server, run_id); }};
 }
 
 void ControlPlane::show_mismatches(Mismatches mismatches) {

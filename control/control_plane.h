@@ -46,6 +46,9 @@ class ControlPlane {
   // start() to stop().
   RepairDoors repair_doors();
 
+  // For the watch for restarts. Valid from start() to stop().
+  WatchDoors watch_doors();
+
   // What "mismatches" of …/divergence shows. Before start().
   void show_mismatches(Mismatches mismatches);
 

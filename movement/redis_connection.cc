@@ -3,6 +3,8 @@
 #include "movement/redis_connection.h"
 
 #include <hiredis/hiredis.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -211,6 +213,24 @@ Result<std::vector<RedisReply>> RedisConnection::receive() {
     replies.push_back(std::move(*reply));
   }
   return replies;
+}
+
+bool RedisConnection::has_ended() {
+  char byte = 0;
+  const ssize_t got = ::recv(context_->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const bool nothing_yet = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+  lost_ = lost_ || !nothing_yet;  // what it says unasked is no reply
+  return lost_;
+}
+
+void RedisConnection::keep_alive(std::chrono::seconds within) {
+  constexpr int kProbes = 3;
+  const int seconds = std::max(1, static_cast<int>(within.count()) / (kProbes + 1));
+  const int on = 1;
+  setsockopt(context_->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(context_->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+  setsockopt(context_->fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+  setsockopt(context_->fd, IPPROTO_TCP, TCP_KEEPCNT, &kProbes, sizeof kProbes);
 }
 
 Result<std::string> RedisConnection::call_raw(std::string_view request, std::size_t reply_max) {

@@ -67,6 +67,10 @@ class RedisConnection {
   std::size_t owed() const { return owed_; }
   // The server's end is closed, or what came from it makes no sense.
   bool lost() const { return lost_; }
+  // The same, found out without asking anything; while nothing is owed.
+  bool has_ended();
+  // The system finds out within about so long that a server is gone which cannot say so.
+  void keep_alive(std::chrono::seconds within);
 
   // Sends the bytes of exactly one request as they are, and waits for its reply: the bytes of that,
   // whole. After an error the connection is of no more use.

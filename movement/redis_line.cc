@@ -17,16 +17,16 @@ constexpr milliseconds kPauseFirst{250};
 constexpr milliseconds kPauseMost{30'000};
 constexpr milliseconds kIdle{1'000};          // after that it is asked whether it still lives
 constexpr std::uint32_t kLateAnswer_ms = 50;  // what a late answer is waited for, each time
-constexpr std::string_view kRunId = "run_id:";
+
+}  // namespace
 
 std::string run_id_in(std::string_view info) {
+  constexpr std::string_view kRunId = "run_id:";
   const std::size_t at = info.find(kRunId);
   if (at == info.npos) return {};
   info.remove_prefix(at + kRunId.size());
   return std::string(info.substr(0, info.find_first_of("\r\n")));
 }
-
-}  // namespace
 
 RedisLine::RedisLine(EndpointAddress address, std::uint32_t answer_ms, std::stop_token stop)
     : address_(std::move(address)), answer_ms_(answer_ms), stop_(std::move(stop)) {}

@@ -11,10 +11,14 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "movement/redis_connection.h"
 
 namespace crossfade {
+
+// The id of a server's process, in what it says to INFO server; empty where it does not tell.
+std::string run_id_in(std::string_view info);
 
 class RedisLine {
  public:

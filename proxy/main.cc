@@ -23,6 +23,7 @@
 #include "control/state.h"
 #include "movement/redis_probe.h"
 #include "movement/repair_worker.h"
+#include "movement/restart_watch.h"
 #include "proxy/data_plane.h"
 
 namespace {
@@ -91,6 +92,8 @@ int serve(const FlagValues& flags) {
   loops.open_doors(doors);
   crossfade::RepairWorker repair(std::move(doors));
   repair.start();
+  crossfade::RestartWatch watch(control.watch_doors());
+  watch.start();
 
   std::printf("crossfade ready control=%s\n", control.address().c_str());
   std::fflush(stdout);
@@ -105,6 +108,7 @@ int serve(const FlagValues& flags) {
   spdlog::info("draining: running requests have {} ms", drain_ms);
   drain(control, data_plane, drain_ms);
   repair.stop();
+  watch.stop();
   control.stop();
   loops.stop();
   spdlog::info("stopped");

@@ -145,4 +145,20 @@ struct RepairDoors {
       fenced;
 };
 
+// A server of a migration that writes to both sides.
+struct WatchedServer {
+  std::string migration;  // id
+  EndpointAddress address;
+};
+
+// What the watch for restarts is given. Any thread.
+struct WatchDoors {
+  // Those that are to be watched now.
+  std::function<std::vector<WatchedServer>()> servers;
+  // What answers there now calls itself by that run id. Where that was another one, the migration
+  // needs full verification: a server that starts again has what it had kept, and nobody else knows
+  // what that was.
+  std::function<void(const WatchedServer& server, const std::string& run_id)> saw;
+};
+
 }  // namespace crossfade

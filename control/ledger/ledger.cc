@@ -18,6 +18,8 @@ constexpr std::uint32_t kRetryDoublings = 9;  // more would be beyond the most
 
 constexpr const char* kCrash =
     "the sidecar ended without a clean shutdown while it was writing to both sides";
+constexpr const char* kStartedAgain =
+    "' was started again, or another server answers in its place: what it had not kept is missing";
 constexpr const char* kNoLedger =
     "it was writing to both sides before, and there is no ledger of that time";
 
@@ -166,6 +168,7 @@ Status Ledger::begin(const Name& migration, Before before) {
     const bool fresh = !by_uuid_.contains(migration.uuid);
     const HeldPtr held = enlist(migration);
     if (fresh && before == Before::InForce) (void)doubt_all(held, kNoLedger);
+    if (before == Before::NotInForce) held->head.servers.clear();
     if (held->head.open && held->open_on_disk) return success();
     held->head.open = true;
     change_head(held);
@@ -209,6 +212,27 @@ void Ledger::forget(const std::string& uuid) {
     held->forgotten = true;
     size_->fetch_sub(held->book.size(), std::memory_order_relaxed);
     work_.drops.push_back(held->head.number);
+  }
+  wake_.notify_one();
+}
+
+void Ledger::saw(const std::string& migration, const LedgerServer& server) {
+  {
+    const std::lock_guard lock(mutex_);
+    const HeldPtr held = find_id(migration);
+    if (held == nullptr) return;
+    std::vector<LedgerServer>& known = held->head.servers;
+    const auto before = std::find_if(known.begin(), known.end(), [&](const LedgerServer& one) {
+      return one.place == server.place;
+    });
+    if (before == known.end()) {
+      known.push_back(server);
+    } else {
+      if (before->run_id == server.run_id) return;
+      *before = server;
+      (void)doubt_all(held, "endpoint '" + server.endpoint + kStartedAgain);
+    }
+    change_head(held);
   }
   wake_.notify_one();
 }

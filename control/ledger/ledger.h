@@ -90,6 +90,10 @@ class Ledger {
   bool is_open(const std::string& uuid) const;
   void forget(const std::string& uuid);  // the migration is deleted
 
+  // What answers at that place is this process. Another one than before has kept what it had kept:
+  // the migration needs full verification.
+  void saw(const std::string& migration, const LedgerServer& server);
+
   // Full verification: what it began with, and its end. False when more was noted meanwhile, so
   // that it must be done again.
   std::uint64_t doubts_version(const std::string& migration) const;

@@ -14,6 +14,9 @@ constexpr const char* kCreate = R"sql(
   CREATE TABLE reasons (
     number INTEGER NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL,
     PRIMARY KEY (number, reason)) WITHOUT ROWID;
+  CREATE TABLE servers (
+    number INTEGER NOT NULL, place TEXT NOT NULL, endpoint TEXT NOT NULL, run_id TEXT NOT NULL,
+    PRIMARY KEY (number, place)) WITHOUT ROWID;
   CREATE TABLE entries (
     number INTEGER NOT NULL, seq INTEGER NOT NULL, db INTEGER NOT NULL, key BLOB NOT NULL,
     doubt INTEGER NOT NULL, right_side INTEGER NOT NULL, first_at INTEGER NOT NULL,
@@ -70,12 +73,19 @@ Result<std::vector<LedgerHead>> LedgerFile::heads() {
   std::vector<LedgerHead> heads;
   for (Sqlite::Row& row : *rows) {
     LedgerHead& head = heads.emplace_back(
-        LedgerHead{row[0].number, std::move(row[1].text), row[2].number != 0, {}});
+        LedgerHead{row[0].number, std::move(row[1].text), row[2].number != 0, {}, {}});
     auto reasons = sqlite_.query("SELECT at, reason FROM reasons WHERE number = ?1 ORDER BY at",
                                  {head.number});
     if (!reasons) return reasons.error();
     for (Sqlite::Row& reason : *reasons) {
       head.reasons.push_back({reason[0].number, std::move(reason[1].text)});
+    }
+    auto servers = sqlite_.query("SELECT endpoint, place, run_id FROM servers WHERE number = ?1",
+                                 {head.number});
+    if (!servers) return servers.error();
+    for (Sqlite::Row& server : *servers) {
+      head.servers.push_back(
+          {std::move(server[0].text), std::move(server[1].text), std::move(server[2].text)});
     }
   }
   return heads;
@@ -100,13 +110,20 @@ Status LedgerFile::put_head(const LedgerHead& head) {
       !status) {
     return status;
   }
-  if (Status status = sqlite_.run("DELETE FROM reasons WHERE number = ?1", {head.number});
-      !status) {
-    return status;
+  for (const char* sql :
+       {"DELETE FROM reasons WHERE number = ?1", "DELETE FROM servers WHERE number = ?1"}) {
+    if (Status status = sqlite_.run(sql, {head.number}); !status) return status;
   }
   for (const LedgerReason& reason : head.reasons) {
     if (Status status = sqlite_.run("INSERT OR IGNORE INTO reasons VALUES (?1, ?2, ?3)",
                                     {head.number, reason.text, reason.at_ms});
+        !status) {
+      return status;
+    }
+  }
+  for (const LedgerServer& server : head.servers) {
+    if (Status status = sqlite_.run("INSERT OR REPLACE INTO servers VALUES (?1, ?2, ?3, ?4)",
+                                    {head.number, server.place, server.endpoint, server.run_id});
         !status) {
       return status;
     }
@@ -137,7 +154,8 @@ Result<bool> LedgerFile::drop(std::int64_t ledger) {
   if (!rest) return rest.error();
   if (!rest->empty()) return false;
   for (const char* sql :
-       {"DELETE FROM reasons WHERE number = ?1", "DELETE FROM ledgers WHERE number = ?1"}) {
+       {"DELETE FROM reasons WHERE number = ?1", "DELETE FROM servers WHERE number = ?1",
+        "DELETE FROM ledgers WHERE number = ?1"}) {
     if (Status status = sqlite_.run(sql, {ledger}); !status) return status.error();
   }
   return true;

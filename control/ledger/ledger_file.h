@@ -17,12 +17,20 @@ namespace crossfade {
 inline constexpr int kLedgerSchema = 1;
 inline constexpr std::uint32_t kDropSlice = 4'096;  // entries of a deleted migration, per batch
 
+// A server of a migration, as it was seen last.
+struct LedgerServer {
+  std::string endpoint;  // id; for messages
+  std::string place;     // host:port
+  std::string run_id;    // of its process
+};
+
 // What there is to say about a migration's entries as a whole.
 struct LedgerHead {
   std::int64_t number = 0;  // stands for the migration in the file
   std::string uuid;
   bool open = false;                  // both sides are being written: a crash leaves doubts
   std::vector<LedgerReason> reasons;  // not empty: it needs full verification
+  std::vector<LedgerServer> servers;  // of a place: one
 };
 
 class LedgerFile {

@@ -193,7 +193,7 @@ constexpr Line kLines[] = {
     {"hvals", Read, "~", "1"},
     // hyperloglog
     {"pfadd", Write, "", "1"},
-    {"pfcount", Read, "", "1:-1"},
+    {"pfcount", Write, "", "1:-1"},
     {"pfdebug", Write, "", "2"},
     {"pfmerge", Write, "", "1 2:-1"},
     {"pfselftest", Other, "", ""},

@@ -42,7 +42,9 @@ std::vector<KeySpec> keys_of(const Entry& entry, const CommandSpec* known) {
 
 Kind kind_of(const Entry& entry, const CommandSpec* known, bool keyed) {
   if (any_of(entry.flags, {"write"})) return Kind::Write;
-  if (any_of(entry.flags, {"readonly"})) return Kind::Read;
+  // PFCOUNT is called one, and stores the count in the key, for clients and replicas to see.
+  const bool known_to_write = known != nullptr && known->kind == Kind::Write;
+  if (any_of(entry.flags, {"readonly"})) return known_to_write ? Kind::Write : Kind::Read;
   if (known != nullptr) return known->kind;
   return keyed ? Kind::Write : Kind::Other;
 }

@@ -3,6 +3,7 @@ and the sidecar killed with -9. No acknowledged write is missing on old; every k
 in the ledger, or the migration said that everything needs verification; in the end both sides are equal.
 
 The schedule comes from a seed, which is printed; CROSSFADE_SEED=… makes the same schedule again.
+CROSSFADE_FAULTS=… gives each run more faults.
 """
 
 import os
@@ -18,14 +19,14 @@ from ledger import Ledger
 from writing import WriteLoad, lost_writes
 
 ALONE = True
-TIME_LIMIT_S = 600
+TIME_LIMIT_S = 300
 
 SEED = int(os.environ.get("CROSSFADE_SEED") or random.SystemRandom().randrange(1 << 32))
 KEYS = 3000           # few enough to be compared often, many enough for several in flight at once
 REPAIR_S = 60         # for what a run has put into the ledger
 ANSWERED_S = 8        # after which what was in flight when the load paused is answered or given up
 SLEEP_S = 0.05        # a slow server's pause before whatever comes next
-FAULTS = 8            # of one run
+FAULTS = int(os.environ.get("CROSSFADE_FAULTS") or 7)  # of one run
 
 # What may go wrong on the new side alone, and what with the sidecar.
 NEW_SIDE = ("killed", "stalled", "slowed", "full", "cut")

@@ -5,6 +5,7 @@
     ledger.keys()           # {0: {b"k", …}} by database
 """
 
+import base64
 import time
 
 from children import SLOWNESS, wait_until
@@ -13,13 +14,18 @@ EMPTY_S = 30     # for repair to settle what is noted when the load ends
 PAGE = 1000      # entries asked for at once
 
 
+def key_of(entry):
+    """Its bytes: JSON has those that are no text in another form."""
+    return base64.b64decode(entry["key_base64"]) if "key_base64" in entry else entry["key"].encode()
+
+
 class Ledger:
     def __init__(self, sidecar, migration):
         self._sidecar = sidecar
         self._migration = migration
 
     def page(self, query=""):
-        """`data` of one answer: entries, entries_total, needs_full_verification, next."""
+        """`data` of one answer: entries, entries_total, next_cursor, needs_full_verification, reasons, …"""
         return self._sidecar.must("GET", f"/migrations/{self._migration}/divergence{query}")
 
     @property
@@ -30,21 +36,25 @@ class Ledger:
     def needs_full_verification(self):
         return self.page()["needs_full_verification"]
 
+    def reasons(self):
+        """Why any key may differ; empty: only those with an entry may."""
+        return [one["reason"] for one in self.page()["reasons"]]
+
     def entries(self):
         """All entries: db, key, reason, right, …"""
         found, query = [], f"?limit={PAGE}"
         while True:
             data = self.page(query)
             found += data["entries"]
-            if not data.get("next"):
+            if not data["next_cursor"]:
                 return found
-            query = f"?limit={PAGE}&after={data['next']}"
+            query = f"?limit={PAGE}&cursor={data['next_cursor']}"
 
     def keys(self):
         """The keys in it: database (0 where the client chose none) -> names."""
         found = {}
         for entry in self.entries():
-            found.setdefault(max(entry["db"] or 0, 0), set()).add(entry["key"].encode())
+            found.setdefault(entry["db"] or 0, set()).add(key_of(entry))
         return found
 
     def noted(self, **labels):

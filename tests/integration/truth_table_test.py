@@ -7,12 +7,14 @@ import unittest
 
 from equality import assert_equal
 from fake_server import FakeServer
-from harness import SLOWNESS, RawConn, RedisServer, ReplyError, Sidecar, wait_until
+from harness import (SLOWNESS, RawConn, RedisServer, ReplyError, Sidecar, encode,
+                     wait_until)
 from ledger import Ledger
 
 ALONE = True
 
 ANSWER_MS, SECOND_MS = 600, 300
+SECOND_LIMIT = "second_timeout_ms"
 LATE_MS = 2 * ANSWER_MS
 
 OK, ERROR, TIMEOUT = "ok", "error", "timeout"
@@ -57,23 +59,60 @@ TABLE = [
     Row(N, OK, TIMEOUT, OURS, "unanswered", "new", "old has it, new may"),
     Row(N, ERROR, TIMEOUT, OURS, "unanswered", "new", "old refused it, new may have it"),
     Row(N, TIMEOUT, TIMEOUT, OURS, "unanswered", "new", "either may have it alone"),
-    # Success if either succeeded. Who succeeded is right: the client was told so. Old, if both or neither
-    # is known to have; new, if old did not.
+    # Success if either succeeded. New is right where it alone is known to have succeeded: the client was told
+    # so. Else old is, as in its policy.
     Row(B, OK, OK, OK, None, None, "both took it"),
     Row(B, OK, ERROR, OK, "outcome", "old", "old's reply is the answer"),
     Row(B, OK, TIMEOUT, OK, "unanswered", "old", "old's reply is the answer"),
     Row(B, ERROR, OK, OK, "outcome", "new", "new's reply is the answer, so its value stays"),
     Row(B, ERROR, ERROR, ERROR, None, None, "neither has it"),
-    Row(B, ERROR, TIMEOUT, ERROR, "unanswered", "new", "old has not; the client was told so; new may"),
+    Row(B, ERROR, TIMEOUT, ERROR, "unanswered", "old", "old refused it, and the client was told so"),
     Row(B, TIMEOUT, OK, OK, "unanswered", "new", "new's reply is the answer"),
-    Row(B, TIMEOUT, ERROR, ANY_ERROR, "unanswered", "new", "nobody is known to have it"),
-    Row(B, TIMEOUT, TIMEOUT, OURS, "unanswered", "new", "nobody is known to have it"),
+    Row(B, TIMEOUT, ERROR, ANY_ERROR, "unanswered", "old", "nobody is known to have it"),
+    Row(B, TIMEOUT, TIMEOUT, OURS, "unanswered", "old", "nobody is known to have it"),
 ]
 
 
+class Case:
+    """One dual write on its way: an interlay and a migration of its own, so that what a side did in one case does
+    not count against it in the next; one client, which has written before; one key."""
+
+    def __init__(self, sides, number, policy):
+        self.sides, self.policy = sides, policy
+        self.interlay, migration, self.key = f"cache{number}", f"m{number}", f"key{number}"
+        port = sides.sidecar.add_interlay(self.interlay, "old", settings={
+            "answer_timeout_ms": ANSWER_MS, SECOND_LIMIT: SECOND_MS})
+        sides.sidecar.migrate(migration, {
+            "type": "canary", "read_percentage": 0.0,
+            "write_mode": {"mode": "dual_write", "policy": policy}}, self.interlay, "new")
+        self.ledger = Ledger(sides.sidecar, migration)
+        self.client = sides.enterContext(RawConn(port, limit_s=10 * SLOWNESS))
+        sides.assertEqual(self.client.call("SET", self.key, "before"), "OK")
+        wait_until(lambda: self.values() == {"old": b"before", "new": b"before"}, 5, "both sides have it")
+
+    def values(self):
+        return {side: server.call("GET", self.key) for side, server in self.sides.servers.items()}
+
+    def metric(self, name, **labels):
+        return self.sides.sidecar.metric(f"crossfade_second_writes_{name}_total", interlay=self.interlay, **labels)
+
+    def metrics(self):
+        return {name: self.metric(name) for name in ("eligible", "answered", "errors")}
+
+    def reasons(self):
+        """Reasons of the entries made so far, by metric."""
+        names = ("outcome", "unsent", "unanswered", "replies", "chance", "order", "verify")
+        return {name: int(count) for name in names if (count := self.ledger.noted(reason=name))}
+
+    def repaired(self, expected):
+        """The ledger gets empty and both sides hold that."""
+        self.sides.assertEqual(self.ledger.reasons(), [])
+        self.ledger.until_empty()
+        self.sides.assertEqual(self.values(), {"old": expected, "new": expected})
+
+
 class Sides(unittest.TestCase):
-    """Two real servers behind relays that can fall ill, one sidecar; each row has an interlay of its own, so
-    that what a side did in one does not count against it in the next."""
+    """Two real servers behind relays that can fall ill, and one sidecar."""
 
     @classmethod
     def setUpClass(cls):
@@ -84,23 +123,11 @@ class Sides(unittest.TestCase):
         cls.sidecar = cls.enterClassContext(Sidecar())
         for side, fake in cls.fakes.items():
             cls.sidecar.add_endpoint(side, fake.port)
-        cls.rows = 0
+        cls.cases = 0
 
     def start(self, policy):
-        """An interlay with a dual write, whose one client has written before; all is well."""
-        type(self).rows += 1
-        self.interlay, self.migration = f"cache{self.rows}", f"m{self.rows}"
-        self.key = f"key{self.rows}"
-        port = self.sidecar.add_interlay(self.interlay, "old", settings={
-            "answer_timeout_ms": ANSWER_MS, "second_timeout_ms": SECOND_MS})
-        self.sidecar.migrate(self.migration, {
-            "type": "canary", "read_percentage": 0.0,
-            "write_mode": {"mode": "dual_write", "policy": policy}}, self.interlay, "new")
-        self.ledger = Ledger(self.sidecar, self.migration)
-        self.client = RawConn(port, limit_s=10 * SLOWNESS)
-        self.addCleanup(self.client.close)
-        self.assertEqual(self.client.call("SET", self.key, "before"), "OK")
-        wait_until(lambda: self.values() == {"old": b"before", "new": b"before"}, 5, "both sides have it")
+        type(self).cases += 1
+        return Case(self, self.cases, policy)
 
     def fall_ill(self, side, how, timeout="silent"):
         if how == ERROR:
@@ -113,23 +140,33 @@ class Sides(unittest.TestCase):
             server.call("CONFIG", "SET", "maxmemory", 0)
             self.fakes[side].become("healthy")
 
-    def values(self):
-        return {side: server.call("GET", self.key) for side, server in self.servers.items()}
-
-    def metric(self, name, **labels):
-        return self.sidecar.metric(f"crossfade_second_writes_{name}_total", interlay=self.interlay, **labels)
-
-    def reasons(self):
-        """Reasons of the entries made for this row, by metric."""
-        names = ("outcome", "unsent", "unanswered", "replies", "chance", "order", "verify")
-        return {name: int(count) for name in names if (count := self.ledger.noted(reason=name))}
-
-    def repaired(self, expected):
-        """The ledger gets empty and both sides hold that."""
-        self.ledger.until_empty()
-        self.assertFalse(self.ledger.needs_full_verification)
-        self.assertEqual(self.values(), {"old": expected, "new": expected})
+    def tearDown(self):
         assert_equal(self, self.servers["old"], self.servers["new"])
+        super().tearDown()
+
+
+class TruthTable(Sides):
+    def check(self, rows, timeout, executed_late):
+        """Rows of the same outcomes at once: the sides fall ill for all of them."""
+        outcomes = {"old": rows[0].old, "new": rows[0].new}
+        cases = [(row, self.start(row.policy)) for row in rows]
+        before = [case.metrics() for _, case in cases]
+        try:
+            for side, how in outcomes.items():
+                self.fall_ill(side, how, timeout)
+            for _, case in cases:
+                case.client.send(encode("SET", case.key, "after"))
+            answers = [case.client.read() for _, case in cases]
+            # On disk before the answer is released: what is seen now was there then.
+            seen = [(case.reasons(), case.ledger.entries()) for _, case in cases]
+        finally:
+            self.recover()
+        for (row, case), former, answer, (noted, entries) in zip(cases, before, answers, seen):
+            with self.subTest(f"{row}: {row.why}"):
+                self.assert_answer(row.answer, answer)
+                self.assert_noted(row, case, noted, entries)
+                self.assert_counted(row, case, former)
+                self.assert_settled(row, case, executed_late)
 
     def assert_answer(self, expected, answer):
         text = str(answer)
@@ -142,50 +179,50 @@ class Sides(unittest.TestCase):
         elif expected == OURS:
             self.assertTrue(text.startswith("ERR crossfade: "), text)
 
-
-class TruthTable(Sides):
-    def check(self, row, timeout, executed_late):
-        self.start(row.policy)
-        before = {name: self.metric(name) for name in ("eligible", "answered", "errors")}
-        outcomes = {"old": row.old, "new": row.new}
-        try:
-            for side, how in outcomes.items():
-                self.fall_ill(side, how, timeout)
-            answer = self.client.call("SET", self.key, "after")
-            self.assert_answer(row.answer, answer)
-            # On disk before the answer is released: what is seen now was there then.
-            noted, entries = self.reasons(), self.ledger.entries()
-        finally:
-            self.recover()
+    def assert_noted(self, row, case, noted, entries):
         self.assertEqual(noted, {row.reason: 1} if row.reason else {}, "entries noted, by reason")
         for entry in entries:  # but for one that repair has already settled
             self.assertEqual((entry["key"], entry["reason"], entry["right"]),
-                             (self.key, row.reason, row.right))
-        second = outcomes["old" if row.policy == N else "new"]
-        wait_until(lambda: self.metric("eligible") == self.metric("answered") + self.metric("dropped"), 5,
+                             (case.key, row.reason, row.right))
+
+    def assert_counted(self, row, case, before):
+        second = row.old if row.policy == N else row.new
+        wait_until(lambda: case.metric("eligible") == case.metric("answered") + case.metric("dropped"), 5,
                    "second legs are accounted for")
-        self.assertEqual({name: self.metric(name) - before[name] for name in before},
+        self.assertEqual({name: count - before[name] for name, count in case.metrics().items()},
                          {"eligible": 1, "answered": second != TIMEOUT, "errors": second == ERROR})
-        self.assertEqual(self.metric("dropped", reason="timeout"), second == TIMEOUT)
-        right = outcomes[row.right or "old"]
+        self.assertEqual(case.metric("dropped", reason="timeout"), second == TIMEOUT)
+
+    def assert_settled(self, row, case, executed_late):
+        """Repair does it, but where the answering side was given up: that one may run the write at any time."""
+        if TIMEOUT == (row.new if row.policy == N else row.old):
+            self.assertEqual(len(case.ledger.reasons()), 1)
+            case.ledger.verify()
+        right = row.new if row.right == "new" else row.old
         has_it = right == OK or (right == TIMEOUT and executed_late)
-        self.repaired(b"after" if has_it else b"before")
+        case.repaired(b"after" if has_it else b"before")
 
     def test_the_table_is_whole(self):
         cells = {(row.policy, row.old, row.new) for row in TABLE}
         self.assertEqual((len(TABLE), len(cells)), (27, 27))
 
     def test_requests_that_a_side_never_sees(self):
-        for row in TABLE:
-            with self.subTest(f"{row}: {row.why}"):
-                self.check(row, "silent", executed_late=False)
+        for rows in by_outcomes(TABLE):
+            self.check(rows, "silent", executed_late=False)
 
     def test_requests_that_a_side_answers_too_late(self):
         """It has run them; what the sidecar knows is the same."""
-        for row in TABLE:
-            if TIMEOUT in (row.old, row.new):
-                with self.subTest(f"{row}: {row.why}"):
-                    self.check(row, f"delay {LATE_MS}", executed_late=True)
+        for rows in by_outcomes(TABLE):
+            if TIMEOUT in (rows[0].old, rows[0].new):
+                self.check(rows, f"delay {LATE_MS}", executed_late=True)
+
+
+def by_outcomes(table):
+    """Its rows, those of the same outcomes together."""
+    groups = {}
+    for row in table:
+        groups.setdefault((row.old, row.new), []).append(row)
+    return groups.values()
 
 
 class OtherDoubts(Sides):
@@ -194,60 +231,60 @@ class OtherDoubts(Sides):
     def test_replies_that_differ_name_a_key_that_differs(self):
         for policy, right in ((O, "old"), (N, "new"), (B, "old")):
             with self.subTest(policy):
-                self.start(policy)
+                case = self.start(policy)
                 for side, base in (("old", 10), ("new", 20)):
-                    self.servers[side].call("SET", self.key, base)
-                self.assertEqual(self.client.call("INCR", self.key), 21 if right == "new" else 11)
-                self.assertEqual(self.reasons(), {"replies": 1})
-                self.repaired(b"21" if right == "new" else b"11")
+                    self.servers[side].call("SET", case.key, base)
+                self.assertEqual(case.client.call("INCR", case.key), 21 if right == "new" else 11)
+                self.assertEqual(case.reasons(), {"replies": 1})
+                case.repaired(b"21" if right == "new" else b"11")
 
     def test_a_side_that_cannot_be_reached_did_not_get_it(self):
-        self.start(O)
+        case = self.start(O)
         try:
             self.fakes["new"].refuse()
             for number in range(20):
-                self.assertEqual(self.client.call("SET", self.key, number), "OK")
-            noted, entries = self.reasons(), self.ledger.entries()
+                self.assertEqual(case.client.call("SET", case.key, number), "OK")
+            noted, entries = case.reasons(), case.ledger.entries()
         finally:
             self.fakes["new"].accept()
         # The first may have been on its way when the connection ended.
         self.assertLessEqual(noted.keys(), {"unsent", "unanswered"})
         self.assertGreater(noted.get("unsent", 0), 0)
-        self.assertEqual([(entry["key"], entry["right"]) for entry in entries], [(self.key, "old")])
-        self.repaired(b"19")
+        self.assertEqual([(entry["key"], entry["right"]) for entry in entries], [(case.key, "old")])
+        case.repaired(b"19")
 
     def test_a_connection_that_ends_leaves_its_writes_unknown(self):
         for mode in ("half", "close"):
             with self.subTest(mode):
-                self.start(O)
+                case = self.start(O)
                 self.fakes["new"].become(mode)
-                self.assertEqual(self.client.call("SET", self.key, "after"), "OK")
-                noted = self.reasons()
+                self.assertEqual(case.client.call("SET", case.key, "after"), "OK")
+                noted = case.reasons()
                 self.recover()
                 self.assertEqual(sum(noted.values()), 1, noted)
                 self.assertLessEqual(noted.keys(), {"unanswered", "unsent"})
-                self.repaired(b"after")
+                case.repaired(b"after")
 
     def test_a_transaction_that_one_side_refuses_names_all_its_keys(self):
-        self.start(O)
-        keys = [self.key, f"{self.key}:2", f"{self.key}:3"]
+        case = self.start(O)
+        keys = [case.key, f"{case.key}:2", f"{case.key}:3"]
         self.fall_ill("new", ERROR)
         for command in (("MULTI",), *(("SET", key, "after") for key in keys)):
-            self.client.call(*command)
-        self.assertEqual(self.client.call("EXEC"), ["OK"] * 3)
-        noted = self.reasons()
+            case.client.call(*command)
+        self.assertEqual(case.client.call("EXEC"), ["OK"] * 3)
+        noted = case.reasons()
         self.recover()
         self.assertEqual(noted, {"outcome": 3})
-        self.repaired(b"after")
+        case.repaired(b"after")
 
     def test_reads_make_no_entries(self):
-        self.start(O)
+        case = self.start(O)
         self.fakes["new"].become("silent")
         for _ in range(5):
-            self.assertEqual(self.client.call("GET", self.key), b"before")
-        self.assertEqual(self.reasons(), {})
+            self.assertEqual(case.client.call("GET", case.key), b"before")
+        self.assertEqual(case.reasons(), {})
         self.recover()
-        self.repaired(b"before")
+        case.repaired(b"before")
 
 
 if __name__ == "__main__":

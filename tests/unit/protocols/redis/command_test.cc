@@ -185,6 +185,14 @@ TEST_CASE("learned table: an old server's silence is filled in by name") {
   CHECK(shown(*table->find("xread")) == shown(built_in("xread")));
 }
 
+TEST_CASE("learned table: PFCOUNT writes, whatever the server calls it") {
+  const auto table = learn_commands({entry("pfcount", {"readonly", "may_replicate"}, 1, -1, 1),
+                                     entry("eval_ro", {"readonly", "movablekeys"}, 0, 0, 0)});
+  REQUIRE(table);
+  CHECK(table->find("pfcount")->kind == Kind::Write);
+  CHECK(table->find("eval_ro")->kind == Kind::Read);
+}
+
 TEST_CASE("learned table: a module's command is what its flags and positions say") {
   const auto table = learn_commands(
       {entry("JSON.GET", {"readonly"}, 1, 1, 1), entry("ts.madd", {"write", "denyoom"}, 1, -1, 3),

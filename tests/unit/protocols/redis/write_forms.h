@@ -171,6 +171,8 @@ inline std::vector<Words> forms() {
       {"HSET", "h", "new", "1"},
       {"HSETNX", "h", "f", "1"},
       {"PFADD", "hll", "x"},
+      {"PFCOUNT", "hll"},
+      {"PFCOUNT", "hll", "hll2"},
       {"PFMERGE", "hll", "hll2"},
       {"PFDEBUG", "TODENSE", "hll"},
       {"GEOADD", "geo", "10", "10", "new"},

@@ -1,0 +1,27 @@
+// Both sides of every migration that writes to both.
+#include "control/service/watched_servers.h"
+
+namespace crossfade {
+
+std::vector<WatchedServer> WatchedServers::all() const {
+  const StatePtr state = keeper_.state();
+  std::vector<WatchedServer> servers;
+  for (const auto& [uuid, migration] : state->migrations) {
+    if (!writes_both(*migration)) continue;
+    for (const Binding& binding : migration->bindings) {
+      const InterlayDefinition& interlay = *state->interlays.at(binding.interlay);
+      for (const std::string& endpoint : {interlay.endpoint, binding.endpoint}) {
+        servers.push_back({migration->identity.id, state->endpoints.at(endpoint)->address});
+      }
+    }
+  }
+  return servers;
+}
+
+void WatchedServers::saw(const WatchedServer& server, const std::string& run_id) {
+  const EndpointAddress& address = server.address;
+  ledger_.saw(server.migration,
+              {address.id, address.host + ":" + std::to_string(address.port), run_id});
+}
+
+}  // namespace crossfade

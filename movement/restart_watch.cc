@@ -1,0 +1,91 @@
+// The thread that keeps the connections.
+#include "movement/restart_watch.h"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "movement/redis_line.h"
+
+namespace crossfade {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+}  // namespace
+
+RestartWatch::RestartWatch(WatchDoors doors, WatchLimits limits)
+    : doors_(std::move(doors)), limits_(limits) {}
+
+void RestartWatch::start() {
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
+
+void RestartWatch::stop() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+void RestartWatch::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    try {
+      look(stop);
+    } catch (const std::exception&) {  // no memory: the next look sees the same
+    }
+    rest(milliseconds(limits_.look_ms), stop);
+  }
+  servers_.clear();
+}
+
+void RestartWatch::look(const std::stop_token& stop) {
+  const std::vector<WatchedServer> wanted = doors_.servers();
+  servers_.remove_if([&](const Server& server) {
+    return std::none_of(wanted.begin(), wanted.end(),
+                        [&](const WatchedServer& one) { return one.address == server.address; });
+  });
+  for (const WatchedServer& one : wanted) {
+    auto server = std::find_if(servers_.begin(), servers_.end(),
+                               [&](const Server& known) { return known.address == one.address; });
+    if (server == servers_.end()) {
+      server = servers_.emplace(server);
+      server->address = one.address;
+    }
+    find_out(*server, stop);
+    if (!server->connection || server->told.contains(one.migration)) continue;
+    doors_.saw(one, server->run_id);
+    server->told.insert(one.migration);
+  }
+}
+
+// Sees to it that there is a connection, and that it is known to whom.
+void RestartWatch::find_out(Server& server, const std::stop_token& stop) {
+  if (server.connection && !server.connection->has_ended()) return;
+  server.connection.reset();
+  const auto now = steady_clock::now();
+  if (now < server.next_try) return;
+  if (ask(server, stop)) {
+    server.pause = milliseconds(0);
+    server.told.clear();
+    if (server.run_id.empty()) server.run_id = "untold " + std::to_string(++untold_);
+    return;
+  }
+  server.connection.reset();
+  server.pause = std::clamp(server.pause * 2, milliseconds(limits_.pause_first_ms),
+                            milliseconds(limits_.pause_most_ms));
+  server.next_try = now + server.pause;
+}
+
+Status RestartWatch::ask(Server& server, const std::stop_token& stop) const {
+  auto opened = RedisConnection::open(server.address, limits_.answer_ms, stop);
+  if (!opened) return opened.error();
+  server.connection.emplace(std::move(*opened));
+  server.connection->keep_alive(limits_.silence);
+  auto told = server.connection->call({"INFO", "server"});
+  if (!told) return told.error();
+  server.run_id = told->is_error() ? std::string() : run_id_in(told->text);
+  return success();
+}
+
+}  // namespace crossfade

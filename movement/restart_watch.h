@@ -1,0 +1,64 @@
+// Notices when a server of a dual write starts again: what it had not kept is missing there, and no
+// write of ours has failed.
+//
+// One idle connection per server is kept; when it ends, the next one asks for the server's run id.
+// Nothing is asked in between. A server that does not tell its run id (INFO is forbidden) is taken
+// for another one whenever the connection has ended.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <list>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "movement/redis_connection.h"
+#include "strategies/ports.h"
+
+namespace crossfade {
+
+struct WatchLimits {
+  std::uint32_t look_ms = 100;         // between two looks at all connections
+  std::uint32_t answer_ms = 1'000;     // connecting, logging in, and the answer: each
+  std::uint32_t pause_first_ms = 100;  // before another attempt, doubled with each in vain, up to
+  std::uint32_t pause_most_ms = 2'000;
+  std::chrono::seconds silence{20};  // after which a server that is gone without a word is
+};
+
+class RestartWatch {
+ public:
+  explicit RestartWatch(WatchDoors doors, WatchLimits limits = {});
+  ~RestartWatch() { stop(); }
+  RestartWatch(const RestartWatch&) = delete;
+  RestartWatch& operator=(const RestartWatch&) = delete;
+
+  void start();
+  // Returns when the thread has ended: within a second, unless a door, or the system's resolver,
+  // takes longer.
+  void stop();
+
+ private:
+  struct Server {
+    EndpointAddress address;
+    std::optional<RedisConnection> connection;
+    std::string run_id;            // of what answers there; valid while there is a connection
+    std::set<std::string> told{};  // the migrations that know it
+    Deadline next_try{};
+    std::chrono::milliseconds pause{0};
+  };
+
+  void run(const std::stop_token& stop);
+  void look(const std::stop_token& stop);
+  void find_out(Server& server, const std::stop_token& stop);
+  Status ask(Server& server, const std::stop_token& stop) const;
+
+  const WatchDoors doors_;
+  const WatchLimits limits_;
+  std::list<Server> servers_;  // the thread's
+  std::uint64_t untold_ = 0;   // connections to servers that do not tell their run id
+  std::jthread thread_;
+};
+
+}  // namespace crossfade
