@@ -63,6 +63,7 @@ bool RedisSession::accept(uv_stream_t* listener) {
   if (interlay_.counters().sessions_open.get() > settings().clients_max) {
     counters().hit(Limit::ClientsMax);
     client_.write_copy("-ERR max number of clients reached\r\n");
+    client_.flush();
     return false;
   }
   begin_event();
@@ -360,6 +361,7 @@ void RedisSession::end_event() {
     if (client_ended_ && !stalled_ && !paced_) finish_upstreams();
   }
   if (home_lost_ && stalled_ && partial_) resume();  // every request still gets its error
+  flush();
   if (draining_ && safe_point()) close_when_answered_ = true;
   if (left_behind_at_ns_ != 0 && !close_when_answered_) end_left_behind();
   const bool asking = stalled_ && entered_ == Entered::Asking;  // what waits may yet be sent
