@@ -92,7 +92,7 @@ class Sides(unittest.TestCase):
         self.interlay, self.migration = f"cache{self.rows}", f"m{self.rows}"
         self.key = f"key{self.rows}"
         port = self.sidecar.add_interlay(self.interlay, "old", settings={
-            "answer_timeout_ms": ANSWER_MS, "second_timeout_ms": SECOND_MS})
+            "answer_timeout_ms": ANSWER_MS, "second_leg_timeout_ms": SECOND_MS})
         self.sidecar.migrate(self.migration, {
             "type": "canary", "read_percentage": 0.0,
             "write_mode": {"mode": "dual_write", "policy": policy}}, self.interlay, "new")
