@@ -22,6 +22,7 @@
 #include "control/settings.h"
 #include "control/state.h"
 #include "movement/redis_probe.h"
+#include "movement/redis_verify.h"
 #include "movement/repair_worker.h"
 #include "proxy/data_plane.h"
 
@@ -55,6 +56,17 @@ void begin_logging(const std::string& level) {
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
 }
 
+crossfade::Verifier verifier() {
+  return {.redis = [](const crossfade::EndpointAddress& old_side,
+                      const crossfade::EndpointAddress& new_side, const auto& found,
+                      const auto& progress, std::stop_token stop) {
+    crossfade::VerifyJob job;
+    job.old_side = old_side;
+    job.new_side = new_side;
+    return crossfade::verify_redis(job, found, progress, std::move(stop));
+  }};
+}
+
 // Closes every port, gives running requests their time, and returns.
 void drain(ControlPlane& control, const crossfade::DataPlane& data_plane, std::uint32_t drain_ms) {
   control.drain();
@@ -84,7 +96,8 @@ int serve(const FlagValues& flags) {
   EventLoops loops(config->loops);
   if (auto started = loops.start(); !started) return fail(started.error());
   const crossfade::DataPlane data_plane = loops.data_plane();
-  ControlPlane control(std::move(*config), data_plane, {.redis = crossfade::probe_redis});
+  ControlPlane control(std::move(*config), data_plane, {.redis = crossfade::probe_redis},
+                       verifier());
   loops.set_ledger(control.ledger_door());
   if (auto started = control.start(); !started) return fail(started.error());
   crossfade::RepairDoors doors = control.repair_doors();

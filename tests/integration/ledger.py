@@ -19,7 +19,7 @@ class Ledger:
         self._migration = migration
 
     def page(self, query=""):
-        """`data` of one answer: entries, entries_total, needs_full_verification, next."""
+        """`data` of one answer: entries, entries_total, needs_full_verification, next_cursor."""
         return self._sidecar.must("GET", f"/migrations/{self._migration}/divergence{query}")
 
     @property
@@ -36,9 +36,9 @@ class Ledger:
         while True:
             data = self.page(query)
             found += data["entries"]
-            if not data.get("next"):
+            if data["next_cursor"] is None:
                 return found
-            query = f"?limit={PAGE}&after={data['next']}"
+            query = f"?limit={PAGE}&cursor={data['next_cursor']}"
 
     def keys(self):
         """The keys in it: database (0 where the client chose none) -> names."""
