@@ -19,8 +19,10 @@
 #include "control/config.h"
 #include "control/control_plane.h"
 #include "control/service/declared.h"
+#include "control/service/mismatch_list.h"
 #include "control/settings.h"
 #include "control/state.h"
+#include "movement/compare_worker.h"
 #include "movement/redis_probe.h"
 #include "movement/redis_verify.h"
 #include "movement/repair_worker.h"
@@ -54,6 +56,16 @@ void begin_logging(const std::string& level) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("crossfade"));
   spdlog::set_level(spdlog::level::from_str(level));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+}
+
+// The data plane for control: with what the comparison made of its mismatches.
+crossfade::DataPlane counting(crossfade::DataPlane plane, const crossfade::MismatchDoor& results) {
+  plane.telemetry = [read = std::move(plane.telemetry), counts = results.counts] {
+    crossfade::Telemetry telemetry = read();
+    for (crossfade::InterlayTraffic& one : telemetry.interlays) one.mismatches = counts(one.id);
+    return telemetry;
+  };
+  return plane;
 }
 
 crossfade::Verifier verifier() {
@@ -93,11 +105,17 @@ int serve(const FlagValues& flags) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
-  EventLoops loops(config->loops);
+  const crossfade::CompareSettings compare = config->compare;
+  crossfade::CompareWorker comparison(compare);
+  comparison.start();
+  EventLoops loops(config->loops, {.door = comparison.door(), .limits = compare});
   if (auto started = loops.start(); !started) return fail(started.error());
-  const crossfade::DataPlane data_plane = loops.data_plane();
+  const crossfade::DataPlane data_plane = counting(loops.data_plane(), comparison.results());
   ControlPlane control(std::move(*config), data_plane, {.redis = crossfade::probe_redis},
                        verifier());
+  control.show_mismatches([&comparison](const std::string& migration) {
+    return crossfade::render(comparison.samples(migration));
+  });
   loops.set_ledger(control.ledger_door());
   if (auto started = control.start(); !started) return fail(started.error());
   crossfade::RepairDoors doors = control.repair_doors();
@@ -120,6 +138,7 @@ int serve(const FlagValues& flags) {
   repair.stop();
   control.stop();
   loops.stop();
+  comparison.stop();
   spdlog::info("stopped");
   return 0;
 }
