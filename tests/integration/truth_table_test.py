@@ -14,7 +14,7 @@ from ledger import Ledger
 ALONE = True
 
 ANSWER_MS, SECOND_MS = 600, 300
-SECOND_LIMIT = "second_timeout_ms"
+SECOND_LIMIT = "second_leg_timeout_ms"
 LATE_MS = 2 * ANSWER_MS
 
 OK, ERROR, TIMEOUT = "ok", "error", "timeout"
