@@ -187,7 +187,17 @@ LedgerDoor ControlPlane::ledger_door() {
               [ledger](const InterlayRoute& route, std::int32_t db, std::string_view key) {
                 return ledger->suspects(route.migration, db, key);
               },
-          .any = [size = ledger->size()] { return size->load(std::memory_order_relaxed) > 0; }};
+          .right_of =
+              [ledger](const InterlayRoute& route, std::int32_t db, std::string_view key) {
+                return ledger->right_of(route.migration, db, key);
+              },
+          .suspected =
+              [ledger](const InterlayRoute& route) { return ledger->suspected(route.migration); },
+          .any =
+              [size = ledger->size(), doubtful = ledger->doubtful()] {
+                return size->load(std::memory_order_relaxed) > 0 ||
+                       doubtful->load(std::memory_order_relaxed) > 0;
+              }};
 }
 
 RepairDoors ControlPlane::repair_doors() {

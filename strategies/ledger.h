@@ -21,9 +21,13 @@ enum class Doubt : std::uint8_t {
   Replies,     // both sides took it and answered differently
   Chance,      // its effect hangs on chance or the clock and could not be repeated exactly
   Order,       // it waited too long for its turn: the sides may have had it in different orders
-  Verify       // nobody wrote it: a comparison of everything found it different
+  Verify,      // nobody wrote it: a comparison of everything found it different
+  Spread       // both sides made it from a key that was suspected (RENAME, COPY, SINTERSTORE, …)
 };
-inline constexpr std::size_t kDoubts = 7;
+inline constexpr std::size_t kDoubts = 8;
+
+// How many keys of a migration are suspected.
+enum class Suspected : std::uint8_t { None, Some, All };
 constexpr const char* name_of(Doubt doubt) {
   switch (doubt) {
     case Doubt::Outcome:
@@ -40,6 +44,8 @@ constexpr const char* name_of(Doubt doubt) {
       return "order";
     case Doubt::Verify:
       return "verify";
+    case Doubt::Spread:
+      return "spread";
   }
   return "unanswered";
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -99,7 +100,13 @@ struct LedgerDoor {
       note_all;
   // Is that key in the ledger now?
   std::function<bool(const InterlayRoute& route, std::int32_t db, std::string_view key)> suspects;
-  // Is there any entry? Cheap; while there is none nobody need ask `suspects`.
+  // The side that is right there, where that key is in the ledger now.
+  std::function<std::optional<Side>(const InterlayRoute& route, std::int32_t db,
+                                    std::string_view key)>
+      right_of;
+  // How many keys of the migration are suspected: All while it needs full verification.
+  std::function<Suspected(const InterlayRoute& route)> suspected;
+  // Is any key of any migration suspected? Cheap; while none is nobody need ask the others.
   std::function<bool()> any;
 };
 

@@ -17,10 +17,11 @@ Book::Node* Book::find_node(const KeyView& key) {
   return found == shard.end() ? nullptr : &*found;
 }
 
-bool Book::suspects(std::int32_t db, std::string_view key) const {
+std::optional<Side> Book::right_of(std::int32_t db, std::string_view key) const {
   const KeyView view = view_of(db, key);
   const Map& shard = shards_[shard_of(view.hash)];
-  return shard.find(view) != shard.end();
+  const auto found = shard.find(view);
+  return found == shard.end() ? std::nullopt : std::optional(found->second.right);
 }
 
 Book::Node* Book::add(const KeyView& key, Entry entry) {

@@ -44,7 +44,10 @@ class Book {
   // As it was on disk.
   void restore(LedgerEntry entry);
 
-  bool suspects(std::int32_t db, std::string_view key) const;
+  bool suspects(std::int32_t db, std::string_view key) const {
+    return right_of(db, key).has_value();
+  }
+  std::optional<Side> right_of(std::int32_t db, std::string_view key) const;
   std::uint64_t size() const { return by_seq_.size(); }
 
   // The entry to be written; nullopt when it is gone.

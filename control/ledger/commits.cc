@@ -54,6 +54,7 @@ Status Ledger::read_all() {
       }
     }
     size_->fetch_add(held->book.size(), std::memory_order_relaxed);
+    if (!held->head.reasons.empty()) doubtful_->fetch_add(1, std::memory_order_relaxed);
     next_number_ = std::max(next_number_, held->head.number + 1);
     by_uuid_[held->head.uuid] = held;
   }

@@ -40,6 +40,7 @@ std::int64_t steady_now_ms() {
 Ledger::Ledger(LedgerOptions options)
     : options_(std::move(options)),
       size_(std::make_shared<std::atomic<std::uint64_t>>(0)),
+      doubtful_(std::make_shared<std::atomic<std::uint64_t>>(0)),
       steady_ms_(options_.steady_ms ? options_.steady_ms : steady_now_ms),
       dice_(std::random_device{}()) {}
 
@@ -85,6 +86,7 @@ bool Ledger::doubt_all(const HeldPtr& held, const std::string& why) {
   }
   if (reasons.size() == kReasonsMax) return held->reasons_on_disk > 0;
   spdlog::warn("migration {}: needs full verification: {}", held->id, why);
+  if (reasons.empty()) doubtful_->fetch_add(1, std::memory_order_relaxed);
   reasons.push_back({now_ms(), why});
   change_head(held);
   return false;
@@ -133,6 +135,21 @@ bool Ledger::suspects(const std::string& migration, std::int32_t db, std::string
   const std::lock_guard lock(mutex_);
   const auto found = by_id_.find(migration);
   return found != by_id_.end() && found->second->book.suspects(db, key);
+}
+
+std::optional<Side> Ledger::right_of(const std::string& migration, std::int32_t db,
+                                     std::string_view key) const {
+  const std::lock_guard lock(mutex_);
+  const HeldPtr held = find_id(migration);
+  return held == nullptr ? std::nullopt : held->book.right_of(db, key);
+}
+
+Suspected Ledger::suspected(const std::string& migration) const {
+  const std::lock_guard lock(mutex_);
+  const HeldPtr held = find_id(migration);
+  if (held == nullptr) return Suspected::None;
+  if (!held->head.reasons.empty()) return Suspected::All;
+  return held->book.size() > 0 ? Suspected::Some : Suspected::None;
 }
 
 void Ledger::take_up(const std::vector<Name>& migrations) {
@@ -215,6 +232,7 @@ void Ledger::forget(const std::string& uuid) {
     }
     held->forgotten = true;
     size_->fetch_sub(held->book.size(), std::memory_order_relaxed);
+    if (!held->head.reasons.empty()) doubtful_->fetch_sub(1, std::memory_order_relaxed);
     work_.drops.push_back(held->head.number);
   }
   wake_.notify_one();
@@ -252,6 +270,8 @@ bool Ledger::verified(const std::string& migration, std::uint64_t doubts_version
     const std::lock_guard lock(mutex_);
     const HeldPtr held = find_id(migration);
     if (held == nullptr || held->doubts != doubts_version) return false;
+    if (held->head.reasons.empty()) return true;
+    doubtful_->fetch_sub(1, std::memory_order_relaxed);
     held->head.reasons.clear();
     held->reasons_on_disk = 0;
     change_head(held);

@@ -69,7 +69,12 @@ class Ledger {
   bool note(const std::string& migration, const std::vector<Suspect>& suspects, Durable durable);
   bool note_all(const std::string& migration, const std::string& why, Durable durable);
   bool suspects(const std::string& migration, std::int32_t db, std::string_view key) const;
+  std::optional<Side> right_of(const std::string& migration, std::int32_t db,
+                               std::string_view key) const;
+  Suspected suspected(const std::string& migration) const;
   std::shared_ptr<const std::atomic<std::uint64_t>> size() const { return size_; }
+  // Migrations that need full verification.
+  std::shared_ptr<const std::atomic<std::uint64_t>> doubtful() const { return doubtful_; }
 
   // The life of migrations.
   struct Name {
@@ -177,6 +182,7 @@ class Ledger {
 
   const LedgerOptions options_;
   const std::shared_ptr<std::atomic<std::uint64_t>> size_;
+  const std::shared_ptr<std::atomic<std::uint64_t>> doubtful_;
   const std::function<std::int64_t()> steady_ms_;
   std::thread thread_;
 

@@ -59,6 +59,7 @@ struct DualWrite {
   bool gave_up = false;  // waited too long: goes ahead out of order
   bool sole = false;     // its keys are unknown
   bool spans_databases = false;
+  bool spreads = false;  // what it writes at one key may come from another
   bool partial = false;  // a script: when it fails, it may have written all the same
   bool blocked = false;  // stands in the order as a blocked command
   Way way = Way::Command;

@@ -226,6 +226,8 @@ class RedisSession final : public Session, private StreamOwner {
   void forsake(Upstream& up);
   void learn_expiry(const DualWrite& dual);
   bool meets_expiry(const DualWrite& dual) const;
+  bool is_made_from_suspects(const DualWrite& dual) const;
+  Side right_before(const DualWrite& dual, Side otherwise) const;
 
   // --- session_effects.cc
   void begin_effect(Pending& request, const RequestCutter& cutter);

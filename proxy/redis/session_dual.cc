@@ -63,6 +63,13 @@ bool is_refusal(std::string_view reply) {
   return false;
 }
 
+// Of these, what one key comes to does not hang on another one.
+bool keeps_keys_apart(const CommandSpec* spec) {
+  if (!spec) return false;
+  constexpr std::string_view kApart[] = {"del", "flushall", "flushdb", "mset", "unlink"};
+  return std::find(std::begin(kApart), std::end(kApart), spec->name) != std::end(kApart);
+}
+
 bool is_stream_read(const CommandSpec* spec) { return spec && spec->name.starts_with("xread"); }
 
 }  // namespace
@@ -114,6 +121,8 @@ bool RedisSession::await_turn(const Pending& request, const RequestCutter& cutte
                !for_each_key(*facts.spec, cutter, request.bytes,
                              [&](std::string_view key) { dual->add_key(selected_db(), key); });
   add_key_elsewhere(*dual, facts.spec, args);
+  dual->spreads =
+      (dual->sole || facts.key_count > 1 || dual->spans_databases) && !keeps_keys_apart(facts.spec);
   dual->partial =
       facts.spec && (facts.spec->repeat == Repeat::Script || facts.spec->repeat == Repeat::Hidden);
   dual->how = replay_of(facts.spec, args, request.whole);
@@ -139,6 +148,7 @@ bool RedisSession::await_transaction_turn() {
   DualWrite& dual = *transaction_write_;
   if (dual.wanted_at_ns != 0) return dual.granted || dual.gave_up;
   dual.way = DualWrite::Way::Transaction;
+  dual.spreads = dual.sole || dual.queued.size() > 1;
   return take_turn(dual);
 }
 
@@ -386,6 +396,7 @@ void RedisSession::forsake(Upstream& up) {
   if (up.state() != Upstream::State::Ready || !interlay_.shared_writes()) return;
   bool writing = false;
   for (const Exchange* one = up.owed().front(); one && !writing; one = up.owed().after(one)) {
+    if (one->identity) return;  // the writes behind it were never sent
     writing = one->dual != nullptr;
   }
   if (!writing) return;
@@ -724,11 +735,25 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
   if (dual.gave_up) return Doubt::Order;
   if (dual.how == Replay::Copy || dual.copies_behind()) return std::nullopt;
   if (dual.how == Replay::Suspect || meets_expiry(dual)) return Doubt::Chance;
-  if (exchange.compare && exchange.hash[0].done() &&
-      exchange.hash[1].done() && exchange.hash[0].value() != exchange.hash[1].value()) {
+  if (exchange.compare && exchange.hash[0].done() && exchange.hash[1].done() &&
+      exchange.hash[0].value() != exchange.hash[1].value()) {
     return Doubt::Replies;
   }
+  if (is_made_from_suspects(dual)) return Doubt::Spread;
   return std::nullopt;
+}
+
+// Whether both sides made it from what may differ: then so may what they made.
+bool RedisSession::is_made_from_suspects(const DualWrite& dual) const {
+  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
+  if (!dual.spreads || !ledger.any || !ledger.any()) return false;
+  const Suspected suspected = ledger.suspected(*route_);
+  if (suspected != Suspected::Some || dual.sole) return suspected != Suspected::None;
+  bool found = false;
+  dual.for_each_key([&](std::int32_t db, std::string_view key) {
+    found = found || ledger.right_of(*route_, db, key).has_value();
+  });
+  return found;
 }
 
 void RedisSession::conclude(Exchange& exchange) {
@@ -744,6 +769,16 @@ void RedisSession::conclude(Exchange& exchange) {
   }
 }
 
+// best_effort: the side that had to be right so far, where both took the write; else `otherwise`.
+Side RedisSession::right_before(const DualWrite& dual, Side otherwise) const {
+  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
+  std::optional<Side> before;
+  dual.for_each_key([&](std::int32_t db, std::string_view key) {
+    if (!before && ledger.right_of) before = ledger.right_of(*route_, db, key);
+  });
+  return before.value_or(otherwise);
+}
+
 // Puts the keys in the ledger. True: they are on disk.
 bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
   DualWrite* const dual = exchange.dual;
@@ -755,7 +790,11 @@ bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
   const auto beside = static_cast<std::size_t>(other(exchange.answer));
   const bool other_is_right = exchange.either && exchange.failed[answer] &&
                               exchange.replied[beside] && !exchange.failed[beside];
-  const Side right = other_is_right ? other(exchange.answer) : exchange.answer;
+  const bool both_took_it =
+      !exchange.failed[answer] && exchange.replied[beside] && !exchange.failed[beside];
+  const Side right = other_is_right                    ? other(exchange.answer)
+                     : exchange.either && both_took_it ? right_before(*dual, exchange.answer)
+                                                       : exchange.answer;
   std::function<void(bool)> durable;
   if (dual->session) {
     durable = [dual, loop = &loop()](bool) { loop->post([dual] { RedisSession::noted(*dual); }); };
