@@ -7,8 +7,9 @@ namespace {
 
 constexpr std::size_t kWords_max = 200;  // bytes of a refusal that are shown
 
-RedisCommand end_of(const ServersClient& client) {
-  RedisCommand command{"CLIENT", "KILL", "ID", std::to_string(client.id)};
+// A command that ends it; the command views `id` and the client's address.
+RedisCommand end_of(const ServersClient& client, const std::string& id) {
+  RedisCommand command{"CLIENT", "KILL", "ID", id};
   if (!client.address.empty()) command.insert(command.end(), {"ADDR", client.address});
   return command;
 }
@@ -48,8 +49,10 @@ bool is_forbidden(const RedisReply& reply) {
 Result<Fenced> end_clients(RedisConnection& connection, const std::vector<ServersClient>& clients) {
   Fenced fenced;
   if (clients.empty()) return fenced;
+  std::vector<std::string> ids;
+  for (const ServersClient& client : clients) ids.push_back(std::to_string(client.id));
   std::vector<RedisCommand> commands;
-  for (const ServersClient& client : clients) commands.push_back(end_of(client));
+  for (std::size_t i = 0; i < clients.size(); ++i) commands.push_back(end_of(clients[i], ids[i]));
   auto replies = connection.call_all(commands);
   if (!replies) return replies.error();
   for (std::size_t i = 0; i < replies->size(); ++i) {

@@ -78,8 +78,6 @@ TEST_CASE("replay: the same bytes do wherever the effect follows from data and a
                                                {"XAUTOCLAIM", "k", "g", "c", "0", "0"},
                                                {"XREADGROUP", "GROUP", "g", "c", "STREAMS", "k"},
                                                {"SORT", "k", "BY", "w_*", "GET", "#"},
-                                               {"SORT", "k", "LIMIT", "BY", "GET", "STORE", "d"},
-                                               {"SORT", "k", "STORE", "BY"},
                                                {"FLUSHALL"},
                                                {"SCRIPT", "LOAD", "math.random()"},
                                                {"EVAL", "return 1", "0"},
