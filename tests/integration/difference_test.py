@@ -17,7 +17,7 @@ import unittest
 
 from difference import Player, Target, Transcript, describe, differences, read_scripts
 from generated_scripts import generated_scripts
-from harness import RedisServer, Sidecar
+from harness import RedisServer, Sidecar, wait_until
 
 TIME_LIMIT_S = 600
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -149,6 +149,10 @@ class Through(Mode):
             sidecar.add_endpoint("new", servers[1])
             sidecar.migrate("m", cls.strategy, "redis", "new")
         cls.sidecar = sidecar
+        if "write_mode" in (cls.strategy or {}):
+            # The watch for restarts keeps a connection to each: all others are clients' affair.
+            wait_until(lambda: all(b"cmd=info" in one.call("CLIENT", "LIST") for one in servers), 10,
+                       "both servers are watched")
         # The repair worker's commands would show in MONITOR and SLOWLOG.
         return Target(cls.__name__, port, servers,
                       lambda: sidecar.metric("crossfade_ledger_entries") == 0)
