@@ -22,6 +22,7 @@ constexpr std::uint32_t kBodyMax = 64u << 20;          // bytes
 constexpr std::uint32_t kRequestTimeoutMax = 600'000;  // ms
 constexpr std::uint32_t kCompareMax = 100'000;         // pairs, samples
 constexpr std::uint32_t kCompareBytesMax = 64u << 20;  // bytes of a reply
+constexpr std::uint32_t kCompareKeptMax = 1u << 30;    // bytes of all kept ones of a loop
 constexpr std::uint32_t kComparePauseMax = 60'000;     // ms
 
 void read_text(Fields& fields, const char* name, std::string& into) {
@@ -157,6 +158,7 @@ Status read_comparison(const Json& json, const std::string& path, CompareSetting
   Fields fields(json, path);
   read_whole(fields, "compare_queue_max", 1, kCompareMax, compare.compare_queue_max);
   read_whole(fields, "compare_reply_max", 64, kCompareBytesMax, compare.compare_reply_max);
+  read_whole(fields, "compare_kept_max", 0, kCompareKeptMax, compare.compare_kept_max);
   read_whole(fields, "compare_pause_ms", 0, kComparePauseMax, compare.compare_pause_ms);
   read_whole(fields, "compare_timeout_ms", 1, kComparePauseMax, compare.compare_timeout_ms);
   read_whole(fields, "compare_again_max", 1024, kCompareBytesMax, compare.compare_again_max);

@@ -14,16 +14,18 @@
 #include "control/service/dual_writes.h"
 #include "control/service/housekeeper.h"
 #include "control/service/repairs.h"
+#include "control/service/verifications.h"
 #include "control/service/watched_servers.h"
 #include "control/store/store.h"
 
 namespace crossfade {
 
 struct ControlPlane::Parts {
-  Parts(ProcessConfig process_config, DataPlane plane, Prober prober)
+  Parts(ProcessConfig process_config, DataPlane plane, Prober prober, Verifier compares)
       : config(std::move(process_config)),
         data_plane(std::move(plane)),
         servers(std::move(prober)),
+        verifier(std::move(compares)),
         ledger(std::make_shared<Ledger>(
             LedgerOptions{.limits = {.entries_max = config.ledger_max}, .steady_ms = {}})) {}
 
@@ -37,13 +39,15 @@ struct ControlPlane::Parts {
           dual_writes(*parts.ledger, keeper, parts.data_plane),
           endpoints(keeper, parts.servers),
           interlays(keeper, parts.servers, listeners),
-          migrations(keeper, *store, interlays, new_only_writes, *parts.ledger, parts.data_plane),
+          verifications(keeper, *parts.ledger, parts.verifier),
+          migrations(keeper, *store, interlays, new_only_writes, *parts.ledger, verifications,
+                     parts.data_plane),
           conductor(keeper, parts.servers, new_only_writes),
-          divergence(keeper, *parts.ledger, parts.mismatches),
+          divergence(keeper, *parts.ledger, verifications, parts.mismatches),
           repairs(keeper, *parts.ledger),
           watched_servers(keeper, *parts.ledger),
           housekeeper(keeper, parts.servers, new_only_writes, dual_writes),
-          api({endpoints, interlays, migrations, conductor, divergence},
+          api({endpoints, interlays, migrations, conductor, divergence, verifications},
               {.not_ready = [this] { return not_ready(); },
                .metrics = [&parts](const auto& answered) { return parts.metrics(answered); }},
               parts.config.tokens, parts.config.limits.probes_token,
@@ -69,6 +73,7 @@ struct ControlPlane::Parts {
     DualWrites dual_writes;
     Endpoints endpoints;
     Interlays interlays;
+    Verifications verifications;
     Migrations migrations;
     Conductor conductor;
     Divergence divergence;
@@ -90,15 +95,17 @@ struct ControlPlane::Parts {
   ProcessConfig config;
   const DataPlane data_plane;
   Servers servers;
+  const Verifier verifier;
   Mismatches mismatches;
   const std::shared_ptr<Ledger> ledger;  // the doors have it too, and may outlive this
   std::unique_ptr<Running> running;
   std::uint16_t port = 0;
 };
 
-ControlPlane::ControlPlane(ProcessConfig config, DataPlane data_plane, Prober prober)
-    : parts_(std::make_unique<Parts>(std::move(config), std::move(data_plane), std::move(prober))) {
-}
+ControlPlane::ControlPlane(ProcessConfig config, DataPlane data_plane, Prober prober,
+                           Verifier verifier)
+    : parts_(std::make_unique<Parts>(std::move(config), std::move(data_plane), std::move(prober),
+                                     std::move(verifier))) {}
 
 ControlPlane::~ControlPlane() { stop(); }
 
@@ -152,7 +159,8 @@ Status ControlPlane::reload() {
       fresh->state_path != now.state_path || fresh->loops != now.loops ||
       fresh->instance != now.instance || fresh->region != now.region ||
       fresh->drain_ms != now.drain_ms || fresh->ledger_max != now.ledger_max ||
-      !(fresh->limits == now.limits) || !(fresh->interlay_defaults == now.interlay_defaults)) {
+      !(fresh->compare == now.compare) || !(fresh->limits == now.limits) ||
+      !(fresh->interlay_defaults == now.interlay_defaults)) {
     spdlog::warn(
         "reload: settings other than tokens, log level and declared resources have changed "
         "and need a restart");
@@ -215,21 +223,16 @@ void ControlPlane::show_mismatches(Mismatches mismatches) {
   parts_->mismatches = std::move(mismatches);
 }
 
-std::uint64_t ControlPlane::begin_verification(const std::string& migration) {
-  return parts_->ledger->doubts_version(migration);
-}
-
-bool ControlPlane::verified(const std::string& migration, std::uint64_t begun_with) {
-  return parts_->ledger->verified(migration, begun_with);
-}
-
 void ControlPlane::drain() {
-  if (parts_->running != nullptr) parts_->running->api.drain();
+  if (parts_->running == nullptr) return;
+  parts_->running->api.drain();
+  parts_->running->verifications.stop();
 }
 
 void ControlPlane::stop() {
   if (parts_->running == nullptr) return;
   parts_->running->http.stop();
+  parts_->running->verifications.stop();
   parts_->running->housekeeper.stop();
   parts_->ledger->stop(Ledger::End::Clean);
   parts_->running.reset();

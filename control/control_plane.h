@@ -1,9 +1,10 @@
 // The control plane: state, store, HTTP port and metrics of one process, as main sees them.
 //
-//   ControlPlane control(config, data_plane, prober);
+//   ControlPlane control(config, data_plane, prober, verifier);
 //   start()    restores the last answered state, publishes it, opens the listeners, serves HTTP
 //   reload()   on SIGHUP: reads the configuration file again
-//   drain()    on SIGTERM: readiness says no; calls that change something are refused
+//   drain()    on SIGTERM: readiness says no; calls that change something are refused, full
+//              verifications end
 //   stop()     ends HTTP and the background threads, closes ledger and store: every write has been
 //              answered by then. Listeners are main's to close
 //
@@ -23,7 +24,7 @@ namespace crossfade {
 
 class ControlPlane {
  public:
-  ControlPlane(ProcessConfig config, DataPlane data_plane, Prober prober);
+  ControlPlane(ProcessConfig config, DataPlane data_plane, Prober prober, Verifier verifier);
   ~ControlPlane();  // stops
   ControlPlane(const ControlPlane&) = delete;
   ControlPlane& operator=(const ControlPlane&) = delete;
@@ -51,11 +52,6 @@ class ControlPlane {
 
   // What "mismatches" of …/divergence shows. Before start().
   void show_mismatches(Mismatches mismatches);
-
-  // Full verification of a migration (id): what it began with, and its end. False when keys came
-  // into doubt meanwhile that it may not have seen: it must be done again.
-  std::uint64_t begin_verification(const std::string& migration);
-  bool verified(const std::string& migration, std::uint64_t begun_with);
 
   void drain();
   void stop();

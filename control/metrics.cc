@@ -163,6 +163,15 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
                    "Reads that failed on new and were answered by old", labels, traffic.fallbacks);
   families.counter("crossfade_new_only_writes_total", "Writes answered by new that old did not get",
                    labels, traffic.new_only_writes);
+  families.counter("crossfade_order_waits_total",
+                   "Dual writes that waited for others of the same keys", labels,
+                   traffic.order_waits);
+  families.counter("crossfade_suspected_writes_total",
+                   "Dual writes whose keys were put in the ledger", labels,
+                   traffic.suspected_writes);
+  families.counter("crossfade_suspect_reads_total",
+                   "Reads sent to the authoritative side because the ledger names their key",
+                   labels, traffic.suspect_reads);
   families.counter("crossfade_refused_split_total",
                    "Requests refused because their keys lie on both sides of a split", labels,
                    traffic.refused_split);

@@ -52,11 +52,12 @@ class RedisRepair {
       : doors_(doors), limits_(limits), stop_(std::move(stop)) {}
 
   // Blocks up to the limits, and ends soon after a stop is requested.
+  Settled settle(const RepairTask& task);
+
   // Nothing is due: no connection is kept open for what may come.
   void hang_up() {
     for (RedisLine& line : lines_) line.hang_up();
   }
-  Settled settle(const RepairTask& task);
 
  private:
   // What is known of one task while its turn is held.

@@ -23,14 +23,6 @@ struct VerifyJob {
   ContentLimits compare{.bytes_max = 8u << 20, .elements_max = 200'000};
 };
 
-struct VerifyCounts {
-  std::uint64_t total = 0;      // keys of both sides when it began: an estimate of looked_at
-  std::uint64_t looked_at = 0;  // as either side listed them: most keys are counted twice
-  std::uint64_t differing = 0;
-  bool complete = false;  // every key that was on either side throughout was looked at on both
-  std::string why;        // it is not complete; without secrets
-};
-
 // Blocks until it is complete, a server fails or refuses, or a stop is requested. The databases are
 // those that either side has keys in. The default databases of the two sides are a pair (found as
 // kDefaultDb), and every other number is one with itself; a number that is the default of only one

@@ -17,7 +17,7 @@ enum class Meaning : std::uint8_t {
 };
 
 // How far apart what hangs on the clock may be. The second side runs a command up to
-// second_timeout_ms (1 s) later than the first, and seconds are rounded.
+// second_leg_timeout_ms (1 s) later than the first, and seconds are rounded.
 inline constexpr std::int64_t kExpiryTolerance_ms = 2'000;
 // Idle times count from when a key was last touched, which a copied key was later; the server's
 // clock for them has a resolution of 1 s at best.

@@ -27,6 +27,9 @@ void InterlayCounters::add_to(InterlayTraffic& out) const {
   out.fallbacks += fallbacks.get();
   out.new_only_writes += new_only_writes.get();
   out.new_only_unsure += new_only_unsure.get();
+  out.order_waits += order_waits.get();
+  out.suspect_reads += suspect_reads.get();
+  out.suspected_writes += suspected.get();
   out.refused_split += refused_split.get();
   out.protocol_errors += protocol_errors.get();
   for (std::size_t i = 0; i < kLimits; ++i) out.limits[i] += limits[i].get();

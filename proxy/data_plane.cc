@@ -119,8 +119,10 @@ std::uint16_t port_of(int fd) {
 
 }  // namespace
 
-EventLoops::EventLoops(unsigned count) {
-  for (unsigned i = 0; i < count; ++i) loops_.push_back(std::make_unique<Loop>(shared_writes_));
+EventLoops::EventLoops(unsigned count, const Comparison& comparison) {
+  for (unsigned i = 0; i < count; ++i) {
+    loops_.push_back(std::make_unique<Loop>(shared_writes_, comparison));
+  }
 }
 
 EventLoops::~EventLoops() { stop(); }

@@ -18,7 +18,8 @@ namespace crossfade {
 
 class EventLoops {
  public:
-  explicit EventLoops(unsigned count);
+  // Pairs of replies that differ go to the door of `comparison`.
+  EventLoops(unsigned count, const Comparison& comparison);
   ~EventLoops();
   EventLoops(const EventLoops&) = delete;
   EventLoops& operator=(const EventLoops&) = delete;

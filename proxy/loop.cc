@@ -6,8 +6,11 @@
 
 namespace crossfade {
 
-Loop::Loop(SharedWritesRegistry& shared)
-    : read_buffer_(new char[kReadBuffer]), shared_writes_(shared) {}
+Loop::Loop(SharedWritesRegistry& shared, const Comparison& comparison)
+    : read_buffer_(new char[kReadBuffer]),
+      kept_pairs_(comparison.limits),
+      compare_door_(comparison.door),
+      shared_writes_(shared) {}
 
 Loop::~Loop() { assert(!thread_.joinable()); }
 

@@ -19,6 +19,7 @@
 #include "proxy/interlay.h"
 #include "proxy/redis/dual_write.h"
 #include "proxy/redis/exchange.h"
+#include "proxy/redis/kept_pair.h"
 #include "proxy/session.h"
 #include "proxy/shared_writes.h"
 #include "proxy/uv_owner.h"
@@ -32,7 +33,7 @@ inline constexpr std::size_t kReadBuffer = 256 * 1024;  // shared by all connect
 
 class Loop {
  public:
-  explicit Loop(SharedWritesRegistry& shared);
+  Loop(SharedWritesRegistry& shared, const Comparison& comparison);
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -51,6 +52,8 @@ class Loop {
   redis::RequestCutter& cutter() { return cutter_; }
   redis::ExchangePool& exchanges() { return exchanges_; }
   redis::DualWritePool& dual_writes() { return dual_writes_; }
+  redis::KeptPairs& kept_pairs() { return kept_pairs_; }
+  const CompareDoor& compare_door() const { return compare_door_; }
   std::vector<std::string_view>& args() { return args_; }  // scratch
   SharedWritesRegistry& shared_writes() { return shared_writes_; }
 
@@ -81,6 +84,8 @@ class Loop {
   redis::RequestCutter cutter_;
   redis::ExchangePool exchanges_;
   redis::DualWritePool dual_writes_;
+  redis::KeptPairs kept_pairs_;
+  const CompareDoor compare_door_;
   std::vector<std::string_view> args_;
   SharedWritesRegistry& shared_writes_;
   TablePtr table_;

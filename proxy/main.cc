@@ -19,9 +19,12 @@
 #include "control/config.h"
 #include "control/control_plane.h"
 #include "control/service/declared.h"
+#include "control/service/mismatch_list.h"
 #include "control/settings.h"
 #include "control/state.h"
+#include "movement/compare_worker.h"
 #include "movement/redis_probe.h"
+#include "movement/redis_verify.h"
 #include "movement/repair_worker.h"
 #include "movement/restart_watch.h"
 #include "proxy/data_plane.h"
@@ -56,6 +59,27 @@ void begin_logging(const std::string& level) {
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
 }
 
+// The data plane for control: with what the comparison made of its mismatches.
+crossfade::DataPlane counting(crossfade::DataPlane plane, const crossfade::MismatchDoor& results) {
+  plane.telemetry = [read = std::move(plane.telemetry), counts = results.counts] {
+    crossfade::Telemetry telemetry = read();
+    for (crossfade::InterlayTraffic& one : telemetry.interlays) one.mismatches = counts(one.id);
+    return telemetry;
+  };
+  return plane;
+}
+
+crossfade::Verifier verifier() {
+  return {.redis = [](const crossfade::EndpointAddress& old_side,
+                      const crossfade::EndpointAddress& new_side, const auto& found,
+                      const auto& progress, std::stop_token stop) {
+    crossfade::VerifyJob job;
+    job.old_side = old_side;
+    job.new_side = new_side;
+    return crossfade::verify_redis(job, found, progress, std::move(stop));
+  }};
+}
+
 // Closes every port, gives running requests their time, and returns.
 void drain(ControlPlane& control, const crossfade::DataPlane& data_plane, std::uint32_t drain_ms) {
   control.drain();
@@ -82,10 +106,17 @@ int serve(const FlagValues& flags) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
-  EventLoops loops(config->loops);
+  const crossfade::CompareSettings compare = config->compare;
+  crossfade::CompareWorker comparison(compare);
+  comparison.start();
+  EventLoops loops(config->loops, {.door = comparison.door(), .limits = compare});
   if (auto started = loops.start(); !started) return fail(started.error());
-  const crossfade::DataPlane data_plane = loops.data_plane();
-  ControlPlane control(std::move(*config), data_plane, {.redis = crossfade::probe_redis});
+  const crossfade::DataPlane data_plane = counting(loops.data_plane(), comparison.results());
+  ControlPlane control(std::move(*config), data_plane, {.redis = crossfade::probe_redis},
+                       verifier());
+  control.show_mismatches([&comparison](const std::string& migration) {
+    return crossfade::render(comparison.samples(migration));
+  });
   loops.set_ledger(control.ledger_door());
   if (auto started = control.start(); !started) return fail(started.error());
   crossfade::RepairDoors doors = control.repair_doors();
@@ -111,6 +142,7 @@ int serve(const FlagValues& flags) {
   watch.stop();
   control.stop();
   loops.stop();
+  comparison.stop();
   spdlog::info("stopped");
   return 0;
 }

@@ -1,14 +1,15 @@
 // The doors between control and the rest of the process, as plain functions that main connects.
 //
 // Control never sees a loop, a socket of the data plane, or a database client: it hands tables to a
-// DataPlane, asks a Prober about servers, keeps the ledger that the data plane writes to, and gives
-// the repair worker its work. Tests hand it lambdas.
+// DataPlane, asks a Prober about servers, has a Verifier compare two of them, keeps the ledger that
+// the data plane writes to, and gives the repair worker its work. Tests hand it lambdas.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +61,27 @@ struct Prober {
   // Connects, logs in with the endpoint's credentials, selects its db, asks. Blocks up to
   // timeout_ms.
   std::function<Result<RedisProbe>(const EndpointAddress&, std::uint32_t timeout_ms)> redis;
+};
+
+// What full verification knows of a pair of servers.
+struct VerifyCounts {
+  std::uint64_t total = 0;      // keys of both sides when it began: an estimate of looked_at
+  std::uint64_t looked_at = 0;  // as either side listed them: most keys are counted twice
+  std::uint64_t differing = 0;
+  bool complete = false;  // every key that was on either side throughout was looked at on both
+  std::string why;        // it is not complete; without secrets
+};
+
+struct Verifier {
+  // Looks at every key of both servers on both, and changes nothing there. Blocks until it is
+  // complete, a server fails or refuses, or a stop is requested.
+  //   found     called for each key that differs, or seems to because it is being written
+  //   progress  called now and then, with what is known so far
+  std::function<VerifyCounts(const EndpointAddress& old_side, const EndpointAddress& new_side,
+                             const std::function<void(SuspectKey)>& found,
+                             const std::function<void(const VerifyCounts&)>& progress,
+                             std::stop_token stop)>
+      redis;
 };
 
 // The ledger, as the data plane writes to it. Any thread; no call waits for the disk.

@@ -30,16 +30,15 @@ struct EndpointAddress {
 // Named limits and settings of an interlay, all with safe defaults. The names are the keys of
 // "settings" in the API and of the `limit` label in metrics. 0 switches a time limit off.
 struct InterlaySettings {
-  std::uint32_t connect_timeout_ms = 3'000;  // reaching a server
-  std::uint32_t answer_timeout_ms = 60'000;  // authoritative reply; blocking commands are exempt
-  std::uint32_t second_timeout_ms = 1'000;   // reply of a side that is not authoritative
-  std::uint32_t order_wait_ms = 2'000;       // a dual write's turn among those of its keys
-  std::uint32_t copy_max =
-      16u << 20;  // bytes kept of a key's value, or of a reply, to repeat a write
-  std::uint32_t second_inflight_max = 10'000;    // unanswered second legs, per loop
-  std::uint32_t second_bytes_max = 64u << 20;    // unsent bytes of second legs, per loop
-  std::uint32_t clients_max = 20'000;            // sessions, per loop
-  std::uint32_t pipeline_max = 65'536;           // unanswered exchanges of one session
+  std::uint32_t connect_timeout_ms = 3'000;     // reaching a server
+  std::uint32_t answer_timeout_ms = 60'000;     // authoritative reply; blocking commands are exempt
+  std::uint32_t second_leg_timeout_ms = 1'000;  // reply of a side that is not authoritative
+  std::uint32_t order_wait_ms = 2'000;          // a dual write's turn among those of its keys
+  std::uint32_t copy_max = 16u << 20;           // bytes kept of a value or reply, to repeat a write
+  std::uint32_t second_inflight_max = 10'000;   // unanswered second legs, per loop
+  std::uint32_t second_bytes_max = 64u << 20;   // unsent bytes of second legs, per loop
+  std::uint32_t clients_max = 20'000;           // sessions, per loop
+  std::uint32_t pipeline_max = 65'536;          // unanswered exchanges of one session
   std::uint32_t output_buffer_max = 256u << 10;  // bytes waiting for a slow client or server
   std::uint32_t unread_max = 16u << 20;          // likewise, while its pipeline is full
   std::uint32_t request_head_max = 64u << 20;    // bytes kept to find a request's keys

@@ -31,7 +31,7 @@ struct Histogram {
 enum class Drop : std::uint8_t {
   SideDown,        // side unreachable, or not tried again yet
   Overflow,        // second_inflight_max or second_bytes_max
-  Timeout,         // sent, not answered within second_timeout_ms
+  Timeout,         // sent, not answered within second_leg_timeout_ms
   ConnectionLost,  // sent or queued, connection closed before the reply
   Blocking,        // would block the second side's connection
   Oversize,        // transaction or request that cannot be copied
@@ -118,12 +118,15 @@ struct InterlayTraffic {
   std::array<Histogram, kSides> leg;             // sent -> reply complete
   Histogram proxy;                               // the sidecar's own share of one request
   std::array<SecondCounts, 2> second;            // [0] copies (shadow), [1] dual writes
-  MismatchCounts mismatches;          // of those mismatched: what came of them (main fills it in)
-  std::uint64_t fallbacks = 0;        // reads that failed on new and were answered by old
-  std::uint64_t new_only_writes = 0;  // writes answered by new that old did not get ...
-  std::uint64_t new_only_unsure = 0;  // ... and those among them that it may have got
-  std::uint64_t refused_split = 0;    // requests whose keys lie on both sides of a split
-  std::uint64_t protocol_errors = 0;  // malformed requests
+  MismatchCounts mismatches;           // of those mismatched: what came of them (main fills it in)
+  std::uint64_t fallbacks = 0;         // reads that failed on new and were answered by old
+  std::uint64_t new_only_writes = 0;   // writes answered by new that old did not get ...
+  std::uint64_t new_only_unsure = 0;   // ... and those among them that it may have got
+  std::uint64_t order_waits = 0;       // dual writes that had to wait for others of their keys
+  std::uint64_t suspect_reads = 0;     // reads sent to the authority, as the ledger has their key
+  std::uint64_t suspected_writes = 0;  // dual writes whose keys went into the ledger
+  std::uint64_t refused_split = 0;     // requests whose keys lie on both sides of a split
+  std::uint64_t protocol_errors = 0;   // malformed requests
   std::array<std::uint64_t, kLimits> limits{};
   std::array<std::uint64_t, 4> bytes{};  // from client, to client, from servers, to servers
   std::uint64_t sessions_open = 0;

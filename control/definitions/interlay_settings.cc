@@ -24,7 +24,7 @@ constexpr std::uint32_t kGigabyte = 1u << 30;
 constexpr std::array kRanges = {
     Range{"connect_timeout_ms", &InterlaySettings::connect_timeout_ms, 1, kHour},
     Range{"answer_timeout_ms", &InterlaySettings::answer_timeout_ms, 0, kHour},
-    Range{"second_timeout_ms", &InterlaySettings::second_timeout_ms, 1, kHour},
+    Range{"second_leg_timeout_ms", &InterlaySettings::second_leg_timeout_ms, 1, kHour},
     Range{"order_wait_ms", &InterlaySettings::order_wait_ms, 1, kHour},
     Range{"copy_max", &InterlaySettings::copy_max, 1024, kGigabyte},
     Range{"second_inflight_max", &InterlaySettings::second_inflight_max, 1, 10'000'000},

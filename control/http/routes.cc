@@ -124,6 +124,10 @@ constexpr std::array kRoutes = {
           [](Services& s, const Segments& at, const Json&, const Call& call) {
             return s.conductor.rollback(at[0], call);
           }},
+    Route{"POST", "/migrations/{}/verify", Role::Admin, true, Body::Command,
+          [](Services& s, const Segments& at, const Json&, const Call& call) {
+            return s.verifications.start(at[0], call);
+          }},
     Route{"POST", "/migrations/{}/cancel", Role::Admin, true, Body::Command,
           [](Services& s, const Segments& at, const Json&, const Call& call) {
             return s.conductor.cancel(at[0], call);

@@ -17,6 +17,7 @@
 #include "control/service/endpoints.h"
 #include "control/service/interlays.h"
 #include "control/service/migrations.h"
+#include "control/service/verifications.h"
 
 namespace crossfade {
 
@@ -26,6 +27,7 @@ struct Services {
   Migrations& migrations;
   Conductor& conductor;
   Divergence& divergence;
+  Verifications& verifications;
 };
 
 enum class Body : std::uint8_t {

@@ -1,6 +1,6 @@
 // The ledger on disk: one SQLite file beside the state file, written in batches.
 //
-// A file of its own, as two writers of one file wait for each other (docs/decisions/0013). Keeps
+// A file of its own, as two writers of one file wait for each other (docs/decisions/0014). Keeps
 // all SQL of it. One thread at a time.
 #pragma once
 

@@ -66,6 +66,7 @@ Answer Divergence::get(const std::string& reference, const Call& call) const {
       .data = Json::object(
           {{"needs_full_verification", !summary.reasons.empty()},
            {"reasons", shown(summary.reasons)},
+           {"verification", verifications_.shown(uuid)},
            {"entries_total", summary.entries},
            {"entries", std::move(entries)},
            {"next_cursor", std::move(next_cursor)},

@@ -8,13 +8,18 @@
 #include "control/service/call.h"
 #include "control/service/keeper.h"
 #include "control/service/mismatches.h"
+#include "control/service/verifications.h"
 
 namespace crossfade {
 
 class Divergence {
  public:
-  Divergence(const Keeper& keeper, const Ledger& ledger, Mismatches mismatches = {})
-      : keeper_(keeper), ledger_(ledger), mismatches_(std::move(mismatches)) {}
+  Divergence(const Keeper& keeper, const Ledger& ledger, const Verifications& verifications,
+             Mismatches mismatches = {})
+      : keeper_(keeper),
+        ledger_(ledger),
+        verifications_(verifications),
+        mismatches_(std::move(mismatches)) {}
 
   // GET …/divergence: a page of the ledger's entries, oldest first. Whatever comes and goes between
   // two pages, what stays is in exactly one of them.
@@ -23,6 +28,7 @@ class Divergence {
  private:
   const Keeper& keeper_;
   const Ledger& ledger_;
+  const Verifications& verifications_;
   const Mismatches mismatches_;
 };
 

@@ -281,16 +281,18 @@ Answer Migrations::status(const std::string& reference) const {
     }
     interlays.push(std::move(one));
   }
-  return Reply{.data = Json::object({{"id", migration->identity.id},
-                                     {"uuid", migration->identity.uuid},
-                                     {"status", name_of(migration->status)},
-                                     {"strategy", render(migration->spec.strategy)},
-                                     {"data", render(migration->spec.data)},
-                                     {"in_force", routes(migration->status)},
-                                     {"epoch", keeper_.epoch()},
-                                     {"adopted_epoch", telemetry.adopted_epoch},
-                                     {"interlays", std::move(interlays)}}),
-               .etag = etag_of(migration->identity)};
+  return Reply{
+      .data = Json::object({{"id", migration->identity.id},
+                            {"uuid", migration->identity.uuid},
+                            {"status", name_of(migration->status)},
+                            {"strategy", render(migration->spec.strategy)},
+                            {"data", render(migration->spec.data)},
+                            {"in_force", routes(migration->status)},
+                            {"epoch", keeper_.epoch()},
+                            {"adopted_epoch", telemetry.adopted_epoch},
+                            {"verification", verifications_.shown(migration->identity.uuid)},
+                            {"interlays", std::move(interlays)}}),
+      .etag = etag_of(migration->identity)};
 }
 
 Answer Migrations::events(const std::string& reference, const Call& call) const {

@@ -11,6 +11,7 @@
 #include "control/service/interlays.h"
 #include "control/service/keeper.h"
 #include "control/service/new_only_writes.h"
+#include "control/service/verifications.h"
 #include "control/store/store.h"
 
 namespace crossfade {
@@ -18,12 +19,14 @@ namespace crossfade {
 class Migrations {
  public:
   Migrations(Keeper& keeper, Store& store, const Interlays& interlays,
-             const NewOnlyWrites& new_only_writes, Ledger& ledger, const DataPlane& data_plane)
+             const NewOnlyWrites& new_only_writes, Ledger& ledger,
+             const Verifications& verifications, const DataPlane& data_plane)
       : keeper_(keeper),
         store_(store),
         interlays_(interlays),
         new_only_writes_(new_only_writes),
         ledger_(ledger),
+        verifications_(verifications),
         data_plane_(data_plane) {}
 
   Answer list(const Call& call) const;
@@ -51,6 +54,7 @@ class Migrations {
   const Interlays& interlays_;
   const NewOnlyWrites& new_only_writes_;
   Ledger& ledger_;
+  const Verifications& verifications_;
   const DataPlane& data_plane_;
 };
 

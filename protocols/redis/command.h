@@ -89,6 +89,7 @@ struct CommandSpec {
   bool cursor = false;  // SCAN family: cursors belong to one side
   bool sided = false;   // other state of one side: script SHAs, replies about the server itself
   bool nondeterministic = false;  // two equal servers may answer differently (order included)
+  bool by_meaning = false;        // likewise, but whether they mean the same can be told
   std::vector<KeySpec> keys;
   bool has_subcommands = false;  // set by CommandTable when it has any
 };

@@ -2,7 +2,7 @@
 //
 // One line a command: name, kind, marks, keys, effect.
 //   marks  b blocks   c cursor   s belongs to one side's own state
-//          ~ two equal servers may answer differently
+//          ~ two equal servers may answer differently   = but then they mean the same
 //   keys   1        argument 1                      2#          a count at 2, then that many keys
 //          1:1      two, from argument 1            STORE@6     the argument behind the word STORE,
 //          1:-1     from 1 to the last                          looked for from argument 6
@@ -40,20 +40,20 @@ constexpr Line kLines[] = {
     {"expire", Write, "", "1"},
     {"expireat", Write, "", "1"},
     {"expiretime", Read, "", "1"},
-    {"keys", Read, "~", ""},
+    {"keys", Read, "~=", ""},
     {"migrate", Write, "~", "migrate"},
     {"move", Write, "", "1"},
     {"object", Other, "", ""},
     {"object|encoding", Read, "~", "2"},
     {"object|freq", Read, "~", "2"},
     {"object|help", Other, "", ""},
-    {"object|idletime", Read, "~", "2"},
+    {"object|idletime", Read, "~=", "2"},
     {"object|refcount", Read, "~", "2"},
     {"persist", Write, "", "1"},
     {"pexpire", Write, "", "1"},
     {"pexpireat", Write, "", "1"},
     {"pexpiretime", Read, "", "1"},
-    {"pttl", Read, "~", "1"},
+    {"pttl", Read, "~=", "1"},
     {"randomkey", Read, "~", ""},
     {"rename", Write, "", "1 2"},
     {"renamenx", Write, "", "1 2"},
@@ -62,7 +62,7 @@ constexpr Line kLines[] = {
     {"sort", Write, "", "1 sort-store"},
     {"sort_ro", Read, "", "1"},
     {"touch", Read, "", "1:-1"},
-    {"ttl", Read, "~", "1"},
+    {"ttl", Read, "~=", "1"},
     {"type", Read, "", "1"},
     {"unlink", Write, "", "1:-1"},
     {"wait", Other, "b", ""},
@@ -123,20 +123,20 @@ constexpr Line kLines[] = {
     // set
     {"sadd", Write, "", "1"},
     {"scard", Read, "", "1"},
-    {"sdiff", Read, "~", "1:-1"},
+    {"sdiff", Read, "~=", "1:-1"},
     {"sdiffstore", Write, "", "1 2:-1"},
-    {"sinter", Read, "~", "1:-1"},
+    {"sinter", Read, "~=", "1:-1"},
     {"sintercard", Read, "", "1#"},
     {"sinterstore", Write, "", "1 2:-1"},
     {"sismember", Read, "", "1"},
-    {"smembers", Read, "~", "1"},
+    {"smembers", Read, "~=", "1"},
     {"smismember", Read, "", "1"},
     {"smove", Write, "", "1 2"},
     {"spop", Write, "~", "1"},
     {"srandmember", Read, "~", "1"},
     {"srem", Write, "", "1"},
     {"sscan", Read, "cs~", "1"},
-    {"sunion", Read, "~", "1:-1"},
+    {"sunion", Read, "~=", "1:-1"},
     {"sunionstore", Write, "", "1 2:-1"},
     // sorted-set
     {"bzmpop", Write, "b", "2#"},
@@ -178,10 +178,10 @@ constexpr Line kLines[] = {
     {"hdel", Write, "", "1"},
     {"hexists", Read, "", "1"},
     {"hget", Read, "", "1"},
-    {"hgetall", Read, "~", "1"},
+    {"hgetall", Read, "~=", "1"},
     {"hincrby", Write, "", "1"},
     {"hincrbyfloat", Write, "", "1"},
-    {"hkeys", Read, "~", "1"},
+    {"hkeys", Read, "~=", "1"},
     {"hlen", Read, "", "1"},
     {"hmget", Read, "", "1"},
     {"hmset", Write, "", "1"},
@@ -190,7 +190,7 @@ constexpr Line kLines[] = {
     {"hset", Write, "", "1"},
     {"hsetnx", Write, "", "1"},
     {"hstrlen", Read, "", "1"},
-    {"hvals", Read, "~", "1"},
+    {"hvals", Read, "~=", "1"},
     // hyperloglog
     {"pfadd", Write, "", "1"},
     {"pfcount", Write, "", "1:-1"},
@@ -227,7 +227,7 @@ constexpr Line kLines[] = {
     {"xinfo|help", Other, "", ""},
     {"xinfo|stream", Read, "~", "2"},
     {"xlen", Read, "", "1"},
-    {"xpending", Read, "~", "1"},
+    {"xpending", Read, "~=", "1"},
     {"xrange", Read, "", "1"},
     {"xread", Read, "b", "STREAMS@1:-1%2"},
     {"xreadgroup", Write, "b", "STREAMS@4:-1%2"},
@@ -476,6 +476,7 @@ CommandSpec read_line(const Line& line) {
                      .cursor = marked('c'),
                      .sided = marked('s'),
                      .nondeterministic = marked('~'),
+                     .by_meaning = marked('='),
                      .keys = read_key_specs(line.keys)};
 }
 

@@ -217,6 +217,7 @@ std::optional<RequestFacts> command_facts_of(const CommandTable& commands,
   facts.effect = spec->effect;
   facts.sided = spec->sided;
   facts.comparable = !spec->nondeterministic;
+  facts.by_meaning = spec->by_meaning;
   return facts;
 }
 

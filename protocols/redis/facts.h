@@ -18,7 +18,8 @@ struct RequestFacts {
   bool cursor = false;         // SCAN family
   bool cursor_starts = false;  // ... with cursor 0
   bool sided = false;
-  bool comparable = true;  // two equal servers answer alike
+  bool comparable = true;   // two equal servers answer alike
+  bool by_meaning = false;  // they may not (order, clock), but what they mean can be compared
   std::uint32_t key_count = 0;
   std::uint32_t bucket_low =
       0;  // over all keys; equal for one key. Hash tags "{…}" as in Redis Cluster

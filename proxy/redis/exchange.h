@@ -23,6 +23,7 @@
 namespace crossfade::redis {
 
 struct DualWrite;
+struct KeptPair;
 
 // Hash of a reply that may come in pieces; the common reply in one piece needs no hash state.
 class ReplyHash {
@@ -116,6 +117,7 @@ struct Exchange : ExchangeFields {
   std::string spare;    // best_effort: the second leg's reply, until the answer's outcome is known
   std::string request;  // fallback
   std::unique_ptr<StateChange> change;
+  KeptPair* kept = nullptr;  // for as long as its replies may turn out to differ
   std::array<ReplyHash, kSides> hash;
 };
 
@@ -136,7 +138,7 @@ class ExchangePool {
     return exchange;
   }
   void put(Exchange* exchange) {
-    assert(!exchange->queued && exchange->owed == 0);
+    assert(!exchange->queued && exchange->owed == 0 && !exchange->kept);
     empty(exchange->held);
     if (exchange->special) {
       empty(exchange->spare);

@@ -16,7 +16,7 @@ constexpr std::int64_t kStreamAbove = 16 * 1024;
 // The server's limit on the arguments of clients that have not logged in.
 constexpr std::int64_t kUnauthenticatedArgs = 10;
 // A client that pipelines dual writes is read no further while the second side has this many of
-// them to answer: a healthy side catches up, a sick one is given up after second_timeout_ms.
+// them to answer: a healthy side catches up, a sick one is given up after second_leg_timeout_ms.
 constexpr std::uint32_t kPaceAbove = 1024;
 constexpr std::uint32_t kPaceBelow = 256;
 std::atomic<std::uint64_t> sessions_ever{0};

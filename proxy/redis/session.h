@@ -6,6 +6,7 @@
 //   session_dual.cc      writes to both sides: their turn, both legs, what is put in the ledger
 //   session_effects.cc   what commands do to the session: transactions, state, pins
 //   session_replies.cc   the servers' replies -> the client, in request order; second legs
+//   session_compare.cc   whether both sides have answered alike
 //
 // It lives on one loop. Bytes are forwarded from the read buffer; what must wait is copied once.
 #pragma once
@@ -245,6 +246,13 @@ class RedisSession final : public Session, private StreamOwner {
   void end_second_transaction();
   void forget_state();
 
+  // --- session_compare.cc
+  void keep_pair(Exchange& exchange, const Pending& request);
+  void note_reply(Exchange& exchange, Side side, std::string_view bytes, bool complete);
+  void compare(Exchange& exchange);
+  void offer(KeptPair& pair, const Exchange& exchange);
+  void drop_pair(Exchange& exchange);
+
   // --- session_replies.cc
   void give_push(const Upstream& up, std::string_view bytes, bool complete);
   static Entered verdict(std::string_view answer);
@@ -257,7 +265,6 @@ class RedisSession final : public Session, private StreamOwner {
   void internal_bytes(Upstream& up, Exchange& exchange, std::string_view bytes,
                       std::uint32_t complete, std::uint32_t errors);
   void write_held(Exchange& exchange);
-  void compare(Exchange& exchange);
   void pump();
   void release(Exchange* exchange);
   void second_leg_over(Exchange& exchange);

@@ -220,7 +220,9 @@ Exchange* RedisSession::new_exchange(Pending& request) {
   exchange->second = request.plan.second;
   exchange->either = request.plan.either && request.plan.second != Second::Nothing;
   exchange->fallback = request.plan.fallback && request.whole && request.plan.answer == Side::New;
-  exchange->compare = request.plan.second != Second::Nothing && request.facts.comparable;
+  // Of dual writes the bytes alone tell; of copies their meaning is looked at, too.
+  exchange->compare = (request.plan.second != Second::Nothing && request.facts.comparable) ||
+                      (request.plan.second == Second::Copy && request.facts.by_meaning);
   exchange->blocks = request.facts.blocks;
   if (exchange->fallback) {
     exchange->is_repeatable = true;
@@ -284,6 +286,7 @@ bool RedisSession::dispatch(Pending& request) {
     up->send(request.bytes);
     if (exchange->second != Second::Nothing) {
       second_sent_ = send_second_leg(*exchange, request);
+      if (second_sent_) keep_pair(*exchange, request);
     }
     if (exchange->is_data_write() && plan.answer == Side::New && !second_sent_) {
       counters().new_only_writes.add();

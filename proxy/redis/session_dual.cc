@@ -322,6 +322,9 @@ bool RedisSession::dispatch_dual(Pending& request) {
     if (!request.whole && second_sent_) {
       upstream(other(plan.answer)).send(request.bytes);
     }
+    // What is repeated in another way is answered in another way.
+    const bool alike = dual.how == Replay::Same || dual.how == Replay::Expiry;
+    if (second_sent_ && alike) keep_pair(*exchange, request);
   }
   if (exchange->is_data_write() && plan.answer == Side::New && !second_sent_) {
     counters().new_only_writes.add();
@@ -459,7 +462,7 @@ void RedisSession::dual_answer(Upstream& up, Exchange& exchange, std::string_vie
   if (dual.way == DualWrite::Way::Attempt) {
     return attempt_answer(up, exchange, bytes, complete, error);
   }
-  if (exchange.compare) exchange.hash[static_cast<std::size_t>(up.side())].add(bytes, complete);
+  if (exchange.compare) note_reply(exchange, up.side(), bytes, complete);
   if (dual.makes_from_reply()) dual.keep(dual.reply, bytes, settings().copy_max);
   // All but the end of an answer may go out: without it, the client has none.
   const bool inside_push = client_mid_push_ && up.side() != anchor();
@@ -503,7 +506,7 @@ void RedisSession::attempt_answer(Upstream& up, Exchange& exchange, std::string_
     dual.reply.clear();
     return;
   }
-  if (exchange.compare) exchange.hash[side].add(bytes, complete);
+  if (exchange.compare) note_reply(exchange, up.side(), bytes, complete);
   bool null = false;
   if (!dual.refused) {
     if (dual.reply.size() < kTellsNull) {

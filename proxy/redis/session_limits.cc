@@ -94,7 +94,7 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
         front &&
         (front->internal ? up.side() != anchor() : front->answer != up.side() || front->fallback);
     const std::uint64_t limit_ms =
-        dispensable ? std::min(limits.connect_timeout_ms, limits.second_timeout_ms)
+        dispensable ? std::min(limits.connect_timeout_ms, limits.second_leg_timeout_ms)
                     : limits.connect_timeout_ms;
     if (now_ns > up.opened_at_ns + limit_ms * kNsPerMs) {
       counters().hit(Limit::ConnectTimeout);
@@ -116,14 +116,15 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
   // A second leg that waits for the first one is not late.
   if (!authoritative && front->dual && !front->internal && !front->dual->resolved) return true;
   const std::uint64_t limit_ns =
-      (authoritative ? limits.answer_timeout_ms : limits.second_timeout_ms) * kNsPerMs;
+      (authoritative ? limits.answer_timeout_ms : limits.second_leg_timeout_ms) * kNsPerMs;
   std::uint64_t since = std::max(front->sent_at_ns, up.progress_at_ns);
   if (!authoritative && front->dual && !front->internal) {
     since = std::max(since, front->dual->resolved_at_ns);
   }
   if (limit_ns == 0 || now_ns < since + limit_ns) return true;
   if (!authoritative) {
-    lose(up, Drop::Timeout, "did not answer within second_timeout_ms", Interlay::Failure::Answer);
+    lose(up, Drop::Timeout, "did not answer within second_leg_timeout_ms",
+         Interlay::Failure::Answer);
     return true;
   }
   counters().hit(Limit::AnswerTimeout);

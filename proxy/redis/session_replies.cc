@@ -51,7 +51,7 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
     retry_on_other_side(&exchange);
     return;
   }
-  if (exchange.compare) exchange.hash[side].add(bytes, complete > 0);
+  if (exchange.compare) note_reply(exchange, up.side(), bytes, complete > 0);
   answer_bytes(up, exchange, bytes);
   if (complete == 0) return;
   if (exchange.moves && up.null_reply()) {
@@ -161,6 +161,7 @@ void RedisSession::pump() {
 
 void RedisSession::release(Exchange* exchange) {
   if (exchange->queued || exchange->owed != 0 || (exchange->dual && !exchange->internal)) return;
+  drop_pair(*exchange);
   loop().exchanges().put(exchange);
 }
 
@@ -171,7 +172,7 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
   DualWrite* const dual = exchange.dual;
   const bool has_rest = dual && dual->starts_at_once() && dual->has_rest();
   const bool is_own = has_rest ? !dual->own_seen : exchange.second_count == 1;
-  if (exchange.compare && is_own) exchange.hash[side].add(bytes, complete);
+  if (exchange.compare && is_own) note_reply(exchange, up.side(), bytes, complete);
   if (exchange.either && is_own && !exchange.answered && !exchange.spare_lost) {
     exchange.spare.append(bytes);
     if (exchange.spare.size() > kSpareMax) {  // a part of it is of no use
@@ -214,12 +215,6 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
 void RedisSession::second_leg_over(Exchange& exchange) {
   --interlay_.second_inflight;
   if (exchange.second == Second::Write) --second_writes_;
-}
-
-void RedisSession::compare(Exchange& exchange) {
-  if (!exchange.hash[0].done() || !exchange.hash[1].done()) return;
-  if (exchange.hash[0].value() != exchange.hash[1].value())
-    second_counters(exchange).mismatched.add();
 }
 
 void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_view bytes,

@@ -67,7 +67,7 @@ class Faulty(unittest.TestCase):
         self.sidecar.add_endpoint("old", self.old)
         self.sidecar.add_endpoint("new", self.new)
         self.port = self.sidecar.add_interlay("cache", "old", settings={
-            "connect_timeout_ms": 300, "second_timeout_ms": 300})
+            "connect_timeout_ms": 300, "second_leg_timeout_ms": 300})
         self.sidecar.migrate("m", {
             "type": "canary", "read_percentage": 0.0,
             "write_mode": {"mode": "dual_write", "policy": policy}}, "cache", "new")

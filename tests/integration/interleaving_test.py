@@ -149,7 +149,7 @@ class Repeated(Relayed):
     """Reads of a canary that new does not answer are asked of old again, as of when they were sent."""
 
     def start_silent(self):
-        self.start(canary(1.0), second_timeout_ms=300)
+        self.start(canary(1.0), second_leg_timeout_ms=300)
         client = self.client()
         self.assertEqual(client.call("SET", "a", "first"), "OK")
         self.assertEqual(client.call("GET", "a"), b"first")
@@ -289,7 +289,7 @@ class Streams(Relayed):
 
 class BestEffort(Relayed):
     def start_with_list_on_new(self, reply_size):
-        self.start(canary(0.0, "best_effort"), second_timeout_ms=5000)
+        self.start(canary(0.0, "best_effort"), second_leg_timeout_ms=5000)
         self.old.call("SET", "l", "no list")
         self.new.call("RPUSH", "l", b"y" * reply_size)
 
@@ -349,7 +349,7 @@ class NewOnly(Relayed):
         self.assertEqual(set(self.writer.replies(count, 10)), {b"+OK\r\n"})
 
     def start_with_new_as_authority(self):
-        self.start(canary(0.0, "new_authoritative"), second_timeout_ms=300)
+        self.start(canary(0.0, "new_authoritative"), second_leg_timeout_ms=300)
         self.writer = self.client()
         self.assertEqual(self.writer.call("SET", "k", "v"), "OK")
         wait_until(lambda: self.old.call("EXISTS", "k") == 1, 5, "on both sides")
@@ -406,7 +406,7 @@ class Waiting(Relayed):
         self.assertEqual(self.old.call("EXISTS", "a", "b"), 0)
 
     def test_a_state_that_new_has_not_taken_yet_is_not_waited_for(self):
-        self.start({"type": "shadow_traffic"}, second_timeout_ms=3000)
+        self.start({"type": "shadow_traffic"}, second_leg_timeout_ms=3000)
         client = self.client()
         self.assertEqual(client.call("SET", "k", "v"), "OK")
         self.new_relay.become("silent")
@@ -418,7 +418,7 @@ class Waiting(Relayed):
         self.assertLess(time.monotonic() - began, 1)
 
     def test_a_rollback_does_not_wait_for_a_side_that_is_silent(self):
-        self.start({"type": "shadow_traffic"}, second_timeout_ms=3000)
+        self.start({"type": "shadow_traffic"}, second_leg_timeout_ms=3000)
         client = self.client()
         self.assertEqual(client.call("SET", "k", "v"), "OK")
         self.new_relay.become("silent")
@@ -437,7 +437,7 @@ class Waiting(Relayed):
         sidecar = self.enterContext(Sidecar())
         sidecar.add_endpoint("old", old)
         sidecar.add_endpoint("new", nobody.port, check=False)
-        port = sidecar.add_interlay("cache", "old", settings={"second_timeout_ms": 200,
+        port = sidecar.add_interlay("cache", "old", settings={"second_leg_timeout_ms": 200,
                                                               "connect_timeout_ms": 20_000})
         sidecar.create_migration("m", canary(0.0), "cache", "new")
         sidecar.must("POST", "/migrations/m/migrate?force=true")
@@ -448,7 +448,7 @@ class Waiting(Relayed):
     def test_a_slow_upload_is_nobody_s_fault_but_the_client_s(self):
         for strategy in (None, {"type": "shadow_traffic"}, canary(0.0)):
             with self.subTest(strategy=strategy):
-                self.start(strategy, second_timeout_ms=300, answer_timeout_ms=300)
+                self.start(strategy, second_leg_timeout_ms=300, answer_timeout_ms=300)
                 client = self.client()
                 request = encode("SET", "k", BIG)
                 client.send(request[:500_000])

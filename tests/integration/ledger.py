@@ -46,7 +46,7 @@ class Ledger:
         while True:
             data = self.page(query)
             found += data["entries"]
-            if not data["next_cursor"]:
+            if data["next_cursor"] is None:
                 return found
             query = f"?limit={PAGE}&cursor={data['next_cursor']}"
 

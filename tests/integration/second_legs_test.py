@@ -36,7 +36,7 @@ class Bounds(Sick):
     def test_many_replies_in_flight_on_a_slow_side(self):
         new = self.enterContext(RedisServer())
         fake = self.enterContext(FakeServer(new.port))
-        self.start(fake.port, second_timeout_ms=5000)
+        self.start(fake.port, second_leg_timeout_ms=5000)
         fake.become("delay 100")
         requests = b"".join(encode("SET", f"k{n}", n) for n in range(20_000))
         for name in self.strategies:
@@ -62,7 +62,7 @@ class Bounds(Sick):
                 for _ in range(5):
                     client.send(requests)
                     self.assertEqual(set(client.replies(10_000, 20 * SLOWNESS)), {b"+OK\r\n"})
-                # second_timeout_ms, once, and five times 10,000 commands.
+                # second_leg_timeout_ms, once, and five times 10,000 commands.
                 self.assertLess(time.monotonic() - began, 0.3 + 2.5 * SLOWNESS)
                 Legs(self.sidecar, name)
         self.memory_is_bounded()
@@ -70,7 +70,7 @@ class Bounds(Sick):
     def test_big_values_to_a_side_that_does_not_read(self):
         new = self.enterContext(RedisServer())
         fake = self.enterContext(FakeServer(new.port))
-        self.start(fake.port, second_timeout_ms=60_000)
+        self.start(fake.port, second_leg_timeout_ms=60_000)
         fake.become("deaf")
         value = b"x" * (MIB // 2)
         for name in self.strategies:
@@ -186,7 +186,7 @@ class Goodbyes(Sick):
     def setUp(self):
         self.new = self.enterContext(RedisServer())
         self.start(self.new, loops=2, second_inflight_max=1_000_000, second_bytes_max=1 << 30,
-                   second_timeout_ms=60_000, connect_timeout_ms=60_000)
+                   second_leg_timeout_ms=60_000, connect_timeout_ms=60_000)
 
     def the_same(self, at_least, unfinished=0):
         """`unfinished`: requests of each strategy whose end their clients did not send."""

@@ -14,7 +14,7 @@ from harness import SLOWNESS, RawConn, RedisServer, Sidecar, wait_until
 from memory import MIB, grew_less, peak_rss
 
 RATE = 4000 / SLOWNESS
-SETTINGS = {"second_timeout_ms": 300, "second_inflight_max": 3000, "second_bytes_max": 4 * MIB,
+SETTINGS = {"second_leg_timeout_ms": 300, "second_inflight_max": 3000, "second_bytes_max": 4 * MIB,
             "connect_timeout_ms": 500}
 # What three interlays may add: each second_bytes_max of unsent bytes, in buffers that may have grown to
 # twice of that, and second_inflight_max exchanges of less than 1 KiB; and what 200 sessions hold.

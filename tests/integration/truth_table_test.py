@@ -14,7 +14,6 @@ from ledger import Ledger
 ALONE = True
 
 ANSWER_MS, SECOND_MS = 600, 300
-SECOND_LIMIT = "second_timeout_ms"
 LATE_MS = 2 * ANSWER_MS
 
 OK, ERROR, TIMEOUT = "ok", "error", "timeout"
@@ -81,7 +80,7 @@ class Case:
         self.sides, self.policy = sides, policy
         self.interlay, migration, self.key = f"cache{number}", f"m{number}", f"key{number}"
         port = sides.sidecar.add_interlay(self.interlay, "old", settings={
-            "answer_timeout_ms": ANSWER_MS, SECOND_LIMIT: SECOND_MS})
+            "answer_timeout_ms": ANSWER_MS, "second_leg_timeout_ms": SECOND_MS})
         sides.sidecar.migrate(migration, {
             "type": "canary", "read_percentage": 0.0,
             "write_mode": {"mode": "dual_write", "policy": policy}}, self.interlay, "new")

@@ -26,6 +26,7 @@
 #include "control/service/interlays.h"
 #include "control/service/migrations.h"
 #include "control/service/repairs.h"
+#include "control/service/verifications.h"
 #include "temp_folder.h"
 
 namespace crossfade {
@@ -130,6 +131,18 @@ struct ToldServers {
     }};
   }
 
+  // What full verification finds; set before any thread asks.
+  std::function<VerifyCounts(const std::function<void(SuspectKey)>& found,
+                             const std::function<void(const VerifyCounts&)>& progress,
+                             const std::stop_token& stop)>
+      when_verified;
+  Verifier verifier() {
+    return {.redis = [this](const EndpointAddress&, const EndpointAddress&, const auto& found,
+                            const auto& progress, const std::stop_token& stop) {
+      return when_verified(found, progress, stop);
+    }};
+  }
+
   static RedisProbe healthy() {
     RedisProbe probe;
     probe.version = "7.0.15";
@@ -202,9 +215,10 @@ class Life {
         dual_writes(ledger, keeper, data_plane),
         endpoints(keeper, servers),
         interlays(keeper, servers, listeners),
-        migrations(keeper, *store, interlays, new_only_writes, ledger, data_plane),
+        verifications(keeper, ledger, told.verifier()),
+        migrations(keeper, *store, interlays, new_only_writes, ledger, verifications, data_plane),
         conductor(keeper, servers, new_only_writes),
-        divergence(keeper, ledger),
+        divergence(keeper, ledger, verifications),
         repairs(keeper, ledger),
         booted(boot_all(declared)) {}
 
@@ -222,6 +236,7 @@ class Life {
   DualWrites dual_writes;
   Endpoints endpoints;
   Interlays interlays;
+  Verifications verifications;
   Migrations migrations;
   Conductor conductor;
   Divergence divergence;

@@ -24,7 +24,7 @@ TEST_CASE("control plane: it is not ready while a loop does not take the routing
   config.control_port = 0;
   config.state_path = folder.file("state.db");
   config.tokens = {{"admin", Role::Admin, sha256_of("admin")}};
-  ControlPlane control(std::move(config), plane.plane(), told.prober());
+  ControlPlane control(std::move(config), plane.plane(), told.prober(), {});
   REQUIRE(control.start().ok());
   const auto call = [&](const std::string& method, const std::string& path,
                         const std::string& body = "") {

@@ -39,6 +39,9 @@ Telemetry busy() {
   traffic.mismatches.dropped = 1;
   traffic.limits[static_cast<std::size_t>(Limit::PipelineMax)] = 5;
   traffic.new_only_writes = 6;
+  traffic.order_waits = 11;
+  traffic.suspect_reads = 12;
+  traffic.suspected_writes = 13;
   traffic.sessions_open = 8;
   traffic.down[1] = true;
   traffic.leg[0].counts[0] = 1;  // below 1.024 us
@@ -71,6 +74,9 @@ TEST_CASE("metrics: what the data plane counts is published under its names") {
   CHECK(found[R"(crossfade_compare_dropped_total{interlay="cache"})"] == 1);
   CHECK(found[R"(crossfade_limit_hits_total{interlay="cache",limit="pipeline_max"})"] == 5);
   CHECK(found[R"(crossfade_new_only_writes_total{interlay="cache"})"] == 6);
+  CHECK(found[R"(crossfade_order_waits_total{interlay="cache"})"] == 11);
+  CHECK(found[R"(crossfade_suspect_reads_total{interlay="cache"})"] == 12);
+  CHECK(found[R"(crossfade_suspected_writes_total{interlay="cache"})"] == 13);
   CHECK(found[R"(crossfade_sessions_open{interlay="cache"})"] == 8);
   CHECK(found[R"(crossfade_side_down{interlay="cache",side="new"})"] == 1);
   CHECK(found[R"(crossfade_side_down{interlay="cache",side="old"})"] == 0);

@@ -20,7 +20,7 @@ struct Door {
 
   explicit Door(bool probes_token = false, bool metrics_token = false)
       : api({bench.life->endpoints, bench.life->interlays, bench.life->migrations,
-             bench.life->conductor, bench.life->divergence},
+             bench.life->conductor, bench.life->divergence, bench.life->verifications},
             {.not_ready = [this] { return not_ready; },
              .metrics =
                  [](const auto& answered) {

@@ -96,7 +96,7 @@ TEST_CASE("divergence: what the data plane keeps of replies that differed is sho
   Bench bench;
   bench.add_sides();
   bench.add_ready("m", kCanary);
-  const Divergence with(bench.life->keeper, bench.life->ledger,
+  const Divergence with(bench.life->keeper, bench.life->ledger, bench.life->verifications,
                         [](const std::string& id) { return Json(Json::Array{Json(id)}); });
   const Answer answer = with.get("m", bench.call);
   CHECK(text_of(must(answer).data, "mismatches") == R"(["m"])");

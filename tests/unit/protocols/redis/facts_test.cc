@@ -126,6 +126,18 @@ TEST_CASE("facts: replies that depend on chance, clock or order are not comparab
   }
 }
 
+TEST_CASE("facts: order and clock leave the meaning of a reply comparable, chance does not") {
+  for (const Words& words : {Words{"SMEMBERS", "k"}, Words{"HGETALL", "k"}, Words{"KEYS", "*"},
+                             Words{"TTL", "k"}, Words{"OBJECT", "IDLETIME", "k"}}) {
+    CHECK_MESSAGE(facts_for(words).by_meaning, words[0]);
+    CHECK_MESSAGE(!facts_for(words).comparable, words[0]);
+  }
+  for (const Words& words : {Words{"SRANDMEMBER", "k"}, Words{"RANDOMKEY"}, Words{"SPOP", "k"},
+                             Words{"OBJECT", "FREQ", "k"}, Words{"DUMP", "k"}, Words{"GET", "k"}}) {
+    CHECK_MESSAGE(!facts_for(words).by_meaning, words[0]);
+  }
+}
+
 TEST_CASE("keys: key specifications of every sort find their arguments") {
   CHECK(keys_of({"GET", "k"}) == Words{"k"});
   CHECK(keys_of({"MSET", "a", "1", "b", "2"}) == Words{"a", "b"});

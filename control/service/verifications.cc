@@ -1,0 +1,247 @@
+// Beginning, watching and ending verifications; looking at the keys is the Verifier's.
+#include "control/service/verifications.h"
+
+#include <exception>
+#include <future>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "control/definitions/identity.h"
+#include "control/service/migrations.h"
+#include "strategies/migration.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr std::size_t kNotedAtOnce = 256;  // keys that wait to be put in the ledger together
+
+constexpr const char* kStopped = "the sidecar stops";
+constexpr const char* kOneSide = "the migration writes to both sides no longer";
+constexpr const char* kNotKept = "the ledger could not be written";
+constexpr const char* kDoubted =
+    "keys came into doubt meanwhile that it may not have seen: verify again";
+
+MigrationPtr writing_both(const State& state, const std::string& uuid) {
+  const auto found = state.migrations.find(uuid);
+  if (found == state.migrations.end() || !writes_both(*found->second)) return nullptr;
+  return found->second;
+}
+
+Refusal cannot_verify(const Migration& migration) {
+  if (!routes(migration.status)) {
+    return conflict(std::string("Cannot verify migration in status: ") +
+                    title_of(migration.status));
+  }
+  return conflict("Cannot verify migration '" + migration.identity.id +
+                  "': its strategy does not write to both sides");
+}
+
+VerifyCounts sum(const VerifyCounts& one, const VerifyCounts& other) {
+  VerifyCounts both;
+  both.total = one.total + other.total;
+  both.looked_at = one.looked_at + other.looked_at;
+  both.differing = one.differing + other.differing;
+  return both;
+}
+
+std::string sentence(const VerifyCounts& counts, const std::string& why) {
+  if (!why.empty()) return "full verification not complete: " + why;
+  return "full verification complete: " + std::to_string(counts.differing) +
+         " keys differed and were put in the ledger";
+}
+
+}  // namespace
+
+// Keys that differ, on their way to the ledger.
+class Verifications::Found {
+ public:
+  Found(const Keeper& keeper, Ledger& ledger, const Run& run)
+      : keeper_(keeper), ledger_(ledger), run_(run) {}
+
+  // Not empty: why nothing can be put in the ledger any more.
+  const std::string& failure() const { return failure_; }
+
+  void add(SuspectKey at) {
+    keys_.push_back(std::move(at));
+    if (keys_.size() >= kNotedAtOnce) flush();
+  }
+
+  // They are on disk when this returns, or there is a failure.
+  void flush() {
+    std::vector<SuspectKey> keys = std::exchange(keys_, {});
+    if (keys.empty() || !failure_.empty()) return;
+    const MigrationPtr migration = writing_both(*keeper_.state(), run_.uuid);
+    const auto right = migration == nullptr
+                           ? std::nullopt
+                           : dual_write_authority(to_strategy(migration->spec.strategy));
+    if (!right) {
+      failure_ = kOneSide;
+      return;
+    }
+    std::vector<Suspect> suspects;
+    suspects.reserve(keys.size());
+    for (SuspectKey& at : keys) suspects.push_back({std::move(at), Doubt::Verify, *right});
+    std::promise<bool> promise;
+    const bool on_disk =
+        ledger_.note(run_.id, suspects, [&](bool durable) { promise.set_value(durable); });
+    if (!on_disk && !promise.get_future().get()) failure_ = kNotKept;
+  }
+
+ private:
+  const Keeper& keeper_;
+  Ledger& ledger_;
+  const Run& run_;
+  std::vector<SuspectKey> keys_;
+  std::string failure_;
+};
+
+const char* Verifications::name_of(Stage stage) {
+  switch (stage) {
+    case Stage::Running:
+      return "running";
+    case Stage::Complete:
+      return "complete";
+    case Stage::Incomplete:
+      return "incomplete";
+  }
+  return "incomplete";
+}
+
+Json Verifications::render(const Run& run) {
+  const VerifyCounts counts = sum(run.past, run.current);
+  return Json::object({{"state", name_of(run.stage)},
+                       {"started_at", run.started_at},
+                       {"ended_at", run.ended_at.empty() ? Json() : Json(run.ended_at)},
+                       {"keys_total", counts.total},
+                       {"keys_looked_at", counts.looked_at},
+                       {"keys_differing", counts.differing},
+                       {"why", run.why.empty() ? Json() : Json(run.why)}});
+}
+
+Answer Verifications::start(const std::string& reference, const Call& call) {
+  Keeper::Turn turn = keeper_.begin();
+  const MigrationPtr migration = find(turn.next.migrations, reference);
+  if (migration == nullptr) return not_found(kMigrationWord, reference);
+  if (!writes_both(*migration)) return cannot_verify(*migration);
+  const Identity& identity = migration->identity;
+  const std::lock_guard held(mutex_);
+  std::unique_ptr<Run>& place = runs_[identity.uuid];
+  if (place != nullptr && place->stage == Stage::Running) {
+    return conflict("Migration '" + identity.id + "' is being verified already");
+  }
+  const char* const status = crossfade::name_of(migration->status);
+  turn.journal(identity.uuid, call.actor, status, status, "full verification started");
+  if (const Status committed = keeper_.commit(turn); !committed) return refuse(committed.error());
+  place = std::make_unique<Run>();
+  Run& run = *place;
+  run.uuid = identity.uuid;
+  run.id = identity.id;
+  run.started_at = now_rfc3339();
+  Json data =
+      Json::object({{"id", identity.id}, {"uuid", identity.uuid}, {"verification", render(run)}});
+  run.thread = std::jthread([this, &run](const std::stop_token& stop) { work(run, stop); });
+  forget_deleted(turn.next);
+  return Reply{.data = std::move(data)};
+}
+
+Json Verifications::shown(const std::string& uuid) const {
+  const std::lock_guard held(mutex_);
+  const auto found = runs_.find(uuid);
+  return found == runs_.end() || found->second == nullptr ? Json() : render(*found->second);
+}
+
+void Verifications::stop() {
+  std::vector<Run*> running;
+  {
+    const std::lock_guard held(mutex_);
+    for (const auto& [uuid, run] : runs_) {
+      if (run == nullptr) continue;
+      run->thread.request_stop();
+      running.push_back(run.get());
+    }
+  }
+  for (Run* run : running) {
+    if (run->thread.joinable()) run->thread.join();
+  }
+}
+
+// Those of migrations that are gone; with the mutex held.
+void Verifications::forget_deleted(const State& state) {
+  std::erase_if(runs_, [&](const auto& one) {
+    const bool ended = one.second == nullptr || one.second->stage != Stage::Running;
+    return ended && !state.migrations.contains(one.first);
+  });
+}
+
+void Verifications::work(Run& run, const std::stop_token& stop) {
+  const std::uint64_t doubts = ledger_.doubts_version(run.id);
+  std::string why;
+  try {
+    why = look_at_all(run, stop);
+  } catch (const std::exception& error) {  // no memory
+    why = error.what();
+  }
+  if (why.empty() && !ledger_.verified(run.id, doubts)) why = kDoubted;
+  end(run, std::move(why));
+}
+
+// Empty: everything was looked at, and what differs is in the ledger.
+std::string Verifications::look_at_all(Run& run, const std::stop_token& stop) {
+  const MigrationPtr migration = writing_both(*keeper_.state(), run.uuid);
+  if (migration == nullptr) return kOneSide;
+  Found found(keeper_, ledger_, run);
+  std::stop_source early;
+  const std::stop_callback at_end(stop, [&early] { early.request_stop(); });
+  const auto still_useful = [&] {
+    return found.failure().empty() && writing_both(*keeper_.state(), run.uuid) != nullptr;
+  };
+  const auto reason = [&](const std::string& otherwise) -> std::string {
+    if (stop.stop_requested()) return kStopped;
+    if (!found.failure().empty()) return found.failure();
+    return writing_both(*keeper_.state(), run.uuid) == nullptr ? kOneSide : otherwise;
+  };
+  for (const Binding& binding : migration->bindings) {
+    const StatePtr state = keeper_.state();
+    const auto interlay = state->interlays.find(binding.interlay);
+    if (interlay == state->interlays.end()) return kOneSide;
+    const VerifyCounts counts = verifier_.redis(
+        state->endpoints.at(interlay->second->endpoint)->address,
+        state->endpoints.at(binding.endpoint)->address,
+        [&](SuspectKey at) { found.add(std::move(at)); },
+        [&](const VerifyCounts& now) {
+          if (!still_useful()) early.request_stop();
+          const std::lock_guard held(mutex_);
+          run.current = now;
+        },
+        early.get_token());
+    found.flush();
+    {
+      const std::lock_guard held(mutex_);
+      run.past = sum(run.past, counts);
+      run.current = VerifyCounts();
+    }
+    if (!counts.complete || !still_useful()) return reason(counts.why);
+  }
+  return {};
+}
+
+void Verifications::end(Run& run, std::string why) {
+  {
+    Keeper::Turn turn = keeper_.begin();
+    const auto migration = turn.next.migrations.find(run.uuid);
+    if (migration != turn.next.migrations.end()) {
+      const char* const status = crossfade::name_of(migration->second->status);
+      turn.journal(run.uuid, kOurselves, status, status, sentence(run.past, why));
+      // What it has found stands, whether or not its line in the journal does.
+      static_cast<void>(keeper_.commit(turn));
+    }
+  }
+  const std::lock_guard held(mutex_);
+  run.stage = why.empty() ? Stage::Complete : Stage::Incomplete;
+  run.ended_at = now_rfc3339();
+  run.why = std::move(why);
+}
+
+}  // namespace crossfade
