@@ -57,6 +57,11 @@ bool keeps_keys_apart(const CommandSpec* spec) {
   return std::find(std::begin(kApart), std::end(kApart), spec->name) != std::end(kApart);
 }
 
+bool replied_alike(const Exchange& exchange) {
+  return exchange.compare && exchange.hash[0].done() && exchange.hash[1].done() &&
+         exchange.hash[0].value() == exchange.hash[1].value();
+}
+
 bool is_stream_read(const CommandSpec* spec) { return spec && spec->name.starts_with("xread"); }
 
 }  // namespace
@@ -671,6 +676,8 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
     if (second == Leg::Ok) return Doubt::Outcome;
     if (second == Leg::Unknown) return Doubt::Unanswered;
     if (dual.how == Replay::Suspect && dual.sole) return Doubt::Chance;
+    // A script that failed on both sides may have come further on one of them.
+    if (dual.partial && !dual.copies_behind() && !replied_alike(exchange)) return Doubt::Replies;
     return std::nullopt;
   }
   if (dual.cannot) return Doubt::Chance;
@@ -691,7 +698,7 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
   if (dual.how == Replay::Same && meets_expiry(dual)) return Doubt::Chance;
   if (dual.how == Replay::Suspect) return Doubt::Chance;
   if (exchange.compare && exchange.hash[0].done() && exchange.hash[1].done() &&
-      exchange.hash[0].value() != exchange.hash[1].value()) {
+      !replied_alike(exchange)) {
     return Doubt::Replies;
   }
   if (is_made_from_suspects(dual)) return Doubt::Spread;
