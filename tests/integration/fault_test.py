@@ -3,7 +3,7 @@ and the sidecar killed with -9. No acknowledged write is missing on old; every k
 in the ledger, or the migration said that everything needs verification; in the end both sides are equal.
 
 The schedule comes from a seed, which is printed; CROSSFADE_SEED=… makes the same schedule again.
-CROSSFADE_FAULTS=… gives each run more faults.
+CROSSFADE_FAULTS=… gives each run more faults than one of each kind.
 """
 
 import os
@@ -14,7 +14,7 @@ import unittest
 from dataclasses import dataclass
 
 from equality import assert_equal, by_db, compare, report
-from harness import SLOWNESS, RedisServer, Sidecar, wait_until
+from harness import RedisServer, Sidecar, wait_until
 from ledger import Ledger
 from writing import WriteLoad, lost_writes
 
@@ -26,7 +26,8 @@ KEYS = 3000           # few enough to be compared often, many enough for several
 REPAIR_S = 60         # for what a run has put into the ledger
 ANSWERED_S = 8        # after which what was in flight when the load paused is answered or given up
 SLEEP_S = 0.05        # a slow server's pause before whatever comes next
-FAULTS = int(os.environ.get("CROSSFADE_FAULTS") or 7)  # of one run
+FAULTS = int(os.environ.get("CROSSFADE_FAULTS") or 0)  # of one run; 0: one of each kind
+NOTICED_S = 5         # until the restart of a server is
 
 # What may go wrong on the new side alone, and what with the sidecar.
 NEW_SIDE = ("killed", "stalled", "slowed", "full", "cut")
@@ -44,8 +45,9 @@ class Fault:
 
 
 def schedule(kinds, count, seed):
-    """`count` faults, each kind at least once where that is possible."""
+    """`count` faults (0: as many as there are kinds), each kind at least once where that is possible."""
     dice = random.Random(seed)
+    count = count or len(kinds)
     chosen = list(kinds) * (count // len(kinds))
     chosen += dice.sample(list(kinds), count - len(chosen))
     dice.shuffle(chosen)
@@ -77,15 +79,18 @@ class Faulty(unittest.TestCase):
     # Faults: each returns when all is well again.
 
     def killed(self, lasts_s):
+        """Whether it has kept everything is not for the sidecar to guess."""
         self.new.kill()
         let_pass(lasts_s)
         self.new.restart()
+        wait_until(lambda: self.ledger.needs_full_verification, NOTICED_S, "the restart is noticed")
 
     def killed_and_emptied(self, lasts_s):
         self.new.kill()
         shutil.rmtree(os.path.join(self.new.folder, "appendonlydir"))
         let_pass(lasts_s)
         self.new.restart()
+        wait_until(lambda: self.ledger.needs_full_verification, NOTICED_S, "the restart is noticed")
 
     def stalled(self, lasts_s):
         self.new.sigstop()
@@ -111,6 +116,8 @@ class Faulty(unittest.TestCase):
         self.sidecar.kill9()
         let_pass(lasts_s / 4)
         self.sidecar.restart()
+        self.assertTrue(self.ledger.needs_full_verification,
+                        "keys that were in flight are unknown, and the migration does not say so")
 
     def sidecar_killed_while_new_stalls(self, lasts_s):
         """What the dead sidecar had sent, new runs after what the next one writes."""
@@ -123,7 +130,8 @@ class Faulty(unittest.TestCase):
     # What is true throughout
 
     def look(self):
-        """The load stands still: a key that differs is in the ledger, or everything is to be verified."""
+        """The load stands still: a key that differs is in the ledger, or everything is to be verified. Then
+        it is, under load, so that the next look tells something."""
         def escaped():
             first = compare(self.old, self.new)
             if self.ledger.needs_full_verification:
@@ -147,6 +155,8 @@ class Faulty(unittest.TestCase):
         finally:
             self.load.go_on()
         self.looks[verdict[0]] += 1
+        if verdict[0] == "needs verification":
+            self.ledger.verify(REPAIR_S)
 
     def run_faults(self, faults, seed, look_after_each=True):
         print(f"\n{self.id().rpartition('.')[2]}, CROSSFADE_SEED={SEED}: {', '.join(map(str, faults))}")
@@ -171,8 +181,7 @@ class Faulty(unittest.TestCase):
         """By repair alone, or by the verification that the migration asks for."""
         if self.ledger.needs_full_verification:
             self.ledger.verify(REPAIR_S)
-        else:
-            self.ledger.until_empty(REPAIR_S)
+        self.ledger.until_empty(REPAIR_S)
         assert_equal(self, self.old, self.new)
         self.assertEqual(lost_writes(self.old, self.result.registers), [], "after repair")
 
@@ -216,14 +225,11 @@ class Killed(Faulty):
     def test_after_kill_9_the_migration_asks_for_verification_which_mends_it(self):
         self.start()
         self.run_faults(schedule(("sidecar_killed",), 1, SEED), SEED)
-        self.assertTrue(self.ledger.needs_full_verification,
-                        "keys that were in flight are unknown, and the migration does not say so")
         self.becomes_equal()
 
     def test_everything_at_random(self):
         self.start()
         self.run_faults(schedule(NEW_SIDE + SIDECAR, FAULTS, SEED), SEED)
-        self.assertTrue(self.ledger.needs_full_verification)
         self.becomes_equal()
 
     def test_what_was_in_the_ledger_survives(self):
@@ -260,15 +266,12 @@ class Killed(Faulty):
 
 class Schedule(unittest.TestCase):
     def test_a_seed_reproduces_it(self):
+        kinds = NEW_SIDE + SIDECAR
         for seed in (1, 2, SEED):
-            first, again = (schedule(NEW_SIDE + SIDECAR, FAULTS, seed) for _ in range(2))
+            first, again = (schedule(kinds, len(kinds) + 3, seed) for _ in range(2))
             self.assertEqual(first, again)
-            self.assertEqual({fault.kind for fault in first}, set(NEW_SIDE + SIDECAR))
-        self.assertNotEqual(schedule(NEW_SIDE, FAULTS, 1), schedule(NEW_SIDE, FAULTS, 2))
-
-    def test_faults_of_a_whole_run_fit_into_its_time_limit(self):
-        longest = FAULTS * (0.8 + 1.5 + ANSWERED_S) + REPAIR_S
-        self.assertLess(longest * SLOWNESS, TIME_LIMIT_S * SLOWNESS)
+            self.assertEqual({fault.kind for fault in first}, set(kinds))
+        self.assertNotEqual(schedule(NEW_SIDE, 0, 1), schedule(NEW_SIDE, 0, 2))
 
 
 if __name__ == "__main__":
