@@ -43,7 +43,7 @@ test: configure build/deps-run.done build/deps-test.done $(CLANG_SUITES:%=build/
 	@$(PYTHON) tests/run.py $(SUITES)
 
 bench: configure build/deps-run.done build/deps-bench.done  ## cost beside relay, haproxy, nutcracker
-	@cmake --build --preset release --target crossfade relay pingpong
+	@cmake --build --preset release --target crossfade relay pingpong micro_write_order
 	@$(PYTHON) bench/wire.py --build $(RELEASE) $(BENCH_ARGS)
 
 fuzz: build/deps-build.done build/deps-run.done build/deps-fuzz.done  ## short runs of every fuzz target

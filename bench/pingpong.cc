@@ -1,6 +1,8 @@
 // Added latency: one closed-loop client that alternates between a direct and a proxied connection.
 //
-//   pingpong DIRECT_PORT PROXIED_PORT [PAIRS]      both on 127.0.0.1; default 5,000 pairs
+//   pingpong get|set DIRECT_PORT PROXIED_PORT [PAIRS]      both on 127.0.0.1; default 5,000 pairs
+//
+// "Direct" may be a proxy, too: then the two are compared.
 //
 // Alternating request by request makes both see the same machine in the same millisecond, so what
 // is left in the difference is the proxy. Plain blocking sockets: no client library is measured
@@ -23,10 +25,12 @@
 
 namespace {
 
-constexpr std::string_view kSet = "*3\r\n$3\r\nSET\r\n$8\r\npingpong\r\n$3\r\nxyz\r\n";
-constexpr std::string_view kSetReply = "+OK\r\n";
-constexpr std::string_view kGet = "*2\r\n$3\r\nGET\r\n$8\r\npingpong\r\n";
-constexpr std::string_view kGetReply = "$3\r\nxyz\r\n";
+struct Command {
+  std::string_view request;
+  std::string_view reply;
+};
+constexpr Command kSet{"*3\r\n$3\r\nSET\r\n$8\r\npingpong\r\n$3\r\nxyz\r\n", "+OK\r\n"};
+constexpr Command kGet{"*2\r\n$3\r\nGET\r\n$8\r\npingpong\r\n", "$3\r\nxyz\r\n"};
 constexpr int kWarmUp = 200;  // pairs that are not counted
 
 [[noreturn]] void fail(const char* what) {
@@ -47,8 +51,9 @@ int connect_to(const char* port) {
   return fd;
 }
 
-// Sends one request, waits for its whole reply; returns nanoseconds.
-double round_trip(int fd, std::string_view request, std::string_view reply) {
+// Sends the request, waits for its whole reply; returns nanoseconds.
+double round_trip(int fd, const Command& command) {
+  const auto& [request, reply] = command;
   std::array<char, 64> buffer;
   const auto start = std::chrono::steady_clock::now();
   if (write(fd, request.data(), request.size()) != static_cast<ssize_t>(request.size()))
@@ -77,18 +82,20 @@ double quantile_us(std::vector<double>& samples_ns, double share) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3 || argc > 4) {
-    std::fprintf(stderr, "usage: pingpong DIRECT_PORT PROXIED_PORT [PAIRS]\n");
+  const std::string_view name = argc > 1 ? argv[1] : "";
+  if (argc < 4 || argc > 5 || (name != "get" && name != "set")) {
+    std::fprintf(stderr, "usage: pingpong get|set DIRECT_PORT PROXIED_PORT [PAIRS]\n");
     return 2;
   }
-  const int pairs = argc == 4 ? std::stoi(argv[3]) : 5'000;
-  const std::array<int, 2> sockets{connect_to(argv[1]), connect_to(argv[2])};
-  for (int fd : sockets) round_trip(fd, kSet, kSetReply);
+  const Command& command = name == "get" ? kGet : kSet;
+  const int pairs = argc == 5 ? std::stoi(argv[4]) : 5'000;
+  const std::array<int, 2> sockets{connect_to(argv[2]), connect_to(argv[3])};
+  for (int fd : sockets) round_trip(fd, kSet);
 
   std::array<std::vector<double>, 2> samples_ns;
   for (int pair = -kWarmUp; pair < pairs; ++pair) {
     for (std::size_t which = 0; which < 2; ++which) {
-      const double took_ns = round_trip(sockets[which], kGet, kGetReply);
+      const double took_ns = round_trip(sockets[which], command);
       if (pair >= 0) samples_ns[which].push_back(took_ns);
     }
   }

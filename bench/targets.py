@@ -1,7 +1,8 @@
 """What the wire bench compares: each target is a port to send load to and a process to watch.
 
 Each proxy gets one event loop (one thread) and private or shared upstreams as it is made; nothing else
-is tuned. All stand in front of the same Redis server; modes with a second side get one more.
+is tuned. All stand in front of the same Redis server; modes with a second side get one more, or, where
+that is to be dead, one that ends as soon as the migration has begun.
 """
 
 import contextlib
@@ -17,12 +18,16 @@ sys.path.insert(0, str(ROOT / "tests/integration"))
 from harness import RedisServer, Sidecar, end, free_port, spawn, temp_folder, wait_until  # noqa: E402
 
 DUAL_WRITE = {"mode": "dual_write", "policy": "old_authoritative"}
+DUAL_ONLY = {"type": "canary", "read_percentage": 0.0, "write_mode": DUAL_WRITE}
 MODES = {
     "crossfade": None,
     "shadow": {"type": "shadow_traffic"},
-    "canary50": {"type": "canary", "read_percentage": 0.5, "write_mode": DUAL_WRITE},
-    "dual_write": {"type": "canary", "read_percentage": 0.0, "write_mode": DUAL_WRITE},
+    "dual_write": DUAL_ONLY,
+    "dual_dead": DUAL_ONLY,
+    "canary50": {"type": "canary", "read_percentage": 0.5},
+    "canary50_dual": {"type": "canary", "read_percentage": 0.5, "write_mode": DUAL_WRITE},
 }
+DEAD = ("dual_dead",)
 NAMES = ("relay", "haproxy", "nutcracker", *MODES)
 TITLES = {
     "direct": "direct",
@@ -31,8 +36,10 @@ TITLES = {
     "nutcracker": "nutcracker (shares upstreams)",
     "crossfade": "crossfade, pass-through",
     "shadow": "crossfade, shadow_traffic",
-    "canary50": "crossfade, canary 50 % + dual_write",
-    "dual_write": "crossfade, canary 0 % + dual_write",
+    "dual_write": "crossfade, dual_write",
+    "dual_dead": "crossfade, dual_write, new side dead",
+    "canary50": "crossfade, canary 50 %",
+    "canary50_dual": "crossfade, canary 50 % + dual_write",
 }
 
 
@@ -108,20 +115,21 @@ def start_crossfade(stack, name, server, second):
     sidecar.add_endpoint("old", server)
     port = sidecar.add_interlay("bench", "old")
     if MODES[name] is not None:
-        sidecar.add_endpoint("new", second)
-        sidecar.migrate("bench", MODES[name], "bench", "new")
+        with RedisServer() if name in DEAD else contextlib.nullcontext(second) as new_side:
+            sidecar.add_endpoint("new", new_side)
+            sidecar.migrate("bench", MODES[name], "bench", "new")
     return Target(name, port, sidecar.pid)
 
 
 @contextlib.contextmanager
 def running(names, build):
-    """The named targets and the direct one, first, by name; ended with the block."""
+    """The named targets and the direct one by name; ended with the block."""
     os.environ.setdefault("CROSSFADE_BIN", str(build / "crossfade"))
     starters = {"relay": start_relay, "haproxy": start_haproxy, "nutcracker": start_nutcracker}
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(RedisServer(maxclients=19000))
         second = None
-        if any(MODES.get(name) for name in names):
+        if any(MODES.get(name) and name not in DEAD for name in names):
             second = stack.enter_context(RedisServer(maxclients=19000))
         targets = {"direct": Target("direct", server.port, None)}
         for name in names:

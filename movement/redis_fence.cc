@@ -7,23 +7,26 @@ namespace {
 
 constexpr std::size_t kWords_max = 200;  // bytes of a refusal that are shown
 
-std::vector<std::string> as_texts(const std::vector<std::int64_t>& ids) {
-  std::vector<std::string> texts;
-  for (const std::int64_t id : ids) texts.push_back(std::to_string(id));
-  return texts;
+// A command that ends it; the command views `id` and the client's address.
+RedisCommand end_of(const ServersClient& client, const std::string& id) {
+  RedisCommand command{"CLIENT", "KILL", "ID", id};
+  if (!client.address.empty()) command.insert(command.end(), {"ADDR", client.address});
+  return command;
 }
 
 // One of them could not be ended: has it gone by itself?
-Status look_for(RedisConnection& connection, const std::string& id, Fenced& fenced) {
+Status look_for(RedisConnection& connection, const ServersClient& client, Fenced& fenced) {
+  const std::string id = std::to_string(client.id);
+  const std::string line = "\nid=" + id + " addr=" + client.address;
   auto listed = connection.call({"CLIENT", "LIST", "ID", id});
   if (!listed) return listed.error();
   if (listed->is_error()) {
     fenced.why = "cannot tell whether a connection that was given up is gone: CLIENT KILL and " +
                  ("CLIENT LIST are refused: " + words_of_refusal(listed->text));
-  } else if (("\n" + listed->text).find("\nid=" + id + " ") != std::string::npos) {
+  } else if (("\n" + listed->text).find(line) != std::string::npos) {
     fenced.why = "a connection that was given up is still open there, and CLIENT KILL is refused";
   } else {
-    fenced.gone.push_back(std::stoll(id));
+    fenced.gone.push_back(client);
   }
   return success();
 }
@@ -43,20 +46,21 @@ bool is_forbidden(const RedisReply& reply) {
           reply.text.starts_with("ERR Unknown subcommand"));
 }
 
-Result<Fenced> end_clients(RedisConnection& connection, const std::vector<std::int64_t>& ids) {
+Result<Fenced> end_clients(RedisConnection& connection, const std::vector<ServersClient>& clients) {
   Fenced fenced;
-  if (ids.empty()) return fenced;
-  const std::vector<std::string> texts = as_texts(ids);
+  if (clients.empty()) return fenced;
+  std::vector<std::string> ids;
+  for (const ServersClient& client : clients) ids.push_back(std::to_string(client.id));
   std::vector<RedisCommand> commands;
-  for (const std::string& id : texts) commands.push_back({"CLIENT", "KILL", "ID", id});
+  for (std::size_t i = 0; i < clients.size(); ++i) commands.push_back(end_of(clients[i], ids[i]));
   auto replies = connection.call_all(commands);
   if (!replies) return replies.error();
   for (std::size_t i = 0; i < replies->size(); ++i) {
     const RedisReply& reply = (*replies)[i];
     if (!reply.is_error()) {
-      fenced.gone.push_back(ids[i]);  // 0 and 1: it is gone either way
+      fenced.gone.push_back(clients[i]);  // 0 and 1: it is gone either way
     } else if (is_forbidden(reply)) {
-      if (Status looked = look_for(connection, texts[i], fenced); !looked) return looked.error();
+      if (Status looked = look_for(connection, clients[i], fenced); !looked) return looked.error();
     } else {
       fenced.why = "CLIENT KILL is refused: " + words_of_refusal(reply.text);
     }

@@ -4,24 +4,24 @@
 // what it has received. Only the server can say that a client is gone.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "movement/redis_connection.h"
+#include "strategies/ports.h"
 
 namespace crossfade {
 
 struct Fenced {
-  std::vector<std::int64_t> gone;  // nothing of them runs any more
-  std::string why;                 // empty: all are gone
+  std::vector<ServersClient> gone;  // nothing of them runs any more
+  std::string why;                  // empty: all are gone
 };
 
-// Ends each by CLIENT KILL ID; where that is forbidden, asks CLIENT LIST ID whether it is gone by
+// Ends each by CLIENT KILL; where that is forbidden, asks CLIENT LIST ID whether it is gone by
 // itself. What the server does not tell is not believed to be gone.
 //   errors  Unavailable: the connection is lost, or no answer in time
-Result<Fenced> end_clients(RedisConnection& connection, const std::vector<std::int64_t>& ids);
+Result<Fenced> end_clients(RedisConnection& connection, const std::vector<ServersClient>& clients);
 
 // An error reply's text without what it may repeat of a command's arguments, and not too long.
 std::string words_of_refusal(std::string_view text);

@@ -125,7 +125,7 @@ Status RedisLine::settle_owing() {
 Result<bool> RedisLine::is_over(Owing& owing) {
   if (!owing.run_id.empty() && !run_id_.empty() && owing.run_id != run_id_) return true;
   if (owing.id != 0 && (!owing.run_id.empty() || !owing.connection.lost())) {
-    auto fenced = end_clients(*connection_, {owing.id});
+    auto fenced = end_clients(*connection_, {ServersClient{owing.id, {}}});
     if (!fenced) return fenced.error();
     if (fenced->why.empty()) return true;
   }

@@ -108,10 +108,10 @@ Settled RedisRepair::settle(const RepairTask& task) {
 
 Status RedisRepair::fence(Turn& turn) {
   for (const Side side : {Side::Old, Side::New}) {
-    const auto ids = doors_.ghosts(turn.task.migration, side);
-    if (ids.empty()) continue;
+    const auto ghosts = doors_.ghosts(turn.task.migration, side);
+    if (ghosts.empty()) continue;
     RedisLine& line = *turn.lines[static_cast<std::size_t>(side)];
-    auto fenced = end_clients(line.connection(), ids);
+    auto fenced = end_clients(line.connection(), ghosts);
     if (!fenced) {
       line.give_up(RedisLine::Under::Reading);
       return fenced.error();

@@ -157,8 +157,8 @@ void EventLoops::open_doors(RepairDoors& doors) {
     return shared_writes_.ghosts(migration, side);
   };
   doors.fenced = [this](const std::string& migration, Side side,
-                        const std::vector<std::int64_t>& ids) {
-    shared_writes_.fenced(migration, side, ids);
+                        const std::vector<ServersClient>& gone) {
+    shared_writes_.fenced(migration, side, gone);
   };
 }
 

@@ -43,6 +43,8 @@ class Interlay {
     return health_[index(side)].connect.try_now(now_ns) &&
            (use == Use::Needed || health_[index(side)].answer.try_now(now_ns));
   }
+  // Whether something is known to be wrong with it, so that no client should wait for its answer.
+  bool down(Side side) const { return health_[index(side)].down(); }
   // A side that let an authoritative request wait for its whole time limit: nothing is sent there
   // until a probe of ours is answered. probe_now() is true once per back-off.
   bool stalled(Side side) const { return health_[index(side)].stall.down(); }

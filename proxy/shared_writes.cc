@@ -56,8 +56,8 @@ std::shared_ptr<void> SharedWritesRegistry::hold(const std::string& migration, c
   return turns;
 }
 
-std::vector<std::int64_t> SharedWritesRegistry::ghosts(const std::string& migration, Side side) {
-  std::vector<std::int64_t> all;
+std::vector<ServersClient> SharedWritesRegistry::ghosts(const std::string& migration, Side side) {
+  std::vector<ServersClient> all;
   for (const auto& writes : of(migration)) {
     const auto some = writes->ghosts[static_cast<std::size_t>(side)].list();
     all.insert(all.end(), some.begin(), some.end());
@@ -66,9 +66,9 @@ std::vector<std::int64_t> SharedWritesRegistry::ghosts(const std::string& migrat
 }
 
 void SharedWritesRegistry::fenced(const std::string& migration, Side side,
-                                  const std::vector<std::int64_t>& ids) {
+                                  const std::vector<ServersClient>& gone) {
   for (const auto& writes : of(migration)) {
-    writes->ghosts[static_cast<std::size_t>(side)].fenced(ids);
+    writes->ghosts[static_cast<std::size_t>(side)].fenced(gone);
   }
 }
 

@@ -25,23 +25,24 @@ namespace crossfade {
 // still run what it has of them: nothing that is copied there is believed before they are gone.
 class Ghosts {
  public:
-  void add(std::int64_t client_id) {
+  void add(ServersClient client) {
     const std::lock_guard held(mutex_);
-    ids_.push_back(client_id);
+    clients_.push_back(std::move(client));
   }
-  std::vector<std::int64_t> list() const {
+  std::vector<ServersClient> list() const {
     const std::lock_guard held(mutex_);
-    return ids_;
+    return clients_;
   }
-  void fenced(const std::vector<std::int64_t>& ids) {
+  void fenced(const std::vector<ServersClient>& gone) {
     const std::lock_guard held(mutex_);
-    std::erase_if(
-        ids_, [&](std::int64_t id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); });
+    std::erase_if(clients_, [&](const ServersClient& client) {
+      return std::find(gone.begin(), gone.end(), client) != gone.end();
+    });
   }
 
  private:
   mutable std::mutex mutex_;
-  std::vector<std::int64_t> ids_;
+  std::vector<ServersClient> clients_;
 };
 
 // When keys are about to expire, as far as writes have told. A write that meets that moment may
@@ -111,8 +112,8 @@ class SharedWritesRegistry {
   // For the repair worker; see RepairDoors.
   std::shared_ptr<void> hold(const std::string& migration, const SuspectKey& at,
                              std::uint32_t timeout_ms);
-  std::vector<std::int64_t> ghosts(const std::string& migration, Side side);
-  void fenced(const std::string& migration, Side side, const std::vector<std::int64_t>& ids);
+  std::vector<ServersClient> ghosts(const std::string& migration, Side side);
+  void fenced(const std::string& migration, Side side, const std::vector<ServersClient>& gone);
 
   LedgerDoor ledger;  // set before the first loop starts
 

@@ -145,6 +145,7 @@ void Stream::close() {
   full_bytes_ = 0;
   pending_.clear();
   pending_.shrink_to_fit();
+  std::string().swap(copied_);
   gathered_ = 0;
   reading_ = writing_ = connecting_ = false;
   after_sent_ = AfterSent::Nothing;
@@ -211,13 +212,16 @@ void Stream::write(std::string_view view) {
 
 void Stream::write_copy(std::string_view bytes) {
   if (bytes.empty() || !open()) return;
-  flush();
-  if (!writing_ && !connecting_ && pending_.empty()) {
+  if (gathered_ == kGatherMax || copied_.size() + bytes.size() > kCopiedMax) flush();
+  if (writing_ || connecting_ || !pending_.empty()) return keep(bytes);
+  if (bytes.size() > kCopiedMax) {
     write(bytes);
-    flush();
-  } else {
-    keep(bytes);
+    return flush();
   }
+  copied_.reserve(kCopiedMax);  // views into it must stay valid
+  const std::size_t at = copied_.size();
+  copied_.append(bytes);
+  write(std::string_view(copied_).substr(at));
 }
 
 void Stream::flush() {
@@ -234,6 +238,7 @@ void Stream::flush() {
     done -= skip;
     if (skip < bytes.size()) keep(bytes.substr(skip));
   }
+  copied_.clear();
   if (!pending_.empty()) start_write();
 }
 

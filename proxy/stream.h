@@ -59,7 +59,7 @@ class Stream {
 
   // `view` must stay valid until flush().
   void write(std::string_view view);
-  // Bytes that do not outlive the call.
+  // Bytes that do not outlive the call; few are copied and go out with the flush().
   void write_copy(std::string_view bytes);
   void flush();
   std::size_t unsent() const { return full_bytes_ + pending_.size() + in_write_; }
@@ -80,11 +80,13 @@ class Stream {
   }
 
   static constexpr unsigned kGatherMax = 16;
+  static constexpr std::size_t kCopiedMax = 1024;
 
   Loop& loop_;
   StreamOwner& owner_;
   UvOwner<uv_tcp_t> handle_;
   uv_buf_t gather_[kGatherMax];
+  std::string copied_;  // what write_copy() has gathered; keeps its capacity
   std::uint64_t* gauge_ = nullptr;
   // What waits behind the write in progress, in pieces: one long string would be copied whole
   // whenever it grows. The last piece is not empty while there are others.

@@ -136,6 +136,14 @@ struct RepairTask {
   EndpointAddress new_side;
 };
 
+// A connection to a server, as that server knows it. Ids begin anew with each of its processes:
+// with the address, too, it is nobody else's.
+struct ServersClient {
+  std::int64_t id = 0;   // CLIENT ID
+  std::string address;   // of our end, as it sees that; empty: it did not tell
+  bool operator==(const ServersClient&) const = default;
+};
+
 enum class RepairOutcome : std::uint8_t {
   Equal,     // both sides were seen equal, nothing was changed
   Repaired,  // copied, and then seen equal
@@ -158,10 +166,11 @@ struct RepairDoors {
                                       std::uint32_t timeout_ms)>
       hold;
   // Connections that were given up while a write was under way on them: the server may still run
-  // what they carried. Their ids as that server knows them (CLIENT ID), to be killed before a copy
-  // is believed; asking again lists them again until `fenced` is told.
-  std::function<std::vector<std::int64_t>(const std::string& migration, Side side)> ghosts;
-  std::function<void(const std::string& migration, Side side, const std::vector<std::int64_t>& ids)>
+  // what they carried. To be killed before a copy is believed; asking again lists them again until
+  // `fenced` is told.
+  std::function<std::vector<ServersClient>(const std::string& migration, Side side)> ghosts;
+  std::function<void(const std::string& migration, Side side,
+                     const std::vector<ServersClient>& gone)>
       fenced;
 };
 

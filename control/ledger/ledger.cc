@@ -185,9 +185,11 @@ Status Ledger::begin(const Name& migration, Before before) {
     const bool fresh = !by_uuid_.contains(migration.uuid);
     const HeldPtr held = enlist(migration);
     if (fresh && before == Before::InForce) (void)doubt_all(held, kNoLedger);
-    if (before == Before::NotInForce) held->head.servers.clear();
     // What a verification saw before counts no more: for a while only one side was written to.
-    if (before == Before::NotInForce) ++held->doubts;
+    if (before == Before::NotInForce) {
+      held->head.servers.clear();
+      ++held->doubts;
+    }
     if (held->head.open && held->open_on_disk) return success();
     held->head.open = true;
     change_head(held);

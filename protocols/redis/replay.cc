@@ -31,12 +31,8 @@ Replay replay_of_options(Args args, std::size_t from, bool whole) {
 
 // RESTORE key ttl payload [REPLACE] [ABSTTL] …: 0 is no expiry.
 Replay replay_of_restore(Args args) {
-  constexpr std::size_t kTtl = 2, kOptions = 4;
-  if (args.size() > kTtl && args[kTtl] == "0") return Replay::Same;
-  for (std::size_t i = kOptions; i < args.size(); ++i) {
-    if (is_word(args[i], "ABSTTL")) return Replay::Same;
-  }
-  return Replay::Expiry;
+  constexpr std::size_t kTtl = 2;
+  return args.size() > kTtl && args[kTtl] == "0" ? Replay::Same : Replay::Expiry;
 }
 
 Replay replay_of_add(Args args) {

@@ -105,42 +105,47 @@ std::uint32_t DualWrite::append_questions(std::string& out) {
   return count;
 }
 
-std::optional<std::uint32_t> DualWrite::append_second_leg(std::string& out) const {
+std::optional<DualWrite::SecondLeg> DualWrite::append_second_leg(std::string& out) const {
   const std::vector<std::string_view> told = split_replies(answers);
   if (told.size() != questions || too_big) return std::nullopt;
   if (way == Way::Attempt) {
     out.append(kMulti).append(request).append(kExec);
-    return 3;
+    return SecondLeg{.count = 3};
   }
   if (way == Way::Blocked && how != Replay::Copy) {
     append_without_block(out, Again(nullptr, request).args);
-    return 1;
+    return SecondLeg{.count = 1};
   }
   const std::size_t before = out.size();
   const bool transaction = way == Way::Transaction;
   if (transaction) out += kMulti;
-  std::optional<std::uint32_t> count = how == Replay::Copy ? 0 : append_commands(told, out);
-  if (count && (how == Replay::Copy || copies_behind())) {
+  std::string behind_it;
+  std::optional<SecondLeg> leg =
+      how == Replay::Copy ? SecondLeg{} : append_commands(told, out, behind_it);
+  if (leg && (how == Replay::Copy || copies_behind())) {
     const auto keys_copied = each_key();
     const auto copied = append_repeat(
         Replay::Copy,
         {.spec = nullptr, .args = {}, .keys = keys_copied, .reply = reply, .answers = told}, out);
-    count = copied ? std::optional(*count + *copied) : std::nullopt;
+    leg->is_same = false;
+    if (copied) leg->count += *copied;
+    if (!copied) leg.reset();
   }
-  if (!count) {
+  if (!leg) {
     out.resize(before);
     return std::nullopt;
   }
   if (transaction) {
     out += kExec;
-    *count += 2;
+    leg->count += 2;
   }
-  return count;
+  out += behind_it;
+  return leg;
 }
 
-// The commands one by one, and behind them what belongs behind: the expiries.
-std::optional<std::uint32_t> DualWrite::append_commands(std::span<const std::string_view> told,
-                                                        std::string& out) const {
+// The commands one by one, and apart from them what belongs behind: the expiries.
+std::optional<DualWrite::SecondLeg> DualWrite::append_commands(
+    std::span<const std::string_view> told, std::string& out, std::string& behind_it) const {
   const bool transaction = way == Way::Transaction;
   std::vector<std::string_view> replies;
   if (!transaction) {
@@ -148,16 +153,16 @@ std::optional<std::uint32_t> DualWrite::append_commands(std::span<const std::str
   } else if (!split_elements(reply, replies) || replies.size() != queued.size()) {
     return std::nullopt;
   }
-  std::uint32_t count = 0;
-  std::string behind;
+  SecondLeg leg;
   for (std::size_t i = 0; i < queued.size(); ++i) {
     const QueuedWrite& one = queued[i];
     const std::string_view bytes = std::string_view(request).substr(one.at, one.size);
     const bool same = one.how != Replay::Made;
     const bool ran = !is_error(replies[i]) || is_script(one.spec);
+    leg.is_same = leg.is_same && same && ran;
     if (transaction && same && ran) {
       out += bytes;
-      ++count;
+      ++leg.count;
     }
     if (one.how == Replay::Same || one.how == Replay::Suspect) continue;
     if (same && copies_behind()) continue;  // the copy has its expiry, too
@@ -172,12 +177,12 @@ std::optional<std::uint32_t> DualWrite::append_commands(std::span<const std::str
                                      .keys = again.keys,
                                      .reply = replies[i],
                                      .answers = mine},
-                                    same ? behind : out);
+                                    same ? behind_it : out);
     if (!made) return std::nullopt;
-    count += *made;
+    leg.count += *made;
+    if (same) leg.behind += *made;
   }
-  out += behind;
-  return count;
+  return leg;
 }
 
 std::vector<DualWrite::KeyExpiry> DualWrite::expiries() const {
@@ -245,6 +250,8 @@ void DualWrite::clear() {
   refused = false;
   second = Leg::UnderWay;
   own_seen = first_unknown = first_null = cannot = second_begun = waits_for_disk = false;
+  comparable = true;
+  behind = 0;
   resolved_at_ns = 0;
 }
 

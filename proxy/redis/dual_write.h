@@ -85,6 +85,8 @@ struct DualWrite {
   bool own_seen = false;    // the second side has answered the write's own bytes
   bool first_null = false;  // it answered null: a transaction that was not run, a pop of nothing
   bool cannot = false;      // the second leg could not be made
+  bool comparable = true;   // Transaction: equal servers give equal replies to all of it
+  std::uint32_t behind = 0;  // commands of the second leg that follow the write's own
   bool second_begun = false;
   std::uint64_t resolved_at_ns = 0;
   bool waits_for_disk = false;
@@ -134,9 +136,14 @@ struct DualWrite {
 
   // Appends what is to be asked of the first side behind the write; returns how many questions.
   std::uint32_t append_questions(std::string& out);
-  // Appends the second leg (of Expiry: the rest of it), made from reply and answers; how many
-  // commands. nullopt: it cannot be told.
-  std::optional<std::uint32_t> append_second_leg(std::string& out) const;
+  struct SecondLeg {
+    std::uint32_t count = 0;   // of commands
+    std::uint32_t behind = 0;  // of these follow the write's own
+    bool is_same = true;       // what the first side has run, command by command
+  };
+  // Appends the second leg (of Expiry: the rest of it), made from reply and answers. nullopt: it
+  // cannot be told.
+  std::optional<SecondLeg> append_second_leg(std::string& out) const;
 
   // When its keys expire, as far as the answers tell.
   struct KeyExpiry {
@@ -152,8 +159,8 @@ struct DualWrite {
 
  private:
   std::vector<std::string_view> each_key() const;
-  std::optional<std::uint32_t> append_commands(std::span<const std::string_view> told,
-                                               std::string& out) const;
+  std::optional<SecondLeg> append_commands(std::span<const std::string_view> told, std::string& out,
+                                           std::string& behind) const;
 };
 
 class DualWritePool {

@@ -63,6 +63,7 @@ bool RedisSession::accept(uv_stream_t* listener) {
   if (interlay_.counters().sessions_open.get() > settings().clients_max) {
     counters().hit(Limit::ClientsMax);
     client_.write_copy("-ERR max number of clients reached\r\n");
+    client_.flush();
     return false;
   }
   begin_event();
@@ -304,19 +305,14 @@ void RedisSession::on_end(int status) {
   loop().mark_busy(*this);
   if (status != UV_EOF) {
     client_.close();
-    if (stalled_) forget_waiting();
+    if (stalled_ && waits_for_blocked()) forget_waiting();
   }
-  Upstream& beside = upstream(other(anchor()));
-  if (streams_to(beside)) beside.finish();  // nothing else can end half a request
-  if (upstream(anchor()).state() == Upstream::State::Idle) {
-    close_when_answered_ = true;
-  } else if (!stalled_ && !paced_) {
-    finish_upstreams();
-  }
+  if (upstream(anchor()).state() == Upstream::State::Idle) close_when_answered_ = true;
+  if (!stalled_ && !paced_) finish_upstreams();
   end_event();
 }
 
-// A server forgets what stands behind a blocked command, and what a client has sent that is gone.
+// A server forgets what stands behind a blocked command when its client has gone.
 void RedisSession::forget_waiting() {
   give_back_next();
   stalled_ = false;
@@ -326,6 +322,8 @@ void RedisSession::forget_waiting() {
 // The servers see the end where the client put it.
 void RedisSession::finish_upstreams() {
   upstream(anchor()).finish();
+  Upstream& beside = upstream(other(anchor()));
+  if (streams_to(beside)) beside.finish();  // nothing else can end half a request
   if (blocking_ > 0 && blocking_side_ != anchor()) upstream(blocking_side_).finish();
 }
 
@@ -363,6 +361,7 @@ void RedisSession::end_event() {
     if (client_ended_ && !stalled_ && !paced_) finish_upstreams();
   }
   if (home_lost_ && stalled_ && partial_) resume();  // every request still gets its error
+  flush();
   if (draining_ && safe_point()) close_when_answered_ = true;
   if (left_behind_at_ns_ != 0 && !close_when_answered_) end_left_behind();
   const bool asking = stalled_ && entered_ == Entered::Asking;  // what waits may yet be sent
@@ -459,7 +458,8 @@ void RedisSession::abort() {
 }
 
 void RedisSession::finish_if_done() {
-  if (client_.open()) return;
+  // What has arrived is run, as a server would have done by now, though nobody waits for it.
+  if (client_.open() || (stalled_ && partial_)) return;
   for (Upstream* up : {&old_, &new_}) {
     if (up->state() != Upstream::State::Idle && up->idle()) up->close();
   }

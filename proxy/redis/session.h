@@ -122,6 +122,8 @@ class RedisSession final : public Session, private StreamOwner {
   void resume();
   void end_event();
   void close_client();
+  // A RESET: behind one that is silent.
+  bool waits_for_blocked() const { return blocking_ > 0 || resetting_ > 0; }
   void forget_waiting();
   void finish_upstreams();
   void finish_if_done();
@@ -203,6 +205,8 @@ class RedisSession final : public Session, private StreamOwner {
   bool dispatch_dual(Pending& request);
   void dual_silently(Pending& request);
   void identify(Upstream& up);
+  static ServersClient client_in(std::string_view told);
+  void probe(Upstream& up);
   bool begin_second(Exchange& exchange, std::string_view bytes);
   void ask(Exchange& exchange);
   void streamed_dual();

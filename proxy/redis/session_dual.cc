@@ -17,6 +17,7 @@
 #include <cassert>
 #include <charconv>
 #include <chrono>
+#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -33,10 +34,13 @@ namespace crossfade::redis {
 namespace {
 
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
-constexpr std::string_view kClientId = "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n";
+constexpr std::string_view kWhoAmI =
+    "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n*2\r\n$6\r\nCLIENT\r\n$4\r\nINFO\r\n";
 constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
 constexpr std::string_view kExec = "*1\r\n$4\r\nEXEC\r\n";
 constexpr std::uint64_t kNsPerMs = 1'000'000;
+// No database has this number: whichever is wanted next is selected.
+constexpr std::uint32_t kUnknownDb = std::numeric_limits<std::uint32_t>::max();
 // EXEC's reply to one command: "*1\r\n", and then the command's own.
 constexpr std::size_t kAroundOne = 4;
 // Enough of it to see whether that is null.
@@ -48,6 +52,15 @@ std::uint64_t unix_ms() {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
                                         std::chrono::system_clock::now().time_since_epoch())
                                         .count());
+}
+
+// Errors of commands that were not begun: not even a script has written anything.
+bool is_refusal(std::string_view reply) {
+  for (const char* words : {"-NOSCRIPT ", "-NOPERM ", "-NOAUTH ", "-ERR unknown ", "-ERR wrong ",
+                            "-ERR Number of keys ", "-OOM ", "-READONLY ", "-LOADING "}) {
+    if (reply.starts_with(words)) return true;
+  }
+  return false;
 }
 
 // Of these, what one key comes to does not hang on another one.
@@ -258,6 +271,7 @@ void RedisSession::record_queued(const Pending& request, const RequestCutter& cu
   }
   if (how == Replay::Copy) dual.how = Replay::Copy;
   if (how == Replay::Suspect && dual.how != Replay::Copy) dual.how = Replay::Suspect;
+  dual.comparable = dual.comparable && facts.comparable;
   dual.queued.push_back({dual.request.size(), request.bytes.size(), facts.spec, how});
   dual.request.append(request.bytes);
 }
@@ -291,7 +305,8 @@ bool RedisSession::dispatch_dual(Pending& request) {
       .add();
   bring_up_to_date(up);
   if (!dual.sole && !dual.spans_databases && dual.way != DualWrite::Way::Attempt &&
-      (dual.turn.met_blocked() || meets_expiry(dual))) {
+      (dual.turn.met_blocked() || meets_expiry(dual) ||
+       (!plan.either && is_made_from_suspects(dual)))) {
     dual.how = Replay::Copy;
   }
   Exchange* const exchange = new_exchange(request);
@@ -359,16 +374,27 @@ void RedisSession::dual_silently(Pending& request) {
   give_back(dual);
 }
 
-// // Asks the second side who the connection is, once: should it be given up in the midst of a
+// Asks the second side who the connection is, once: should it be given up in the midst of a
 // write, the server can be told to forget it. Nothing is written there before that is known. The
 // answering side is not asked, as its clients could see it in MONITOR: it is given up after
 // answer_timeout_ms only.
 void RedisSession::identify(Upstream& up) {
-  if (up.client_id != 0) return;
-  up.client_id = -1;
-  send_internal(up, kClientId, 1);
+  if (std::exchange(up.identified, true)) return;
+  send_internal(up, kWhoAmI, 2);
   up.owed().back()->identity = true;
   up.owed().back()->gate = up.close_gate();
+}
+
+// From the replies to that.
+ServersClient RedisSession::client_in(std::string_view told) {
+  constexpr std::string_view kAddress = " addr=";
+  ServersClient client;
+  client.id = integer_in(told.substr(0, told.find('\n') + 1)).value_or(0);
+  if (const std::size_t at = told.find(kAddress); at != told.npos) {
+    const std::string_view rest = told.substr(at + kAddress.size());
+    client.address = rest.substr(0, rest.find(' '));
+  }
+  return client;
 }
 
 // The connection is given up by us: what it carries may still be run.
@@ -381,8 +407,8 @@ void RedisSession::forsake(Upstream& up) {
   }
   if (!writing) return;
   const auto side = static_cast<std::size_t>(up.side());
-  if (up.client_id > 0) {
-    interlay_.shared_writes()->ghosts[side].add(up.client_id);
+  if (up.client.id > 0) {
+    interlay_.shared_writes()->ghosts[side].add(up.client);
   } else if (const LedgerDoor& ledger = loop().shared_writes().ledger; ledger.note_all) {
     ledger.note_all(
         *route_,
@@ -390,6 +416,13 @@ void RedisSession::forsake(Upstream& up) {
         "its id (CLIENT ID)",
         nullptr);
   }
+}
+
+// Once per back-off a PING of ours asks a side that is down: no client waits for it.
+void RedisSession::probe(Upstream& up) {
+  if (!reach(up, Interlay::Use::Dispensable)) return;
+  if (up.owed().empty()) send_internal(up, kPing, 1);
+  loop().mark_busy(*this);
 }
 
 // Begins the second leg: sends it, or keeps its place. False: not possible; counted.
@@ -408,16 +441,24 @@ bool RedisSession::begin_second(Exchange& exchange, std::string_view bytes) {
       overfills(up, std::max(bytes.size(), dual.request.size()))) {
     return drop(Drop::Overflow);
   }
-  if (up.refused_version == state_version_ || exchange.change) return drop(Drop::StateRefused);
+  if (up.refused_version == state_version_) return drop(Drop::StateRefused);
   if (dual.too_big || (dual.how == Replay::Copy && (dual.sole || dual.spans_databases)) ||
       (bytes.empty() && !dual.starts_at_once() && dual.request.empty())) {
     return drop(Drop::Oversize);
+  }
+  if (interlay_.down(up.side())) {
+    probe(up);
+    return drop(Drop::SideDown);
   }
   if (!reach(up, Interlay::Use::Dispensable)) return drop(Drop::SideDown);
   bring_up_to_date(up);
   identify(up);
   ++interlay_.second_inflight;
   ++second_writes_;
+  if (exchange.change) {  // SELECT inside of EXEC: what comes of it there is not known
+    up.applied.db = kUnknownDb;
+    up.applied_version = 0;
+  }
   up.owe(&exchange);
   exchange.second_count = 1;
   if (dual.starts_at_once()) {
@@ -433,7 +474,7 @@ bool RedisSession::begin_second(Exchange& exchange, std::string_view bytes) {
 // Asks the answering side what the second leg is made from.
 void RedisSession::ask(Exchange& exchange) {
   DualWrite& dual = *exchange.dual;
-  if (dual.starts_at_once() && !dual.has_rest()) return;
+  if (dual.cannot || (dual.starts_at_once() && !dual.has_rest())) return;
   std::string questions;
   dual.questions = dual.append_questions(questions);
   if (dual.questions == 0) return;
@@ -482,6 +523,7 @@ void RedisSession::dual_answer(Upstream& up, Exchange& exchange, std::string_vie
   }
   if (!complete) return;
   dual.first_null = up.null_reply();
+  if (error && is_refusal(exchange.held)) dual.partial = false;
   if (exchange.moves && dual.first_null) {
     exchange.change.reset();
     --state_pending_;
@@ -620,8 +662,13 @@ bool RedisSession::resolve(Exchange& exchange) {
       out = dual.request;
       count = 1;
     }
-  } else if (const auto made = dual.append_second_leg(out)) {
-    count = *made;
+  } else if (const auto leg = dual.append_second_leg(out)) {
+    count = leg->count;
+    dual.behind = leg->behind;
+    if (dual.way == DualWrite::Way::Transaction && leg->is_same && dual.comparable) {
+      exchange.compare = true;
+      exchange.hash[static_cast<std::size_t>(exchange.answer)].add(dual.reply, true);
+    }
   } else {
     dual.cannot = true;
     dual.skipped = !rest;
@@ -675,9 +722,11 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
     if (dual.skipped || second == Leg::Unsent || second == Leg::UnderWay) return std::nullopt;
     if (second == Leg::Ok) return Doubt::Outcome;
     if (second == Leg::Unknown) return Doubt::Unanswered;
-    if (dual.how == Replay::Suspect && dual.sole) return Doubt::Chance;
+    if (dual.partial && dual.how == Replay::Suspect && dual.sole) return Doubt::Chance;
     // A script that failed on both sides may have come further on one of them.
-    if (dual.partial && !dual.copies_behind() && !replied_alike(exchange)) return Doubt::Replies;
+    const bool copied = dual.how == Replay::Copy || dual.copies_behind();
+    if (dual.partial && copied) return Doubt::Outcome;
+    if (dual.partial && !replied_alike(exchange)) return Doubt::Replies;
     return std::nullopt;
   }
   if (dual.cannot) return Doubt::Chance;
@@ -695,8 +744,7 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
   }
   if (dual.gave_up) return Doubt::Order;
   if (dual.how == Replay::Copy || dual.copies_behind()) return std::nullopt;
-  if (dual.how == Replay::Same && meets_expiry(dual)) return Doubt::Chance;
-  if (dual.how == Replay::Suspect) return Doubt::Chance;
+  if (dual.how == Replay::Suspect || meets_expiry(dual)) return Doubt::Chance;
   if (exchange.compare && exchange.hash[0].done() && exchange.hash[1].done() &&
       !replied_alike(exchange)) {
     return Doubt::Replies;

@@ -248,7 +248,9 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
   request.facts.effect = Effect::None;
   request.facts.blocks = false;
   request.plan = Plan{.answer = *pin_};
-  if (transaction_.dual) record_queued(request, cutter);
+  // MULTI and WATCH are refused here, and the transaction goes on without them.
+  const bool refused = effect == Effect::Multi || effect == Effect::Watch;
+  if (transaction_.dual && !refused) record_queued(request, cutter);
   if (transaction_.second) request.plan.second = transaction_.sort;
   if (transaction_.phase == Transaction::Phase::Undecided) {
     if (!request.whole ||
@@ -339,6 +341,7 @@ void RedisSession::end_transaction(Pending& request) {
       tied_ = true;  // whether it succeeded stands deep in the reply: it stays with this server
     }
     if (ended.subscribes) {
+      if (next_write_) next_write_->cannot = true;  // a subscriber is not asked anything
       tied_ = true;
       upstream(side).expects_messages = true;
     }

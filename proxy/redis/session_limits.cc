@@ -73,8 +73,7 @@ bool RedisSession::on_tick(std::uint64_t now_ns) {
     abort();
     return false;
   }
-  const bool blocked = blocking_ > 0 || resetting_ > 0;  // a RESET: behind one that is silent
-  if (client_ended_ && stalled_ && blocked && now_ns > ended_at_ns_ + kBlockedNs) {
+  if (client_ended_ && stalled_ && waits_for_blocked() && now_ns > ended_at_ns_ + kBlockedNs) {
     forget_waiting();
     finish_upstreams();
   }

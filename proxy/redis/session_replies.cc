@@ -107,7 +107,7 @@ void RedisSession::answer_complete(Upstream& up, Exchange& exchange, bool error)
     exchange.replied[side] = true;
     exchange.failed[side] = error;
     // It did not run here. There it may have, and the connection then has a state of its own.
-    strays = exchange.moves && (error || up.null_reply()) &&
+    strays = !exchange.dual && exchange.moves && (error || up.null_reply()) &&
              ((exchange.owed & bit(beside.side())) != 0 || exchange.ran_beside);
     after_answer(up, exchange, error);
     if (exchange.effect == Effect::Closes && error) expect_close_ = quit_;
@@ -168,10 +168,11 @@ void RedisSession::release(Exchange* exchange) {
 void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_view bytes,
                                 bool complete, bool error) {
   const auto side = static_cast<std::size_t>(up.side());
-  // Of several replies one is the write's own: the last, or, where something follows it, the first.
+  // Of several replies one is the write's own: where it began at once, the first.
   DualWrite* const dual = exchange.dual;
   const bool has_rest = dual && dual->starts_at_once() && dual->has_rest();
-  const bool is_own = has_rest ? !dual->own_seen : exchange.second_count == 1;
+  const std::uint32_t behind = dual ? dual->behind : 0;
+  const bool is_own = has_rest ? !dual->own_seen : exchange.second_count == 1 + behind;
   if (exchange.compare && is_own) note_reply(exchange, up.side(), bytes, complete);
   if (exchange.either && is_own && !exchange.answered && !exchange.spare_lost) {
     exchange.spare.append(bytes);
@@ -231,9 +232,8 @@ void RedisSession::internal_bytes(Upstream& up, Exchange& exchange, std::string_
   if (exchange.count == 0) {
     DualWrite* const asked = exchange.asks ? exchange.dual : nullptr;
     if (exchange.identity) {
-      const std::optional<std::int64_t> id = integer_in(exchange.held);
-      const bool later = exchange.held.starts_with("-NOAUTH");
-      up.client_id = id ? *id : later ? 0 : -1;
+      up.client = client_in(exchange.held);
+      up.identified = !exchange.held.starts_with("-NOAUTH");
     }
     up.owed().pop();
     if (exchange.entry_probe && entered_ == Entered::Asking) {

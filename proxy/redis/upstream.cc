@@ -44,7 +44,8 @@ void Upstream::open(InterlayRoutePtr route, std::uint64_t now_ns) {
   expects_messages = monitoring = in_push_ = confirms_ = broken_ = false;
   scanner_.reset();
   heard = unconfirmed = false;
-  client_id = 0;
+  client = ServersClient{};
+  identified = false;
   stream_.expect_connect();
   resolve(now_ns);
 }

@@ -15,6 +15,7 @@
 #include "proxy/redis/connection_state.h"
 #include "proxy/redis/exchange.h"
 #include "proxy/stream.h"
+#include "strategies/ports.h"
 #include "strategies/table.h"
 
 namespace crossfade::redis {
@@ -90,8 +91,9 @@ class Upstream final : public StreamOwner {
 
   bool heard = false;        // it has replied since it was opened
   bool unconfirmed = false;  // it was sent requests since then that it will never reply to
-  // Who this connection is to its server (CLIENT ID); -1: asked, or not told.
-  std::int64_t client_id = 0;
+  // Who this connection is to its server, once that was asked; id 0: it did not tell.
+  ServersClient client;
+  bool identified = false;
   std::uint64_t opened_at_ns = 0;
   std::uint64_t progress_at_ns = 0;  // last reply, or when reading resumed
 

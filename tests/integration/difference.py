@@ -82,9 +82,13 @@ class Transcript:
 
 
 class Target:
-    """Where scripts are played: a client port, and the servers whose state they leave behind."""
+    """Where scripts are played: a client port, and the servers whose state they leave behind.
 
-    def __init__(self, name, port, servers):
+    settled   returns whether all is done that earlier scripts gave to do
+    """
+
+    def __init__(self, name, port, servers, settled=None):
+        self._settled = settled or (lambda: True)
         self.name = name
         self.port = port
         self.servers = servers
@@ -116,6 +120,7 @@ class Target:
     def reset(self, keeps=(), leave=0):
         """Every server empty, with its first configuration, and without clients of earlier scripts but
         for `leave` of them."""
+        wait_until(self._settled, 10, "all is done that earlier scripts gave to do")
         for server, clients in zip(self.servers, self._clients):
             if clients:
                 try:

@@ -149,7 +149,9 @@ class Through(Mode):
             sidecar.add_endpoint("new", servers[1])
             sidecar.migrate("m", cls.strategy, "redis", "new")
         cls.sidecar = sidecar
-        return Target(cls.__name__, port, servers)
+        # The repair worker's commands would show in MONITOR and SLOWLOG.
+        return Target(cls.__name__, port, servers,
+                      lambda: sidecar.metric("crossfade_ledger_entries") == 0)
 
 
 class PassThrough(Through):

@@ -28,7 +28,9 @@ class Bounds(Sick):
         for name in self.strategies:
             leg = Legs(self.sidecar, name)
             print(f"\nall at once, {leg}")
-            for reason in ("overflow", "side_down", "connection_lost"):
+            # Clients wait for their dual writes: those do not pile up.
+            overflow = ("overflow",) if name == "shadow" else ()
+            for reason in ("side_down", "connection_lost", *overflow):
                 self.assertGreater(leg.dropped[reason], 0, leg)
         self.memory_is_bounded()
         self.recovers(new)
@@ -70,7 +72,7 @@ class Bounds(Sick):
     def test_big_values_to_a_side_that_does_not_read(self):
         new = self.enterContext(RedisServer())
         fake = self.enterContext(FakeServer(new.port))
-        self.start(fake.port, second_leg_timeout_ms=60_000)
+        self.start(fake.port, second_leg_timeout_ms=2_000)  # a dual write is waited for so long
         fake.become("deaf")
         value = b"x" * (MIB // 2)
         for name in self.strategies:
@@ -85,7 +87,8 @@ class Bounds(Sick):
         fake.become("close")
         for name in self.strategies:
             leg = Legs(self.sidecar, name)
-            self.assertGreater(leg.dropped["overflow"], 50, leg)
+            self.assertGreater(leg.dropped["overflow"], 0, leg)
+            self.assertGreater(sum(leg.dropped.values()), 50, leg)
 
     def test_a_side_that_says_what_nobody_asked(self):
         """Surplus replies, pushes, and lengths that no one can keep are never seen nor kept."""
@@ -145,7 +148,7 @@ class Changes(Sick):
                 leg = Legs(self.sidecar, strategy)
                 self.assertEqual((leg.eligible, leg.answered), (2 + (strategy == "shadow"), 1), leg)
 
-    def test_a_transaction_whose_new_side_dies_is_old_s_alone(self):
+    def test_a_transaction_whose_new_side_dies_is_not_run_there_by_halves(self):
         for strategy in ("shadow", "dual"):
             with self.subTest(strategy=strategy), RedisServer() as new:
                 self.start(new, (strategy,))
@@ -159,8 +162,11 @@ class Changes(Sick):
                     self.assertEqual(client.call("INCR", "k"), "QUEUED")
                     self.assertEqual(client.call("EXEC"), [2, 3, 4])
                     Legs(self.sidecar, strategy)
-                    # Half of it must not have run on the server that came back.
-                    self.assertEqual(new.call("EXISTS", "k"), 0)
+                    if strategy == "shadow":
+                        # Half of it must not have run on the server that came back.
+                        self.assertEqual(new.call("EXISTS", "k"), 0)
+                    else:  # it may have, but what it lacked is repaired
+                        wait_until(lambda n=new: n.call("GET", "k") == b"4", 10, "k is repaired")
                     self.recovers(new)
 
     def test_a_transaction_whose_old_side_dies_runs_nowhere(self):

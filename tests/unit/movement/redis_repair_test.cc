@@ -59,7 +59,11 @@ EndpointAddress as(EndpointAddress address, const char* user, const char* passwo
   return address;
 }
 
-std::int64_t id_of(RedisConnection& connection) { return ask(connection, {"CLIENT", "ID"}).number; }
+ServersClient client_of(RedisConnection& connection) {
+  const std::string info = ask(connection, {"CLIENT", "INFO"}).text;
+  const std::size_t at = info.find(" addr=") + 6;
+  return {ask(connection, {"CLIENT", "ID"}).number, info.substr(at, info.find(' ', at) - at)};
+}
 
 }  // namespace
 
@@ -323,7 +327,7 @@ TEST_CASE("repair: a connection that was given up is ended before a copy is beli
   ask(new_side, {"SET", "key", "wrong"});
   RedisConnection waiting = sides.to_new();   // its write waits for somebody else's
   RedisConnection buffered = sides.to_new();  // its write is in a buffer of the server's kernel
-  sides.ghosts[1] = {id_of(waiting), id_of(buffered), 4'711};
+  sides.ghosts[1] = {client_of(waiting), client_of(buffered), {4'711, ""}};
   const std::vector<RedisCommand> later{{"BLMOVE", "source", "key", "LEFT", "LEFT", "0"}};
   REQUIRE(waiting.send(later).ok());
   sides.servers[1]->freeze();
@@ -346,10 +350,19 @@ TEST_CASE("repair: one that appears while the turn is waited for is ended, too")
   RedisConnection old_side = sides.to_old();
   RedisConnection late = sides.to_new();
   ask(old_side, {"SET", "key", "right"});
-  const std::int64_t id = id_of(late);
-  sides.when_held = [&] { sides.ghosts[1] = {id}; };
+  const ServersClient client = client_of(late);
+  sides.when_held = [&] { sides.ghosts[1] = {client}; };
   CHECK(sides.settle("key").outcome == RepairOutcome::Repaired);
   CHECK_FALSE(late.call({"PING"}).ok());
+}
+
+TEST_CASE("repair: who has the number now that one had in an earlier process is left alone") {
+  Sides sides;
+  RedisConnection another = sides.to_new();
+  sides.ghosts[1] = {{client_of(another).id, "127.0.0.1:1"}};
+  sides.check_equal("key");
+  CHECK(sides.ghosts[1].empty());
+  CHECK(another.call({"PING"}).ok());
 }
 
 TEST_CASE("repair: where CLIENT KILL is refused, a connection must be seen to be gone") {
@@ -359,7 +372,7 @@ TEST_CASE("repair: where CLIENT KILL is refused, a connection must be seen to be
   ask(old_side, {"SET", "key", "right"});
   {
     RedisConnection open = sides.to_new();
-    sides.ghosts[1] = {id_of(open)};
+    sides.ghosts[1] = {client_of(open)};
     sides.task.new_side = as(sides.task.new_side, "less", "pw");
     CHECK(sides.check_fails("key").find("cannot tell") != std::string::npos);
     sides.task.new_side = as(sides.task.new_side, "app", "pw");

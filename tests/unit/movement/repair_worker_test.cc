@@ -53,8 +53,8 @@ class Ledger {
                     --held_;
                   });
                 },
-            .ghosts = [](const std::string&, Side) { return std::vector<std::int64_t>(); },
-            .fenced = [](const std::string&, Side, const std::vector<std::int64_t>&) {}};
+            .ghosts = [](const std::string&, Side) { return std::vector<ServersClient>(); },
+            .fenced = [](const std::string&, Side, const std::vector<ServersClient>&) {}};
   }
 
   // Polls: true when it came about within the limit.

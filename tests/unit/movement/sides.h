@@ -86,7 +86,7 @@ class Sides {
   RepairLimits limits;
   std::mutex turn;                          // what hold() holds
   std::function<void()> when_held = [] {};  // called as it is
-  std::array<std::vector<std::int64_t>, 2> ghosts;
+  std::array<std::vector<ServersClient>, 2> ghosts;
   RepairDoors doors{
       .due = [](std::size_t) { return std::vector<RepairTask>(); },
       .settle = [](const RepairTask&, RepairOutcome, const std::string&) {},
@@ -99,9 +99,9 @@ class Sides {
       .ghosts = [this](const std::string&,
                        Side side) { return ghosts[static_cast<std::size_t>(side)]; },
       .fenced =
-          [this](const std::string&, Side side, const std::vector<std::int64_t>& ids) {
-            for (const std::int64_t id : ids)
-              std::erase(ghosts[static_cast<std::size_t>(side)], id);
+          [this](const std::string&, Side side, const std::vector<ServersClient>& gone) {
+            for (const ServersClient& client : gone)
+              std::erase(ghosts[static_cast<std::size_t>(side)], client);
           }};
   RedisRepair repair{doors, limits, {}};
 

@@ -65,14 +65,10 @@ const Words kXadd{"XADD", "k", "*", "f", "v"};
 TEST_CASE("replay: the same bytes do wherever the effect follows from data and arguments") {
   for (const Words& words : std::vector<Words>{{"SET", "k", "v"},
                                                {"SET", "EX", "PX"},
-                                               {"SET", "k", "v", "EXAT", "1"},
                                                {"set", "k", "v", "nx", "get", "keepttl"},
                                                {"GETEX", "k"},
                                                {"GETEX", "ex", "PERSIST"},
-                                               {"GETEX", "k", "PXAT", "1"},
-                                               {"PEXPIREAT", "k", "1"},
                                                {"RESTORE", "k", "0", "x", "REPLACE"},
-                                               {"RESTORE", "k", "5", "x", "AbsTtl"},
                                                {"LPUSH", "k", "v"},
                                                {"BLPOP", "k", "0"},
                                                {"XADD", "k", "1-1", "f", "*"},
@@ -82,8 +78,6 @@ TEST_CASE("replay: the same bytes do wherever the effect follows from data and a
                                                {"XAUTOCLAIM", "k", "g", "c", "0", "0"},
                                                {"XREADGROUP", "GROUP", "g", "c", "STREAMS", "k"},
                                                {"SORT", "k", "BY", "w_*", "GET", "#"},
-                                               {"SORT", "k", "LIMIT", "BY", "GET", "STORE", "d"},
-                                               {"SORT", "k", "STORE", "BY"},
                                                {"FLUSHALL"},
                                                {"SCRIPT", "LOAD", "math.random()"},
                                                {"EVAL", "return 1", "0"},
@@ -98,7 +92,7 @@ TEST_CASE("replay: the same bytes do wherever the effect follows from data and a
   }
 }
 
-TEST_CASE("replay: what counts from now is followed by the expiry that the key has") {
+TEST_CASE("replay: an expiry that a key may get is known, and where it counts from now it is set") {
   for (const Words& words : std::vector<Words>{{"SET", "k", "v", "EX", "5"},
                                                {"set", "k", "v", "get", "pX", "5"},
                                                {"SETEX", "k", "5", "v"},
@@ -106,6 +100,11 @@ TEST_CASE("replay: what counts from now is followed by the expiry that the key h
                                                {"GETEX", "k", "ex", "5"},
                                                {"EXPIRE", "k", "5", "NX"},
                                                {"PEXPIRE", "k", "5"},
+                                               {"SET", "k", "v", "EXAT", "1"},
+                                               {"GETEX", "k", "PXAT", "1"},
+                                               {"PEXPIREAT", "k", "1"},
+                                               {"MOVE", "k", "1"},
+                                               {"RESTORE", "k", "5", "x", "AbsTtl"},
                                                {"RESTORE", "k", "5", "x"},
                                                {"RESTORE", "k", "5", "ABSTTL"}}) {
     CHECK_MESSAGE(replay_for(words) == Replay::Expiry, resp(words));
@@ -116,6 +115,17 @@ TEST_CASE("replay: what counts from now is followed by the expiry that the key h
           resp({"PEXPIREAT", "k", "1700000000123"}));
     CHECK(repeat(words, {"k"}, "+OK\r\n", {":-1\r\n"}) == resp({"PERSIST", "k"}));
     CHECK(repeat(words, {"k"}, "+OK\r\n", {":-2\r\n"}) == resp({"DEL", "k"}));
+  }
+}
+
+TEST_CASE("replay: a key that another becomes may bring its expiry along") {
+  for (const Words& words :
+       std::vector<Words>{{"RENAME", "k", "d"}, {"RENAMENX", "k", "d"}, {"COPY", "k", "d"}}) {
+    CHECK_MESSAGE(replay_for(words) == Replay::Expiry, resp(words));
+    CHECK(questions_for(words, {"k", "d"}) ==
+          Questions{2, resp({"PEXPIRETIME", "k"}) + resp({"PEXPIRETIME", "d"})});
+    CHECK(repeat(words, {"k", "d"}, "+OK\r\n", {":-2\r\n", ":5\r\n"}) ==
+          resp({"DEL", "k"}) + resp({"PEXPIREAT", "d", "5"}));
   }
 }
 
