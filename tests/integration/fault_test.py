@@ -78,19 +78,21 @@ class Faulty(unittest.TestCase):
 
     # Faults: each returns when all is well again.
 
-    def killed(self, lasts_s):
+    def restart_new(self):
         """Whether it has kept everything is not for the sidecar to guess."""
-        self.new.kill()
-        let_pass(lasts_s)
         self.new.restart()
         wait_until(lambda: self.ledger.needs_full_verification, NOTICED_S, "the restart is noticed")
+
+    def killed(self, lasts_s):
+        self.new.kill()
+        let_pass(lasts_s)
+        self.restart_new()
 
     def killed_and_emptied(self, lasts_s):
         self.new.kill()
         shutil.rmtree(os.path.join(self.new.folder, "appendonlydir"))
         let_pass(lasts_s)
-        self.new.restart()
-        wait_until(lambda: self.ledger.needs_full_verification, NOTICED_S, "the restart is noticed")
+        self.restart_new()
 
     def stalled(self, lasts_s):
         self.new.sigstop()
@@ -218,7 +220,7 @@ class NewSide(Faulty):
         self.assertEqual(self.result.trouble, [])
         self.nobody_noticed()
         self.assertTrue(self.ledger.total > 100 or self.ledger.needs_full_verification)
-        self.new.restart()
+        self.restart_new()
         self.becomes_equal()
 
 
@@ -254,7 +256,7 @@ class Killed(Faulty):
                 self.assertLessEqual(keys, after.get(db, set()))
             self.result = self.load.stop()
         self.assertEqual(lost_writes(self.old, self.result.registers), [])
-        self.new.restart()
+        self.restart_new()
         self.becomes_equal()
 
     def test_an_end_in_order_leaves_nothing_unknown(self):

@@ -167,6 +167,11 @@ class TruthTable(Sides):
                 self.assert_answer(row.answer, answer)
                 self.assert_noted(row, case, noted, entries)
                 self.assert_counted(row, case, former)
+        # All of them before the first is verified: they have the servers in common.
+        for _, case in cases:
+            case.ledger.until_empty()
+        for row, case in cases:
+            with self.subTest(f"{row}: {row.why}"):
                 self.assert_settled(row, case, executed_late)
 
     def assert_answer(self, expected, answer):
@@ -283,11 +288,26 @@ class OtherDoubts(Sides):
         self.fall_ill("new", ERROR)
         try:
             self.assertEqual(case.client.call("SET", case.key, "after"), "OK")
-            self.assertEqual(case.client.call("RENAME", case.key, f"{case.key}:2"), "OK")
+            self.assertEqual(case.client.call("MOVE", case.key, 1), 1)
             noted = case.reasons()
         finally:
             self.recover()
         self.assertEqual(noted, {"outcome": 1, "spread": 2})
+        case.repaired(None)
+
+    def test_what_is_made_from_a_suspected_key_is_copied(self):
+        """So that doubt does not spread."""
+        case = self.start(O)
+        self.fall_ill("new", ERROR)
+        try:
+            self.assertEqual(case.client.call("SET", case.key, "after"), "OK")
+            self.servers["new"].call("CONFIG", "SET", "maxmemory", 0)
+            self.assertEqual(case.client.call("RENAME", case.key, f"{case.key}:2"), "OK")
+            noted = case.reasons()
+        finally:
+            self.recover()
+        self.assertEqual(noted, {"outcome": 1})
+        self.assertEqual(self.servers["new"].call("GET", f"{case.key}:2"), b"after")
         case.repaired(None)
 
     def test_a_script_that_came_further_on_one_side_names_its_keys(self):
