@@ -153,7 +153,7 @@ bool RedisSession::await_transaction_turn() {
   DualWrite& dual = *transaction_write_;
   if (dual.wanted_at_ns != 0) return dual.granted || dual.gave_up;
   dual.way = DualWrite::Way::Transaction;
-  dual.spreads = dual.sole || dual.queued.size() > 1;
+  dual.spreads = true;
   return take_turn(dual);
 }
 
