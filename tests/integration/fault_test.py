@@ -22,7 +22,7 @@ ALONE = True
 TIME_LIMIT_S = 300
 
 SEED = int(os.environ.get("CROSSFADE_SEED") or random.SystemRandom().randrange(1 << 32))
-KEYS = 3000           # few enough to be compared often, many enough for several in flight at once
+KEYS = 1500           # few enough to be compared often, many enough for several in flight at once
 REPAIR_S = 60         # for what a run has put into the ledger
 ANSWERED_S = 8        # after which what was in flight when the load paused is answered or given up
 SLEEP_S = 0.05        # a slow server's pause before whatever comes next
@@ -51,7 +51,7 @@ def schedule(kinds, count, seed):
     chosen = list(kinds) * (count // len(kinds))
     chosen += dice.sample(list(kinds), count - len(chosen))
     dice.shuffle(chosen)
-    return [Fault(kind, dice.uniform(0.2, 0.8), dice.uniform(0.1, 1.5)) for kind in chosen]
+    return [Fault(kind, dice.uniform(0.2, 0.6), dice.uniform(0.1, 1.0)) for kind in chosen]
 
 
 def let_pass(seconds):
@@ -214,7 +214,7 @@ class NewSide(Faulty):
         with WriteLoad(self.port, keys=KEYS, seed=SEED, named_keys=True) as self.load:
             let_pass(0.5)
             self.new.kill()
-            let_pass(3)
+            let_pass(2)
             self.result = self.load.stop()
         print(f"\nnew is dead: {self.result}, {self.ledger.total} in the ledger")
         self.assertEqual(self.result.trouble, [])
