@@ -116,10 +116,17 @@ std::optional<StreamConsumer> consumer_of(RedisReply& told) {
   return consumer;
 }
 
+// Since Redis 7; null where the server has lost count, which clients see as an unknown lag.
+std::optional<std::int64_t> entries_read_in(RedisReply& group) {
+  RedisReply* found = member(group, "entries-read");
+  if (found != nullptr && found->type == RedisReply::Type::Nil) return kCountLost;
+  return number_of(group, "entries-read");
+}
+
 std::optional<StreamGroup> group_of(RedisReply& told) {
   StreamGroup group{.name = text_of(told, "name"),
                     .last_id = text_of(told, "last-delivered-id"),
-                    .entries_read = number_of(told, "entries-read"),
+                    .entries_read = entries_read_in(told),
                     .consumers = {}};
   RedisReply* consumers = member(told, "consumers");
   if (consumers == nullptr) return std::nullopt;

@@ -33,10 +33,12 @@ struct StreamConsumer {
   std::vector<StreamPending> pending;
 };
 
+inline constexpr std::int64_t kCountLost = -1;  // as XGROUP takes it
+
 struct StreamGroup {
   std::string name;
   std::string last_id;
-  std::optional<std::int64_t> entries_read;
+  std::optional<std::int64_t> entries_read;  // or kCountLost; nullopt: the server does not tell
   std::vector<StreamConsumer> consumers;
 };
 

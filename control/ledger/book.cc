@@ -43,6 +43,8 @@ Book::Noted Book::note(const Suspect& suspect, std::int64_t now_ms, std::uint64_
     // Whoever wrote the key knows more than one who has merely read it: which side is right.
     if (suspect.doubt == Doubt::Verify) return {.durable = entry.durable};
     entry.version = version;
+    // A comparison knows only who is right as a rule; the write that failed knew better.
+    if (suspect.doubt == Doubt::Verify) return {.durable = entry.durable};
     entry.last_at_ms = now_ms;
     entry.doubt = suspect.doubt;
     if (entry.right == suspect.right) return {.durable = entry.durable};

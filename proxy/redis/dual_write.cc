@@ -215,6 +215,13 @@ std::vector<DualWrite::KeyExpiry> DualWrite::expiries() const {
   return out;
 }
 
+bool DualWrite::failed_within() const {
+  if (way != Way::Transaction || !outcome.starts_with('*')) return false;
+  std::vector<std::string_view> replies;
+  return too_big || !split_elements(outcome, replies) ||
+         std::any_of(replies.begin(), replies.end(), is_error);
+}
+
 void DualWrite::stand_in() {
   append_command(request, {"PERSIST", each_key().front()});
   queued.push_back({0, request.size(), commands->find("persist"), Replay::Expiry});
@@ -236,6 +243,7 @@ void DualWrite::clear() {
   empty(keys);
   empty(reply);
   empty(answers);
+  empty(outcome);
   questions = 0;
   asking = too_big = resolved = skipped = false;
   gate = step = 0;

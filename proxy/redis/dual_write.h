@@ -71,6 +71,7 @@ struct DualWrite {
   std::string keys;                 // packed; each as often as the request names it
   std::string reply;                // the first side's, where the second leg is made from it
   std::string answers;              // to the questions
+  std::string outcome;              // Transaction: the second side's reply to EXEC
   std::uint32_t questions = 0;      // asked
   bool asking = false;              // not all answered
   bool too_big = false;             // reply or answers were more than is kept
@@ -116,6 +117,9 @@ struct DualWrite {
       where.append(bytes);
     }
   }
+  // Transaction, run by the second side: whether one of its commands failed there. Those that
+  // failed on the first side were left out, but for scripts, which write before they fail.
+  bool failed_within() const;
   // Whether bytes of the first side's reply are needed for the second leg.
   bool makes_from_reply() const {
     return how == Replay::Made || way == Way::Transaction || way == Way::Attempt;

@@ -70,6 +70,11 @@ bool keeps_keys_apart(const CommandSpec* spec) {
   return std::find(std::begin(kApart), std::end(kApart), spec->name) != std::end(kApart);
 }
 
+bool replied_alike(const Exchange& exchange) {
+  return exchange.compare && exchange.hash[0].done() && exchange.hash[1].done() &&
+         exchange.hash[0].value() == exchange.hash[1].value();
+}
+
 bool is_stream_read(const CommandSpec* spec) { return spec && spec->name.starts_with("xread"); }
 
 }  // namespace
@@ -148,7 +153,7 @@ bool RedisSession::await_transaction_turn() {
   DualWrite& dual = *transaction_write_;
   if (dual.wanted_at_ns != 0) return dual.granted || dual.gave_up;
   dual.way = DualWrite::Way::Transaction;
-  dual.spreads = dual.sole || dual.queued.size() > 1;
+  dual.spreads = true;
   return take_turn(dual);
 }
 
@@ -300,7 +305,8 @@ bool RedisSession::dispatch_dual(Pending& request) {
       .add();
   bring_up_to_date(up);
   if (!dual.sole && !dual.spans_databases && dual.way != DualWrite::Way::Attempt &&
-      (dual.turn.met_blocked() || meets_expiry(dual))) {
+      (dual.turn.met_blocked() || meets_expiry(dual) ||
+       (!plan.either && is_made_from_suspects(dual)))) {
     dual.how = Replay::Copy;
   }
   Exchange* const exchange = new_exchange(request);
@@ -717,6 +723,10 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
     if (second == Leg::Ok) return Doubt::Outcome;
     if (second == Leg::Unknown) return Doubt::Unanswered;
     if (dual.partial && dual.how == Replay::Suspect && dual.sole) return Doubt::Chance;
+    // A script that failed on both sides may have come further on one of them.
+    const bool copied = dual.how == Replay::Copy || dual.copies_behind();
+    if (dual.partial && copied) return Doubt::Outcome;
+    if (dual.partial && !replied_alike(exchange)) return Doubt::Replies;
     return std::nullopt;
   }
   if (dual.cannot) return Doubt::Chance;
@@ -736,7 +746,7 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
   if (dual.how == Replay::Copy || dual.copies_behind()) return std::nullopt;
   if (dual.how == Replay::Suspect || meets_expiry(dual)) return Doubt::Chance;
   if (exchange.compare && exchange.hash[0].done() && exchange.hash[1].done() &&
-      exchange.hash[0].value() != exchange.hash[1].value()) {
+      !replied_alike(exchange)) {
     return Doubt::Replies;
   }
   if (is_made_from_suspects(dual)) return Doubt::Spread;

@@ -181,8 +181,11 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
       exchange.spare.clear();
     }
   }
+  const bool of_transaction = dual && is_own && dual->way == DualWrite::Way::Transaction;
+  if (of_transaction) dual->keep(dual->outcome, bytes, settings().copy_max);
   if (!complete) return;
   if (dual && is_own) dual->own_seen = true;
+  if (of_transaction && dual->failed_within()) exchange.failed[side] = true;
   // What is copied behind makes up for what the bytes did, or did not.
   if (error && !(is_own && has_rest && dual->copies_behind())) exchange.failed[side] = true;
   if (--exchange.second_count > 0) return;

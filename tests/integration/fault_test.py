@@ -3,7 +3,7 @@ and the sidecar killed with -9. No acknowledged write is missing on old; every k
 in the ledger, or the migration said that everything needs verification; in the end both sides are equal.
 
 The schedule comes from a seed, which is printed; CROSSFADE_SEED=… makes the same schedule again.
-CROSSFADE_FAULTS=… gives each run more faults.
+CROSSFADE_FAULTS=… gives each run more faults than one of each kind.
 """
 
 import os
@@ -14,7 +14,7 @@ import unittest
 from dataclasses import dataclass
 
 from equality import assert_equal, by_db, compare, report
-from harness import SLOWNESS, RedisServer, Sidecar, wait_until
+from harness import RedisServer, Sidecar, wait_until
 from ledger import Ledger
 from writing import WriteLoad, lost_writes
 
@@ -22,11 +22,12 @@ ALONE = True
 TIME_LIMIT_S = 300
 
 SEED = int(os.environ.get("CROSSFADE_SEED") or random.SystemRandom().randrange(1 << 32))
-KEYS = 3000           # few enough to be compared often, many enough for several in flight at once
+KEYS = 1500           # few enough to be compared often, many enough for several in flight at once
 REPAIR_S = 60         # for what a run has put into the ledger
 ANSWERED_S = 8        # after which what was in flight when the load paused is answered or given up
 SLEEP_S = 0.05        # a slow server's pause before whatever comes next
-FAULTS = int(os.environ.get("CROSSFADE_FAULTS") or 7)  # of one run
+FAULTS = int(os.environ.get("CROSSFADE_FAULTS") or 0)  # of one run; 0: one of each kind
+NOTICED_S = 5         # until the restart of a server is
 
 # What may go wrong on the new side alone, and what with the sidecar.
 NEW_SIDE = ("killed", "stalled", "slowed", "full", "cut")
@@ -44,12 +45,13 @@ class Fault:
 
 
 def schedule(kinds, count, seed):
-    """`count` faults, each kind at least once where that is possible."""
+    """`count` faults (0: as many as there are kinds), each kind at least once where that is possible."""
     dice = random.Random(seed)
+    count = count or len(kinds)
     chosen = list(kinds) * (count // len(kinds))
     chosen += dice.sample(list(kinds), count - len(chosen))
     dice.shuffle(chosen)
-    return [Fault(kind, dice.uniform(0.2, 0.8), dice.uniform(0.1, 1.5)) for kind in chosen]
+    return [Fault(kind, dice.uniform(0.2, 0.6), dice.uniform(0.1, 1.0)) for kind in chosen]
 
 
 def let_pass(seconds):
@@ -76,16 +78,21 @@ class Faulty(unittest.TestCase):
 
     # Faults: each returns when all is well again.
 
+    def restart_new(self):
+        """Whether it has kept everything is not for the sidecar to guess."""
+        self.new.restart()
+        wait_until(lambda: self.ledger.needs_full_verification, NOTICED_S, "the restart is noticed")
+
     def killed(self, lasts_s):
         self.new.kill()
         let_pass(lasts_s)
-        self.new.restart()
+        self.restart_new()
 
     def killed_and_emptied(self, lasts_s):
         self.new.kill()
         shutil.rmtree(os.path.join(self.new.folder, "appendonlydir"))
         let_pass(lasts_s)
-        self.new.restart()
+        self.restart_new()
 
     def stalled(self, lasts_s):
         self.new.sigstop()
@@ -111,6 +118,8 @@ class Faulty(unittest.TestCase):
         self.sidecar.kill9()
         let_pass(lasts_s / 4)
         self.sidecar.restart()
+        self.assertTrue(self.ledger.needs_full_verification,
+                        "keys that were in flight are unknown, and the migration does not say so")
 
     def sidecar_killed_while_new_stalls(self, lasts_s):
         """What the dead sidecar had sent, new runs after what the next one writes."""
@@ -123,7 +132,8 @@ class Faulty(unittest.TestCase):
     # What is true throughout
 
     def look(self):
-        """The load stands still: a key that differs is in the ledger, or everything is to be verified."""
+        """The load stands still: a key that differs is in the ledger, or everything is to be verified. Then
+        it is, so that the next look tells something."""
         def escaped():
             first = compare(self.old, self.new)
             if self.ledger.needs_full_verification:
@@ -144,6 +154,9 @@ class Faulty(unittest.TestCase):
             wait_until(none_escapes, ANSWERED_S, "what was in flight is answered")
         except TimeoutError:
             self.fail(f"not in the ledger, and no verification asked for: {report(verdict[1])}")
+        else:
+            if verdict[0] == "needs verification":
+                self.ledger.verify(REPAIR_S)
         finally:
             self.load.go_on()
         self.looks[verdict[0]] += 1
@@ -171,8 +184,7 @@ class Faulty(unittest.TestCase):
         """By repair alone, or by the verification that the migration asks for."""
         if self.ledger.needs_full_verification:
             self.ledger.verify(REPAIR_S)
-        else:
-            self.ledger.until_empty(REPAIR_S)
+        self.ledger.until_empty(REPAIR_S)
         assert_equal(self, self.old, self.new)
         self.assertEqual(lost_writes(self.old, self.result.registers), [], "after repair")
 
@@ -202,28 +214,31 @@ class NewSide(Faulty):
         with WriteLoad(self.port, keys=KEYS, seed=SEED, named_keys=True) as self.load:
             let_pass(0.5)
             self.new.kill()
-            let_pass(3)
+            let_pass(2)
             self.result = self.load.stop()
         print(f"\nnew is dead: {self.result}, {self.ledger.total} in the ledger")
         self.assertEqual(self.result.trouble, [])
         self.nobody_noticed()
         self.assertTrue(self.ledger.total > 100 or self.ledger.needs_full_verification)
-        self.new.restart()
+        self.restart_new()
         self.becomes_equal()
 
 
 class Killed(Faulty):
     def test_after_kill_9_the_migration_asks_for_verification_which_mends_it(self):
+        """Under load, too."""
         self.start()
-        self.run_faults(schedule(("sidecar_killed",), 1, SEED), SEED)
-        self.assertTrue(self.ledger.needs_full_verification,
-                        "keys that were in flight are unknown, and the migration does not say so")
+        with WriteLoad(self.port, keys=KEYS, seed=SEED, named_keys=True, reconnect=True) as load:
+            let_pass(0.5)
+            self.sidecar_killed(0.4)
+            self.ledger.verify(REPAIR_S)
+            self.result = load.stop()
+        self.assertEqual(lost_writes(self.old, self.result.registers), [])
         self.becomes_equal()
 
     def test_everything_at_random(self):
         self.start()
         self.run_faults(schedule(NEW_SIDE + SIDECAR, FAULTS, SEED), SEED)
-        self.assertTrue(self.ledger.needs_full_verification)
         self.becomes_equal()
 
     def test_what_was_in_the_ledger_survives(self):
@@ -241,7 +256,7 @@ class Killed(Faulty):
                 self.assertLessEqual(keys, after.get(db, set()))
             self.result = self.load.stop()
         self.assertEqual(lost_writes(self.old, self.result.registers), [])
-        self.new.restart()
+        self.restart_new()
         self.becomes_equal()
 
     def test_an_end_in_order_leaves_nothing_unknown(self):
@@ -260,15 +275,12 @@ class Killed(Faulty):
 
 class Schedule(unittest.TestCase):
     def test_a_seed_reproduces_it(self):
+        kinds = NEW_SIDE + SIDECAR
         for seed in (1, 2, SEED):
-            first, again = (schedule(NEW_SIDE + SIDECAR, FAULTS, seed) for _ in range(2))
+            first, again = (schedule(kinds, len(kinds) + 3, seed) for _ in range(2))
             self.assertEqual(first, again)
-            self.assertEqual({fault.kind for fault in first}, set(NEW_SIDE + SIDECAR))
-        self.assertNotEqual(schedule(NEW_SIDE, FAULTS, 1), schedule(NEW_SIDE, FAULTS, 2))
-
-    def test_faults_of_a_whole_run_fit_into_its_time_limit(self):
-        longest = FAULTS * (0.8 + 1.5 + ANSWERED_S) + REPAIR_S
-        self.assertLess(longest * SLOWNESS, TIME_LIMIT_S * SLOWNESS)
+            self.assertEqual({fault.kind for fault in first}, set(kinds))
+        self.assertNotEqual(schedule(NEW_SIDE, 0, 1), schedule(NEW_SIDE, 0, 2))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from ledger import Ledger
 ALONE = True
 
 ANSWER_MS, SECOND_MS = 600, 300
-SECOND_LIMIT = "second_leg_timeout_ms"
 LATE_MS = 2 * ANSWER_MS
 
 OK, ERROR, TIMEOUT = "ok", "error", "timeout"
@@ -74,14 +73,14 @@ TABLE = [
 
 
 class Case:
-    """One dual write on its way: an interlay and a migration of its own, so that what a side did in one case does
-    not count against it in the next; one client, which has written before; one key."""
+    """One dual write on its way: an interlay and a migration of its own, so that what a side did in one case
+    does not count against it in the next; one client, which has written before; one key."""
 
     def __init__(self, sides, number, policy):
         self.sides, self.policy = sides, policy
         self.interlay, migration, self.key = f"cache{number}", f"m{number}", f"key{number}"
         port = sides.sidecar.add_interlay(self.interlay, "old", settings={
-            "answer_timeout_ms": ANSWER_MS, SECOND_LIMIT: SECOND_MS})
+            "answer_timeout_ms": ANSWER_MS, "second_leg_timeout_ms": SECOND_MS})
         sides.sidecar.migrate(migration, {
             "type": "canary", "read_percentage": 0.0,
             "write_mode": {"mode": "dual_write", "policy": policy}}, self.interlay, "new")
@@ -94,14 +93,15 @@ class Case:
         return {side: server.call("GET", self.key) for side, server in self.sides.servers.items()}
 
     def metric(self, name, **labels):
-        return self.sides.sidecar.metric(f"crossfade_second_writes_{name}_total", interlay=self.interlay, **labels)
+        return self.sides.sidecar.metric(f"crossfade_second_writes_{name}_total",
+                                         interlay=self.interlay, **labels)
 
     def metrics(self):
         return {name: self.metric(name) for name in ("eligible", "answered", "errors")}
 
     def reasons(self):
         """Reasons of the entries made so far, by metric."""
-        names = ("outcome", "unsent", "unanswered", "replies", "chance", "order", "verify")
+        names = ("outcome", "unsent", "unanswered", "replies", "chance", "order", "verify", "spread")
         return {name: int(count) for name in names if (count := self.ledger.noted(reason=name))}
 
     def repaired(self, expected):
@@ -138,6 +138,7 @@ class Sides(unittest.TestCase):
     def recover(self):
         for side, server in self.servers.items():
             server.call("CONFIG", "SET", "maxmemory", 0)
+            self.fakes[side].become("close")  # or who asked in vain would wait for seconds
             self.fakes[side].become("healthy")
 
     def tearDown(self):
@@ -166,6 +167,11 @@ class TruthTable(Sides):
                 self.assert_answer(row.answer, answer)
                 self.assert_noted(row, case, noted, entries)
                 self.assert_counted(row, case, former)
+        # All of them before the first is verified: they have the servers in common.
+        for _, case in cases:
+            case.ledger.until_empty()
+        for row, case in cases:
+            with self.subTest(f"{row}: {row.why}"):
                 self.assert_settled(row, case, executed_late)
 
     def assert_answer(self, expected, answer):
@@ -194,7 +200,7 @@ class TruthTable(Sides):
         self.assertEqual(case.metric("dropped", reason="timeout"), second == TIMEOUT)
 
     def assert_settled(self, row, case, executed_late):
-        """Repair does it, but where the answering side was given up: that one may run the write at any time."""
+        """Repair does it, but where the answering side was given up: that one may run the write any time."""
         if TIMEOUT == (row.new if row.policy == N else row.old):
             self.assertEqual(len(case.ledger.reasons()), 1)
             case.ledger.verify()
@@ -276,6 +282,51 @@ class OtherDoubts(Sides):
         self.recover()
         self.assertEqual(noted, {"outcome": 3})
         case.repaired(b"after")
+
+    def test_what_both_sides_make_from_a_suspected_key_is_suspected(self):
+        case = self.start(O)
+        self.fall_ill("new", ERROR)
+        try:
+            self.assertEqual(case.client.call("SET", case.key, "after"), "OK")
+            self.assertEqual(case.client.call("MOVE", case.key, 1), 1)
+            noted = case.reasons()
+        finally:
+            self.recover()
+        self.assertEqual(noted, {"outcome": 1, "spread": 2})
+        case.repaired(None)
+
+    def test_what_is_made_from_a_suspected_key_is_copied(self):
+        """So that doubt does not spread."""
+        case = self.start(O)
+        self.fall_ill("new", ERROR)
+        try:
+            self.assertEqual(case.client.call("SET", case.key, "after"), "OK")
+            self.servers["new"].call("CONFIG", "SET", "maxmemory", 0)
+            self.assertEqual(case.client.call("RENAME", case.key, f"{case.key}:2"), "OK")
+            noted = case.reasons()
+        finally:
+            self.recover()
+        self.assertEqual(noted, {"outcome": 1})
+        self.assertEqual(self.servers["new"].call("GET", f"{case.key}:2"), b"after")
+        case.repaired(None)
+
+    def test_a_script_that_came_further_on_one_side_names_its_keys(self):
+        script = "redis.call('SET', KEYS[1], ARGV[1]) return redis.call('LPUSH', KEYS[1], 'x')"
+        for transaction in (False, True):
+            with self.subTest(transaction=transaction):
+                case = self.start(O)
+                self.fall_ill("new", ERROR)
+                try:
+                    commands = [("EVAL", script, 1, case.key, "after")]
+                    if transaction:
+                        commands = [("MULTI",), *commands, ("EXEC",)]
+                    answer = [case.client.call(*command) for command in commands][-1]
+                    noted = case.reasons()
+                finally:
+                    self.recover()
+                self.assertIn("WRONGTYPE", str(answer))
+                self.assertEqual(noted, {"outcome" if transaction else "replies": 1})
+                case.repaired(b"after")
 
     def test_reads_make_no_entries(self):
         case = self.start(O)

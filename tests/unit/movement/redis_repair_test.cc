@@ -162,6 +162,16 @@ TEST_CASE("repair: what is equal in content is left alone, whatever its bytes") 
   for (const std::string& key : keys) sides.check_equal(key);
 }
 
+TEST_CASE("repair: a group that has lost count is not one that has not") {
+  Sides sides;
+  RedisConnection old_side = sides.to_old();
+  RedisConnection new_side = sides.to_new();
+  for (RedisConnection* side : {&old_side, &new_side}) ask(*side, {"XADD", "key", "5-1", "f", "1"});
+  ask(old_side, {"XGROUP", "CREATE", "key", "group", "5-1", "ENTRIESREAD", "1"});
+  ask(new_side, {"XGROUP", "CREATE", "key", "group", "5-1"});
+  sides.check_repairs("key");
+}
+
 TEST_CASE("repair: a sketch that is none is compared to the last byte") {
   Sides sides;
   RedisConnection old_side = sides.to_old();

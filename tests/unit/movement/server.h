@@ -56,7 +56,10 @@ class RedisServer {
         (std::filesystem::temp_directory_path() / "crossfade-redis-XXXXXX").string();
     REQUIRE(mkdtemp(pattern.data()) != nullptr);
     folder_ = pattern;
-    for (int attempt = 0; attempt < 10 && pid_ < 0; ++attempt) start(directives);
+    for (int attempt = 0; attempt < 10 && pid_ < 0; ++attempt) {
+      port_ = SilentPort().port();  // free a moment ago
+      start(directives);
+    }
     REQUIRE_MESSAGE(pid_ > 0, "redis-server did not start: is it installed?");
   }
   ~RedisServer() {
@@ -77,10 +80,15 @@ class RedisServer {
     waitpid(pid_, nullptr, 0);
     pid_ = -1;
   }
+  // Another process in its place, which knows nothing.
+  void begin_anew() {
+    end();
+    start({});
+    REQUIRE(pid_ > 0);
+  }
 
  private:
   void start(const std::vector<std::string>& directives) {
-    port_ = SilentPort().port();  // free a moment ago
     pid_ = fork();
     REQUIRE(pid_ >= 0);
     if (pid_ == 0) become_server(directives);

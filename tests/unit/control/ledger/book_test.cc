@@ -74,6 +74,14 @@ TEST_CASE("book: a key that is on disk is written again only when another side i
   CHECK(entry->last_at_ms == static_cast<std::int64_t>(1'000 * clerk.version));
 }
 
+TEST_CASE("book: a comparison does not say who is right where a write has") {
+  Clerk clerk;
+  clerk.note(suspect("k", Side::New));
+  clerk.note({.at = {0, "k"}, .doubt = Doubt::Verify, .right = Side::Old});
+  CHECK(clerk.book.right_of(0, "k") == Side::New);
+  CHECK(clerk.book.right_of(0, "other") == std::nullopt);
+}
+
 TEST_CASE(
     "book: it takes as many keys and bytes as its limits say, and goes on with those it has") {
   Clerk clerk;

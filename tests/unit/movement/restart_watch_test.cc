@@ -1,0 +1,120 @@
+// A restart is told of, whatever else happens to the connection is not, and nothing is asked
+// meanwhile.
+#include "movement/restart_watch.h"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+
+#include <mutex>
+#include <vector>
+
+#include "sides.h"
+
+namespace crossfade {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// What the watch was told to watch, and told.
+class Watched {
+ public:
+  explicit Watched(EndpointAddress address) : address_(std::move(address)) {}
+
+  WatchDoors doors() {
+    return {.servers =
+                [this] {
+                  const std::lock_guard lock(mutex_);
+                  ++looks_;
+                  return std::vector<WatchedServer>{{"m", address_}};
+                },
+            .saw =
+                [this](const WatchedServer&, const std::string& run_id) {
+                  const std::lock_guard lock(mutex_);
+                  seen_.push_back(run_id);
+                }};
+  }
+
+  // Polls: true when it came about within the limit.
+  bool comes(const std::function<bool(const std::vector<std::string>& seen, int looks)>& about) {
+    const auto limit = steady_clock::now() + milliseconds(kTestLimit_ms);
+    while (steady_clock::now() < limit) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (about(seen_, looks_)) return true;
+      }
+      poll(nullptr, 0, 2);
+    }
+    return false;
+  }
+
+  int looks() {
+    const std::lock_guard lock(mutex_);
+    return looks_;
+  }
+
+ private:
+  EndpointAddress address_;
+  std::mutex mutex_;
+  std::vector<std::string> seen_;
+  int looks_ = 0;
+};
+
+EndpointAddress address_of(const RedisServer& server) {
+  return {.id = "new",
+          .host = "127.0.0.1",
+          .port = server.port(),
+          .db = 0,
+          .username = {},
+          .password = {}};
+}
+
+}  // namespace
+
+TEST_CASE(
+    "restart watch: a server that starts again has another run id, a cut connection has not") {
+  RedisServer server;
+  Watched watched(address_of(server));
+  RestartWatch watch(watched.doors(), {.look_ms = 5, .pause_first_ms = 5});
+  watch.start();
+  REQUIRE(watched.comes([](const auto& seen, int) { return seen.size() == 1; }));
+  auto other = RedisConnection::open(address_of(server), 1'000);
+  REQUIRE(other);
+  (void)other->call({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  REQUIRE(watched.comes([](const auto& seen, int) { return seen.size() == 2; }));
+  server.begin_anew();
+  CHECK(watched.comes([](const auto& seen, int) {
+    return seen.size() == 3 && seen[1] == seen[0] && seen[2] != seen[0];
+  }));
+}
+
+TEST_CASE("restart watch: while nothing happens, nothing is asked") {
+  RedisServer server;
+  Watched watched(address_of(server));
+  RestartWatch watch(watched.doors(), {.look_ms = 1});
+  watch.start();
+  REQUIRE(watched.comes([](const auto& seen, int) { return seen.size() == 1; }));
+  const int before = watched.looks();
+  REQUIRE(watched.comes([&](const auto&, int looks) { return looks > before + 20; }));
+  auto other = RedisConnection::open(address_of(server), 1'000);
+  REQUIRE(other);
+  const auto stats = other->call({"INFO", "commandstats"});
+  REQUIRE(stats);
+  CHECK(stats->text.find("cmdstat_info:calls=1,") != std::string::npos);
+}
+
+TEST_CASE("restart watch: a server that does not tell its run id is another one each time") {
+  RedisServer server({"--rename-command", "INFO", ""});
+  Watched watched(address_of(server));
+  RestartWatch watch(watched.doors(), {.look_ms = 5, .pause_first_ms = 5});
+  watch.start();
+  REQUIRE(watched.comes([](const auto& seen, int) { return seen.size() == 1; }));
+  auto other = RedisConnection::open(address_of(server), 1'000);
+  REQUIRE(other);
+  (void)other->call({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  CHECK(
+      watched.comes([](const auto& seen, int) { return seen.size() == 2 && seen[1] != seen[0]; }));
+}
+
+}  // namespace crossfade
