@@ -262,7 +262,8 @@ TEST_CASE(
     "config: the comparison of replies is set in the file, what is left out keeps its default") {
   ProcessConfig config;
   REQUIRE(read_config_document(*parse_json(R"({"comparison":{"compare_queue_max":5,
-      "compare_reply_max":64,"compare_kept_max":99,"compare_pause_ms":0,"compare_timeout_ms":7,"compare_again_max":2048,
+      "compare_reply_max":64,"compare_kept_max":99,"compare_pause_ms":0,
+      "compare_timeout_ms":7,"compare_again_max":2048,
       "mismatch_samples_max":0,"redact_values":false}})"),
                                config)
               .ok());
