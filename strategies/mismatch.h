@@ -21,7 +21,7 @@ namespace crossfade {
 struct CompareSettings {
   std::uint32_t compare_queue_max = 1'000;      // pairs that wait to be judged or asked again
   std::uint32_t compare_reply_max = 16u << 10;  // bytes kept of each reply, and of the request
-  std::uint32_t compare_kept_max = 16u << 20;   // of all those of a loop, while replies are due
+  std::uint32_t compare_kept_max = 4u << 20;    // of all those of a loop, while replies are due
   std::uint32_t compare_pause_ms = 200;         // before both sides are asked again
   std::uint32_t compare_timeout_ms = 1'000;     // each step of asking again
   std::uint32_t compare_again_max = 1u << 20;   // bytes of a reply when asked again

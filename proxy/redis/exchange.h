@@ -90,6 +90,7 @@ struct ExchangeFields {
   bool spare_lost : 1 = false;     // the second leg's reply was too big to be kept
   bool is_repeatable : 1 = false;  // counted in the session's repeatable reads
   bool compare : 1 = false;
+  bool unkept : 1 = false;             // there was no room to keep its request and replies
   bool blocks : 1 = false;             // no time limit, and nothing overtakes it on the other side
   bool moves : 1 = false;              // EXEC: where it runs, the connection's state changes
   bool ran_beside : 1 = false;         // the second leg's reply is neither an error nor null

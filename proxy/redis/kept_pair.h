@@ -43,8 +43,11 @@ class KeptPairs {
  public:
   explicit KeptPairs(const CompareSettings& limits) : limits_(limits) {}
 
+  // Null: there is no room for one more.
   KeptPair* get() {
     if (free_.empty()) {
+      if (taken_ + sizeof(KeptPair) > limits_.compare_kept_max) return nullptr;
+      taken_ += sizeof(KeptPair);
       all_.push_back(std::make_unique<KeptPair>());
       free_.reserve(all_.size());
       free_.push_back(all_.back().get());
@@ -84,14 +87,14 @@ class KeptPairs {
     const std::size_t had = bytes.capacity();
     if (size <= had) return true;
     const std::size_t wanted = std::max(size, 2 * had);
-    if (capacity_ + (wanted - had) > limits_.compare_kept_max) return false;
+    if (taken_ + (wanted - had) > limits_.compare_kept_max) return false;
     bytes.reserve(wanted);
-    capacity_ += bytes.capacity() - had;
+    taken_ += bytes.capacity() - had;
     return true;
   }
 
   const CompareSettings limits_;
-  std::size_t capacity_ = 0;  // beyond that of empty strings, of all pairs
+  std::size_t taken_ = 0;  // bytes, by all pairs
   std::vector<std::unique_ptr<KeptPair>> all_;
   std::vector<KeptPair*> free_;
 };

@@ -255,6 +255,7 @@ class RedisSession final : public Session, private StreamOwner {
   void note_reply(Exchange& exchange, Side side, std::string_view bytes, bool complete);
   void compare(Exchange& exchange);
   void offer(KeptPair& pair, const Exchange& exchange);
+  void offer_bare(const Exchange& exchange);
   void drop_pair(Exchange& exchange);
 
   // --- session_replies.cc

@@ -15,6 +15,10 @@ namespace crossfade::redis {
 void RedisSession::keep_pair(Exchange& exchange, const Pending& request) {
   if (!exchange.compare || !loop().compare_door().offer) return;
   KeptPair* const pair = exchange.kept = loop().kept_pairs().get();
+  if (!pair) {
+    exchange.unkept = true;
+    return;
+  }
   pair->route = route_;
   pair->spec = request.facts.spec;
   pair->db = selected_db();
@@ -35,6 +39,7 @@ void RedisSession::compare(Exchange& exchange) {
       exchange.hash[0].value() != exchange.hash[1].value()) {
     second_counters(exchange).mismatched.add();
     if (exchange.kept) offer(*exchange.kept, exchange);
+    if (exchange.unkept) offer_bare(exchange);
   }
   drop_pair(exchange);
 }
@@ -59,6 +64,15 @@ void RedisSession::offer(KeptPair& pair, const Exchange& exchange) {
   } else if (cutter.arg_count() > 0) {
     mismatch.command = cutter.arg(0, pair.request);
   }
+  loop().compare_door().offer(std::move(mismatch));
+}
+
+// Nothing is known of it but that it differs: it is to be counted all the same.
+void RedisSession::offer_bare(const Exchange& exchange) {
+  Mismatch mismatch;
+  mismatch.route = route_;
+  mismatch.sort = exchange.second;
+  mismatch.truncated = true;
   loop().compare_door().offer(std::move(mismatch));
 }
 

@@ -262,11 +262,12 @@ TEST_CASE(
     "config: the comparison of replies is set in the file, what is left out keeps its default") {
   ProcessConfig config;
   REQUIRE(read_config_document(*parse_json(R"({"comparison":{"compare_queue_max":5,
-      "compare_reply_max":64,"compare_pause_ms":0,"compare_timeout_ms":7,"compare_again_max":2048,
+      "compare_reply_max":64,"compare_kept_max":99,"compare_pause_ms":0,
+      "compare_timeout_ms":7,"compare_again_max":2048,
       "mismatch_samples_max":0,"redact_values":false}})"),
                                config)
               .ok());
-  CHECK(config.compare == CompareSettings{5, 64, 0, 7, 2048, 0, false});
+  CHECK(config.compare == CompareSettings{5, 64, 99, 0, 7, 2048, 0, false});
   ProcessConfig other;
   REQUIRE(
       read_config_document(*parse_json(R"({"comparison":{"compare_pause_ms":1}})"), other).ok());

@@ -222,7 +222,7 @@ TEST_CASE("api: a page of the divergence is asked for with a limit and a cursor"
   CHECK(page.status == 200);
   CHECK(
       to_text(*json(page.body).find("data")) ==
-      R"({"needs_full_verification":false,"reasons":[],"entries_total":0,"entries":[],"next_cursor":null,"mismatches":[]})");
+      R"({"needs_full_verification":false,"reasons":[],"verification":null,"entries_total":0,"entries":[],"next_cursor":null,"mismatches":[]})");
 }
 
 TEST_CASE("api: success has status and data, created ones are 201") {

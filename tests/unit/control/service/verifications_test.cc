@@ -11,7 +11,7 @@ namespace crossfade {
 namespace {
 
 constexpr std::chrono::seconds kLong{60};  // the machine may be busy
-constexpr const char* kOneSide = R"({"type":"canary","read_percentage":0.05})";
+constexpr const char* kOneSide = R"({"type":"canary","read_percentage":0.05,"write_mode":null})";
 constexpr const char* kBestEffort =
     R"({"type":"canary","read_percentage":0.05,"write_mode":{"mode":"dual_write","policy":"best_effort"}})";
 
@@ -35,8 +35,9 @@ struct Marked : Bench {
     std::promise<bool> promise;
     auto durable = promise.get_future();
     const InterlayRoute route = plane.route("cache");
-    const auto told = [&](bool yes) { promise.set_value(yes); };
-    if (!life->ledger.note_all(route.migration, why, told)) REQUIRE(durable.get());
+    const bool on_disk =
+        life->ledger.note_all(route.migration, why, [&](bool yes) { promise.set_value(yes); });
+    if (!on_disk) REQUIRE(durable.get());
   }
   std::string uuid() { return find(life->keeper.state()->migrations, "m")->identity.uuid; }
   Json verification() { return life->verifications.shown(uuid()); }
