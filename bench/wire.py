@@ -2,7 +2,7 @@
 """The wire bench: what a proxy costs, against nothing, a bare relay, haproxy and nutcracker.
 
     bench/wire.py [--build DIR] [--loads mixed,writes,reads,fresh] [--cells c1,c50,64k,p16]
-                  [--targets relay,crossfade,…] [--rounds N] [--seconds S]
+                  [--targets relay,crossfade,…] [--rounds N] [--seconds S] [--settle S]
                   [--skip cells,latency,turns,idle] [--write]
 
 Prints tables in Markdown and, for each goal, PASS or MISS; --write also puts them into
@@ -21,11 +21,12 @@ import re
 import resource
 import subprocess
 import sys
+import time
 
-from measure import (CELLS, Load, benchmark, idle_bytes_per_connection, nanoseconds, pingpong,
+from measure import (CELLS, Load, benchmark, fill, idle_bytes_per_connection, nanoseconds, pingpong,
                      requests_for)
 from report import goal_lines, idle_table, latency_table, load_tables, turns_table, write_latency_table
-from targets import NAMES, ROOT, running
+from targets import DEAD, NAMES, ROOT, running
 
 LOADS = (
     Load("mixed", "Reads and writes", ("set", "get"),
@@ -62,6 +63,14 @@ def measure_cell(load, cell, targets, options):
     return runs
 
 
+def settle(cells, dead, options):
+    """Puts all keys in the ledger; repair tries each of them often at first, and then seldom."""
+    progress(f"{options.settle:g} s until repair of a dead side is rare")
+    for target in dead:
+        fill(max(cells, key=lambda cell: cell.keys), target.port)
+    time.sleep(options.settle)
+
+
 def measure_load(load, options):
     """{cell name: {target name: [Run, …]}}; empty where none of its targets is wanted."""
     names = [name for name in load.targets if name in options.targets]
@@ -72,6 +81,8 @@ def measure_load(load, options):
         names.insert(0, load.targets[0])  # ratios are to it
     with running(names, options.build) as all_targets:
         targets = {name: all_targets[name] for name in load.targets if name in ("direct", *names)}
+        if load.keys == "filled" and any(name in DEAD for name in names):
+            settle(cells, [targets[name] for name in names if name in DEAD], options)
         return {cell.name: measure_cell(load, cell, targets, options) for cell in cells}
 
 
@@ -152,6 +163,8 @@ def parse(arguments):
     add("--targets", NAMES, list(NAMES), "whom")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5, help="length of a run that reads and writes")
+    parser.add_argument("--settle", type=float, default=100,
+                        help="seconds from a new side's death to the measurement")
     add("--skip", ("cells", "latency", "turns", "idle"), [], "what is not measured")
     parser.add_argument("--write", action="store_true", help="also write docs/performance.md")
     options = parser.parse_args(arguments)

@@ -62,9 +62,11 @@ class Expiries {
     at_[key] = at_ms;
     count_.store(at_.size(), std::memory_order_relaxed);
   }
+  // Is any known? Cheap; while there is none nobody need ask the clock.
+  bool any() const { return count_.load(std::memory_order_relaxed) > 0; }
   // Whether the key expires, or has expired, between these moments.
   bool meets(std::uint64_t key, std::uint64_t from_ms, std::uint64_t to_ms) {
-    if (count_.load(std::memory_order_relaxed) == 0) return false;
+    if (!any()) return false;
     const std::lock_guard held(mutex_);
     const auto found = at_.find(key);
     if (found == at_.end() || to_ms + kMarginMs < found->second) return false;

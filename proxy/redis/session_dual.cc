@@ -694,7 +694,7 @@ void RedisSession::learn_expiry(const DualWrite& dual) {
 }
 
 bool RedisSession::meets_expiry(const DualWrite& dual) const {
-  if (!interlay_.shared_writes()) return false;
+  if (!interlay_.shared_writes() || !interlay_.shared_writes()->expiries.any()) return false;
   const std::uint64_t now_ms = unix_ms();
   bool found = false;
   dual.for_each_key([&](std::int32_t db, std::string_view key) {
