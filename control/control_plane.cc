@@ -183,6 +183,11 @@ LedgerDoor ControlPlane::ledger_door() {
                        std::function<void(bool)> durable) {
                 return ledger->note_all(route.migration, why, std::move(durable));
               },
+          .swap =
+              [ledger](const InterlayRoute& route, std::int32_t one_db, std::int32_t other_db,
+                       std::function<void(bool)> durable) {
+                return ledger->swap(route.migration, one_db, other_db, std::move(durable));
+              },
           .suspects =
               [ledger](const InterlayRoute& route, std::int32_t db, std::string_view key) {
                 return ledger->suspects(route.migration, db, key);
@@ -207,6 +212,11 @@ RepairDoors ControlPlane::repair_doors() {
           .settle = [&repairs](const RepairTask& task, RepairOutcome outcome,
                                const std::string& why) { repairs.settle(task, outcome, why); },
           .hold = {},
+          .right =
+              [ledger = parts_->ledger](const RepairTask& task) {
+                return ledger->right_of(task.migration, task.at.db, task.at.key)
+                    .value_or(task.right);
+              },
           .ghosts = {},
           .fenced = {}};
 }

@@ -97,6 +97,7 @@ Settled RedisRepair::settle(const RepairTask& task) {
     settled.outcome = RepairOutcome::Newer;
     return settled;
   }
+  turn.right_side = doors_.right(task);
   const Deadline began = steady_clock::now();
   for (RedisLine* line : turn.lines) line->connection().end_by(began + time_of_turn(task));
   const Status status = settle_in_turn(turn);
@@ -134,7 +135,7 @@ Status RedisRepair::settle_in_turn(Turn& turn) {
     turn.settled.outcome = RepairOutcome::Equal;
     return success();
   }
-  const RedisValue& right = (*values)[static_cast<std::size_t>(turn.task.right)];
+  const RedisValue& right = (*values)[static_cast<std::size_t>(turn.right_side)];
   if (Status copied = copy(turn, right, *sameness); !copied) return copied;
   auto proof = is_copied(turn);
   if (!proof) return proof.error();

@@ -65,10 +65,11 @@ class RedisRepair {
     const RepairTask& task;
     BothLines lines;
     Settled& settled;
-    bool rewritten = false;  // by ordinary commands
+    Side right_side = Side::Old;  // by now: a write before the turn may have told better
+    bool rewritten = false;       // by ordinary commands
 
-    RedisLine& right() const { return *lines[static_cast<std::size_t>(task.right)]; }
-    RedisLine& wrong() const { return *lines[static_cast<std::size_t>(other(task.right))]; }
+    RedisLine& right() const { return *lines[static_cast<std::size_t>(right_side)]; }
+    RedisLine& wrong() const { return *lines[static_cast<std::size_t>(other(right_side))]; }
   };
 
   Status settle_in_turn(Turn& turn);

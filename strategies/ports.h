@@ -98,13 +98,18 @@ struct LedgerDoor {
   std::function<bool(const InterlayRoute& route, const std::string& why,
                      std::function<void(bool)> durable)>
       note_all;
+  // Two databases have changed places: what is suspected in one of them is in both now. Likewise.
+  std::function<bool(const InterlayRoute& route, std::int32_t one_db, std::int32_t other_db,
+                     std::function<void(bool)> durable)>
+      swap;
   // Is that key in the ledger now?
   std::function<bool(const InterlayRoute& route, std::int32_t db, std::string_view key)> suspects;
   // The side that is right there, where that key is in the ledger now.
   std::function<std::optional<Side>(const InterlayRoute& route, std::int32_t db,
                                     std::string_view key)>
       right_of;
-  // How many keys of the migration are suspected: All while it needs full verification.
+  // How many keys of the migration are suspected: All while everything is being verified because
+  // anything may differ.
   std::function<Suspected(const InterlayRoute& route)> suspected;
   // Is any key of any migration suspected? Cheap; while none is nobody need ask the others.
   std::function<bool()> any;
@@ -165,6 +170,8 @@ struct RepairDoors {
   std::function<std::shared_ptr<void>(const std::string& migration, const SuspectKey& at,
                                       std::uint32_t timeout_ms)>
       hold;
+  // The side that is right by now: what was noted before the turn was held counts.
+  std::function<Side(const RepairTask& task)> right;
   // Connections that were given up while a write was under way on them: the server may still run
   // what they carried. To be killed before a copy is believed; asking again lists them again until
   // `fenced` is told.

@@ -40,8 +40,6 @@ Book::Noted Book::note(const Suspect& suspect, std::int64_t now_ms, std::uint64_
   const KeyView key = view_of(suspect.at);
   if (Node* node = find_node(key)) {
     Entry& entry = node->second;
-    // Whoever wrote the key knows more than one who has merely read it: which side is right.
-    if (suspect.doubt == Doubt::Verify) return {.durable = entry.durable};
     entry.version = version;
     // A comparison knows only who is right as a rule; the write that failed knew better.
     if (suspect.doubt == Doubt::Verify) return {.durable = entry.durable};

@@ -148,7 +148,7 @@ Suspected Ledger::suspected(const std::string& migration) const {
   const std::lock_guard lock(mutex_);
   const HeldPtr held = find_id(migration);
   if (held == nullptr) return Suspected::None;
-  if (!held->head.reasons.empty()) return Suspected::All;
+  if (held->verifying && !held->head.reasons.empty()) return Suspected::All;
   return held->book.size() > 0 ? Suspected::Some : Suspected::None;
 }
 
@@ -259,10 +259,37 @@ void Ledger::saw(const std::string& migration, const LedgerServer& server) {
   wake_.notify_one();
 }
 
-std::uint64_t Ledger::doubts_version(const std::string& migration) const {
+std::uint64_t Ledger::begin_verification(const std::string& migration) {
   const std::lock_guard lock(mutex_);
   const HeldPtr held = find_id(migration);
-  return held == nullptr ? 0 : held->doubts;
+  if (held == nullptr) return 0;
+  held->verifying = true;
+  return held->doubts;
+}
+
+void Ledger::end_verification(const std::string& migration) {
+  const std::lock_guard lock(mutex_);
+  if (const HeldPtr held = find_id(migration); held != nullptr) held->verifying = false;
+}
+
+// What was in one of them is in the other now. Nothing tells whether it was suspected before or
+// after it went over: it is in both, and what was not is found equal.
+bool Ledger::swap(const std::string& migration, std::int32_t one_db, std::int32_t other_db,
+                  Durable durable) {
+  std::vector<Suspect> moved;
+  {
+    const std::lock_guard lock(mutex_);
+    const HeldPtr held = find_id(migration);
+    if (held == nullptr || one_db == other_db) return true;
+    std::vector<LedgerEntry> entries;
+    held->book.page(0, held->book.size(), entries);
+    for (LedgerEntry& entry : entries) {
+      if (entry.at.db != one_db && entry.at.db != other_db) continue;
+      entry.at.db = entry.at.db == one_db ? other_db : one_db;
+      moved.push_back({std::move(entry.at), entry.doubt, entry.right});
+    }
+  }
+  return moved.empty() || note(migration, moved, std::move(durable));
 }
 
 bool Ledger::verified(const std::string& migration, std::uint64_t doubts_version) {

@@ -72,6 +72,8 @@ class Ledger {
   std::optional<Side> right_of(const std::string& migration, std::int32_t db,
                                std::string_view key) const;
   Suspected suspected(const std::string& migration) const;
+  bool swap(const std::string& migration, std::int32_t one_db, std::int32_t other_db,
+            Durable durable);
   std::shared_ptr<const std::atomic<std::uint64_t>> size() const { return size_; }
   // Migrations that need full verification.
   std::shared_ptr<const std::atomic<std::uint64_t>> doubtful() const { return doubtful_; }
@@ -101,8 +103,9 @@ class Ledger {
 
   // Full verification: what it began with, and its end. False when more was noted meanwhile, so
   // that it must be done again.
-  std::uint64_t doubts_version(const std::string& migration) const;
+  std::uint64_t begin_verification(const std::string& migration);
   bool verified(const std::string& migration, std::uint64_t doubts_version);
+  void end_verification(const std::string& migration);
 
   // Repair; `uuid` of the migration, and how many interlays it has.
   std::vector<LedgerEntry> due(const std::string& uuid, std::size_t max);
@@ -131,6 +134,7 @@ class Ledger {
     std::size_t reasons_on_disk = 0;
     std::uint64_t doubts = 0;      // counts note_all()
     std::uint64_t written_to = 0;  // no entry with a greater seq was ever on disk
+    bool verifying = false;        // all its keys are being looked at
     bool forgotten = false;
   };
   using HeldPtr = std::shared_ptr<Held>;

@@ -176,7 +176,7 @@ void Verifications::forget_deleted(const State& state) {
 }
 
 void Verifications::work(Run& run, const std::stop_token& stop) {
-  const std::uint64_t doubts = ledger_.doubts_version(run.id);
+  const std::uint64_t doubts = ledger_.begin_verification(run.id);
   std::string why;
   try {
     why = look_at_all(run, stop);
@@ -184,6 +184,7 @@ void Verifications::work(Run& run, const std::stop_token& stop) {
     why = error.what();
   }
   if (why.empty() && !ledger_.verified(run.id, doubts)) why = kDoubted;
+  ledger_.end_verification(run.id);
   end(run, std::move(why));
 }
 

@@ -237,6 +237,7 @@ void DualWrite::clear() {
   granted = news = gave_up = sole = spans_databases = spreads = partial = blocked = false;
   way = Way::Command;
   how = Replay::Same;
+  swaps.reset();
   commands.reset();
   empty(request);
   queued.clear();

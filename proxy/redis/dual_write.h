@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "protocols/redis/replay.h"
@@ -61,6 +62,8 @@ struct DualWrite {
   bool spans_databases = false;
   bool spreads = false;  // what it writes at one key may come from another
   bool partial = false;  // a script: when it fails, it may have written all the same
+  // Databases that it makes change places.
+  std::optional<std::pair<std::int32_t, std::int32_t>> swaps;
   bool blocked = false;  // stands in the order as a blocked command
   Way way = Way::Command;
   Replay how = Replay::Same;

@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -226,6 +227,9 @@ class RedisSession final : public Session, private StreamOwner {
   void forsake(Upstream& up);
   void learn_expiry(const DualWrite& dual);
   bool meets_expiry(const DualWrite& dual) const;
+  bool has_suspects(const DualWrite& dual) const;
+  std::function<void(bool)> when_on_disk(DualWrite& dual);
+  bool swap_suspects(DualWrite& dual);
   bool is_made_from_suspects(const DualWrite& dual) const;
   Side right_before(const DualWrite& dual, Side otherwise) const;
 

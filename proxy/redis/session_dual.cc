@@ -67,7 +67,15 @@ bool is_refusal(std::string_view reply) {
 bool keeps_keys_apart(const CommandSpec* spec) {
   if (!spec) return false;
   constexpr std::string_view kApart[] = {"del", "flushall", "flushdb", "mset", "unlink"};
-  return std::find(std::begin(kApart), std::end(kApart), spec->name) != std::end(kApart);
+  return std::find(std::begin(kApart), std::end(kApart), spec->name) != std::end(kApart) ||
+         spec->name.starts_with("function") || spec->name.starts_with("script");
+}
+
+std::optional<std::uint32_t> number_in(std::string_view text) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
 }
 
 bool replied_alike(const Exchange& exchange) {
@@ -91,26 +99,28 @@ DualWrite* RedisSession::begin_dual_write() {
   return dual;
 }
 
-// COPY … DB n and MOVE write a key in another database, too.
+// COPY … DB n and MOVE write a key in another database, too; SWAPDB all keys of two.
 void RedisSession::add_key_elsewhere(DualWrite& dual, const CommandSpec* spec,
                                      std::span<const std::string_view> args) const {
   if (!spec) return;
   std::string_view key;
-  std::string_view number;
+  std::optional<std::uint32_t> db;
   if (spec->name == "move" && args.size() == 3) {
     key = args[1];
-    number = args[2];
+    db = number_in(args[2]);
   } else if (spec->name == "copy" && args.size() >= 5) {
     for (std::size_t i = 3; i + 1 < args.size(); ++i) {
       if (!is_word(args[i], "DB")) continue;
       key = args[2];
-      number = args[i + 1];
+      db = number_in(args[i + 1]);
     }
+  } else if (spec->name == "swapdb" && args.size() == 3) {
+    const auto one = number_in(args[1]);
+    const auto other = number_in(args[2]);
+    if (one && other) dual.swaps.emplace(named_db(*one), named_db(*other));
   }
-  std::uint32_t db = 0;
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), db);
-  if (number.empty() || error != std::errc() || end != number.data() + number.size()) return;
-  dual.add_key(named_db(db), key);
+  if (!db) return;
+  dual.add_key(named_db(*db), key);
   dual.spans_databases = true;
 }
 
@@ -306,7 +316,7 @@ bool RedisSession::dispatch_dual(Pending& request) {
   bring_up_to_date(up);
   if (!dual.sole && !dual.spans_databases && dual.way != DualWrite::Way::Attempt &&
       (dual.turn.met_blocked() || meets_expiry(dual) ||
-       (!plan.either && is_made_from_suspects(dual)))) {
+       (!plan.either && dual.spreads && has_suspects(dual)))) {
     dual.how = Replay::Copy;
   }
   Exchange* const exchange = new_exchange(request);
@@ -753,12 +763,10 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
   return std::nullopt;
 }
 
-// Whether both sides made it from what may differ: then so may what they made.
-bool RedisSession::is_made_from_suspects(const DualWrite& dual) const {
+// Whether one of its keys is in the ledger.
+bool RedisSession::has_suspects(const DualWrite& dual) const {
   const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
-  if (!dual.spreads || !ledger.any || !ledger.any()) return false;
-  const Suspected suspected = ledger.suspected(*route_);
-  if (suspected != Suspected::Some || dual.sole) return suspected != Suspected::None;
+  if (!ledger.any || !ledger.any()) return false;
   bool found = false;
   dual.for_each_key([&](std::int32_t db, std::string_view key) {
     found = found || ledger.right_of(*route_, db, key).has_value();
@@ -766,10 +774,23 @@ bool RedisSession::is_made_from_suspects(const DualWrite& dual) const {
   return found;
 }
 
+// Whether both sides made it from what may differ: then so may what they made.
+bool RedisSession::is_made_from_suspects(const DualWrite& dual) const {
+  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
+  if (!dual.spreads || !ledger.any || !ledger.any()) return false;
+  const Suspected suspected = ledger.suspected(*route_);
+  if (suspected != Suspected::Some) return suspected == Suspected::All;
+  // Alone, it takes along what is suspected: see swap_suspects.
+  if (dual.swaps && dual.way == DualWrite::Way::Command) return false;
+  return dual.sole || has_suspects(dual);
+}
+
 void RedisSession::conclude(Exchange& exchange) {
   DualWrite& dual = *exchange.dual;
   const std::optional<Doubt> doubt = doubt_of(exchange);
-  const bool on_disk = !doubt || note(exchange, *doubt);
+  const bool on_disk = doubt        ? note(exchange, *doubt)
+                       : dual.swaps ? swap_suspects(dual)
+                                    : true;
   dual.order->leave(dual.turn);
   if (std::exchange(dual.blocked, false)) dual.order->unblock(dual.turn);
   if (on_disk) {
@@ -789,6 +810,19 @@ Side RedisSession::right_before(const DualWrite& dual, Side otherwise) const {
   return before.value_or(otherwise);
 }
 
+// Told on the loop's thread, unless nobody waits for it.
+std::function<void(bool)> RedisSession::when_on_disk(DualWrite& dual) {
+  if (!dual.session) return nullptr;
+  return [&dual, &loop = loop()](bool) { loop.post([&dual] { RedisSession::noted(dual); }); };
+}
+
+// Two databases have changed places, and with them what is suspected. True: that is on disk.
+bool RedisSession::swap_suspects(DualWrite& dual) {
+  const LedgerDoor& ledger = loop().shared_writes().ledger;
+  if (!ledger.any || !ledger.any()) return true;
+  return ledger.swap(*route_, dual.swaps->first, dual.swaps->second, when_on_disk(dual));
+}
+
 // Puts the keys in the ledger. True: they are on disk.
 bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
   DualWrite* const dual = exchange.dual;
@@ -805,10 +839,7 @@ bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
   const Side right = other_is_right                    ? other(exchange.answer)
                      : exchange.either && both_took_it ? right_before(*dual, exchange.answer)
                                                        : exchange.answer;
-  std::function<void(bool)> durable;
-  if (dual->session) {
-    durable = [dual, loop = &loop()](bool) { loop->post([dual] { RedisSession::noted(*dual); }); };
-  }
+  std::function<void(bool)> durable = when_on_disk(*dual);
   std::vector<Suspect> suspects;
   if (!dual->sole) {
     dual->for_each_key([&](std::int32_t db, std::string_view key) {

@@ -340,8 +340,9 @@ void RedisSession::end_transaction(Pending& request) {
       request.change->login.reset();
       tied_ = true;  // whether it succeeded stands deep in the reply: it stays with this server
     }
+    // A subscriber is not asked anything, and who is silent does not answer.
+    if (next_write_ && (ended.subscribes || ended.silences)) next_write_->cannot = true;
     if (ended.subscribes) {
-      if (next_write_) next_write_->cannot = true;  // a subscriber is not asked anything
       tied_ = true;
       upstream(side).expects_messages = true;
     }

@@ -294,6 +294,19 @@ TEST_CASE("repair: a side that dies in the key's turn is a failure, and then a q
   CHECK_FALSE(held);
 }
 
+TEST_CASE("repair: which side is right is asked when the turn is held") {
+  Sides sides;
+  RedisConnection old_side = sides.to_old();
+  RedisConnection new_side = sides.to_new();
+  ask(old_side, {"SET", "key", "stale"});
+  sides.when_held = [&] {  // a write that only the new side has taken comes before the turn
+    ask(new_side, {"SET", "key", "taken"});
+    sides.doors.right = [](const RepairTask&) { return Side::New; };
+  };
+  CHECK(sides.settle("key").outcome == RepairOutcome::Repaired);
+  CHECK(ask(old_side, {"GET", "key"}).text == "taken");
+}
+
 TEST_CASE("repair: no turn in time is no failure") {
   Sides sides;
   sides.doors.hold = [](const std::string&, const SuspectKey&, std::uint32_t) {

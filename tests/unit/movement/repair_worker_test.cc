@@ -53,6 +53,7 @@ class Ledger {
                     --held_;
                   });
                 },
+            .right = [](const RepairTask& one) { return one.right; },
             .ghosts = [](const std::string&, Side) { return std::vector<ServersClient>(); },
             .fenced = [](const std::string&, Side, const std::vector<ServersClient>&) {}};
   }

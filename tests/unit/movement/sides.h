@@ -96,6 +96,7 @@ class Sides {
             when_held();
             return std::shared_ptr<void>(this, [this](void*) { turn.unlock(); });
           },
+      .right = [](const RepairTask& one) { return one.right; },
       .ghosts = [this](const std::string&,
                        Side side) { return ghosts[static_cast<std::size_t>(side)]; },
       .fenced =

@@ -202,7 +202,7 @@ TEST_CASE("ledger: beyond its limit the migration needs full verification, until
   }
   const Opened ledger(folder.file("l"), two);
   CHECK(reasons(ledger) == std::vector<std::string>{"the ledger is full (ledger_max)"});
-  const std::uint64_t begun = ledger->doubts_version("m");
+  const std::uint64_t begun = ledger->begin_verification("m");
   CHECK(ledger->verified("m", begun));
   CHECK(reasons(ledger).empty());
 }
@@ -215,13 +215,13 @@ TEST_CASE("ledger: a verification that did not see all doubts does not end them"
     REQUIRE(ledger->begin(kM, kNotInForce).ok());
     CHECK(note_all(ledger, "FLUSHALL on one side") == Told::True);
     CHECK(note_all(ledger, "FLUSHALL on one side") == Told::Known);
-    const std::uint64_t begun = ledger->doubts_version("m");
+    const std::uint64_t begun = ledger->begin_verification("m");
     CHECK(note_all(ledger, "FLUSHALL on one side") == Told::Known);
     CHECK_FALSE(ledger->verified("m", begun));
     CHECK(reasons(ledger) == std::vector<std::string>{"FLUSHALL on one side"});
-    CHECK(ledger->verified("m", ledger->doubts_version("m")));
+    CHECK(ledger->verified("m", ledger->begin_verification("m")));
     CHECK(note_all(ledger, "FLUSHALL on one side") == Told::True);  // anew
-    CHECK(ledger->verified("m", ledger->doubts_version("m")));
+    CHECK(ledger->verified("m", ledger->begin_verification("m")));
     ledger->stop(Ledger::End::Clean);
   }
   CHECK(reasons(Opened(folder.file("l"))).empty());
@@ -238,7 +238,7 @@ TEST_CASE("ledger: a mark that is found at the start means full verification, a 
   {
     const Opened ledger(folder.file("l"));
     CHECK(reasons(ledger) == std::vector<std::string>{kCrashed});
-    CHECK(ledger->verified("m", ledger->doubts_version("m")));
+    CHECK(ledger->verified("m", ledger->begin_verification("m")));
     REQUIRE(ledger->begin(kM, kNotInForce).ok());
     ledger->stop(Ledger::End::Clean);
   }
