@@ -144,8 +144,8 @@ struct RepairTask {
 // A connection to a server, as that server knows it. Ids begin anew with each of its processes:
 // with the address, too, it is nobody else's.
 struct ServersClient {
-  std::int64_t id = 0;   // CLIENT ID
-  std::string address;   // of our end, as it sees that; empty: it did not tell
+  std::int64_t id = 0;  // CLIENT ID
+  std::string address;  // of our end, as it sees that; empty: it did not tell
   bool operator==(const ServersClient&) const = default;
 };
 

@@ -85,10 +85,10 @@ struct DualWrite {
   bool refused = false;             // Attempt: MULTI or the command was refused
   Leg second = Leg::UnderWay;
   bool first_unknown = false;
-  bool own_seen = false;    // the second side has answered the write's own bytes
-  bool first_null = false;  // it answered null: a transaction that was not run, a pop of nothing
-  bool cannot = false;      // the second leg could not be made
-  bool comparable = true;   // Transaction: equal servers give equal replies to all of it
+  bool own_seen = false;     // the second side has answered the write's own bytes
+  bool first_null = false;   // it answered null: a transaction that was not run, a pop of nothing
+  bool cannot = false;       // the second leg could not be made
+  bool comparable = true;    // Transaction: equal servers give equal replies to all of it
   std::uint32_t behind = 0;  // commands of the second leg that follow the write's own
   bool second_begun = false;
   std::uint64_t resolved_at_ns = 0;

@@ -252,6 +252,30 @@ TEST_CASE("ledger: a mark that is found at the start means full verification, a 
   CHECK(reasons(Opened(folder.file("l"))).empty());
 }
 
+TEST_CASE("ledger: a server that was started again needs verification, also while nobody watched") {
+  CapturedLog log;
+  TempFolder folder;
+  {
+    const Opened ledger(folder.file("l"));
+    REQUIRE(ledger->begin(kM, kNotInForce).ok());
+    ledger->saw("m", {.endpoint = "new", .place = "host:1", .run_id = "one"});
+    ledger->saw("m", {.endpoint = "old", .place = "host:2", .run_id = "two"});
+    ledger->saw("m", {.endpoint = "new", .place = "host:1", .run_id = "one"});
+    CHECK(reasons(ledger).empty());
+    CHECK(ledger->suspected("m") == Suspected::None);
+    ledger->stop(Ledger::End::Clean);
+  }
+  const Opened ledger(folder.file("l"));
+  REQUIRE(ledger->begin(kM, Ledger::Before::InForce).ok());
+  ledger->saw("m", {.endpoint = "new", .place = "host:1", .run_id = "another"});
+  REQUIRE(reasons(ledger).size() == 1);
+  CHECK(reasons(ledger)[0].starts_with("endpoint 'new' was started again"));
+  CHECK(ledger->suspected("m") == Suspected::All);
+  CHECK(ledger->verified("m", ledger->doubts_version("m")));
+  CHECK(ledger->suspected("m") == Suspected::None);
+  CHECK(ledger->doubtful()->load() == 0);
+}
+
 TEST_CASE(
     "ledger: a migration that was writing to both sides without a ledger needs verification") {
   CapturedLog log;
