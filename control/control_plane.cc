@@ -208,17 +208,17 @@ LedgerDoor ControlPlane::ledger_door() {
 RepairDoors ControlPlane::repair_doors() {
   assert(parts_->running != nullptr);
   Repairs& repairs = parts_->running->repairs;
-  return {.due = [&repairs](std::size_t max) { return repairs.due(max); },
-          .settle = [&repairs](const RepairTask& task, RepairOutcome outcome,
-                               const std::string& why) { repairs.settle(task, outcome, why); },
-          .hold = {},
-          .right =
-              [ledger = parts_->ledger](const RepairTask& task) {
-                return ledger->right_of(task.migration, task.at.db, task.at.key)
-                    .value_or(task.right);
-              },
-          .ghosts = {},
-          .fenced = {}};
+  return {
+      .due = [&repairs](std::size_t max) { return repairs.due(max); },
+      .settle = [&repairs](const RepairTask& task, RepairOutcome outcome,
+                           const std::string& why) { repairs.settle(task, outcome, why); },
+      .hold = {},
+      .right =
+          [ledger = parts_->ledger](const RepairTask& task) {
+            return ledger->right_of(task.migration, task.at.db, task.at.key).value_or(task.right);
+          },
+      .ghosts = {},
+      .fenced = {}};
 }
 
 WatchDoors ControlPlane::watch_doors() {

@@ -102,7 +102,8 @@ struct LedgerDoor {
   std::function<bool(const InterlayRoute& route, std::int32_t one_db, std::int32_t other_db,
                      std::function<void(bool)> durable)>
       swap;
-  // Is that key in the ledger now?
+  // Should that key not be read from the side that is not the authority? It is in the ledger now,
+  // or a server has lost what it had not kept.
   std::function<bool(const InterlayRoute& route, std::int32_t db, std::string_view key)> suspects;
   // The side that is right there, where that key is in the ledger now.
   std::function<std::optional<Side>(const InterlayRoute& route, std::int32_t db,

@@ -134,7 +134,12 @@ bool Ledger::note_all(const std::string& migration, const std::string& why, Dura
 bool Ledger::suspects(const std::string& migration, std::int32_t db, std::string_view key) const {
   const std::lock_guard lock(mutex_);
   const auto found = by_id_.find(migration);
-  return found != by_id_.end() && found->second->book.suspects(db, key);
+  if (found == by_id_.end()) return false;
+  const Held& held = *found->second;
+  // Most of what a server had may be missing there; after a crash of ours it is a few keys.
+  return held.book.suspects(db, key) ||
+         std::any_of(held.head.reasons.begin(), held.head.reasons.end(),
+                     [](const LedgerReason& one) { return one.text.ends_with(kStartedAgain); });
 }
 
 std::optional<Side> Ledger::right_of(const std::string& migration, std::int32_t db,

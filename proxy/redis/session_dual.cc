@@ -788,9 +788,7 @@ bool RedisSession::is_made_from_suspects(const DualWrite& dual) const {
 void RedisSession::conclude(Exchange& exchange) {
   DualWrite& dual = *exchange.dual;
   const std::optional<Doubt> doubt = doubt_of(exchange);
-  const bool on_disk = doubt        ? note(exchange, *doubt)
-                       : dual.swaps ? swap_suspects(dual)
-                                    : true;
+  const bool on_disk = doubt ? note(exchange, *doubt) : dual.swaps ? swap_suspects(dual) : true;
   dual.order->leave(dual.turn);
   if (std::exchange(dual.blocked, false)) dual.order->unblock(dual.turn);
   if (on_disk) {

@@ -93,6 +93,23 @@ class NoRoom {
 
 }  // namespace
 
+TEST_CASE("ledger: what is suspected in one of two databases that change places is in both") {
+  TempFolder folder;
+  const Opened ledger(folder.file("l"));
+  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  note(ledger, {{{1, "one"}, Doubt::Unsent, Side::New},
+                {{2, "two"}, Doubt::Unsent, Side::Old},
+                {{3, "three"}, Doubt::Unsent, Side::Old}});
+  std::promise<bool> on_disk;
+  CHECK_FALSE(ledger->swap("m", 1, 2, [&](bool durable) { on_disk.set_value(durable); }));
+  CHECK(on_disk.get_future().get());
+  CHECK(ledger->right_of("m", 2, "one") == Side::New);
+  CHECK(ledger->suspects("m", 1, "one"));
+  CHECK(ledger->suspects("m", 1, "two"));
+  CHECK_FALSE(ledger->suspects("m", 1, "three"));
+  CHECK(ledger->swap("m", 4, 5, nullptr));  // nothing is suspected there
+}
+
 TEST_CASE("ledger: what was told to be on disk is there in the next process, as it was noted") {
   CapturedLog log;
   TempFolder folder;
@@ -270,9 +287,13 @@ TEST_CASE("ledger: a server that was started again needs verification, also whil
   ledger->saw("m", {.endpoint = "new", .place = "host:1", .run_id = "another"});
   REQUIRE(reasons(ledger).size() == 1);
   CHECK(reasons(ledger)[0].starts_with("endpoint 'new' was started again"));
-  CHECK(ledger->suspected("m") == Suspected::All);
-  CHECK(ledger->verified("m", ledger->doubts_version("m")));
+  CHECK(ledger->suspects("m", 0, "any"));  // it is not read there
   CHECK(ledger->suspected("m") == Suspected::None);
+  const std::uint64_t begun = ledger->begin_verification("m");
+  CHECK(ledger->suspected("m") == Suspected::All);  // what it has not looked at may spread
+  CHECK(ledger->verified("m", begun));
+  CHECK(ledger->suspected("m") == Suspected::None);
+  CHECK_FALSE(ledger->suspects("m", 0, "any"));
   CHECK(ledger->doubtful()->load() == 0);
 }
 
