@@ -88,7 +88,11 @@ Settled RedisRepair::settle(const RepairTask& task) {
     return settled;
   };
   for (RedisLine* line : turn.lines) {
-    if (Status ready = line->ready(task.at.db); !ready) return failed(ready.error());
+    Status ready = line->ready(task.at.db);
+    if (ready) continue;
+    failed(ready.error());
+    if (ready.error().code == Errc::Unavailable) settled.outcome = RepairOutcome::Unreachable;
+    return settled;
   }
   // Once before the turn, so that it is short, and once in it, so that none is missed.
   if (Status fenced = fence(turn); !fenced) return failed(fenced.error());

@@ -104,6 +104,9 @@ void RepairWorker::count(const Settled& settled) {
     case RepairOutcome::Failed:
       ++counts_.failed;
       break;
+    case RepairOutcome::Unreachable:
+      ++counts_.unreachable;
+      break;
     case RepairOutcome::Newer:
       ++counts_.newer;
       break;

@@ -22,6 +22,7 @@ struct RepairCounts {
   std::uint64_t bytes_copied = 0;  // of dumps
   std::uint64_t big_values = 0;    // beyond RepairLimits::big_value
   std::uint64_t fenced = 0;        // connections that were ended
+  std::uint64_t unreachable = 0;   // not tried, as a server could not be reached
 };
 
 class RepairWorker {

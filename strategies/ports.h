@@ -151,10 +151,11 @@ struct ServersClient {
 };
 
 enum class RepairOutcome : std::uint8_t {
-  Equal,     // both sides were seen equal, nothing was changed
-  Repaired,  // copied, and then seen equal
-  Failed,    // a server could not be reached or refused; tried again after a back-off
-  Newer      // the key's turn did not come in time; tried again
+  Equal,       // both sides were seen equal, nothing was changed
+  Repaired,    // copied, and then seen equal
+  Failed,      // a server refused, or did not answer; tried again after a back-off
+  Newer,       // the key's turn did not come in time; tried again
+  Unreachable  // a server cannot be reached: nothing of this migration is tried for a while
 };
 
 // What the repair worker is given. Any thread.

@@ -76,6 +76,10 @@ class Book {
     ++repaired_[static_cast<std::size_t>(outcome)];
     Entry& entry = node->second;
     entry.handed = false;
+    if (outcome == RepairOutcome::Unreachable) {  // it was not tried
+      waiting_.emplace(retry_at_steady_ms(entry.attempts), entry.seq);
+      return {};
+    }
     if (outcome == RepairOutcome::Failed || outcome == RepairOutcome::Newer) {
       return retry(entry, outcome, why, retry_at_steady_ms(++entry.attempts));
     }

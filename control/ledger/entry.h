@@ -33,7 +33,7 @@ struct LedgerReason {
   bool operator==(const LedgerReason&) const = default;
 };
 
-inline constexpr std::size_t kRepairOutcomes = 4;
+inline constexpr std::size_t kRepairOutcomes = 5;
 constexpr const char* name_of(RepairOutcome outcome) {
   switch (outcome) {
     case RepairOutcome::Equal:
@@ -44,6 +44,8 @@ constexpr const char* name_of(RepairOutcome outcome) {
       return "failed";
     case RepairOutcome::Newer:
       return "newer";
+    case RepairOutcome::Unreachable:
+      return "unreachable";
   }
   return "failed";
 }

@@ -334,8 +334,9 @@ void Ledger::settle(const std::string& migration, const SuspectKey& at, std::uin
     const HeldPtr held = find_id(migration);
     if (held == nullptr) return;
     const Book::Settled settled =
-        held->book.settle(at, version, outcome, why, places,
-                          [this](std::uint32_t attempts) { return retry_at(attempts); });
+        held->book.settle(at, version, outcome, why, places, [&](std::uint32_t attempts) {
+          return outcome == RepairOutcome::Unreachable ? steady_ms_() : retry_at(attempts);
+        });
     if (settled.removed) size_->fetch_sub(1, std::memory_order_relaxed);
     if (settled.seq == 0) return;
     change(held, settled.seq);

@@ -7,6 +7,10 @@ namespace crossfade {
 
 namespace {
 
+using std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kRest{1'000};  // when a server cannot be reached
+
 RepairTask task_of(const State& state, const Migration& migration, LedgerEntry entry) {
   const Binding& binding = migration.bindings[entry.place % migration.bindings.size()];
   const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
@@ -25,8 +29,13 @@ RepairTask task_of(const State& state, const Migration& migration, LedgerEntry e
 std::vector<RepairTask> Repairs::due(std::size_t max) {
   const StatePtr state = keeper_.state();
   std::vector<MigrationPtr> migrations;
-  for (const auto& [uuid, migration] : state->migrations) {
-    if (writes_both(*migration)) migrations.push_back(migration);
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(resting_,
+                  [now = steady_clock::now()](const auto& one) { return one.second <= now; });
+    for (const auto& [uuid, migration] : state->migrations) {
+      if (writes_both(*migration) && !resting_.contains(uuid)) migrations.push_back(migration);
+    }
   }
   std::vector<RepairTask> tasks;
   if (migrations.empty()) return tasks;
@@ -47,6 +56,10 @@ std::vector<RepairTask> Repairs::due(std::size_t max) {
 void Repairs::settle(const RepairTask& task, RepairOutcome outcome, const std::string& why) {
   const MigrationPtr migration = find(keeper_.state()->migrations, task.migration);
   if (migration == nullptr) return;
+  if (outcome == RepairOutcome::Unreachable) {
+    const std::lock_guard lock(mutex_);
+    resting_[migration->identity.uuid] = steady_clock::now() + kRest;
+  }
   ledger_.settle(task.migration, task.at, task.version, outcome, why,
                  static_cast<std::uint32_t>(migration->bindings.size()));
 }

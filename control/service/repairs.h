@@ -2,10 +2,14 @@
 //
 // Of a migration with several interlays an entry does not know which one it came through: it is
 // handed out for one after the other, and is settled when both sides were seen equal at each.
+// While a server of a migration cannot be reached, nothing of it is handed out but now and then.
 // Any thread.
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -27,6 +31,8 @@ class Repairs {
   const Keeper& keeper_;
   Ledger& ledger_;
   std::atomic<std::size_t> turn_{0};  // which migration is asked first
+  std::mutex mutex_;
+  std::map<std::string, std::chrono::steady_clock::time_point> resting_;  // uuid -> until when
 };
 
 }  // namespace crossfade

@@ -393,7 +393,7 @@ TEST_CASE("repair: where CLIENT KILL is refused, a connection must be seen to be
   }
   const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(kTestLimit_ms);
   Settled settled;
-  while (settled.outcome == RepairOutcome::Failed && std::chrono::steady_clock::now() < limit) {
+  while (settled.outcome != RepairOutcome::Repaired && std::chrono::steady_clock::now() < limit) {
     settled = sides.settle("key");
   }
   CHECK_MESSAGE(settled.outcome == RepairOutcome::Repaired, settled.why);
@@ -418,7 +418,7 @@ TEST_CASE("repair: a copy of its own that got no answer never comes after a late
     sides.limits.turn_ms = kTestLimit_ms;
     const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(kTestLimit_ms);
     Settled settled;
-    while (settled.outcome == RepairOutcome::Failed && std::chrono::steady_clock::now() < limit) {
+    while (settled.outcome != RepairOutcome::Repaired && std::chrono::steady_clock::now() < limit) {
       settled = sides.settle("key");
     }
     CHECK_MESSAGE(settled.outcome == RepairOutcome::Repaired, settled.why);

@@ -170,7 +170,7 @@ TEST_CASE("ledger: what is settled leaves the disk, unless it was noted again") 
     CHECK(note(ledger, {suspect("a")}) == Told::True);  // it came back
     const LedgerCounts counts = ledger->figures().migrations.at(0);
     CHECK(counts.entries == 3);
-    CHECK(counts.repaired == std::array<std::uint64_t, kRepairOutcomes>{1, 1, 1, 0});
+    CHECK(counts.repaired == std::array<std::uint64_t, kRepairOutcomes>{1, 1, 1, 0, 0});
     ledger->stop(Ledger::End::Clean);
   }
   const Opened ledger(folder.file("l"));
