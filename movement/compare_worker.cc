@@ -82,6 +82,9 @@ void CompareWorker::run() {
     } else if (!due && !again_.empty()) {
       changed_.wait_until(lock, again_.front().due);
     } else if (!due) {
+      lock.unlock();
+      second_look_.hang_up();
+      lock.lock();
       changed_.wait(lock, [this] { return stopping_ || !fresh_.empty(); });
     }
   }

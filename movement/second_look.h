@@ -31,6 +31,7 @@ class AskedSide {
   //   errors  Unavailable, BadConfig, Overloaded (compare_again_max)
   Result<std::string> ask(std::int32_t db, std::string_view request);
   const EndpointAddress& address() const { return address_; }
+  void hang_up() { connection_.reset(); }
 
  private:
   Status make_ready(std::int32_t db);
@@ -54,6 +55,10 @@ class SecondLook {
   //   cost  blocks: at most three questions for a read, and about ten for each key of a write, each
   //         bounded by compare_timeout_ms
   MismatchClass look(const Mismatch& mismatch);
+  // Nothing is to be asked just now: the servers get their connections back.
+  void hang_up() {
+    for (AskedSide& side : sides_) side.hang_up();
+  }
 
  private:
   AskedSide& side_at(const EndpointAddress& address);

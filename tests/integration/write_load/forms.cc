@@ -267,7 +267,6 @@ constexpr auto kExclusive = std::to_array<Form>({
     {2, "SELECT 8 ; SET $s! #v ; FLUSHDB ; SET $s! #v ; SELECT #db"},
     {2, "SELECT 8 ; SET $s! #v ; SWAPDB 8 9 ; SET $s! #v ; SELECT #db"},
     {1, "SELECT 9 ; FLUSHDB ASYNC ; SELECT #db"},
-    {2, "EVAL %undeclared 0 $s! #v"},
 });
 
 constexpr auto kScripts = std::to_array<Script>({
@@ -281,7 +280,6 @@ constexpr auto kScripts = std::to_array<Script>({
     {"random",
      "redis.call('SADD', KEYS[1], 1, 2, 3, 4, 5, 6) redis.call('SPOP', KEYS[1]) return 1"},
     {"entry", "return redis.call('XADD', KEYS[1], '*', 'f', ARGV[1])"},
-    {"undeclared", "return redis.call('SET', ARGV[1], ARGV[2])"},
 });
 
 constexpr auto kSeeds = std::to_array<Seed>({

@@ -9,7 +9,7 @@
 // blocking commands, every sixteenth works in database 1, every fourth speaks RESP3. Without
 // --writes it works until SIGTERM. With --mirror each client has two connections and sends
 // everything to both, without any order between clients: how not to do it. With --named-keys it
-// leaves out what writes keys that a request does not name (FLUSHDB, SWAPDB, scripts without keys).
+// leaves out what writes keys that a request does not name (FLUSHDB, SWAPDB).
 //
 // Prints one line of JSON: writes (replies to write commands), seconds, rate, p50_us and p99_us (of
 // pipelines), lost (connections), disorder (replies that cannot be the answer to what was asked),
