@@ -68,6 +68,17 @@ Book::Noted Book::note(const Suspect& suspect, std::int64_t now_ms, std::uint64_
   return {.write = next_seq_++, .added = true};
 }
 
+bool Book::renote(std::int32_t db, std::string_view key, Doubt doubt, Side right,
+                  std::int64_t now_ms, std::uint64_t version) {
+  Node* const node = find_node(view_of(db, key));
+  if (node == nullptr || !node->second.durable || node->second.right != right) return false;
+  ++noted_[static_cast<std::size_t>(doubt)];
+  node->second.version = version;
+  node->second.last_at_ms = now_ms;
+  node->second.doubt = doubt;
+  return true;
+}
+
 void Book::restore(LedgerEntry entry) {
   next_seq_ = entry.seq + 1;
   add(view_of(entry.at),

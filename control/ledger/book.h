@@ -41,6 +41,11 @@ class Book {
   Noted note(const Suspect& suspect, std::int64_t now_ms, std::uint64_t version,
              const BookLimits& limits);
 
+  // The same for a key that is there, on disk, with that side being right. False: it is not, and
+  // nothing was done. Allocates nothing.
+  bool renote(std::int32_t db, std::string_view key, Doubt doubt, Side right, std::int64_t now_ms,
+              std::uint64_t version);
+
   // As it was on disk.
   void restore(LedgerEntry entry);
 
@@ -102,9 +107,12 @@ class Book {
   };
   struct Same {
     using is_transparent = void;
-    bool operator()(const Key& one, const Key& other) const { return one.at == other.at; }
+    // The hashes first: a key's bytes are elsewhere.
+    bool operator()(const Key& one, const Key& other) const {
+      return one.hash == other.hash && one.at == other.at;
+    }
     bool operator()(const KeyView& one, const Key& other) const {
-      return one.db == other.at.db && one.key == other.at.key;
+      return one.hash == other.hash && one.db == other.at.db && one.key == other.at.key;
     }
     bool operator()(const Key& one, const KeyView& other) const { return (*this)(other, one); }
   };
