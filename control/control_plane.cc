@@ -173,36 +173,38 @@ Status ControlPlane::reload() {
 
 LedgerDoor ControlPlane::ledger_door() {
   const std::shared_ptr<Ledger> ledger = parts_->ledger;
-  return {.note =
-              [ledger](const InterlayRoute& route, const std::vector<Suspect>& suspects,
-                       std::function<void(bool)> durable) {
-                return ledger->note(route.migration, suspects, std::move(durable));
-              },
-          .note_all =
-              [ledger](const InterlayRoute& route, const std::string& why,
-                       std::function<void(bool)> durable) {
-                return ledger->note_all(route.migration, why, std::move(durable));
-              },
-          .swap =
-              [ledger](const InterlayRoute& route, std::int32_t one_db, std::int32_t other_db,
-                       std::function<void(bool)> durable) {
-                return ledger->swap(route.migration, one_db, other_db, std::move(durable));
-              },
-          .suspects =
-              [ledger](const InterlayRoute& route, std::int32_t db, std::string_view key) {
-                return ledger->suspects(route.migration, db, key);
-              },
-          .right_of =
-              [ledger](const InterlayRoute& route, std::int32_t db, std::string_view key) {
-                return ledger->right_of(route.migration, db, key);
-              },
-          .suspected =
-              [ledger](const InterlayRoute& route) { return ledger->suspected(route.migration); },
-          .any =
-              [size = ledger->size(), doubtful = ledger->doubtful()] {
-                return size->load(std::memory_order_relaxed) > 0 ||
-                       doubtful->load(std::memory_order_relaxed) > 0;
-              }};
+  return {
+      .note =
+          [ledger](const InterlayRoute& route, const std::vector<Suspect>& suspects,
+                   std::function<void(bool)> durable) {
+            return ledger->note(route.migration, suspects, std::move(durable));
+          },
+      .renote = [ledger](
+                    const InterlayRoute& route, std::int32_t db, std::string_view key, Doubt doubt,
+                    Side right) { return ledger->renote(route.migration, db, key, doubt, right); },
+      .note_all =
+          [ledger](const InterlayRoute& route, const std::string& why,
+                   std::function<void(bool)> durable) {
+            return ledger->note_all(route.migration, why, std::move(durable));
+          },
+      .swap =
+          [ledger](const InterlayRoute& route, std::int32_t one_db, std::int32_t other_db,
+                   std::function<void(bool)> durable) {
+            return ledger->swap(route.migration, one_db, other_db, std::move(durable));
+          },
+      .suspects = [ledger](
+                      const InterlayRoute& route, std::int32_t db,
+                      std::string_view key) { return ledger->suspects(route.migration, db, key); },
+      .right_of = [ledger](
+                      const InterlayRoute& route, std::int32_t db,
+                      std::string_view key) { return ledger->right_of(route.migration, db, key); },
+      .suspected =
+          [ledger](const InterlayRoute& route) { return ledger->suspected(route.migration); },
+      .any =
+          [size = ledger->size(), doubtful = ledger->doubtful()] {
+            return size->load(std::memory_order_relaxed) > 0 ||
+                   doubtful->load(std::memory_order_relaxed) > 0;
+          }};
 }
 
 RepairDoors ControlPlane::repair_doors() {

@@ -94,6 +94,12 @@ struct LedgerDoor {
   std::function<bool(const InterlayRoute& route, std::vector<Suspect> suspects,
                      std::function<void(bool)> durable)>
       note;
+  // The cheap way for a key that is there already: true when it is in the ledger, on disk, with
+  // that side being right; it counts as noted again then. False: nothing was done, note() is to be
+  // called.
+  std::function<bool(const InterlayRoute& route, std::int32_t db, std::string_view key, Doubt doubt,
+                     Side right)>
+      renote;
   // Any key may differ: the migration needs full verification. Likewise.
   std::function<bool(const InterlayRoute& route, const std::string& why,
                      std::function<void(bool)> durable)>

@@ -11,27 +11,24 @@ Book::KeyView Book::view_of(std::int32_t db, std::string_view key) {
   return {std::hash<std::string_view>{}(key) ^ static_cast<std::size_t>(number * kSpread), db, key};
 }
 
-Book::Node* Book::find_node(const KeyView& key) {
-  Map& shard = shards_[shard_of(key.hash)];
-  const auto found = shard.find(key);
-  return found == shard.end() ? nullptr : &*found;
+Book::Node* Book::find_node(const KeyView& key) const {
+  return shards_[shard_of(key.hash)].find(key.hash, [&](const Node& node) {
+    return node.first.at.db == key.db && node.first.at.key == key.key;
+  });
 }
 
 std::optional<Side> Book::right_of(std::int32_t db, std::string_view key) const {
-  const KeyView view = view_of(db, key);
-  const Map& shard = shards_[shard_of(view.hash)];
-  const auto found = shard.find(view);
-  return found == shard.end() ? std::nullopt : std::optional(found->second.right);
+  const Node* const node = find_node(view_of(db, key));
+  return node == nullptr ? std::nullopt : std::optional(node->second.right);
 }
 
-Book::Node* Book::add(const KeyView& key, Entry entry) {
+void Book::add(const KeyView& key, Entry entry) {
   const std::uint64_t seq = entry.seq;
-  const auto place = shards_[shard_of(key.hash)]
-                         .emplace(Key{key.hash, {key.db, std::string(key.key)}}, std::move(entry))
-                         .first;
-  by_seq_.emplace_hint(by_seq_.end(), seq, &*place);
+  auto node =
+      std::make_unique<Node>(Key{key.hash, {key.db, std::string(key.key)}}, std::move(entry));
+  shards_[shard_of(key.hash)].add(key.hash, node.get());
+  by_seq_.emplace_hint(by_seq_.end(), seq, std::move(node));
   bytes_ += key.key.size();
-  return &*place;
 }
 
 Book::Noted Book::note(const Suspect& suspect, std::int64_t now_ms, std::uint64_t version,
@@ -54,33 +51,44 @@ Book::Noted Book::note(const Suspect& suspect, std::int64_t now_ms, std::uint64_
   if (size() >= limits.entries_max || bytes_ + key.key.size() > limits.bytes_max) {
     return {.full = "the ledger is full (ledger_max)"};
   }
-  add(key, {.seq = next_seq_,
-            .version = version,
-            .first_at_ms = now_ms,
-            .last_at_ms = now_ms,
-            .attempts = 0,
-            .place = 0,
-            .doubt = suspect.doubt,
+  add(key, {.doubt = suspect.doubt,
             .right = suspect.right,
             .durable = false,
             .handed = false,
+            .place = 0,
+            .version = version,
+            .last_at_ms = now_ms,
+            .first_at_ms = now_ms,
+            .seq = next_seq_,
+            .attempts = 0,
             .last_error = nullptr});
   return {.write = next_seq_++, .added = true};
+}
+
+bool Book::renote(std::int32_t db, std::string_view key, Doubt doubt, Side right,
+                  std::int64_t now_ms, std::uint64_t version) {
+  Node* const node = find_node(view_of(db, key));
+  if (node == nullptr || !node->second.durable || node->second.right != right) return false;
+  ++noted_[static_cast<std::size_t>(doubt)];
+  node->second.version = version;
+  node->second.last_at_ms = now_ms;
+  node->second.doubt = doubt;
+  return true;
 }
 
 void Book::restore(LedgerEntry entry) {
   next_seq_ = entry.seq + 1;
   add(view_of(entry.at),
-      {.seq = entry.seq,
-       .version = entry.version,
-       .first_at_ms = entry.first_at_ms,
-       .last_at_ms = entry.last_at_ms,
-       .attempts = entry.attempts,
-       .place = 0,
-       .doubt = entry.doubt,
+      {.doubt = entry.doubt,
        .right = entry.right,
        .durable = true,
        .handed = false,
+       .place = 0,
+       .version = entry.version,
+       .last_at_ms = entry.last_at_ms,
+       .first_at_ms = entry.first_at_ms,
+       .seq = entry.seq,
+       .attempts = entry.attempts,
        .last_error =
            entry.last_error.empty() ? nullptr : std::make_unique<std::string>(entry.last_error)});
 }
@@ -154,9 +162,8 @@ Book::Settled Book::seen_equal(Node& node, std::uint64_t version, std::uint32_t 
     return {};
   }
   bytes_ -= node.first.at.key.size();
-  by_seq_.erase(seq);
-  Map& shard = shards_[shard_of(node.first.hash)];
-  shard.erase(shard.find(node.first));
+  shards_[shard_of(node.first.hash)].remove(node.first.hash, &node);
+  by_seq_.erase(seq);  // and with it the node
   return {.seq = seq, .removed = true};
 }
 

@@ -13,11 +13,11 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "control/ledger/entry.h"
+#include "control/ledger/hash_index.h"
 #include "strategies/ledger.h"
 #include "strategies/ports.h"
 
@@ -40,6 +40,11 @@ class Book {
   // The key is suspected (again): what is new about it replaces what was known.
   Noted note(const Suspect& suspect, std::int64_t now_ms, std::uint64_t version,
              const BookLimits& limits);
+
+  // The same for a key that is there, on disk, with that side being right. False: it is not, and
+  // nothing was done. Allocates nothing.
+  bool renote(std::int32_t db, std::string_view key, Doubt doubt, Side right, std::int64_t now_ms,
+              std::uint64_t version);
 
   // As it was on disk.
   void restore(LedgerEntry entry);
@@ -99,49 +104,35 @@ class Book {
     std::size_t hash;
     SuspectKey at;
   };
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(const Key& key) const noexcept { return key.hash; }
-    std::size_t operator()(const KeyView& key) const noexcept { return key.hash; }
-  };
-  struct Same {
-    using is_transparent = void;
-    bool operator()(const Key& one, const Key& other) const { return one.at == other.at; }
-    bool operator()(const KeyView& one, const Key& other) const {
-      return one.db == other.at.db && one.key == other.at.key;
-    }
-    bool operator()(const Key& one, const KeyView& other) const { return (*this)(other, one); }
-  };
   struct Entry {
-    std::uint64_t seq;
-    std::uint64_t version;
-    std::int64_t first_at_ms;
-    std::int64_t last_at_ms;
-    std::uint32_t attempts;
-    std::uint32_t place;
-    Doubt doubt;
+    Doubt doubt;  // what a write touches that finds the key here comes first
     Side right;
     bool durable;  // on disk with this `right`
     bool handed;   // to the repair worker
+    std::uint32_t place;
+    std::uint64_t version;
+    std::int64_t last_at_ms;
+    std::int64_t first_at_ms;
+    std::uint64_t seq;
+    std::uint32_t attempts;
     std::unique_ptr<std::string> last_error;
   };
-  using Map = std::unordered_map<Key, Entry, Hash, Same>;
-  using Node = Map::value_type;
-  // By the upper bits of the hash: growing one of many small maps holds up nobody for long.
+  using Node = std::pair<const Key, Entry>;
+  // By the upper bits of the hash: growing one of many small indexes holds up nobody for long.
   static constexpr std::size_t kShardBits = 6;
 
   static KeyView view_of(std::int32_t db, std::string_view key);
   static KeyView view_of(const SuspectKey& at) { return view_of(at.db, at.key); }
   static std::size_t shard_of(std::size_t hash) { return hash >> (8 * sizeof hash - kShardBits); }
-  Node* find_node(const KeyView& key);
-  Node* add(const KeyView& key, Entry entry);
+  Node* find_node(const KeyView& key) const;
+  void add(const KeyView& key, Entry entry);
   static LedgerEntry copy_of(const Node& node);
   Settled retry(Entry& entry, RepairOutcome outcome, const std::string& why,
                 std::int64_t at_steady_ms);
   Settled seen_equal(Node& node, std::uint64_t version, std::uint32_t places);
 
-  std::array<Map, std::size_t{1} << kShardBits> shards_;
-  std::map<std::uint64_t, Node*> by_seq_;
+  std::array<HashIndex<Node>, std::size_t{1} << kShardBits> shards_;
+  std::map<std::uint64_t, std::unique_ptr<Node>> by_seq_;
   std::uint64_t next_seq_ = 1;
   std::uint64_t bytes_ = 0;
   std::uint64_t handed_until_ = 0;                            // greater seqs were never handed out

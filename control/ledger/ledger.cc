@@ -124,6 +124,15 @@ bool Ledger::note(const std::string& migration, const std::vector<Suspect>& susp
   return wait_for_commit(std::move(lock), held, std::move(durable));
 }
 
+bool Ledger::renote(const std::string& migration, std::int32_t db, std::string_view key,
+                    Doubt doubt, Side right) {
+  const std::int64_t now = now_ms();
+  const std::lock_guard lock(mutex_);
+  const auto found = by_id_.find(migration);
+  return found != by_id_.end() &&
+         found->second->book.renote(db, key, doubt, right, now, ++version_);
+}
+
 bool Ledger::note_all(const std::string& migration, const std::string& why, Durable durable) {
   std::unique_lock lock(mutex_);
   const HeldPtr held = find_id(migration);

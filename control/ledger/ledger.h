@@ -67,6 +67,8 @@ class Ledger {
 
   // The doors of the data plane; see LedgerDoor.
   bool note(const std::string& migration, const std::vector<Suspect>& suspects, Durable durable);
+  bool renote(const std::string& migration, std::int32_t db, std::string_view key, Doubt doubt,
+              Side right);
   bool note_all(const std::string& migration, const std::string& why, Durable durable);
   bool suspects(const std::string& migration, std::int32_t db, std::string_view key) const;
   std::optional<Side> right_of(const std::string& migration, std::int32_t db,

@@ -837,13 +837,19 @@ bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
   const Side right = other_is_right                    ? other(exchange.answer)
                      : exchange.either && both_took_it ? right_before(*dual, exchange.answer)
                                                        : exchange.answer;
-  std::function<void(bool)> durable = when_on_disk(*dual);
   std::vector<Suspect> suspects;
+  bool known = false;  // some keys are in the ledger as they should be, and may be all of them
   if (!dual->sole) {
     dual->for_each_key([&](std::int32_t db, std::string_view key) {
-      suspects.push_back({{db, std::string(key)}, doubt, right});
+      if (ledger.renote && ledger.renote(*route_, db, key, doubt, right)) {
+        known = true;
+      } else {
+        suspects.push_back({{db, std::string(key)}, doubt, right});
+      }
     });
   }
+  if (known && suspects.empty()) return true;
+  std::function<void(bool)> durable = when_on_disk(*dual);
   if (suspects.empty() || suspects.size() > kSuspectsMax) {
     return ledger.note_all(*route_,
                            std::string("a write whose keys are unknown: ") + name_of(doubt),

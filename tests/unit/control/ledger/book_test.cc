@@ -52,6 +52,34 @@ TEST_CASE("book: a key is found in its own database only, whatever its bytes") {
   CHECK_FALSE(clerk.book.suspects(0, ""));
 }
 
+TEST_CASE("book: the cheap way knows a key that is on disk with the same side, and renews it") {
+  Clerk clerk;
+  const auto renote = [&](std::int32_t db, Side right) {
+    ++clerk.version;
+    return clerk.book.renote(db, "k", Doubt::Unsent, right,
+                             static_cast<std::int64_t>(1'000 * clerk.version), clerk.version);
+  };
+  CHECK_FALSE(renote(0, Side::Old));
+  CHECK(clerk.book.size() == 0);
+  const std::uint64_t seq = clerk.note(suspect("k")).write;
+  CHECK_FALSE(renote(0, Side::Old));  // not on disk yet
+  CHECK(clerk.book.find(seq)->version == 2);
+  clerk.book.written(seq, Side::Old);
+  CHECK_FALSE(renote(1, Side::Old));
+  CHECK_FALSE(renote(0, Side::New));
+  CHECK(clerk.book.right_of(0, "k") == Side::Old);
+  const auto task = clerk.due();
+  REQUIRE(task.size() == 1);
+  CHECK(renote(0, Side::Old));
+  const auto entry = clerk.book.find(seq);
+  CHECK(entry->version == clerk.version);
+  CHECK(entry->last_at_ms == static_cast<std::int64_t>(1'000 * clerk.version));
+  CHECK(entry->doubt == Doubt::Unsent);
+  CHECK(clerk.book.noted()[static_cast<std::size_t>(Doubt::Unsent)] == 1);
+  // A repair that was under way saw what was there before.
+  CHECK_FALSE(clerk.settle(task[0], RepairOutcome::Equal).removed);
+}
+
 TEST_CASE("book: a key that is on disk is written again only when another side is right") {
   Clerk clerk;
   const std::uint64_t seq = clerk.note(suspect("k")).write;
