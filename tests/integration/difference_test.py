@@ -143,7 +143,7 @@ class Through(Mode):
         servers = [old]
         # What differs is not looked at again: that, too, would show in MONITOR and SLOWLOG.
         sidecar = cls.started(Sidecar(loops=cls.loops, config={
-            "comparison": {"compare_queue_max": 0}}))
+            "comparison": {"compare_queue_max": 1, "compare_pause_ms": 60_000}}))
         sidecar.add_endpoint("old", old)
         port = sidecar.add_interlay("redis", "old")
         if cls.strategy is not None:

@@ -2,8 +2,8 @@
 50 hot keys and on 100,000, through 1 and through 4 loops; afterwards the servers are compared key by key,
 and the ledger is empty. The same load without the sidecar's order is shown to leave them different.
 
-Both loop counts get 1,000,000 writes, or what CROSSFADE_EQUALITY_WRITES says; a tenth of it where
-CROSSFADE_TEST_SLOWNESS is above 1 (sanitizers). CROSSFADE_SEED makes the clients' choices others.
+Both loop counts get 400,000 writes, or what CROSSFADE_EQUALITY_WRITES says (1000000: two million in all); a
+tenth of it where CROSSFADE_TEST_SLOWNESS is above 1 (sanitizers). CROSSFADE_SEED makes the clients' choices others.
 """
 
 import os
@@ -19,9 +19,11 @@ from writing import WriteLoad, lost_writes, program
 ALONE = True
 TIME_LIMIT_S = 600
 
-WRITES = int(os.environ.get("CROSSFADE_EQUALITY_WRITES", "1000000")) // (10 if SLOWNESS > 1 else 1)
+WRITES = int(os.environ.get("CROSSFADE_EQUALITY_WRITES", "400000")) // (10 if SLOWNESS > 1 else 1)
 SEED = int(os.environ.get("CROSSFADE_SEED", "20240607"))
 HOT, MANY = 50, 100_000
+
+REASONS = ("outcome", "unsent", "unanswered", "order", "replies", "chance", "spread", "verify")
 
 # Write commands with keys that the load leaves out, and why.
 LEFT_OUT = {
@@ -174,9 +176,11 @@ class Pair(unittest.TestCase):
         ledger.until_empty()
         self.assertEqual(ledger.reasons(), [])
         assert_equal(self, old, new, **self.comparison)
-        # What is noted is repaired, and would hide that nothing is ordered.
-        print(f"    {noted:.0f} writes were noted in the ledger")
-        self.assertLess(noted, writes / 20)
+        reasons = {reason: count for reason in REASONS if (count := int(ledger.noted(reason=reason)))}
+        print(f"    {noted:.0f} writes were noted in the ledger: {reasons}")
+        # What is noted is repaired, and would hide that nothing is ordered. (A key that another one is
+        # made from passes its doubt on: as often as random writes join keys.)
+        self.assertLess(noted - reasons.get("spread", 0), writes / 20)
         for server in (old, new):
             server.stop()
         sidecar.stop()
