@@ -240,6 +240,10 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
         effect == Effect::Ssubscribe) {
       transaction_.subscribes = true;
     }
+    if (effect == Effect::Unsubscribe || effect == Effect::Punsubscribe ||
+        effect == Effect::Sunsubscribe) {
+      transaction_.unsubscribes = true;
+    }
     if (effect == Effect::ClientReply && cutter.arg_count() == 3 &&
         !same_word(cutter.arg(2, request.bytes), "ON")) {
       transaction_.silences = true;
@@ -340,8 +344,11 @@ void RedisSession::end_transaction(Pending& request) {
       request.change->login.reset();
       tied_ = true;  // whether it succeeded stands deep in the reply: it stays with this server
     }
-    // A subscriber is not asked anything, and who is silent does not answer.
-    if (next_write_ && (ended.subscribes || ended.silences)) next_write_->cannot = true;
+    // A subscriber is not asked anything, who is silent does not answer, and where the end of
+    // EXEC's reply is not known, what follows it must not be ours.
+    if (next_write_ && (ended.subscribes || ended.unsubscribes || ended.silences)) {
+      next_write_->cannot = true;
+    }
     if (ended.subscribes) {
       tied_ = true;
       upstream(side).expects_messages = true;

@@ -22,12 +22,13 @@ struct Transaction {
     Undecided,  // MULTI went home; the first key decides the side (a split of writes is in force)
     Open
   } phase = Phase::None;
-  bool second = false;      // the other side gets it too, as it comes
-  bool dual = false;        // the other side gets it when this one has run it
-  bool poisoned = false;    // a command of it was refused by us: EXEC must not run
-  bool subscribes = false;  // a SUBSCRIBE is queued in it
-  bool silences = false;    // a CLIENT REPLY OFF or SKIP is: its EXEC's reply is no whole frame
-  std::string queued;       // Undecided: queued so far, for the other side should it be chosen
+  bool second = false;        // the other side gets it too, as it comes
+  bool dual = false;          // the other side gets it when this one has run it
+  bool poisoned = false;      // a command of it was refused by us: EXEC must not run
+  bool subscribes = false;    // a SUBSCRIBE is queued in it
+  bool unsubscribes = false;  // an UNSUBSCRIBE is: its confirmations may be more than one
+  bool silences = false;      // a CLIENT REPLY OFF or SKIP is: its EXEC's reply is no whole frame
+  std::string queued;         // Undecided: queued so far, for the other side should it be chosen
   std::uint32_t queued_count = 0;
   Second sort = Second::Nothing;      // what the other side gets, when `second`
   std::optional<StateChange> change;  // of queued SELECT, AUTH, …: takes effect with EXEC
