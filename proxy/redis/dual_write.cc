@@ -238,7 +238,6 @@ void DualWrite::clear() {
   way = Way::Command;
   how = Replay::Same;
   swaps.reset();
-  commands.reset();
   empty(request);
   queued.clear();
   empty(keys);

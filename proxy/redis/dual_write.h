@@ -68,7 +68,8 @@ struct DualWrite {
   Way way = Way::Command;
   Replay how = Replay::Same;
 
-  std::shared_ptr<const CommandTable> commands;  // keeps the specs that `queued` points to
+  // Keeps the specs that `queued` points to; in the pool, too, as the next write has the same.
+  std::shared_ptr<const CommandTable> commands;
   std::string request;              // bytes that the second leg is made from; Same needs none
   std::vector<QueuedWrite> queued;  // Command: one; Transaction: all
   std::string keys;                 // packed; each as often as the request names it

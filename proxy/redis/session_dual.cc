@@ -95,7 +95,7 @@ DualWrite* RedisSession::begin_dual_write() {
   dual->session = this;
   dual->order = &interlay_.shared_writes()->order;
   dual->turn.owner = turn_owner();
-  dual->commands = route_->commands;
+  if (dual->commands != route_->commands) dual->commands = route_->commands;
   return dual;
 }
 
