@@ -2,8 +2,8 @@
 50 hot keys and on 100,000, through 1 and through 4 loops; afterwards the servers are compared key by key,
 and the ledger is empty. The same load without the sidecar's order is shown to leave them different.
 
-Both loop counts get 400,000 writes, or what CROSSFADE_EQUALITY_WRITES says (1000000: two million in all); a
-tenth of it where CROSSFADE_TEST_SLOWNESS is above 1 (sanitizers). CROSSFADE_SEED makes the clients' choices others.
+Both loop counts get 400,000 writes, or what CROSSFADE_EQUALITY_WRITES says (1000000: two million in
+all); a tenth of it where CROSSFADE_TEST_SLOWNESS is above 1 (sanitizers). CROSSFADE_SEED makes the clients' choices others.
 """
 
 import os

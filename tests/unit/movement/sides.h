@@ -76,8 +76,8 @@ class Sides {
   // The reason of the failure.
   std::string check_fails(const std::string& key, std::int32_t db = kDefaultDb) {
     const Settled failed = settle(key, db);
-    CHECK((failed.outcome == RepairOutcome::Failed ||
-           failed.outcome == RepairOutcome::Unreachable));
+    CHECK(
+        (failed.outcome == RepairOutcome::Failed || failed.outcome == RepairOutcome::Unreachable));
     CHECK_FALSE(failed.why.empty());
     return failed.why;
   }
