@@ -3,7 +3,8 @@
 and the ledger is empty. The same load without the sidecar's order is shown to leave them different.
 
 Both loop counts get 400,000 writes, or what CROSSFADE_EQUALITY_WRITES says (1000000: two million in
-all); a tenth of it where CROSSFADE_TEST_SLOWNESS is above 1 (sanitizers). CROSSFADE_SEED makes the clients' choices others.
+all); a tenth of it where CROSSFADE_TEST_SLOWNESS is above 1 (sanitizers). CROSSFADE_SEED makes the
+clients' choices others.
 """
 
 import os
