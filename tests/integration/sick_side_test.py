@@ -1,13 +1,15 @@
 """The new side is sick, and nobody notices: under shadow_traffic and under a canary whose dual writes
-are old_authoritative, clients see no error, no wrong reply and no delay; memory stays bounded; and
-every copy or second write that was due is accounted for.
+are old_authoritative, clients see no error, no wrong reply and no delay (but that a dual write waits for
+a side that is merely slow); memory stays bounded; and every copy or second write that was due is
+accounted for.
 """
 
+import time
 import unittest
 
 from fake_server import BackloggedPort, FakeServer
-from harness import RedisServer
-from sick import Legs, Sick
+from harness import SLOWNESS, RawConn, RedisServer
+from sick import SETTINGS, Legs, Sick
 
 ALONE = True
 
@@ -73,8 +75,27 @@ class NewSideIsThere(Sick):
             self.assertGreater(leg.dropped["timeout"], 0)
 
     def test_slow_by_100_ms(self):
-        for leg in self.ill("delay 100"):
+        for leg in self.ill("delay 100", ("shadow",)):
             self.assertGreater(leg.answered, 0)
+
+    def test_slow_by_100_ms_is_felt_by_dual_writes_and_by_nothing_else(self):
+        """They are answered when both sides have them. How long they wait has a limit."""
+        new = self.enterContext(RedisServer())
+        fake = self.enterContext(FakeServer(new.port))
+        self.start(fake.port, ("dual",))
+        fake.become("delay 100")
+        with RawConn(self.ports["dual"]) as client:
+            self.assertEqual(client.call("SET", "k", "first"), "OK")  # that connects
+            for number in range(5):
+                began = time.monotonic()
+                self.assertEqual(client.call("SET", "k", number), "OK")
+                wrote = time.monotonic()
+                self.assertEqual(client.call("GET", "k"), str(number).encode())
+                read = time.monotonic()
+                self.assertLess(wrote - began, (SETTINGS["second_leg_timeout_ms"] / 1000 + 0.1) * SLOWNESS)
+                self.assertGreater(wrote - began, 0.09)
+                self.assertLess(read - wrote, 0.09 * SLOWNESS)
+                self.assertEqual(new.call("GET", "k"), str(number).encode())
 
     def test_garbling(self):
         for leg in self.ill("garble"):
