@@ -31,7 +31,8 @@ bool is_unwell(std::string_view reply) {
 void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view bytes,
                             std::uint32_t complete, std::uint32_t errors) {
   const auto side = static_cast<std::size_t>(up.side());
-  if (complete > 0) {
+  // Who a connection is says nothing yet of what becomes of its requests.
+  if (complete > 0 && !exchange.identity) {
     up.heard = true;
     interlay_.answer_succeeded(up.side(), now_ns_);
   }
