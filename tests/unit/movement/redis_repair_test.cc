@@ -39,6 +39,9 @@ std::vector<std::string> fill(RedisConnection& server) {
   ask(server, {"XGROUP", "CREATECONSUMER", "stream", "readers", "lazy"});
   ask(server, {"XREADGROUP", "GROUP", "readers", "busy", "STREAMS", "stream", ">"});
   ask(server, {"XACK", "stream", "readers", "5-1"});
+  // Two servers are filled one after the other, and a slow machine takes its time.
+  ask(server, {"XCLAIM", "stream", "readers", "busy", "0", "6-1", "TIME", "1700000000000",
+               "RETRYCOUNT", "1"});
   ask(server, {"XGROUP", "CREATE", "empty stream", "readers", "0", "MKSTREAM"});
   for (int i = 0; i < 3'000; ++i) {
     const std::string text = "member " + std::to_string(i);
