@@ -45,6 +45,7 @@ RedisSession::~RedisSession() {
   client_.close();
   give_back_next();
   give_back(std::exchange(transaction_write_, nullptr));
+  end_silence(false);
   for (Upstream* up : {&old_, &new_}) {
     forsake(*up);
     fail_owed(*up, Drop::Closed, "the session ended");
@@ -461,7 +462,9 @@ void RedisSession::finish_if_done() {
   // What has arrived is run, as a server would have done by now, though nobody waits for it.
   if (client_.open() || (stalled_ && partial_)) return;
   for (Upstream* up : {&old_, &new_}) {
-    if (up->state() != Upstream::State::Idle && up->idle()) up->close();
+    // Its own end says that what was written in silence has run.
+    const bool silent = silent_ && up->side() == silent_side_;
+    if (up->state() != Upstream::State::Idle && up->idle() && !silent) up->close();
   }
   if (old_.state() == Upstream::State::Idle && new_.state() == Upstream::State::Idle) {
     loop().kill(*this);

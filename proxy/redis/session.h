@@ -205,6 +205,8 @@ class RedisSession final : public Session, private StreamOwner {
   void record_queued(const Pending& request, const RequestCutter& cutter);
   bool dispatch_dual(Pending& request);
   void dual_silently(Pending& request);
+  void hear_behind_silence(const Upstream& up, const Exchange& answered, std::uint32_t complete);
+  void end_silence(bool known);
   void identify(Upstream& up);
   static ServersClient client_in(std::string_view told);
   void probe(Upstream& up);
@@ -316,7 +318,10 @@ class RedisSession final : public Session, private StreamOwner {
   Transaction transaction_;
   DualWrite* next_write_ = nullptr;  // of the request that waits for its turn, or has just got it
   DualWrite* transaction_write_ = nullptr;  // of the open transaction
-  std::uint32_t attempts_ = 0;              // blocking dual writes: nothing is sent behind them
+  DualWrite* silent_ = nullptr;             // keys written in silence, until it is known to be over
+  Side silent_side_ = Side::Old;            // where
+  const Exchange* silent_behind_ = nullptr;  // the last that was owed there before them
+  std::uint32_t attempts_ = 0;               // blocking dual writes: nothing is sent behind them
   Subscriptions subscriptions_;
   std::optional<Side> pin_;
   std::optional<Side> scan_side_;    // where this session's last SCAN began

@@ -381,6 +381,35 @@ void RedisSession::dual_silently(Pending& request) {
   unheard.dual = dual;
   dual->session = nullptr;  // nobody waits for the disk
   note(unheard, Doubt::Unanswered);
+  if (!silent_) silent_ = begin_dual_write();
+  silent_->sole = silent_->sole || dual->sole || silent_->keys.size() > settings().copy_max;
+  dual->for_each_key([&](std::int32_t db, std::string_view key) {
+    if (!silent_->sole) silent_->add_key(db, key);
+  });
+  silent_side_ = request.plan.answer;
+  silent_behind_ = upstream(silent_side_).owed().back();
+  give_back(dual);
+}
+
+// A reply has come on that side. One to a request behind the silent writes says that they have run;
+// what repair has seen before may have been too early.
+void RedisSession::hear_behind_silence(const Upstream& up, const Exchange& answered,
+                                       std::uint32_t complete) {
+  if (!silent_ || up.side() != silent_side_) return;
+  if (!silent_behind_) return end_silence(true);
+  if (silent_behind_ == &answered && answered.count <= complete) silent_behind_ = nullptr;
+}
+
+// `known`: they have run, or never will. Else they still may, whenever that is.
+void RedisSession::end_silence(bool known) {
+  DualWrite* const dual = std::exchange(silent_, nullptr);
+  if (!dual) return;
+  if (!known) dual->sole = true;
+  Exchange unheard;
+  unheard.answer = silent_side_;
+  unheard.dual = dual;
+  dual->session = nullptr;
+  note(unheard, Doubt::Unanswered);
   give_back(dual);
 }
 

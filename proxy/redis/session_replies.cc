@@ -36,6 +36,7 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
     up.heard = true;
     interlay_.answer_succeeded(up.side(), now_ns_);
   }
+  if (complete > 0) hear_behind_silence(up, exchange, complete);
   if (exchange.internal) return internal_bytes(up, exchange, bytes, complete, errors);
   if (complete > 0) {
     counters().leg[side].record(now_ns_ > exchange.sent_at_ns ? now_ns_ - exchange.sent_at_ns : 0,
@@ -373,6 +374,7 @@ void RedisSession::lose(Upstream& up, Drop why, std::string_view reason,
       up.owed().empty() && !pin_ && !raw && !expect_close_ && !client_ended_ &&
       upstream(other(up.side())).progress_at_ns > up.progress_at_ns + kUnheardNs;
   if (end == End::Ours) forsake(up);
+  if (up.side() == silent_side_) end_silence(end == End::Servers);
   fail_owed(up, why, reason);
   up.close();
   if (!anchored) return;
