@@ -294,9 +294,11 @@ bool RedisSession::try_streaming(std::string_view bytes, const RequestCutter& cu
 // Everything before has been answered: what waited goes on.
 void RedisSession::resume() {
   stalled_ = paced_ = false;
-  if (!partial_ || raw_) return;
-  consume(partial_->bytes, partial_->cutter);
-  flush();
+  if (partial_ && !raw_) {
+    consume(partial_->bytes, partial_->cutter);
+    flush();
+  }
+  if (client_ended_ && !stalled_ && !paced_) finish_upstreams();
 }
 
 void RedisSession::on_end(int status) {
@@ -359,7 +361,6 @@ void RedisSession::end_event() {
     if (lost) home_lost_ = true;
     resume();
     if (lost) home_lost_ = false;
-    if (client_ended_ && !stalled_ && !paced_) finish_upstreams();
   }
   if (home_lost_ && stalled_ && partial_) resume();  // every request still gets its error
   flush();
