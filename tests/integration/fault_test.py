@@ -14,7 +14,7 @@ import unittest
 from dataclasses import dataclass
 
 from equality import assert_equal, by_db, compare, report
-from harness import RedisServer, Sidecar, wait_until
+from harness import SLOWNESS, RedisServer, Sidecar, wait_until
 from ledger import Ledger
 from writing import WriteLoad, lost_writes
 
@@ -194,6 +194,7 @@ class Faulty(unittest.TestCase):
 
 
 class NewSide(Faulty):
+    @unittest.skipIf(SLOWNESS > 1, "sanitizers see all of it in Killed.test_everything_at_random")
     def test_whatever_befalls_it_clients_feel_nothing_and_repair_mends_it(self):
         self.start()
         self.run_faults(schedule(NEW_SIDE, FAULTS, SEED), SEED)
@@ -208,6 +209,7 @@ class NewSide(Faulty):
         self.nobody_noticed()
         self.becomes_equal()
 
+    @unittest.skipIf(SLOWNESS > 1, "sanitizers see it dead in sick_side_test")
     def test_it_is_dead_for_the_rest_of_the_run(self):
         """All that is written meanwhile is in the ledger, or the ledger says that it is full."""
         self.start()

@@ -216,6 +216,7 @@ class TruthTable(Sides):
         for rows in by_outcomes(TABLE):
             self.check(rows, "silent", executed_late=False)
 
+    @unittest.skipIf(SLOWNESS > 1, "its limits of time are not stretched, and the paths are those above")
     def test_requests_that_a_side_answers_too_late(self):
         """It has run them; what the sidecar knows is the same."""
         for rows in by_outcomes(TABLE):
