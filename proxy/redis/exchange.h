@@ -120,6 +120,10 @@ struct Exchange : ExchangeFields {
   std::unique_ptr<StateChange> change;
   KeptPair* kept = nullptr;  // for as long as its replies may turn out to differ
   std::array<ReplyHash, kSides> hash;
+
+  bool both_hashed() const { return hash[0].done() && hash[1].done(); }
+  // Both replies are whole, and not the same bytes.
+  bool hashes_differ() const { return both_hashed() && hash[0].value() != hash[1].value(); }
 };
 
 constexpr std::uint8_t bit(Side side) {

@@ -35,8 +35,7 @@ void RedisSession::note_reply(Exchange& exchange, Side side, std::string_view by
 // One leg is over.
 void RedisSession::compare(Exchange& exchange) {
   if (!exchange.replied[0] || !exchange.replied[1]) return;
-  if (exchange.hash[0].done() && exchange.hash[1].done() &&
-      exchange.hash[0].value() != exchange.hash[1].value()) {
+  if (exchange.hashes_differ()) {
     second_counters(exchange).mismatched.add();
     if (exchange.kept) offer(*exchange.kept, exchange);
     if (exchange.unkept) offer_bare(exchange);

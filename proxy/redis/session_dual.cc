@@ -79,8 +79,7 @@ std::optional<std::uint32_t> number_in(std::string_view text) {
 }
 
 bool replied_alike(const Exchange& exchange) {
-  return exchange.compare && exchange.hash[0].done() && exchange.hash[1].done() &&
-         exchange.hash[0].value() == exchange.hash[1].value();
+  return exchange.compare && exchange.both_hashed() && !exchange.hashes_differ();
 }
 
 bool is_stream_read(const CommandSpec* spec) { return spec && spec->name.starts_with("xread"); }
@@ -596,10 +595,8 @@ void RedisSession::attempt_answer(Upstream& up, Exchange& exchange, std::string_
   bool null = false;
   if (!dual.refused) {
     if (dual.reply.size() < kTellsNull) {
-      const std::size_t had = dual.reply.size();
       dual.reply.append(bytes);
       if (dual.reply.size() < kTellsNull && !complete) return;
-      static_cast<void>(had);
       const std::string_view inner =
           error ? std::string_view(dual.reply) : std::string_view(dual.reply).substr(kAroundOne);
       null = complete && !error && is_null(inner);
@@ -784,10 +781,7 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
   if (dual.gave_up) return Doubt::Order;
   if (dual.how == Replay::Copy || dual.copies_behind()) return std::nullopt;
   if (dual.how == Replay::Suspect || meets_expiry(dual)) return Doubt::Chance;
-  if (exchange.compare && exchange.hash[0].done() && exchange.hash[1].done() &&
-      !replied_alike(exchange)) {
-    return Doubt::Replies;
-  }
+  if (exchange.compare && exchange.hashes_differ()) return Doubt::Replies;
   if (is_made_from_suspects(dual)) return Doubt::Spread;
   return std::nullopt;
 }

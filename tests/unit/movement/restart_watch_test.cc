@@ -70,6 +70,13 @@ EndpointAddress address_of(const RedisServer& server) {
           .password = {}};
 }
 
+// Ends every connection but its own.
+void cut_all(const RedisServer& server) {
+  auto other = RedisConnection::open(address_of(server), 1'000);
+  REQUIRE(other);
+  (void)other->call({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+}
+
 }  // namespace
 
 TEST_CASE(
@@ -79,9 +86,7 @@ TEST_CASE(
   RestartWatch watch(watched.doors(), {.look_ms = 5, .pause_first_ms = 5});
   watch.start();
   REQUIRE(watched.comes([](const auto& seen, int) { return seen.size() == 1; }));
-  auto other = RedisConnection::open(address_of(server), 1'000);
-  REQUIRE(other);
-  (void)other->call({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  cut_all(server);
   REQUIRE(watched.comes([](const auto& seen, int) { return seen.size() == 2; }));
   server.begin_anew();
   CHECK(watched.comes([](const auto& seen, int) {
@@ -110,9 +115,7 @@ TEST_CASE("restart watch: a server that does not tell its run id is another one 
   RestartWatch watch(watched.doors(), {.look_ms = 5, .pause_first_ms = 5});
   watch.start();
   REQUIRE(watched.comes([](const auto& seen, int) { return seen.size() == 1; }));
-  auto other = RedisConnection::open(address_of(server), 1'000);
-  REQUIRE(other);
-  (void)other->call({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  cut_all(server);
   CHECK(
       watched.comes([](const auto& seen, int) { return seen.size() == 2 && seen[1] != seen[0]; }));
 }
