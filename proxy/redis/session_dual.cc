@@ -371,9 +371,11 @@ bool RedisSession::dispatch_dual(Pending& request) {
   return true;
 }
 
-// Nobody will hear how it ends: its keys are suspected from the start.
+// Nobody will hear how it ends: its keys are suspected from the start, and copied. The other side
+// gets no leg of its own: it could run that behind the copy, which nobody waits to see either.
 void RedisSession::dual_silently(Pending& request) {
   DualWrite* const dual = std::exchange(next_write_, nullptr);
+  if (!dual->sole) request.plan.second = Second::Nothing;
   send_silently(request);
   Exchange unheard;
   unheard.answer = request.plan.answer;

@@ -275,6 +275,9 @@ class Goodbyes(Sick):
         self.all_gone()
         wait_until(lambda: self.old.call("DBSIZE") == 100, 10, "old has all")
         self.the_same(100)
+        self.old.call("SELECT", 0)
+        keys = self.old.call("KEYS", "*")
+        self.assertEqual(set(self.old.call("MGET", *keys)), {str(sum(range(100))).encode()})
 
     def test_half_of_a_request_is_no_request(self):
         def write(client, n):
