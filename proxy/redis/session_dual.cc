@@ -375,7 +375,9 @@ bool RedisSession::dispatch_dual(Pending& request) {
 // gets no leg of its own: it could run that behind the copy, which nobody waits to see either.
 void RedisSession::dual_silently(Pending& request) {
   DualWrite* const dual = std::exchange(next_write_, nullptr);
-  if (!dual->sole) request.plan.second = Second::Nothing;
+  if (!dual->sole || dual->way == DualWrite::Way::Transaction) {
+    request.plan.second = Second::Nothing;
+  }
   send_silently(request);
   Exchange unheard;
   unheard.answer = request.plan.answer;

@@ -66,7 +66,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       }
       pin(request.plan.answer);
       if (request.plan.second == Second::Write && route_->strategy &&
-          dual_write_authority(*route_->strategy) && reply_mode_ == ReplyMode::On) {
+          dual_write_authority(*route_->strategy)) {
         transaction_.dual = true;
         request.plan.second = Second::Nothing;
         transaction_write_ = begin_dual_write();

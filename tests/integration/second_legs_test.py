@@ -169,6 +169,19 @@ class Changes(Sick):
                         wait_until(lambda n=new: n.call("GET", "k") == b"4", 10, "k is repaired")
                     self.recovers(new)
 
+    def test_what_is_written_in_silence_while_new_is_down(self):
+        with RedisServer() as new:
+            self.start(new, ("dual",))
+            new.kill()
+            with RawConn(self.ports["dual"]) as client:
+                client.send(encode("CLIENT", "REPLY", "OFF") + encode("SET", "alone", 1) + encode("MULTI") +
+                            encode("SET", "together", 2) + encode("EXEC"))
+                wait_until(lambda: self.old.call("DBSIZE") == 2, 5, "old has both")
+            wait_until(lambda: self.sidecar.metric("crossfade_ledger_entries") == 2, 5, "both are suspected")
+            new.restart()
+            wait_until(lambda: self.sidecar.metric("crossfade_ledger_entries") == 0, 10, "and repaired")
+            self.assertEqual(new.call("MGET", "alone", "together"), [b"1", b"2"])
+
     def test_a_transaction_whose_old_side_dies_runs_nowhere(self):
         for strategy in ("shadow", "dual"):
             with self.subTest(strategy=strategy), RedisServer() as new:
@@ -278,6 +291,16 @@ class Goodbyes(Sick):
         self.old.call("SELECT", 0)
         keys = self.old.call("KEYS", "*")
         self.assertEqual(set(self.old.call("MGET", *keys)), {str(sum(range(100))).encode()})
+
+    def test_silent_transactions(self):
+        def write(client, n):
+            client.send(encode("CLIENT", "REPLY", "OFF") +
+                        b"".join(encode("MULTI") + encode("INCRBY", n, i) + encode("RPUSH", f"{n}l", i) +
+                                 encode("EXEC") for i in range(50)))
+        self.each(30, write)
+        self.all_gone()
+        wait_until(lambda: self.old.call("DBSIZE") == 120, 10, "old has all")
+        self.the_same(120)
 
     def test_half_of_a_request_is_no_request(self):
         def write(client, n):
