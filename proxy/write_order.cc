@@ -24,7 +24,7 @@ void WriteOrder::Turn::clear() {
   sole = met_blocked_ = false;
 }
 
-WriteOrder::WriteOrder() : slots_(kSlots) {}
+WriteOrder::WriteOrder() : tails_(kSlots), blocked_at_(kSlots) {}
 
 bool WriteOrder::take(Turn& turn) {
   auto& places = turn.places_;
@@ -55,17 +55,15 @@ bool WriteOrder::take(Turn& turn) {
 bool WriteOrder::admit(Turn& turn) {
   ++at_keys_;
   turn.waits_ = 0;
-  turn.met_blocked_ = false;
   for (Place& place : turn.places_) {
-    Slot& slot = slots_[place.slot];
-    place.due = !slot.tail || (slot.tail->due && slot.tail->turn->owner == turn.owner);
+    Place* const last = std::exchange(tails_[place.slot], &place);
+    place.due = !last || (last->due && last->turn->owner == turn.owner);
     if (!place.due) ++turn.waits_;
     place.next = nullptr;
-    place.previous = slot.tail;
-    (slot.tail ? slot.tail->next : slot.head) = &place;
-    slot.tail = &place;
-    if (slot.blocked > 0) turn.met_blocked_ = true;
+    place.previous = last;
+    if (last) last->next = &place;
   }
+  turn.met_blocked_ = is_blocked(turn);
   turn.state_ = turn.waits_ == 0 ? Turn::State::Holds : Turn::State::AtKeys;
   return turn.waits_ == 0;
 }
@@ -96,9 +94,8 @@ void WriteOrder::leave(Turn& turn) {
 }
 
 void WriteOrder::unlink(Place& place) {
-  Slot& slot = slots_[place.slot];
-  (place.previous ? place.previous->next : slot.head) = place.next;
-  (place.next ? place.next->previous : slot.tail) = place.previous;
+  if (place.previous) place.previous->next = place.next;
+  (place.next ? place.next->previous : tails_[place.slot]) = place.previous;
   // Somebody is due now where nobody was before him, or where what stood between him and his own
   // earlier turn was given up.
   if (place.next && !place.next->due &&
@@ -118,10 +115,14 @@ void WriteOrder::promote(Place* from) {
 
 void WriteOrder::grant(Turn& turn) {
   turn.state_ = Turn::State::Holds;
-  for (const Place& place : turn.places_) {
-    if (slots_[place.slot].blocked > 0) turn.met_blocked_ = true;
-  }
+  if (is_blocked(turn)) turn.met_blocked_ = true;
   turn.granted_(turn);
+}
+
+bool WriteOrder::is_blocked(const Turn& turn) const {
+  return blocked_ > 0 &&
+         std::any_of(turn.places_.begin(), turn.places_.end(),
+                     [this](const Place& place) { return blocked_at_[place.slot] > 0; });
 }
 
 // Lets in whom the line has held up, as far as the next sole turn that must wait.
@@ -145,13 +146,13 @@ void WriteOrder::let_in() {
 void WriteOrder::block(const Turn& keys) {
   const std::lock_guard held(mutex_);
   ++blocked_;
-  for (const Place& place : keys.places_) ++slots_[place.slot].blocked;
+  for (const Place& place : keys.places_) ++blocked_at_[place.slot];
 }
 
 void WriteOrder::unblock(const Turn& keys) {
   const std::lock_guard held(mutex_);
   --blocked_;
-  for (const Place& place : keys.places_) --slots_[place.slot].blocked;
+  for (const Place& place : keys.places_) --blocked_at_[place.slot];
 }
 
 }  // namespace crossfade

@@ -73,6 +73,12 @@ class WriteOrder {
   // Gives a turn back, granted or not.
   void leave(Turn& turn);
 
+  // A hint: the places of this turn are about to be taken or left. Under load they are in no near
+  // cache, and waiting for them is most of what a turn costs. Needs no lock.
+  void fetch(const Turn& turn) const {
+    for (const Turn::Place& place : turn.places_) __builtin_prefetch(&tails_[place.slot], 1);
+  }
+
   // A command that blocks on these keys, and may change them at any moment without a turn: writes
   // that meet it must not trust the other side to do the same. Counted; the turn itself need not be
   // taken.
@@ -81,25 +87,22 @@ class WriteOrder {
 
  private:
   using Place = Turn::Place;
-  struct Slot {
-    Place* head = nullptr;
-    Place* tail = nullptr;
-    std::uint32_t blocked = 0;
-  };
   static constexpr std::size_t kSlots = std::size_t{1} << 16;
 
   bool admit(Turn& turn);
   void unlink(Place& place);
   void promote(Place* from);
   void grant(Turn& turn);
+  bool is_blocked(const Turn& turn) const;
   void let_in();
 
   std::mutex mutex_;
-  std::vector<Slot> slots_;
-  std::size_t at_keys_ = 0;    // turns that have places, granted or not
-  std::size_t blocked_ = 0;    // block()s that have not been undone
-  Turn* sole_ = nullptr;       // holds everything
-  Turn* line_head_ = nullptr;  // arrived behind a sole turn that waits or holds
+  std::vector<Place*> tails_;              // of each slot, the last place taken
+  std::vector<std::uint32_t> blocked_at_;  // of each slot
+  std::size_t blocked_ = 0;                // block()s that have not been undone
+  std::size_t at_keys_ = 0;                // turns that have places, granted or not
+  Turn* sole_ = nullptr;                   // holds everything
+  Turn* line_head_ = nullptr;              // arrived behind a sole turn that waits or holds
   Turn* line_tail_ = nullptr;
 };
 

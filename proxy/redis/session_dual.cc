@@ -135,6 +135,7 @@ bool RedisSession::await_turn(const Pending& request, const RequestCutter& cutte
                !for_each_key(*facts.spec, cutter, request.bytes,
                              [&](std::string_view key) { dual->add_key(selected_db(), key); });
   add_key_elsewhere(*dual, facts.spec, args);
+  dual->order->fetch(dual->turn);
   dual->spreads =
       (dual->sole || facts.key_count > 1 || dual->spans_databases) && !keeps_keys_apart(facts.spec);
   dual->partial =
@@ -547,6 +548,7 @@ void RedisSession::streamed_dual() {
 void RedisSession::dual_answer(Upstream& up, Exchange& exchange, std::string_view bytes,
                                bool complete, bool error) {
   DualWrite& dual = *exchange.dual;
+  dual.order->fetch(dual.turn);
   if (dual.way == DualWrite::Way::Attempt) {
     return attempt_answer(up, exchange, bytes, complete, error);
   }
