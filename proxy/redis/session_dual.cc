@@ -150,7 +150,10 @@ bool RedisSession::await_turn(const Pending& request, const RequestCutter& cutte
 bool RedisSession::take_turn(DualWrite& dual) {
   dual.turn.sole = dual.sole;
   dual.wanted_at_ns = now_ns_;
-  if (dual.wanted_at_ms == 0) dual.wanted_at_ms = unix_ms();
+  // While no expiry is known none can be met, and the clock need not be asked.
+  if (dual.wanted_at_ms == 0 && interlay_.shared_writes()->expiries.any()) {
+    dual.wanted_at_ms = unix_ms();
+  }
   dual.granted = dual.order->take(dual.turn);
   if (!dual.granted) {
     counters().order_waits.add();
