@@ -220,7 +220,9 @@ RepairDoors ControlPlane::repair_doors() {
             return ledger->right_of(task.migration, task.at.db, task.at.key).value_or(task.right);
           },
       .ghosts = {},
-      .fenced = {}};
+      .fenced = {},
+      .rest = {},
+      .wake = {}};
 }
 
 WatchDoors ControlPlane::watch_doors() {

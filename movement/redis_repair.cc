@@ -91,7 +91,14 @@ Settled RedisRepair::settle(const RepairTask& task) {
     Status ready = line->ready(task.at.db);
     if (ready) continue;
     failed(ready.error());
-    if (ready.error().code == Errc::Unavailable) settled.outcome = RepairOutcome::Unreachable;
+    if (ready.error().code == Errc::Unavailable) {
+      settled.outcome = RepairOutcome::Unreachable;
+      doors_.rest(task.migration);
+    }
+    return settled;
+  }
+  if (!doors_.wake(task.migration, limits_.hold_ms)) {
+    settled.outcome = RepairOutcome::Newer;
     return settled;
   }
   // Once before the turn, so that it is short, and once in it, so that none is missed.

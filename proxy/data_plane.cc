@@ -160,6 +160,10 @@ void EventLoops::open_doors(RepairDoors& doors) {
                         const std::vector<ServersClient>& gone) {
     shared_writes_.fenced(migration, side, gone);
   };
+  doors.rest = [this](const std::string& migration) { shared_writes_.rest(migration); };
+  doors.wake = [this](const std::string& migration, std::uint32_t timeout_ms) {
+    return shared_writes_.wake(migration, timeout_ms);
+  };
 }
 
 Status EventLoops::publish(TablePtr table) {
@@ -175,6 +179,7 @@ Status EventLoops::publish(TablePtr table) {
       published_.push_back(route->id);
     }
   }
+  const SharedWritesRegistry::NoRest no_rest(shared_writes_);
   auto adopted = std::make_shared<Latch>(loops_.size());
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     Loop* loop = loops_[i].get();

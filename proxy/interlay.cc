@@ -29,6 +29,9 @@ Interlay::Interlay(Loop& loop, InterlayRoutePtr route, std::shared_ptr<InterlayC
 
 void Interlay::share_writes() {
   shared_writes_ = route_->new_side ? loop_.shared_writes().of(*route_) : nullptr;
+  known_suspects_.follow(shared_writes_
+                             ? std::shared_ptr<RepairRest>(shared_writes_, &shared_writes_->rest)
+                             : nullptr);
 }
 
 Interlay::~Interlay() { assert(!sessions_); }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "proxy/counters.h"
+#include "proxy/known_suspects.h"
 #include "proxy/shared_writes.h"
 #include "proxy/side_health.h"
 #include "proxy/uv_owner.h"
@@ -33,6 +34,9 @@ class Interlay {
   void set_route(InterlayRoutePtr route);
   // Null where there is one side only.
   const std::shared_ptr<SharedWrites>& shared_writes() const { return shared_writes_; }
+
+  // Keys of its writes that the ledger is known to have, while one side is down.
+  KnownSuspects& known_suspects() { return known_suspects_; }
 
   // What a leg means to the client decides what keeps it from being tried.
   enum class Use : std::uint8_t {
@@ -109,6 +113,7 @@ class Interlay {
   InterlayRoutePtr route_;
   std::shared_ptr<InterlayCounters> counters_;
   std::shared_ptr<SharedWrites> shared_writes_;
+  KnownSuspects known_suspects_;
   std::array<Health, kSides> health_;
   UvOwner<uv_tcp_t> listener_;
   Session* sessions_ = nullptr;

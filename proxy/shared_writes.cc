@@ -9,6 +9,8 @@ namespace crossfade {
 
 namespace {
 
+constexpr std::chrono::milliseconds kNoRestLimit{1'000};
+
 // A turn that a thread waits for.
 class AwaitedTurn {
  public:
@@ -70,6 +72,45 @@ void SharedWritesRegistry::fenced(const std::string& migration, Side side,
   for (const auto& writes : of(migration)) {
     writes->ghosts[static_cast<std::size_t>(side)].fenced(gone);
   }
+}
+
+void SharedWritesRegistry::rest(const std::string& migration) {
+  for (const auto& writes : of(migration)) writes->rest.begin();
+}
+
+bool SharedWritesRegistry::wake(const std::string& migration, std::uint32_t timeout_ms) {
+  bool awake = true;
+  for (const auto& writes : of(migration)) {
+    awake = writes->rest.end(std::chrono::milliseconds(timeout_ms)) && awake;
+  }
+  return awake;
+}
+
+SharedWritesRegistry::NoRest::NoRest(SharedWritesRegistry& registry) {
+  std::map<std::string, std::vector<std::shared_ptr<SharedWrites>>> by_migration;
+  {
+    const std::lock_guard held(registry.mutex_);
+    by_migration = registry.by_migration_;
+  }
+  for (const auto& [migration, all] : by_migration) {
+    bool ended = true;
+    for (const auto& writes : all) {
+      ended = writes->rest.forbid(kNoRestLimit) && ended;
+      forbidden_.push_back(writes);
+    }
+    if (ended || !registry.ledger.note_all) continue;
+    InterlayRoute route;
+    route.migration = migration;
+    registry.ledger.note_all(
+        route,
+        "its strategy was changed while a write that one side had not answered "
+        "was in flight and the other side was down",
+        nullptr);
+  }
+}
+
+SharedWritesRegistry::NoRest::~NoRest() {
+  for (const auto& writes : forbidden_) writes->rest.allow();
 }
 
 }  // namespace crossfade

@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "proxy/repair_rest.h"
 #include "proxy/write_order.h"
 #include "strategies/ports.h"
 #include "strategies/table.h"
@@ -87,6 +88,7 @@ struct SharedWrites {
   WriteOrder order;
   Expiries expiries;
   std::array<Ghosts, kSides> ghosts;
+  RepairRest rest;
 };
 
 class SharedWritesRegistry {
@@ -116,6 +118,22 @@ class SharedWritesRegistry {
                              std::uint32_t timeout_ms);
   std::vector<ServersClient> ghosts(const std::string& migration, Side side);
   void fenced(const std::string& migration, Side side, const std::vector<ServersClient>& gone);
+  void rest(const std::string& migration);
+  bool wake(const std::string& migration, std::uint32_t timeout_ms);
+
+  // While one of these is alive, what is right at a key may change: nobody rests, and no write that
+  // relied on a rest is in flight, but for those that did not end in time. Their migrations say
+  // that they need full verification.
+  class NoRest {
+   public:
+    explicit NoRest(SharedWritesRegistry& registry);
+    ~NoRest();
+    NoRest(const NoRest&) = delete;
+    NoRest& operator=(const NoRest&) = delete;
+
+   private:
+    std::vector<std::shared_ptr<SharedWrites>> forbidden_;
+  };
 
   LedgerDoor ledger;  // set before the first loop starts
 

@@ -187,6 +187,12 @@ struct RepairDoors {
   std::function<void(const std::string& migration, Side side,
                      const std::vector<ServersClient>& gone)>
       fenced;
+  // A server cannot be reached: nothing of the migration will be settled before wake(). Writes may
+  // rely on that.
+  std::function<void(const std::string& migration)> rest;
+  // Before anything is settled. False: writes that rely on the rest were still in flight after
+  // timeout_ms; the rest has ended all the same.
+  std::function<bool(const std::string& migration, std::uint32_t timeout_ms)> wake;
 };
 
 // A server of a migration that writes to both sides.

@@ -98,6 +98,7 @@ struct ExchangeFields {
   bool started : 1 = false;            // bytes of the answer are on their way to the client
   bool answered : 1 = false;           // the answer is complete (maybe still held)
   bool special : 1 = false;            // not plain(): never shared by a run
+  bool relies : 1 = false;             // writes that rely on the ledger: see RepairRest
   std::array<bool, kSides> failed{};   // that side's reply was an error reply
   std::array<bool, kSides> replied{};  // that side's reply is complete
   std::uint8_t owed = 0;               // bit per side: stands in that owed queue

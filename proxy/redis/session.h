@@ -92,6 +92,7 @@ class RedisSession final : public Session, private StreamOwner {
     Plan plan;
     std::string_view bytes;  // all of it, or its beginning when `whole` is false
     bool whole = true;
+    bool relies = false;  // on the ledger, which has all its keys
     Exchange::Form form = Exchange::Form::Reply;
     std::int32_t frames = 0;
     std::unique_ptr<StateChange> change;
@@ -190,6 +191,7 @@ class RedisSession final : public Session, private StreamOwner {
   std::int32_t selected_db() const { return state_.db ? named_db(*state_.db) : kDefaultDb; }
   std::uint64_t turn_owner() const { return id_; }
   bool is_suspect(const RequestFacts& facts, const RequestCutter& cutter, std::string_view bytes);
+  bool relies_on_ledger(const Pending& request, const RequestCutter& cutter);
   DualWrite* begin_dual_write();
   bool await_turn(const Pending& request, const RequestCutter& cutter);
   bool await_transaction_turn();

@@ -122,6 +122,9 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
   if (repeatable_ > 0 && !may_overtake_reads(request.facts)) return Handled::Stall;
   if (!writes_both(request)) {
     give_back_next();  // the table has changed while it waited
+  } else if (!next_write_ && relies_on_ledger(request, cutter)) {
+    drop_second(std::exchange(request.plan.second, Second::Nothing), Drop::SideDown);
+    request.relies = true;
   } else if (!await_turn(request, cutter)) {
     return Handled::Stall;
   }
@@ -252,6 +255,7 @@ bool RedisSession::dispatch(Pending& request) {
       plan.fallback = false;
       up = &upstream(plan.answer);
     } else if (!plan.either || !reach(upstream(other(plan.answer)), kNeeded)) {
+      if (request.relies) interlay_.known_suspects().over(1);
       skip_streaming();
       unreachable(plan.answer);
       return false;
@@ -303,6 +307,7 @@ bool RedisSession::dispatch(Pending& request) {
 void RedisSession::forward_plain(Upstream& up, const Pending& request) {
   Exchange* back = queue_.back();
   if (back && !back->special && back == up.owed().back() && !back->answered &&
+      back->relies == request.relies &&
       (back->sent_at_ns == now_ns_ || queue_.size() > kJoinAbove)) {
     ++back->count;
   } else {
@@ -310,6 +315,7 @@ void RedisSession::forward_plain(Upstream& up, const Pending& request) {
     exchange->sent_at_ns = now_ns_;
     exchange->answer = up.side();
     exchange->kind = request.facts.kind;
+    exchange->relies = request.relies;
     queue_.push(exchange);
     up.owe(exchange);
   }

@@ -82,6 +82,11 @@ bool replied_alike(const Exchange& exchange) {
   return exchange.compare && exchange.both_hashed() && !exchange.hashes_differ();
 }
 
+// Also writes a key of a database that it names.
+bool writes_elsewhere(const CommandSpec& spec) {
+  return spec.name == "move" || spec.name == "copy";
+}
+
 bool is_stream_read(const CommandSpec* spec) { return spec && spec->name.starts_with("xread"); }
 
 }  // namespace
@@ -235,6 +240,29 @@ void RedisSession::retire(DualWrite* dual) {
   dual->session = nullptr;
   dual->exchange = nullptr;
   if (!dual->news && !dual->waits_for_disk) loop().dual_writes().put(dual);
+}
+
+// --- a side that is down
+
+// Whether the ledger is known to have all its keys while the other side is down, and repair rests:
+// then there is nothing to put in order and nothing to note. It counts as in flight from here on.
+bool RedisSession::relies_on_ledger(const Pending& request, const RequestCutter& cutter) {
+  const RequestFacts& facts = request.facts;
+  const Plan& plan = request.plan;
+  KnownSuspects& known = interlay_.known_suspects();
+  if (!known.any(plan.answer) || route_ != interlay_.route() || plan.either ||
+      !interlay_.down(other(plan.answer)) || reply_mode_ != ReplyMode::On || facts.blocks ||
+      !facts.spec || facts.key_count == 0 || writes_elsewhere(*facts.spec)) {
+    return false;
+  }
+  bool all = true;
+  const bool clear = for_each_key(*facts.spec, cutter, request.bytes, [&](std::string_view key) {
+    all = all && known.has(selected_db(), key);
+  });
+  if (!clear || !all || !known.rely()) return false;
+  probe(upstream(other(plan.answer)));
+  counters().suspected.add();
+  return true;
 }
 
 // --- reads
@@ -449,7 +477,7 @@ void RedisSession::forsake(Upstream& up) {
   bool writing = false;
   for (const Exchange* one = up.owed().front(); one && !writing; one = up.owed().after(one)) {
     if (one->identity) return;  // the writes behind it were never sent
-    writing = one->dual != nullptr;
+    writing = one->dual != nullptr || one->relies;
   }
   if (!writing) return;
   const auto side = static_cast<std::size_t>(up.side());
@@ -871,10 +899,14 @@ bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
                                                        : exchange.answer;
   std::vector<Suspect> suspects;
   bool known = false;  // some keys are in the ledger as they should be, and may be all of them
+  KnownSuspects& to_rely_on = interlay_.known_suspects();
+  const bool teaches = route_ == interlay_.route() && !exchange.either && right == exchange.answer;
+  const std::uint64_t period = teaches ? to_rely_on.period() : 0;
   if (!dual->sole) {
     dual->for_each_key([&](std::int32_t db, std::string_view key) {
       if (ledger.renote && ledger.renote(*route_, db, key, doubt, right)) {
         known = true;
+        to_rely_on.learn(period, right, db, key);
       } else {
         suspects.push_back({{db, std::string(key)}, doubt, right});
       }

@@ -61,6 +61,7 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
     --state_pending_;
   }
   answered_in_event_ += complete;
+  if (exchange.relies) interlay_.known_suspects().over(complete);
   exchange.count -= complete;
   if (exchange.count == 0) {
     up.owed().pop();
@@ -466,6 +467,7 @@ void RedisSession::fail_answer(Upstream& up, Exchange& exchange, std::string_vie
   }
   exchange.replied[side] = true;
   exchange.failed[side] = true;
+  if (exchange.relies) interlay_.known_suspects().over(exchange.count);
   exchange.count = 0;
   after_answer(up, exchange, true);
   settle(exchange);

@@ -55,7 +55,9 @@ class Ledger {
                 },
             .right = [](const RepairTask& one) { return one.right; },
             .ghosts = [](const std::string&, Side) { return std::vector<ServersClient>(); },
-            .fenced = [](const std::string&, Side, const std::vector<ServersClient>&) {}};
+            .fenced = [](const std::string&, Side, const std::vector<ServersClient>&) {},
+            .rest = [](const std::string&) {},
+            .wake = [](const std::string&, std::uint32_t) { return true; }};
   }
 
   // Polls: true when it came about within the limit.

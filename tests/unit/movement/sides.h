@@ -88,6 +88,8 @@ class Sides {
   std::mutex turn;                          // what hold() holds
   std::function<void()> when_held = [] {};  // called as it is
   std::array<std::vector<ServersClient>, 2> ghosts;
+  bool rests = false;
+  bool wakes = true;  // no write that relies on the rest is in flight
   RepairDoors doors{
       .due = [](std::size_t) { return std::vector<RepairTask>(); },
       .settle = [](const RepairTask&, RepairOutcome, const std::string&) {},
@@ -104,6 +106,12 @@ class Sides {
           [this](const std::string&, Side side, const std::vector<ServersClient>& gone) {
             for (const ServersClient& client : gone)
               std::erase(ghosts[static_cast<std::size_t>(side)], client);
+          },
+      .rest = [this](const std::string&) { rests = true; },
+      .wake =
+          [this](const std::string&, std::uint32_t) {
+            rests = false;
+            return wakes;
           }};
   RedisRepair repair{doors, limits, {}};
 
