@@ -20,6 +20,8 @@ constexpr const char* kCrash =
     "the sidecar ended without a clean shutdown while it was writing to both sides";
 constexpr const char* kStartedAgain =
     "' was started again, or another server answers in its place: what it had not kept is missing";
+constexpr const char* kApart =
+    "it began to write to both sides again: in between, writes went to one of them only";
 constexpr const char* kNoLedger =
     "it was writing to both sides before, and there is no ledger of that time";
 
@@ -144,11 +146,7 @@ bool Ledger::suspects(const std::string& migration, std::int32_t db, std::string
   const std::lock_guard lock(mutex_);
   const auto found = by_id_.find(migration);
   if (found == by_id_.end()) return false;
-  const Held& held = *found->second;
-  // Most of what a server had may be missing there; after a crash of ours it is a few keys.
-  return held.book.suspects(db, key) ||
-         std::any_of(held.head.reasons.begin(), held.head.reasons.end(),
-                     [](const LedgerReason& one) { return one.text.ends_with(kStartedAgain); });
+  return !found->second->head.reasons.empty() || found->second->book.suspects(db, key);
 }
 
 std::optional<Side> Ledger::right_of(const std::string& migration, std::int32_t db,
@@ -199,10 +197,9 @@ Status Ledger::begin(const Name& migration, Before before) {
     const bool fresh = !by_uuid_.contains(migration.uuid);
     const HeldPtr held = enlist(migration);
     if (fresh && before == Before::InForce) (void)doubt_all(held, kNoLedger);
-    // What a verification saw before counts no more: for a while only one side was written to.
-    if (before == Before::NotInForce) {
+    if (!fresh && before == Before::NotInForce) {
       held->head.servers.clear();
-      ++held->doubts;
+      (void)doubt_all(held, kApart);
     }
     if (held->head.open && held->open_on_disk) return success();
     held->head.open = true;

@@ -44,13 +44,17 @@ void DualWrites::restore() {
 Status DualWrites::mark(const State& next) {
   const StatePtr before = keeper_.state();
   for (const auto& [uuid, migration] : next.migrations) {
-    if (!writes_both(*migration)) continue;
+    const std::lock_guard held(mutex_);
+    if (!writes_both(*migration)) {
+      marked_.erase(uuid);
+      continue;
+    }
     // In the first table of a process: what was in force in the one before.
     const auto former = before->migrations.find(uuid);
     const bool in_force = former != before->migrations.end() && writes_both(*former->second);
-    if (Status status =
-            ledger_.begin({uuid, migration->identity.id},
-                          in_force ? Ledger::Before::InForce : Ledger::Before::NotInForce);
+    const bool known = in_force || marked_.contains(uuid);  // by an earlier call for this table
+    if (Status status = ledger_.begin({uuid, migration->identity.id},
+                                      known ? Ledger::Before::InForce : Ledger::Before::NotInForce);
         !status) {
       // What is in force already goes on: nobody is to lose the service for the lack of a mark. The
       // migration says by now that it needs full verification.
@@ -58,7 +62,7 @@ Status DualWrites::mark(const State& next) {
       spdlog::error("migration {}: is not marked as writing to both sides: {}",
                     migration->identity.id, status.error().message());
     }
-    const std::lock_guard held(mutex_);
+    marked_.insert(uuid);
     at_rest_.erase(uuid);
   }
   return success();

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "control/ledger/ledger.h"
@@ -39,6 +40,7 @@ class DualWrites {
   const DataPlane& data_plane_;
   std::mutex mutex_;                    // guards what follows
   std::map<std::string, int> at_rest_;  // rounds in a row without a leg in flight; by uuid
+  std::set<std::string> marked_;        // by uuid; from the mark to the table that ends it
 };
 
 }  // namespace crossfade

@@ -219,6 +219,12 @@ void RedisSession::check_turns() {
     give_up_turn(*dual);
     resume();
   }
+  // A client that stops in the midst of a big write holds up nobody for longer than that either.
+  Exchange* const last = queue_.back();
+  if (streaming_ && last && last->dual && !last->dual->gave_up &&
+      now_ns_ > last->dual->wanted_at_ns + limit_ns) {
+    give_up_turn(*last->dual);
+  }
   Exchange* const front = queue_.front();
   if (front && front->dual && front->dual->way == DualWrite::Way::Blocked && is_over(front->dual)) {
     give_up_turn(*front->dual);

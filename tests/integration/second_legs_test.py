@@ -182,6 +182,46 @@ class Changes(Sick):
             wait_until(lambda: self.sidecar.metric("crossfade_ledger_entries") == 0, 10, "and repaired")
             self.assertEqual(new.call("MGET", "alone", "together"), [b"1", b"2"])
 
+    def test_who_stops_in_the_midst_of_a_big_write_holds_up_nobody_for_long(self):
+        with RedisServer() as new:
+            self.start(new, ("dual",), order_wait_ms=300)
+            half = encode("EVAL", "return 1", 0, "x" * 100_000)[:50_000]  # it names no keys
+            with RawConn(self.ports["dual"]) as hung, RawConn(self.ports["dual"]) as client:
+                hung.send(half)
+                began = time.monotonic()
+                for n in range(20):
+                    self.assertEqual(client.call("SET", f"k{n}", n), "OK")
+                self.assertLess(time.monotonic() - began, 2 * SLOWNESS)  # one wait, not twenty
+                wait_until(lambda: self.sidecar.metric("crossfade_ledger_entries") == 0, 10, "all is repaired")
+                self.assertEqual(new.call("DBSIZE"), 20)
+
+    def test_writes_on_known_keys_while_new_is_down_cost_no_note_and_are_repaired(self):
+        with RedisServer() as new:
+            self.start(new, ("dual",), loops=2)
+            keys = [f"k{n}" for n in range(50)]
+            new.kill()
+            noted = "crossfade_ledger_noted_total"
+            with RawConn(self.ports["dual"]) as one, RawConn(self.ports["dual"]) as another:
+                def relies():
+                    """A round of writes that the ledger hears nothing of."""
+                    before = self.sidecar.metric(noted)
+                    for key in keys:
+                        self.assertNotIsInstance(one.call("INCR", key), Exception)
+                        self.assertNotIsInstance(another.call("APPEND", key, 7), Exception)
+                    return self.sidecar.metric(noted) == before
+                wait_until(relies, 20, "all keys are known to be in the ledger")
+                self.assertEqual(one.call("SET", "unknown", 1), "OK")
+                self.assertEqual(one.call("RENAME", "k0", "k1"), "OK")
+                new.restart()
+                for n in range(3000):
+                    one.call("INCR", keys[1 + n % 49])
+                    another.call("SETRANGE", keys[1 + n * 7 % 49], 30, n)
+            wait_until(lambda: self.sidecar.metric("crossfade_ledger_entries") == 0, 20, "all is repaired")
+            found = sorted(self.old.call("KEYS", "*"))
+            self.assertEqual(len(found), 50)
+            self.assertEqual(sorted(new.call("KEYS", "*")), found)
+            self.assertEqual(new.call("MGET", *found), self.old.call("MGET", *found))
+
     def test_a_transaction_whose_old_side_dies_runs_nowhere(self):
         for strategy in ("shadow", "dual"):
             with self.subTest(strategy=strategy), RedisServer() as new:

@@ -77,6 +77,37 @@ class Verify(unittest.TestCase):
         self.assertFalse(self.ledger.needs_full_verification)
         self.assertIsNone(self.verification())
 
+    def test_who_comes_back_to_both_sides_says_so_and_reads_nothing_stale(self):
+        """Away from dual writes and back, in every way there is."""
+        half = {**DUAL_WRITE, "read_percentage": 0.5}
+        self.sidecar.migrate("m", half, "cache", "new")
+        self.assertFalse(self.ledger.needs_full_verification)
+        one_side = {"type": "canary", "read_percentage": 0.0,
+                    "write_mode": {"mode": "cutover", "write_percentage": 0.0}}
+
+        def away(strategy):
+            self.sidecar.patch("m", strategy)
+
+        def rolled_back():
+            self.sidecar.must("POST", "/migrations/m/rollback")
+
+        for leave, come_back in (
+                (lambda: away(one_side), lambda: away(half)),
+                (lambda: away({"type": "shadow_traffic"}), lambda: away(half)),
+                (rolled_back, lambda: self.sidecar.must("POST", "/migrations/m/migrate"))):
+            with RawConn(self.port) as client:
+                self.assertEqual(client.call("MSET", *[x for n in range(100) for x in (f"k{n}", "both")]), "OK")
+                leave()
+                self.assertEqual(client.call("MSET", *[x for n in range(100) for x in (f"k{n}", "old")]), "OK")
+                come_back()
+                self.assertTrue(self.ledger.needs_full_verification)
+                self.assertEqual([client.call("GET", f"k{n}") for n in range(100)], [b"old"] * 100)
+                self.sidecar.must("POST", "/migrations/m/verify")
+                self.assertEqual(self.ended()["state"], "complete")
+                wait_until(lambda: self.ledger.total == 0, 20, "all is repaired")
+                self.assertFalse(self.ledger.needs_full_verification)
+                self.assertEqual(self.new.call("MGET", *[f"k{n}" for n in range(100)]), [b"old"] * 100)
+
     def test_a_side_that_cannot_be_reached_keeps_the_mark(self):
         self.sidecar.migrate("m", DUAL_WRITE, "cache", "new")
         self.crash()

@@ -250,23 +250,40 @@ TEST_CASE("ledger: a mark that is found at the start means full verification, a 
   {
     const Opened ledger(folder.file("l"));
     REQUIRE(ledger->begin(kM, kNotInForce).ok());
-    REQUIRE(ledger->begin(kM, kNotInForce).ok());
+    REQUIRE(ledger->begin(kM, Ledger::Before::InForce).ok());
   }  // without a farewell
   {
     const Opened ledger(folder.file("l"));
     CHECK(reasons(ledger) == std::vector<std::string>{kCrashed});
     CHECK(ledger->verified("m", ledger->begin_verification("m")));
-    REQUIRE(ledger->begin(kM, kNotInForce).ok());
+    REQUIRE(ledger->begin(kM, Ledger::Before::InForce).ok());
     ledger->stop(Ledger::End::Clean);
   }
   {
     const Opened ledger(folder.file("l"));
     CHECK(reasons(ledger).empty());
-    REQUIRE(ledger->begin(kM, kNotInForce).ok());
+    REQUIRE(ledger->begin(kM, Ledger::Before::InForce).ok());
     ledger->end(kM.uuid);  // it writes to one side again
     CHECK_FALSE(ledger->is_open(kM.uuid));
   }
   CHECK(reasons(Opened(folder.file("l"))).empty());
+}
+
+TEST_CASE("ledger: who writes to both sides again after a while of one side needs verification") {
+  CapturedLog log;
+  TempFolder folder;
+  const Opened ledger(folder.file("l"));
+  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  CHECK(reasons(ledger).empty());
+  CHECK_FALSE(ledger->suspects("m", 0, "any"));
+  SUBCASE("its mark was taken away in between") { ledger->end(kM.uuid); }
+  SUBCASE("it was not yet") {}
+  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  REQUIRE(reasons(ledger).size() == 1);
+  CHECK(reasons(ledger)[0].starts_with("it began to write to both sides again"));
+  CHECK(ledger->suspects("m", 0, "any"));  // no canary reads it from a side that may lack it
+  CHECK(ledger->verified("m", ledger->begin_verification("m")));
+  CHECK_FALSE(ledger->suspects("m", 0, "any"));
 }
 
 TEST_CASE("ledger: a server that was started again needs verification, also while nobody watched") {
@@ -433,7 +450,8 @@ TEST_CASE("ledger: after kill -9 at any instant every key that was told to be on
       Ledger ledger({});
       if (!ledger.open(path).ok()) _exit(1);
       ledger.take_up({kM});
-      if (!ledger.begin(kM, kNotInForce).ok()) _exit(1);
+      const auto before = round == 0 ? kNotInForce : Ledger::Before::InForce;
+      if (!ledger.begin(kM, before).ok()) _exit(1);
       std::atomic<std::uint64_t> open = 0;
       for (std::uint64_t n = told + 1;; ++n) {
         ++open;
@@ -458,7 +476,7 @@ TEST_CASE("ledger: after kill -9 at any instant every key that was told to be on
     CHECK(reasons(ledger) == std::vector<std::string>{kCrashed});
     for (std::uint64_t n = 1; n <= told; ++n) {
       CAPTURE(n);
-      REQUIRE(ledger->suspects("m", 0, std::to_string(n)));
+      REQUIRE(ledger->right_of("m", 0, std::to_string(n)));
     }
     told += 1'000;  // beyond what the child may have begun
     REQUIRE(note(ledger, {suspect(std::to_string(told))}) == Told::True);
