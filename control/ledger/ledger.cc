@@ -31,6 +31,12 @@ std::int64_t now_ms() {
       .count();
 }
 
+// Most of what was written for a while may be missing at a side; by the other reasons it is a few
+// keys, and then reads stay where the strategy wants them.
+bool is_behind(const LedgerReason& reason) {
+  return reason.text == kApart || reason.text.ends_with(kStartedAgain);
+}
+
 std::int64_t steady_now_ms() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
@@ -146,7 +152,9 @@ bool Ledger::suspects(const std::string& migration, std::int32_t db, std::string
   const std::lock_guard lock(mutex_);
   const auto found = by_id_.find(migration);
   if (found == by_id_.end()) return false;
-  return !found->second->head.reasons.empty() || found->second->book.suspects(db, key);
+  const Held& held = *found->second;
+  return held.book.suspects(db, key) ||
+         std::any_of(held.head.reasons.begin(), held.head.reasons.end(), is_behind);
 }
 
 std::optional<Side> Ledger::right_of(const std::string& migration, std::int32_t db,

@@ -177,7 +177,7 @@ class RedisSession final : public Session, private StreamOwner {
     counts.drop(why);
   }
 
-  // --- session_dual.cc
+  // --- session_turns.cc
   static bool writes_both(const Pending& request) {
     return request.plan.second == Second::Write && request.facts.kind == Kind::Write &&
            request.facts.effect == Effect::None;
@@ -190,8 +190,6 @@ class RedisSession final : public Session, private StreamOwner {
   }
   std::int32_t selected_db() const { return state_.db ? named_db(*state_.db) : kDefaultDb; }
   std::uint64_t turn_owner() const { return id_; }
-  bool is_suspect(const RequestFacts& facts, const RequestCutter& cutter, std::string_view bytes);
-  bool relies_on_ledger(const Pending& request, const RequestCutter& cutter);
   DualWrite* begin_dual_write();
   bool await_turn(const Pending& request, const RequestCutter& cutter);
   bool await_transaction_turn();
@@ -204,13 +202,15 @@ class RedisSession final : public Session, private StreamOwner {
   void give_back(DualWrite* dual);
   void give_back_next();
   void retire(DualWrite* dual);
+  void learn_expiry(const DualWrite& dual);
+  bool meets_expiry(const DualWrite& dual) const;
   void record_queued(const Pending& request, const RequestCutter& cutter);
+
+  // --- session_dual.cc
   bool dispatch_dual(Pending& request);
-  void dual_silently(Pending& request);
-  void hear_behind_silence(const Upstream& up, const Exchange& answered, std::uint32_t complete);
-  void end_silence(bool known);
   void identify(Upstream& up);
   static ServersClient client_in(std::string_view told);
+  void forsake(Upstream& up);
   void probe(Upstream& up);
   bool begin_second(Exchange& exchange, std::string_view bytes);
   void ask(Exchange& exchange);
@@ -223,19 +223,24 @@ class RedisSession final : public Session, private StreamOwner {
   void dual_lost(Upstream& up, Exchange& exchange, bool never_sent);
   void advance(Exchange& exchange);
   bool resolve(Exchange& exchange);
+
+  // --- session_ledger.cc
   void conclude(Exchange& exchange);
   std::optional<Doubt> doubt_of(const Exchange& exchange) const;
+  bool has_suspects(const DualWrite& dual) const;
+  bool is_made_from_suspects(const DualWrite& dual) const;
+  Side right_before(const DualWrite& dual, Side otherwise) const;
+  std::function<void(bool)> when_on_disk(DualWrite& dual);
+  bool swap_suspects(DualWrite& dual);
   bool note(const Exchange& exchange, Doubt doubt);
   static void noted(DualWrite& dual);
   void finish(Exchange& exchange);
-  void forsake(Upstream& up);
-  void learn_expiry(const DualWrite& dual);
-  bool meets_expiry(const DualWrite& dual) const;
-  bool has_suspects(const DualWrite& dual) const;
-  std::function<void(bool)> when_on_disk(DualWrite& dual);
-  bool swap_suspects(DualWrite& dual);
-  bool is_made_from_suspects(const DualWrite& dual) const;
-  Side right_before(const DualWrite& dual, Side otherwise) const;
+  void dual_silently(Pending& request);
+  void hear_behind_silence(const Upstream& up, const Exchange& answered, std::uint32_t complete);
+  void end_silence(bool known);
+  void note_unheard(DualWrite& dual, Side answer);
+  bool is_suspect(const RequestFacts& facts, const RequestCutter& cutter, std::string_view bytes);
+  bool relies_on_ledger(const Pending& request, const RequestCutter& cutter);
 
   // --- session_effects.cc
   void begin_effect(Pending& request, const RequestCutter& cutter);

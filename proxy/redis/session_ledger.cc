@@ -1,0 +1,278 @@
+// What becomes of a dual write whose legs are over, or will never be heard of: keys that may differ
+// are in the ledger, on disk, before the answer is let go. And what the ledger says to later
+// requests: reads that must not go to a side that is behind, writes that need not be noted again.
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proxy/loop.h"
+#include "proxy/redis/session.h"
+
+namespace crossfade::redis {
+
+namespace {
+
+// More keys than this are not written down one by one.
+constexpr std::size_t kSuspectsMax = 10'000;
+
+bool replied_alike(const Exchange& exchange) {
+  return exchange.compare && exchange.both_hashed() && !exchange.hashes_differ();
+}
+
+// Also writes a key of a database that it names.
+bool writes_elsewhere(const CommandSpec& spec) {
+  return spec.name == "move" || spec.name == "copy";
+}
+
+}  // namespace
+
+// --- the outcome
+
+// Why the keys may differ now that both legs are over, or nothing.
+std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
+  using Leg = DualWrite::Leg;
+  const DualWrite& dual = *exchange.dual;
+  const auto answer = static_cast<std::size_t>(exchange.answer);
+  const auto beside = static_cast<std::size_t>(other(exchange.answer));
+  Leg second = dual.second;
+  if (second == Leg::UnderWay && exchange.replied[beside]) {
+    second = exchange.failed[beside] ? Leg::Failed : Leg::Ok;
+  }
+  if (dual.first_unknown) return Doubt::Unanswered;
+  if (exchange.failed[answer]) {
+    if (dual.partial && second == Leg::Unsent) return Doubt::Unsent;
+    if (dual.skipped || second == Leg::Unsent || second == Leg::UnderWay) return std::nullopt;
+    if (second == Leg::Ok) return Doubt::Outcome;
+    if (second == Leg::Unknown) return Doubt::Unanswered;
+    if (dual.partial && dual.how == Replay::Suspect && dual.sole) return Doubt::Chance;
+    // A script that failed on both sides may have come further on one of them.
+    const bool copied = dual.how == Replay::Copy || dual.copies_behind();
+    if (dual.partial && copied) return Doubt::Outcome;
+    if (dual.partial && !replied_alike(exchange)) return Doubt::Replies;
+    return std::nullopt;
+  }
+  if (dual.cannot) return Doubt::Chance;
+  if (dual.did_nothing()) return std::nullopt;
+  switch (second) {
+    case Leg::Failed:
+      return Doubt::Outcome;
+    case Leg::Unsent:
+      return Doubt::Unsent;
+    case Leg::Unknown:
+    case Leg::UnderWay:
+      return Doubt::Unanswered;
+    case Leg::Ok:
+      break;
+  }
+  if (dual.gave_up) return Doubt::Order;
+  if (dual.how == Replay::Copy || dual.copies_behind()) return std::nullopt;
+  if (dual.how == Replay::Suspect || meets_expiry(dual)) return Doubt::Chance;
+  if (exchange.compare && exchange.hashes_differ()) return Doubt::Replies;
+  if (is_made_from_suspects(dual)) return Doubt::Spread;
+  return std::nullopt;
+}
+
+// Whether one of its keys is in the ledger.
+bool RedisSession::has_suspects(const DualWrite& dual) const {
+  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
+  if (!ledger.any || !ledger.any()) return false;
+  bool found = false;
+  dual.for_each_key([&](std::int32_t db, std::string_view key) {
+    found = found || ledger.right_of(*route_, db, key).has_value();
+  });
+  return found;
+}
+
+// Whether both sides made it from what may differ: then so may what they made.
+bool RedisSession::is_made_from_suspects(const DualWrite& dual) const {
+  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
+  if (!dual.spreads || !ledger.any || !ledger.any()) return false;
+  const Suspected suspected = ledger.suspected(*route_);
+  if (suspected != Suspected::Some) return suspected == Suspected::All;
+  // Alone, it takes along what is suspected: see swap_suspects.
+  if (dual.swaps && dual.way == DualWrite::Way::Command) return false;
+  return dual.sole || has_suspects(dual);
+}
+
+void RedisSession::conclude(Exchange& exchange) {
+  DualWrite& dual = *exchange.dual;
+  const std::optional<Doubt> doubt = doubt_of(exchange);
+  const bool on_disk = doubt ? note(exchange, *doubt) : dual.swaps ? swap_suspects(dual) : true;
+  dual.order->leave(dual.turn);
+  if (std::exchange(dual.blocked, false)) dual.order->unblock(dual.turn);
+  if (on_disk) {
+    finish(exchange);
+  } else {
+    dual.waits_for_disk = true;
+  }
+}
+
+// best_effort: the side that had to be right so far, where both took the write; else `otherwise`.
+Side RedisSession::right_before(const DualWrite& dual, Side otherwise) const {
+  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
+  std::optional<Side> before;
+  dual.for_each_key([&](std::int32_t db, std::string_view key) {
+    if (!before && ledger.right_of) before = ledger.right_of(*route_, db, key);
+  });
+  return before.value_or(otherwise);
+}
+
+// Told on the loop's thread, unless nobody waits for it.
+std::function<void(bool)> RedisSession::when_on_disk(DualWrite& dual) {
+  if (!dual.session) return nullptr;
+  return [&dual, &loop = loop()](bool) { loop.post([&dual] { RedisSession::noted(dual); }); };
+}
+
+// Two databases have changed places, and with them what is suspected. True: that is on disk.
+bool RedisSession::swap_suspects(DualWrite& dual) {
+  const LedgerDoor& ledger = loop().shared_writes().ledger;
+  if (!ledger.any || !ledger.any()) return true;
+  return ledger.swap(*route_, dual.swaps->first, dual.swaps->second, when_on_disk(dual));
+}
+
+// Puts the keys in the ledger. True: they are on disk.
+bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
+  DualWrite* const dual = exchange.dual;
+  const LedgerDoor& ledger = loop().shared_writes().ledger;
+  counters().suspected.add();
+  if (!ledger.note) return true;
+  // best_effort: what the client was told of is right.
+  const auto answer = static_cast<std::size_t>(exchange.answer);
+  const auto beside = static_cast<std::size_t>(other(exchange.answer));
+  const bool other_is_right = exchange.either && exchange.failed[answer] &&
+                              exchange.replied[beside] && !exchange.failed[beside];
+  const bool both_took_it =
+      !exchange.failed[answer] && exchange.replied[beside] && !exchange.failed[beside];
+  const Side right = other_is_right                    ? other(exchange.answer)
+                     : exchange.either && both_took_it ? right_before(*dual, exchange.answer)
+                                                       : exchange.answer;
+  std::vector<Suspect> suspects;
+  bool known = false;  // some keys are in the ledger as they should be, and may be all of them
+  KnownSuspects& to_rely_on = interlay_.known_suspects();
+  const bool teaches = route_ == interlay_.route() && !exchange.either && right == exchange.answer;
+  const std::uint64_t period = teaches ? to_rely_on.period() : 0;
+  if (!dual->sole) {
+    dual->for_each_key([&](std::int32_t db, std::string_view key) {
+      if (ledger.renote && ledger.renote(*route_, db, key, doubt, right)) {
+        known = true;
+        to_rely_on.learn(period, right, db, key);
+      } else {
+        suspects.push_back({{db, std::string(key)}, doubt, right});
+      }
+    });
+  }
+  if (known && suspects.empty()) return true;
+  std::function<void(bool)> durable = when_on_disk(*dual);
+  if (suspects.empty() || suspects.size() > kSuspectsMax) {
+    return ledger.note_all(*route_,
+                           std::string("a write whose keys are unknown: ") + name_of(doubt),
+                           std::move(durable));
+  }
+  return ledger.note(*route_, std::move(suspects), std::move(durable));
+}
+
+void RedisSession::noted(DualWrite& dual) {
+  dual.waits_for_disk = false;
+  RedisSession* const session = dual.session;
+  if (!session) {
+    if (!dual.news) dual.loop->dual_writes().put(&dual);
+    return;
+  }
+  session->begin_event();
+  session->finish(*dual.exchange);
+  session->flush();
+  session->end_event();
+}
+
+// Everything is known and written down: the answer may go.
+void RedisSession::finish(Exchange& exchange) {
+  retire(std::exchange(exchange.dual, nullptr));
+  settle(exchange);
+}
+
+// --- writes that nobody answers
+
+// Nobody will hear how it ends: its keys are suspected from the start, and copied. The other side
+// gets no leg of its own: it could run that behind the copy, which nobody waits to see either.
+void RedisSession::dual_silently(Pending& request) {
+  DualWrite* const dual = std::exchange(next_write_, nullptr);
+  if (!dual->sole || dual->way == DualWrite::Way::Transaction) {
+    request.plan.second = Second::Nothing;
+  }
+  send_silently(request);
+  note_unheard(*dual, request.plan.answer);
+  if (!silent_) silent_ = begin_dual_write();
+  silent_->sole = silent_->sole || dual->sole || silent_->keys.size() > settings().copy_max;
+  dual->for_each_key([&](std::int32_t db, std::string_view key) {
+    if (!silent_->sole) silent_->add_key(db, key);
+  });
+  silent_side_ = request.plan.answer;
+  silent_behind_ = upstream(silent_side_).owed().back();
+  give_back(dual);
+}
+
+// A reply has come on that side. One to a request behind the silent writes says that they have run;
+// what repair has seen before may have been too early.
+void RedisSession::hear_behind_silence(const Upstream& up, const Exchange& answered,
+                                       std::uint32_t complete) {
+  if (!silent_ || up.side() != silent_side_) return;
+  if (!silent_behind_) return end_silence(true);
+  if (silent_behind_ == &answered && answered.count <= complete) silent_behind_ = nullptr;
+}
+
+// `known`: they have run, or never will. Else they still may, whenever that is.
+void RedisSession::end_silence(bool known) {
+  DualWrite* const dual = std::exchange(silent_, nullptr);
+  if (!dual) return;
+  if (!known) dual->sole = true;
+  note_unheard(*dual, silent_side_);
+  give_back(dual);
+}
+
+// Nobody will hear how it ended there, so nobody waits for the disk either.
+void RedisSession::note_unheard(DualWrite& dual, Side answer) {
+  Exchange unheard;
+  unheard.answer = answer;
+  unheard.dual = &dual;
+  dual.session = nullptr;
+  note(unheard, Doubt::Unanswered);
+}
+
+// --- later requests
+
+// Whether one of these keys is known to be behind on a side that is not the authority.
+bool RedisSession::is_suspect(const RequestFacts& facts, const RequestCutter& cutter,
+                              std::string_view bytes) {
+  const LedgerDoor& ledger = loop().shared_writes().ledger;
+  if (!ledger.any || !route_->strategy || !dual_write_authority(*route_->strategy)) return false;
+  if (facts.key_count == 0 || !ledger.any()) return false;
+  bool found = false;
+  for_each_key(*facts.spec, cutter, bytes, [&](std::string_view key) {
+    found = found || ledger.suspects(*route_, selected_db(), key);
+  });
+  return found;
+}
+
+// Whether the ledger is known to have all its keys while the other side is down, and repair rests:
+// then there is nothing to put in order and nothing to note. It counts as in flight from here on.
+bool RedisSession::relies_on_ledger(const Pending& request, const RequestCutter& cutter) {
+  const RequestFacts& facts = request.facts;
+  const Plan& plan = request.plan;
+  KnownSuspects& known = interlay_.known_suspects();
+  if (!known.any(plan.answer) || route_ != interlay_.route() || plan.either ||
+      !interlay_.down(other(plan.answer)) || reply_mode_ != ReplyMode::On || facts.blocks ||
+      !facts.spec || facts.key_count == 0 || writes_elsewhere(*facts.spec)) {
+    return false;
+  }
+  bool all = true;
+  const bool clear = for_each_key(*facts.spec, cutter, request.bytes, [&](std::string_view key) {
+    all = all && known.has(selected_db(), key);
+  });
+  if (!clear || !all || !known.rely()) return false;
+  probe(upstream(other(plan.answer)));
+  counters().suspected.add();
+  return true;
+}
+
+}  // namespace crossfade::redis

@@ -1,0 +1,260 @@
+// The turns of dual writes: a write waits for its place among the writes of its keys, and the
+// session's requests wait with it. What is known of expiries, as a write that meets one is told
+// apart before it begins, and what a transaction will want.
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocols/redis/word.h"
+#include "proxy/loop.h"
+#include "proxy/redis/session.h"
+
+namespace crossfade::redis {
+
+namespace {
+
+constexpr std::uint64_t kNsPerMs = 1'000'000;
+
+std::uint64_t unix_ms() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                        std::chrono::system_clock::now().time_since_epoch())
+                                        .count());
+}
+
+// Of these, what one key comes to does not hang on another one.
+bool keeps_keys_apart(const CommandSpec* spec) {
+  if (!spec) return false;
+  constexpr std::string_view kApart[] = {"del", "flushall", "flushdb", "mset", "unlink"};
+  return std::find(std::begin(kApart), std::end(kApart), spec->name) != std::end(kApart) ||
+         spec->name.starts_with("function") || spec->name.starts_with("script");
+}
+
+std::optional<std::uint32_t> number_in(std::string_view text) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+DualWrite* RedisSession::begin_dual_write() {
+  DualWrite* const dual = loop().dual_writes().get();
+  dual->loop = &loop();
+  dual->session = this;
+  dual->order = &interlay_.shared_writes()->order;
+  dual->turn.owner = turn_owner();
+  if (dual->commands != route_->commands) dual->commands = route_->commands;
+  return dual;
+}
+
+// COPY … DB n and MOVE write a key in another database, too; SWAPDB all keys of two.
+void RedisSession::add_key_elsewhere(DualWrite& dual, const CommandSpec* spec,
+                                     std::span<const std::string_view> args) const {
+  if (!spec) return;
+  std::string_view key;
+  std::optional<std::uint32_t> db;
+  if (spec->name == "move" && args.size() == 3) {
+    key = args[1];
+    db = number_in(args[2]);
+  } else if (spec->name == "copy" && args.size() >= 5) {
+    for (std::size_t i = 3; i + 1 < args.size(); ++i) {
+      if (!is_word(args[i], "DB")) continue;
+      key = args[2];
+      db = number_in(args[i + 1]);
+    }
+  } else if (spec->name == "swapdb" && args.size() == 3) {
+    const auto one = number_in(args[1]);
+    const auto other = number_in(args[2]);
+    if (one && other) dual.swaps.emplace(named_db(*one), named_db(*other));
+  }
+  if (!db) return;
+  dual.add_key(named_db(*db), key);
+  dual.spans_databases = true;
+}
+
+// False: others are before it.
+bool RedisSession::await_turn(const Pending& request, const RequestCutter& cutter) {
+  if (next_write_) return next_write_->granted || next_write_->gave_up;
+  DualWrite* const dual = next_write_ = begin_dual_write();
+  const RequestFacts& facts = request.facts;
+  std::vector<std::string_view>& args = loop().args();
+  args.clear();
+  for (std::size_t i = 0; i < cutter.arg_count(); ++i) args.push_back(cutter.arg(i, request.bytes));
+  dual->sole = !facts.spec || facts.key_count == 0 ||
+               !for_each_key(*facts.spec, cutter, request.bytes,
+                             [&](std::string_view key) { dual->add_key(selected_db(), key); });
+  add_key_elsewhere(*dual, facts.spec, args);
+  dual->order->fetch(dual->turn);
+  dual->spreads =
+      (dual->sole || facts.key_count > 1 || dual->spans_databases) && !keeps_keys_apart(facts.spec);
+  dual->partial =
+      facts.spec && (facts.spec->repeat == Repeat::Script || facts.spec->repeat == Repeat::Hidden);
+  dual->how = replay_of(facts.spec, args, request.whole);
+  if (dual->sole && dual->how == Replay::Expiry) dual->how = Replay::Suspect;
+  if (dual->sole && dual->how == Replay::Copy) dual->how = Replay::Suspect;
+  if (facts.blocks && request.whole) dual->way = DualWrite::Way::Attempt;
+  return take_turn(*dual);
+}
+
+bool RedisSession::take_turn(DualWrite& dual) {
+  dual.turn.sole = dual.sole;
+  dual.wanted_at_ns = now_ns_;
+  // While no expiry is known none can be met, and the clock need not be asked.
+  if (dual.wanted_at_ms == 0 && interlay_.shared_writes()->expiries.any()) {
+    dual.wanted_at_ms = unix_ms();
+  }
+  dual.granted = dual.order->take(dual.turn);
+  if (!dual.granted) {
+    counters().order_waits.add();
+    loop().mark_busy(*this);
+  }
+  return dual.granted;
+}
+
+bool RedisSession::await_transaction_turn() {
+  DualWrite& dual = *transaction_write_;
+  if (dual.wanted_at_ns != 0) return dual.granted || dual.gave_up;
+  dual.way = DualWrite::Way::Transaction;
+  dual.spreads = true;
+  return take_turn(dual);
+}
+
+void RedisSession::on_turn(WriteOrder::Turn& turn) {
+  auto& dual = *static_cast<DualWrite*>(turn.context);
+  dual.news = true;
+  dual.loop->post([&dual] { turn_came(dual); });
+}
+
+// On the loop's thread. Whoever waited may be gone, or may have given up.
+void RedisSession::turn_came(DualWrite& dual) {
+  dual.news = false;
+  RedisSession* const session = dual.session;
+  if (!session) {
+    if (!dual.waits_for_disk) dual.loop->dual_writes().put(&dual);
+    return;
+  }
+  if (dual.gave_up) return;
+  dual.granted = true;
+  session->begin_event();
+  if (dual.exchange) {
+    session->advance(*dual.exchange);
+  } else if (session->stalled_) {
+    session->resume();
+  }
+  session->flush();
+  session->end_event();
+}
+
+// It goes ahead, and its keys are suspected.
+void RedisSession::give_up_turn(DualWrite& dual) {
+  counters().hit(Limit::OrderWait);
+  dual.order->leave(dual.turn);
+  dual.gave_up = true;
+}
+
+void RedisSession::check_turns() {
+  const std::uint64_t limit_ns = settings().order_wait_ms * kNsPerMs;
+  const auto is_over = [&](const DualWrite* dual) {
+    return dual && dual->wanted_at_ns != 0 && !dual->granted && !dual->gave_up &&
+           now_ns_ > dual->wanted_at_ns + limit_ns;
+  };
+  for (DualWrite* const dual : {next_write_, transaction_write_}) {
+    if (!is_over(dual)) continue;
+    give_up_turn(*dual);
+    resume();
+  }
+  // A client that stops in the midst of a big write holds up nobody for longer than that either.
+  Exchange* const last = queue_.back();
+  if (streaming_ && last && last->dual && !last->dual->gave_up &&
+      now_ns_ > last->dual->wanted_at_ns + limit_ns) {
+    give_up_turn(*last->dual);
+  }
+  Exchange* const front = queue_.front();
+  if (front && front->dual && front->dual->way == DualWrite::Way::Blocked && is_over(front->dual)) {
+    give_up_turn(*front->dual);
+    advance(*front);
+  }
+}
+
+void RedisSession::give_back(DualWrite* dual) {
+  if (!dual) return;
+  dual->order->leave(dual->turn);
+  if (std::exchange(dual->blocked, false)) dual->order->unblock(dual->turn);
+  retire(dual);
+}
+
+void RedisSession::give_back_next() { give_back(std::exchange(next_write_, nullptr)); }
+
+// Into the pool, or, where news of it is under way, as soon as that has come.
+void RedisSession::retire(DualWrite* dual) {
+  dual->session = nullptr;
+  dual->exchange = nullptr;
+  if (!dual->news && !dual->waits_for_disk) loop().dual_writes().put(dual);
+}
+
+// --- expiries
+
+// A key's expiry is known: writes that meet it will be repeated by copying.
+void RedisSession::learn_expiry(const DualWrite& dual) {
+  if (dual.questions == 0 || !interlay_.shared_writes()) return;
+  const std::uint64_t now_ms = unix_ms();
+  for (const DualWrite::KeyExpiry& one : dual.expiries()) {
+    interlay_.shared_writes()->expiries.set(one.key_hash, one.at_ms, now_ms);
+  }
+}
+
+bool RedisSession::meets_expiry(const DualWrite& dual) const {
+  if (!interlay_.shared_writes() || !interlay_.shared_writes()->expiries.any()) return false;
+  const std::uint64_t now_ms = unix_ms();
+  bool found = false;
+  dual.for_each_key([&](std::int32_t db, std::string_view key) {
+    found = found || interlay_.shared_writes()->expiries.meets(WriteOrder::Turn::hash_of(db, key),
+                                                               dual.wanted_at_ms, now_ms);
+  });
+  return found;
+}
+
+// --- transactions
+
+// A command of an open transaction: the other side gets it with EXEC's reply.
+void RedisSession::record_queued(const Pending& request, const RequestCutter& cutter) {
+  DualWrite& dual = *transaction_write_;
+  const RequestFacts& facts = request.facts;
+  const auto& change = transaction_.change;
+  const std::int32_t db = change && change->db ? named_db(*change->db) : selected_db();
+  const bool writes = facts.kind == Kind::Write;
+  if (writes || facts.kind == Kind::Read) {
+    const bool clear = facts.spec && facts.key_count > 0 &&
+                       for_each_key(*facts.spec, cutter, request.bytes,
+                                    [&](std::string_view key) { dual.add_key(db, key); });
+    if (writes && !clear) dual.sole = true;
+  }
+  if (dual.keys.size() > settings().copy_max) dual.sole = true;
+  if (!request.whole || dual.request.size() + request.bytes.size() > settings().copy_max) {
+    dual.too_big = true;
+    return;
+  }
+  std::vector<std::string_view>& args = loop().args();
+  args.clear();
+  for (std::size_t i = 0; i < cutter.arg_count(); ++i) args.push_back(cutter.arg(i, request.bytes));
+  if (writes) add_key_elsewhere(dual, facts.spec, args);
+  Replay how = writes ? replay_of(facts.spec, args, true) : Replay::Same;
+  std::string questions;
+  if (how == Replay::Made &&
+      append_questions(how, facts.spec, args, {}, *dual.commands, questions) > 0) {
+    how = Replay::Copy;  // what it would be made from can be asked behind EXEC only
+  }
+  if (how == Replay::Copy) dual.how = Replay::Copy;
+  if (how == Replay::Suspect && dual.how != Replay::Copy) dual.how = Replay::Suspect;
+  dual.comparable = dual.comparable && facts.comparable;
+  dual.queued.push_back({dual.request.size(), request.bytes.size(), facts.spec, how});
+  dual.request.append(request.bytes);
+}
+
+}  // namespace crossfade::redis
