@@ -1,4 +1,4 @@
-// The table.
+// The table of keys: finding one, and growing to its bounds.
 #include "proxy/known_suspects.h"
 
 #include <xxhash.h>

@@ -1,7 +1,5 @@
-// The end of a rest.
+// The end of a rest: waiting for the writes that rely on it.
 #include "proxy/repair_rest.h"
-
-#include <thread>
 
 namespace crossfade {
 
@@ -10,7 +8,7 @@ namespace {
 constexpr std::chrono::microseconds kLookAgain{200};
 }  // namespace
 
-bool RepairRest::end_locked(std::chrono::milliseconds limit) {
+bool RepairRest::end_locked(std::unique_lock<std::mutex>& held, std::chrono::milliseconds limit) {
   period_.store(0, std::memory_order_seq_cst);
   const auto until = std::chrono::steady_clock::now() + limit;
   const auto all_free = [this] {
@@ -19,7 +17,7 @@ bool RepairRest::end_locked(std::chrono::milliseconds limit) {
   };
   while (!all_free()) {
     if (std::chrono::steady_clock::now() >= until) return false;
-    std::this_thread::sleep_for(kLookAgain);
+    never_told_.wait_for(held, kLookAgain);
   }
   return true;
 }

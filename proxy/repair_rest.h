@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -57,16 +58,16 @@ class RepairRest {
   }
   // False: writes that rely on it are still in flight after that time. It has ended all the same.
   bool end(std::chrono::milliseconds limit) {
-    const std::lock_guard held(mutex_);
-    return end_locked(limit);
+    std::unique_lock held(mutex_);
+    return end_locked(held, limit);
   }
 
   // --- whoever changes what is right: no rest begins until allow(), as often as forbid() was
   // called
   bool forbid(std::chrono::milliseconds limit) {
-    const std::lock_guard held(mutex_);
+    std::unique_lock held(mutex_);
     ++forbidden_;
-    return end_locked(limit);
+    return end_locked(held, limit);
   }
   void allow() {
     const std::lock_guard held(mutex_);
@@ -77,9 +78,10 @@ class RepairRest {
   static bool is_free(const Lane& lane) {
     return lane.in_flight_.load(std::memory_order_seq_cst) == 0;
   }
-  bool end_locked(std::chrono::milliseconds limit);
+  bool end_locked(std::unique_lock<std::mutex>& held, std::chrono::milliseconds limit);
 
   std::mutex mutex_;
+  std::condition_variable never_told_;
   std::atomic<std::uint64_t> period_{0};
   std::uint64_t last_ = 0;
   unsigned forbidden_ = 0;

@@ -174,8 +174,8 @@ class Changes(Sick):
             self.start(new, ("dual",))
             new.kill()
             with RawConn(self.ports["dual"]) as client:
-                client.send(encode("CLIENT", "REPLY", "OFF") + encode("SET", "alone", 1) + encode("MULTI") +
-                            encode("SET", "together", 2) + encode("EXEC"))
+                client.send(encode("CLIENT", "REPLY", "OFF") + encode("SET", "alone", 1) +
+                            encode("MULTI") + encode("SET", "together", 2) + encode("EXEC"))
                 wait_until(lambda: self.old.call("DBSIZE") == 2, 5, "old has both")
             wait_until(lambda: self.sidecar.metric("crossfade_ledger_entries") == 2, 5, "both are suspected")
             new.restart()
@@ -192,7 +192,8 @@ class Changes(Sick):
                 for n in range(20):
                     self.assertEqual(client.call("SET", f"k{n}", n), "OK")
                 self.assertLess(time.monotonic() - began, 2 * SLOWNESS)  # one wait, not twenty
-                wait_until(lambda: self.sidecar.metric("crossfade_ledger_entries") == 0, 10, "all is repaired")
+                wait_until(lambda: self.sidecar.metric("crossfade_ledger_entries") == 0, 10,
+                           "all is repaired")
                 self.assertEqual(new.call("DBSIZE"), 20)
 
     def test_writes_on_known_keys_while_new_is_down_cost_no_note_and_are_repaired(self):

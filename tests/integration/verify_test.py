@@ -95,18 +95,23 @@ class Verify(unittest.TestCase):
                 (lambda: away(one_side), lambda: away(half)),
                 (lambda: away({"type": "shadow_traffic"}), lambda: away(half)),
                 (rolled_back, lambda: self.sidecar.must("POST", "/migrations/m/migrate"))):
+            keys = [f"k{n}" for n in range(100)]
+
+            def write(client, value):
+                self.assertEqual(client.call("MSET", *[x for key in keys for x in (key, value)]), "OK")
+
             with RawConn(self.port) as client:
-                self.assertEqual(client.call("MSET", *[x for n in range(100) for x in (f"k{n}", "both")]), "OK")
+                write(client, "both")
                 leave()
-                self.assertEqual(client.call("MSET", *[x for n in range(100) for x in (f"k{n}", "old")]), "OK")
+                write(client, "old")
                 come_back()
                 self.assertTrue(self.ledger.needs_full_verification)
-                self.assertEqual([client.call("GET", f"k{n}") for n in range(100)], [b"old"] * 100)
+                self.assertEqual([client.call("GET", key) for key in keys], [b"old"] * 100)
                 self.sidecar.must("POST", "/migrations/m/verify")
                 self.assertEqual(self.ended()["state"], "complete")
                 wait_until(lambda: self.ledger.total == 0, 20, "all is repaired")
                 self.assertFalse(self.ledger.needs_full_verification)
-                self.assertEqual(self.new.call("MGET", *[f"k{n}" for n in range(100)]), [b"old"] * 100)
+                self.assertEqual(self.new.call("MGET", *keys), [b"old"] * 100)
 
     def test_a_side_that_cannot_be_reached_keeps_the_mark(self):
         self.sidecar.migrate("m", DUAL_WRITE, "cache", "new")

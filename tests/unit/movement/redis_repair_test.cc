@@ -107,7 +107,7 @@ TEST_CASE("repair: what is of another type, other, or too much on the wrong side
   }
   ask(new_side, {"SET", "only here", "value"});
   sides.check_repairs("only here");
-  CHECK(ask(new_side, {"EXISTS", "only here"}).number == 0);
+  CHECK(ask(new_side, {"EXISTS", "only here"}).text == "0");
   sides.check_equal("nowhere");
 }
 
@@ -145,7 +145,7 @@ TEST_CASE("repair: an expiry that differs is set alone, to the millisecond") {
     sides.check_repairs("key");
     ask(old_side, {"PEXPIRE", "key", "-1"});
     sides.check_repairs("key");
-    CHECK(ask(new_side, {"EXISTS", "key"}).number == 0);
+    CHECK(ask(new_side, {"EXISTS", "key"}).text == "0");
   }
 }
 
@@ -295,6 +295,30 @@ TEST_CASE("repair: a side that dies in the key's turn is a failure, and then a q
     CHECK(sides.check_fails("key").find("connect to endpoint 'new'") != std::string::npos);
   }
   CHECK_FALSE(held);
+}
+
+TEST_CASE(
+    "repair: it rests while a side cannot be reached, and touches nothing before it is awake") {
+  Sides sides;
+  RedisConnection old_side = sides.to_old();
+  ask(old_side, {"SET", "key", "value"});
+  sides.wakes = false;  // writes rely on its rest
+  sides.rests = true;
+  bool held = false;
+  sides.when_held = [&] { held = true; };
+  CHECK(sides.settle("key").outcome == RepairOutcome::Newer);
+  CHECK_FALSE(sides.rests);
+  CHECK_FALSE(held);
+  RedisConnection new_side = sides.to_new();
+  CHECK(ask(new_side, {"EXISTS", "key"}).text == "0");
+  sides.wakes = true;
+  sides.check_repairs("key");
+  CHECK_FALSE(sides.rests);
+  sides.servers[1]->end();
+  sides.when_held = [] {};
+  sides.check_fails("key");  // in its turn, or before
+  CHECK(sides.settle("key").outcome == RepairOutcome::Unreachable);
+  CHECK(sides.rests);
 }
 
 TEST_CASE("repair: which side is right is asked when the turn is held") {
