@@ -14,8 +14,16 @@ std::uint64_t WriteOrder::Turn::hash_of(std::int32_t db, std::string_view key) {
 }
 
 void WriteOrder::Turn::want(std::uint64_t key_hash) {
-  // One place a slot: take() sees to that.
   places_.push_back({.turn = this, .slot = static_cast<std::uint32_t>(key_hash % kSlots)});
+}
+
+// One place a slot.
+void WriteOrder::Turn::want_each_once() {
+  if (places_.size() < 2) return;
+  const auto by_slot = [](const Place& a, const Place& b) { return a.slot < b.slot; };
+  const auto same_slot = [](const Place& a, const Place& b) { return a.slot == b.slot; };
+  std::sort(places_.begin(), places_.end(), by_slot);
+  places_.erase(std::unique(places_.begin(), places_.end(), same_slot), places_.end());
 }
 
 void WriteOrder::Turn::clear() {
@@ -27,13 +35,7 @@ void WriteOrder::Turn::clear() {
 WriteOrder::WriteOrder() : tails_(kSlots), blocked_at_(kSlots) {}
 
 bool WriteOrder::take(Turn& turn) {
-  auto& places = turn.places_;
-  if (places.size() > 1) {
-    const auto by_slot = [](const Place& a, const Place& b) { return a.slot < b.slot; };
-    const auto same_slot = [](const Place& a, const Place& b) { return a.slot == b.slot; };
-    std::sort(places.begin(), places.end(), by_slot);
-    places.erase(std::unique(places.begin(), places.end(), same_slot), places.end());
-  }
+  turn.want_each_once();
   const std::lock_guard held(mutex_);
   assert(turn.state_ == Turn::State::Free);
   const bool line = line_head_ != nullptr || sole_ != nullptr;
@@ -143,7 +145,8 @@ void WriteOrder::let_in() {
   }
 }
 
-void WriteOrder::block(const Turn& keys) {
+void WriteOrder::block(Turn& keys) {
+  keys.want_each_once();
   const std::lock_guard held(mutex_);
   ++blocked_;
   for (const Place& place : keys.places_) ++blocked_at_[place.slot];

@@ -58,6 +58,8 @@ class WriteOrder {
       Place* previous = nullptr;
     };
     enum class State : std::uint8_t { Free, InLine, AtKeys, Holds };
+    void want_each_once();
+
     std::vector<Place> places_;
     std::size_t waits_ = 0;  // places that are not due
     Turn* next_ = nullptr;   // in line
@@ -82,7 +84,7 @@ class WriteOrder {
   // A command that blocks on these keys, and may change them at any moment without a turn: writes
   // that meet it must not trust the other side to do the same. Counted; the turn itself need not be
   // taken.
-  void block(const Turn& keys);
+  void block(Turn& keys);
   void unblock(const Turn& keys);
 
  private:

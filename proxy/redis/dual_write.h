@@ -133,6 +133,8 @@ struct DualWrite {
     return way == Way::Command &&
            (how == Replay::Same || how == Replay::Suspect || how == Replay::Expiry);
   }
+  // Whether the second leg can begin only when the first is over, and what it did is known.
+  bool is_late() const { return way == Way::Attempt || way == Way::Blocked; }
   // Whether something follows the same bytes: the keys' expiry, or, where their effect may differ,
   // the keys themselves as the first side has them.
   bool has_rest() const { return how == Replay::Expiry || copies_behind(); }

@@ -220,6 +220,7 @@ class RedisSession final : public Session, private StreamOwner {
   void attempt_answer(Upstream& up, Exchange& exchange, std::string_view bytes, bool complete,
                       bool error);
   void block(Upstream& up, Exchange& exchange);
+  void let_block(Upstream& up, Exchange& exchange);
   void dual_lost(Upstream& up, Exchange& exchange, bool never_sent);
   void advance(Exchange& exchange);
   bool resolve(Exchange& exchange);

@@ -35,10 +35,16 @@ constexpr std::size_t kAroundOne = 4;
 // Enough of it to see whether that is null.
 constexpr std::size_t kTellsNull = kAroundOne + 5;
 
-// Errors of commands that were not begun: not even a script has written anything.
+// Errors of scripts that were not begun, and so have written nothing. A script may answer with any
+// words of its own, but hardly with a server's whole sentences about scripts.
 bool is_refusal(std::string_view reply) {
-  for (const char* words : {"-NOSCRIPT ", "-NOPERM ", "-NOAUTH ", "-ERR unknown ", "-ERR wrong ",
-                            "-ERR Number of keys ", "-OOM ", "-READONLY ", "-LOADING "}) {
+  for (const char* words :
+       {"-NOSCRIPT No matching script. Please use EVAL.", "-NOAUTH Authentication required.",
+        "-NOPERM this user has no permissions to run the 'eval",
+        "-NOPERM this user has no permissions to run the 'fcall",
+        "-NOPERM this user has no permissions to access one of the keys used as arguments",
+        "-ERR wrong number of arguments for 'eval", "-ERR wrong number of arguments for 'fcall",
+        "-ERR Number of keys can't be "}) {
     if (reply.starts_with(words)) return true;
   }
   return false;
@@ -76,7 +82,7 @@ bool RedisSession::dispatch_dual(Pending& request) {
       .requests[static_cast<std::size_t>(plan.answer)][static_cast<std::size_t>(request.facts.kind)]
       .add();
   bring_up_to_date(up);
-  if (!dual.sole && !dual.spans_databases && dual.way != DualWrite::Way::Attempt &&
+  if (!dual.sole && !dual.spans_databases && !dual.is_late() &&
       (dual.turn.met_blocked() || meets_expiry(dual) ||
        (!plan.either && dual.spreads && has_suspects(dual)))) {
     dual.how = Replay::Copy;
@@ -85,7 +91,7 @@ bool RedisSession::dispatch_dual(Pending& request) {
   exchange->special = true;
   exchange->dual = &dual;
   dual.exchange = exchange;
-  if (!dual.starts_at_once() && dual.way != DualWrite::Way::Attempt) exchange->compare = false;
+  if (!dual.starts_at_once() && !dual.is_late()) exchange->compare = false;
   if (exchange->change) ++state_pending_;
   if (exchange->blocks) {
     ++blocking_;
@@ -95,11 +101,15 @@ bool RedisSession::dispatch_dual(Pending& request) {
   }
   queue_.push(exchange);
   up.owe(exchange);
-  if (dual.way == DualWrite::Way::Attempt) {
+  if (dual.is_late()) {
     dual.request.assign(request.bytes);
     dual.queued.push_back({0, request.bytes.size(), request.facts.spec, dual.how});
-    exchange->count = 3;
-    up.send_copy(std::string(kMulti).append(request.bytes).append(kExec));
+    if (dual.way == DualWrite::Way::Attempt) {
+      exchange->count = 3;
+      up.send_copy(std::string(kMulti).append(request.bytes).append(kExec));
+    } else {
+      let_block(up, *exchange);
+    }
   } else {
     if (dual.way == DualWrite::Way::Command && request.whole &&
         (dual.how != Replay::Same || exchange->either)) {
@@ -109,7 +119,7 @@ bool RedisSession::dispatch_dual(Pending& request) {
     up.send(request.bytes);
   }
   counters().server_out.add(request.bytes.size());
-  if (dual.second == DualWrite::Leg::UnderWay && dual.way != DualWrite::Way::Attempt) {
+  if (dual.second == DualWrite::Leg::UnderWay && !dual.is_late()) {
     second_sent_ = begin_second(*exchange, request.whole ? request.bytes : std::string_view());
     if (!request.whole && second_sent_) {
       upstream(other(plan.answer)).send(request.bytes);
@@ -353,16 +363,22 @@ void RedisSession::block(Upstream& up, Exchange& exchange) {
   dual.wanted_at_ns = 0;
   dual.way = DualWrite::Way::Blocked;
   dual.reply.clear();
-  exchange.compare = is_stream_read(dual.queued.front().spec);
   exchange.hash[static_cast<std::size_t>(up.side())].reset();
+  exchange.count = 1;
+  exchange.sent_at_ns = now_ns_;
+  up.owe(&exchange);
+  let_block(up, exchange);
+}
+
+// What it takes is copied: who blocks may get it at any moment, and others may have come before.
+void RedisSession::let_block(Upstream& up, Exchange& exchange) {
+  DualWrite& dual = *exchange.dual;
+  exchange.compare = is_stream_read(dual.queued.front().spec);
   if (!exchange.compare) {
     dual.how = Replay::Copy;
     dual.blocked = true;
     dual.order->block(dual.turn);
   }
-  exchange.count = 1;
-  exchange.sent_at_ns = now_ns_;
-  up.owe(&exchange);
   up.send_copy(dual.request);
 }
 
@@ -392,8 +408,7 @@ bool RedisSession::resolve(Exchange& exchange) {
   const bool failed = exchange.failed[static_cast<std::size_t>(exchange.answer)];
   const bool no_effect = failed && !(dual.partial && dual.how == Replay::Copy);
   const bool nothing = no_effect || dual.did_nothing() || dual.first_unknown || dual.cannot;
-  const bool late = dual.way == DualWrite::Way::Attempt || dual.way == DualWrite::Way::Blocked;
-  if (late && !nothing && dual.second == DualWrite::Leg::UnderWay && !dual.second_begun) {
+  if (dual.is_late() && !nothing && dual.second == DualWrite::Leg::UnderWay && !dual.second_begun) {
     if (dual.way == DualWrite::Way::Blocked) {
       if (dual.wanted_at_ns == 0 && !take_turn(dual)) return false;
       if (!dual.granted && !dual.gave_up) return false;

@@ -80,7 +80,10 @@ void RedisSession::add_key_elsewhere(DualWrite& dual, const CommandSpec* spec,
 
 // False: others are before it.
 bool RedisSession::await_turn(const Pending& request, const RequestCutter& cutter) {
-  if (next_write_) return next_write_->granted || next_write_->gave_up;
+  if (next_write_) {
+    return next_write_->granted || next_write_->gave_up ||
+           next_write_->way == DualWrite::Way::Blocked;
+  }
   DualWrite* const dual = next_write_ = begin_dual_write();
   const RequestFacts& facts = request.facts;
   std::vector<std::string_view>& args = loop().args();
@@ -98,8 +101,11 @@ bool RedisSession::await_turn(const Pending& request, const RequestCutter& cutte
   dual->how = replay_of(facts.spec, args, request.whole);
   if (dual->sole && dual->how == Replay::Expiry) dual->how = Replay::Suspect;
   if (dual->sole && dual->how == Replay::Copy) dual->how = Replay::Suspect;
-  if (facts.blocks && request.whole) dual->way = DualWrite::Way::Attempt;
-  return take_turn(*dual);
+  if (facts.blocks && request.whole) {
+    // An EXEC of ours would end the client's WATCH: it blocks at once, and so without a turn.
+    dual->way = watches_ > 0 ? DualWrite::Way::Blocked : DualWrite::Way::Attempt;
+  }
+  return dual->way == DualWrite::Way::Blocked || take_turn(*dual);
 }
 
 bool RedisSession::take_turn(DualWrite& dual) {
