@@ -761,8 +761,15 @@ bool RedisSession::resolve(Exchange& exchange) {
 void RedisSession::learn_expiry(const DualWrite& dual) {
   if (dual.questions == 0 || !interlay_.shared_writes()) return;
   const std::uint64_t now_ms = unix_ms();
+  bool kept = true;
   for (const DualWrite::KeyExpiry& one : dual.expiries()) {
-    interlay_.shared_writes()->expiries.set(one.key_hash, one.at_ms, now_ms);
+    kept = interlay_.shared_writes()->expiries.set(one.key_hash, one.at_ms, now_ms) && kept;
+  }
+  if (const LedgerDoor& ledger = loop().shared_writes().ledger; !kept && ledger.note_all) {
+    ledger.note_all(*route_,
+                    "more keys with an expiry were written than are remembered "
+                    "(expiries_max): such a key may differ after a write that met its end",
+                    nullptr);
   }
 }
 
