@@ -13,6 +13,7 @@
 
 #include "movement/dial.h"
 #include "movement/redis_fence.h"
+#include "movement/redis_functions.h"
 #include "movement/redis_line.h"
 #include "movement/redis_value.h"
 
@@ -26,8 +27,9 @@ using std::chrono::steady_clock;
 constexpr std::string_view kScanCount = "500";
 constexpr std::size_t kKeysFirst = 1;  // of one pipeline, until sizes are known
 constexpr std::size_t kKeysMost = 100;
-constexpr std::size_t kBytesFew = 4u << 20;       // of its replies: twice as many keys next time
-constexpr std::size_t kBytesMany = 16u << 20;     // half as many
+constexpr std::size_t kBytesFew = 4u << 20;    // of its replies: twice as many keys next time
+constexpr std::size_t kBytesMany = 16u << 20;  // half as many
+constexpr std::chrono::milliseconds kSecondLookAfter{100};  // of functions
 constexpr std::size_t kRemembered_max = 100'000;  // keys that were found, not to be found twice
 
 using Keys = std::vector<std::string>;
@@ -69,8 +71,11 @@ class Verification {
   VerifyCounts run() {
     if (const Status done = all_databases(); !done) {
       counts_.why = done.error().message();
+    } else if (auto why = functions(); !why) {
+      counts_.why = why.error().message();
     } else {
-      counts_.complete = true;
+      counts_.why = std::move(*why);
+      counts_.complete = counts_.why.empty();
     }
     return counts_;
   }
@@ -120,6 +125,14 @@ class Verification {
       }
     }
     return success();
+  }
+
+  // Behind the keys: whoever is told that they differ has all keys looked at, too.
+  Result<std::string> functions() {
+    auto why = compare_functions(lines_);
+    if (!why || why->empty()) return why;
+    rest(kSecondLookAfter, stop_);  // one that is being loaded is on one side only for a moment
+    return compare_functions(lines_);
   }
 
   Status scan(RedisLine& side, std::int32_t db) {

@@ -1,4 +1,5 @@
-// Full verification: every key of both sides of a migration is looked at on both.
+// Full verification: every key of both sides of a migration is looked at on both, and so are the
+// functions.
 //
 // It holds nobody's turn, so a key that is written meanwhile may seem to differ; whoever is told of
 // it looks again in the key's turn (redis_repair.h). Changes nothing on either side.

@@ -6,15 +6,14 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "proxy/expiries.h"
 #include "proxy/repair_rest.h"
 #include "proxy/write_order.h"
 #include "strategies/ports.h"
@@ -44,44 +43,6 @@ class Ghosts {
  private:
   mutable std::mutex mutex_;
   std::vector<ServersClient> clients_;
-};
-
-// When keys are about to expire, as far as writes have told. A write that meets that moment may
-// find its key on one side and not on the other: it must not be trusted to do the same on both.
-class Expiries {
- public:
-  // Around the moment itself: how long legs take, and how far the clocks of both servers and ours
-  // may be apart.
-  static constexpr std::uint64_t kMarginMs = 1'000;
-
-  void set(std::uint64_t key, std::uint64_t at_ms, std::uint64_t now_ms) {
-    const std::lock_guard held(mutex_);
-    if (at_.size() >= kKeysMax) {
-      std::erase_if(at_, [&](const auto& one) { return one.second + kMarginMs < now_ms; });
-      if (at_.size() >= kKeysMax) return;
-    }
-    at_[key] = at_ms;
-    count_.store(at_.size(), std::memory_order_relaxed);
-  }
-  // Is any known? Cheap; while there is none nobody need ask the clock.
-  bool any() const { return count_.load(std::memory_order_relaxed) > 0; }
-  // Whether the key expires, or has expired, between these moments.
-  bool meets(std::uint64_t key, std::uint64_t from_ms, std::uint64_t to_ms) {
-    if (!any()) return false;
-    const std::lock_guard held(mutex_);
-    const auto found = at_.find(key);
-    if (found == at_.end() || to_ms + kMarginMs < found->second) return false;
-    if (from_ms <= found->second + kMarginMs) return true;
-    at_.erase(found);  // it is long over
-    count_.store(at_.size(), std::memory_order_relaxed);
-    return false;
-  }
-
- private:
-  static constexpr std::size_t kKeysMax = 1'000'000;
-  std::mutex mutex_;
-  std::unordered_map<std::uint64_t, std::uint64_t> at_;  // key's hash -> Unix time, ms
-  std::atomic<std::size_t> count_{0};
 };
 
 struct SharedWrites {

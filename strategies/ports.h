@@ -68,13 +68,15 @@ struct VerifyCounts {
   std::uint64_t total = 0;      // keys of both sides when it began: an estimate of looked_at
   std::uint64_t looked_at = 0;  // as either side listed them: most keys are counted twice
   std::uint64_t differing = 0;
-  bool complete = false;  // every key that was on either side throughout was looked at on both
-  std::string why;        // it is not complete; without secrets
+  // Every key that was on either side throughout was looked at on both, and the functions are the
+  // same.
+  bool complete = false;
+  std::string why;  // it is not complete; without secrets
 };
 
 struct Verifier {
-  // Looks at every key of both servers on both, and changes nothing there. Blocks until it is
-  // complete, a server fails or refuses, or a stop is requested.
+  // Looks at every key of both servers on both, then at their functions, and changes nothing there.
+  // Blocks until it is over, a server fails or refuses, or a stop is requested.
   //   found     called for each key that differs, or seems to because it is being written
   //   progress  called now and then, with what is known so far
   std::function<VerifyCounts(const EndpointAddress& old_side, const EndpointAddress& new_side,

@@ -205,10 +205,7 @@ Status Ledger::begin(const Name& migration, Before before) {
     const bool fresh = !by_uuid_.contains(migration.uuid);
     const HeldPtr held = enlist(migration);
     if (fresh && before == Before::InForce) (void)doubt_all(held, kNoLedger);
-    if (!fresh && before == Before::NotInForce) {
-      held->head.servers.clear();
-      (void)doubt_all(held, kApart);
-    }
+    if (!fresh && before == Before::NotInForce) (void)doubt_all(held, kApart);
     if (held->head.open && held->open_on_disk) return success();
     held->head.open = true;
     change_head(held);

@@ -234,7 +234,7 @@ void DualWrite::clear() {
   exchange = nullptr;
   order = nullptr;
   wanted_at_ns = wanted_at_ms = 0;
-  granted = news = gave_up = sole = spans_databases = spreads = partial = blocked = false;
+  granted = news = gave_up = sole = spans_databases = selects = spreads = partial = blocked = false;
   way = Way::Command;
   how = Replay::Same;
   swaps.reset();

@@ -60,6 +60,7 @@ struct DualWrite {
   bool gave_up = false;  // waited too long: goes ahead out of order
   bool sole = false;     // its keys are unknown
   bool spans_databases = false;
+  bool selects = false;  // Transaction: a SELECT is in it, and decides where the rest of it writes
   bool spreads = false;  // what it writes at one key may come from another
   bool partial = false;  // a script: when it fails, it may have written all the same
   // Databases that it makes change places.

@@ -148,6 +148,12 @@ class RedisSession final : public Session, private StreamOwner {
     return facts.cursor && facts.key_count == 0;
   }
   Plan plan_for(const RequestFacts& facts) const;
+  // The keys of a request as bits, one for many keys: without a bit in common they have no key in
+  // common.
+  static std::uint64_t keys_mask(const RequestFacts& facts) {
+    return facts.bucket_low == facts.bucket_high ? std::uint64_t{1} << (facts.bucket_low % 64)
+                                                 : ~std::uint64_t{0};
+  }
   bool may_overtake_reads(const RequestFacts& facts) const;
   Handled ask_entry();
   // False: nothing was sent, and the client was told so.
@@ -240,7 +246,13 @@ class RedisSession final : public Session, private StreamOwner {
   void hear_behind_silence(const Upstream& up, const Exchange& answered, std::uint32_t complete);
   void end_silence(bool known);
   void note_unheard(DualWrite& dual, Side answer);
-  bool is_suspect(const RequestFacts& facts, const RequestCutter& cutter, std::string_view bytes);
+  void keep_from_stale(Pending& request, const RequestCutter& cutter);
+  bool is_suspect(const RequestFacts& facts, const RequestCutter& cutter,
+                  std::string_view bytes) const;
+  // A read of what this session has just written, whatever becomes of that on the other side.
+  bool follows_own_write(const RequestFacts& facts) const {
+    return unsettled_ > 0 && (unsettled_keys_ & keys_mask(facts)) != 0;
+  }
   bool relies_on_ledger(const Pending& request, const RequestCutter& cutter);
 
   // --- session_effects.cc
@@ -343,6 +355,8 @@ class RedisSession final : public Session, private StreamOwner {
   std::uint32_t resetting_ = 0;        // RESETs that wait for their answer
   std::uint32_t repeatable_ = 0;       // reads on new that may have to be asked of old again ...
   std::uint64_t repeatable_keys_ = 0;  // ... and their keys, as bits
+  std::uint32_t unsettled_ = 0;        // dual writes whose outcome is not known yet ...
+  std::uint64_t unsettled_keys_ = 0;   // ... and their keys, as bits
   ReplyMode reply_mode_ = ReplyMode::On;
   Entered entered_ = Entered::Unknown;
   std::uint32_t watches_ = 0;     // WATCHes since the last end of watching, but those refused

@@ -14,12 +14,6 @@ namespace {
 constexpr std::size_t kJoinAbove = 256;
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
-// The keys of a request as bits, one for many keys: without a bit in common they have no key in
-// common.
-std::uint64_t keys_mask(const RequestFacts& facts) {
-  return facts.bucket_low == facts.bucket_high ? std::uint64_t{1} << (facts.bucket_low % 64)
-                                               : ~std::uint64_t{0};
-}
 }  // namespace
 
 // Takes a new table up, where nothing ties the session to the former. False: something must end
@@ -76,11 +70,7 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
   }
   if (attempts_ > 0) return Handled::Stall;
   request.plan = plan_for(request.facts);
-  if (request.plan.answer != anchor() && request.facts.kind == Kind::Read &&
-      is_suspect(request.facts, cutter, request.bytes)) {
-    counters().suspect_reads.add();
-    request.plan = Plan{.answer = *dual_write_authority(*route_->strategy)};
-  }
+  if (request.facts.kind == Kind::Read && !pin_) keep_from_stale(request, cutter);
   if (request.plan.split) {
     counters().refused_split.add();
     refuse(

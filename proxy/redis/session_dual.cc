@@ -91,6 +91,10 @@ bool RedisSession::dispatch_dual(Pending& request) {
   exchange->special = true;
   exchange->dual = &dual;
   dual.exchange = exchange;
+  ++unsettled_;
+  unsettled_keys_ |= dual.sole || dual.way == DualWrite::Way::Transaction
+                         ? ~std::uint64_t{0}
+                         : keys_mask(request.facts);
   if (!dual.starts_at_once() && !dual.is_late()) exchange->compare = false;
   if (exchange->change) ++state_pending_;
   if (exchange->blocks) {

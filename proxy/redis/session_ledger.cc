@@ -188,6 +188,7 @@ void RedisSession::noted(DualWrite& dual) {
 // Everything is known and written down: the answer may go.
 void RedisSession::finish(Exchange& exchange) {
   retire(std::exchange(exchange.dual, nullptr));
+  if (--unsettled_ == 0) unsettled_keys_ = 0;
   settle(exchange);
 }
 
@@ -241,12 +242,21 @@ void RedisSession::note_unheard(DualWrite& dual, Side answer) {
 
 // --- later requests
 
-// Whether one of these keys is known to be behind on a side that is not the authority.
+// A read whose key may be behind on the side that it is planned for is answered by the authority:
+// the ledger has it, or this session has just written it and does not know yet how that ended.
+void RedisSession::keep_from_stale(Pending& request, const RequestCutter& cutter) {
+  if (!route_->strategy) return;
+  const std::optional<Side> authority = dual_write_authority(*route_->strategy);
+  if (!authority || request.plan.answer == *authority) return;
+  const bool suspect = is_suspect(request.facts, cutter, request.bytes);
+  if (suspect) counters().suspect_reads.add();
+  if (suspect || follows_own_write(request.facts)) request.plan = Plan{.answer = *authority};
+}
+
 bool RedisSession::is_suspect(const RequestFacts& facts, const RequestCutter& cutter,
-                              std::string_view bytes) {
-  const LedgerDoor& ledger = loop().shared_writes().ledger;
-  if (!ledger.any || !route_->strategy || !dual_write_authority(*route_->strategy)) return false;
-  if (facts.key_count == 0 || !ledger.any()) return false;
+                              std::string_view bytes) const {
+  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
+  if (!ledger.any || facts.key_count == 0 || !ledger.any()) return false;
   bool found = false;
   for_each_key(*facts.spec, cutter, bytes, [&](std::string_view key) {
     found = found || ledger.suspects(*route_, selected_db(), key);

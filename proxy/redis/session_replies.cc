@@ -188,7 +188,10 @@ void RedisSession::second_bytes(Upstream& up, Exchange& exchange, std::string_vi
   if (of_transaction) dual->keep(dual->outcome, bytes, settings().copy_max);
   if (!complete) return;
   if (dual && is_own) dual->own_seen = true;
-  if (of_transaction && dual->failed_within()) exchange.failed[side] = true;
+  if (of_transaction && dual->failed_within()) {
+    exchange.failed[side] = true;
+    if (dual->selects) dual->sole = true;  // where a SELECT failed, others wrote in its place
+  }
   // What is copied behind makes up for what the bytes did, or did not.
   if (error && !(is_own && has_rest && dual->copies_behind())) exchange.failed[side] = true;
   if (--exchange.second_count > 0) return;

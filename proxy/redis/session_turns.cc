@@ -210,8 +210,15 @@ void RedisSession::retire(DualWrite* dual) {
 void RedisSession::learn_expiry(const DualWrite& dual) {
   if (dual.questions == 0 || !interlay_.shared_writes()) return;
   const std::uint64_t now_ms = unix_ms();
+  bool kept = true;
   for (const DualWrite::KeyExpiry& one : dual.expiries()) {
-    interlay_.shared_writes()->expiries.set(one.key_hash, one.at_ms, now_ms);
+    kept = interlay_.shared_writes()->expiries.set(one.key_hash, one.at_ms, now_ms) && kept;
+  }
+  if (const LedgerDoor& ledger = loop().shared_writes().ledger; !kept && ledger.note_all) {
+    ledger.note_all(*route_,
+                    "more keys with an expiry were written than are remembered: such a key may "
+                    "differ after a write that met its end",
+                    nullptr);
   }
 }
 
@@ -234,6 +241,7 @@ void RedisSession::record_queued(const Pending& request, const RequestCutter& cu
   const RequestFacts& facts = request.facts;
   const auto& change = transaction_.change;
   const std::int32_t db = change && change->db ? named_db(*change->db) : selected_db();
+  dual.selects = dual.selects || (change && change->db);
   const bool writes = facts.kind == Kind::Write;
   if (writes || facts.kind == Kind::Read) {
     const bool clear = facts.spec && facts.key_count > 0 &&

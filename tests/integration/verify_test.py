@@ -123,6 +123,26 @@ class Verify(unittest.TestCase):
         self.assertIn("endpoint 'new'", verification["why"])
         self.assertTrue(self.ledger.needs_full_verification)
 
+    def test_functions_on_one_side_only_keep_the_mark(self):
+        self.sidecar.migrate("m", DUAL_WRITE, "cache", "new")
+        library = "#!lua name=cache\nredis.register_function('f', function() return 1 end)"
+        self.new.sigstop()
+        self.addCleanup(self.new.sigcont)
+        with RawConn(self.port) as client:
+            client.call("FUNCTION", "LOAD", library, limit_s=10 * SLOWNESS)
+        self.new.kill()
+        self.new.restart()  # what it had been sent is gone
+        self.assertTrue(self.ledger.needs_full_verification)
+        self.sidecar.must("POST", "/migrations/m/verify")
+        verification = self.ended()
+        self.assertEqual(verification["state"], "incomplete", verification)
+        self.assertIn("the functions of both sides differ (library 'cache')", verification["why"])
+        self.assertTrue(self.ledger.needs_full_verification)
+        self.new.call("FUNCTION", "RESTORE", self.old.call("FUNCTION", "DUMP"))
+        self.sidecar.must("POST", "/migrations/m/verify")
+        self.assertEqual(self.ended()["state"], "complete", self.verification())
+        self.assertFalse(self.ledger.needs_full_verification)
+
     def test_one_at_a_time_and_a_clean_shutdown_ends_it(self):
         self.sidecar.migrate("m", DUAL_WRITE, "cache", "new")
         self.crash()

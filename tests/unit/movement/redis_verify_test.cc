@@ -119,6 +119,56 @@ TEST_CASE("verify: servers before PEXPIRETIME are verified, too") {
   CHECK(verified.found == std::vector<SuspectKey>{{kDefaultDb, "key 6"}});
 }
 
+TEST_CASE("verify: functions that differ leave it incomplete, and every key is looked at") {
+  const std::string cache = "#!lua name=cache\nredis.register_function('f', function() end)";
+  const std::string other = "#!lua name=other\nredis.register_function('g', function() end)";
+  const std::string changed = "#!lua name=cache\nredis.register_function('f', function() end) -- 2";
+  Sides sides;
+  RedisConnection old_side = sides.to_old();
+  RedisConnection new_side = sides.to_new();
+  const auto check_differs = [&](std::string_view library) {
+    const Verified verified = verify(sides);
+    CHECK_FALSE(verified.counts.complete);
+    INFO(verified.counts.why);
+    CHECK(verified.counts.why.starts_with("the functions of both sides differ (library '" +
+                                          std::string(library) + "'): "));
+    CHECK(verified.found == std::vector<SuspectKey>{{kDefaultDb, "key 1"}});
+  };
+  ask(old_side, {"SET", "key 1", "value"});
+  ask(old_side, {"FUNCTION", "LOAD", cache});
+  check_differs("cache");
+  ask(new_side, {"FUNCTION", "LOAD", changed});
+  check_differs("cache");
+  ask(new_side, {"FUNCTION", "LOAD", "REPLACE", cache});
+  ask(new_side, {"FUNCTION", "LOAD", other});
+  check_differs("other");
+  ask(old_side, {"FUNCTION", "LOAD", other});
+  const Verified verified = verify(sides);
+  CHECK_MESSAGE(verified.counts.complete, verified.counts.why);
+}
+
+TEST_CASE("verify: a server that does not know functions has none") {
+  const std::string library = "#!lua name=cache\nredis.register_function('f', function() end)";
+  Sides sides({"--rename-command", "FUNCTION", ""});
+  RedisConnection new_side = sides.to_new();
+  CHECK(verify(sides).counts.complete);
+  ask(new_side, {"FUNCTION", "LOAD", library});
+  const VerifyCounts counts = verify(sides).counts;
+  CHECK_FALSE(counts.complete);
+  CHECK(counts.why.find("functions of both sides differ") != std::string::npos);
+  Sides both({"--rename-command", "FUNCTION", ""}, {"--rename-command", "FUNCTION", ""});
+  CHECK(verify(both).counts.complete);
+}
+
+TEST_CASE("verify: where functions may not be asked for it is not complete") {
+  Sides sides({}, {"--user", "app", "on", ">pw", "~*", "+@all", "-function"});
+  sides.task.new_side.username = "app";
+  sides.task.new_side.password = "pw";
+  const VerifyCounts counts = verify(sides).counts;
+  CHECK_FALSE(counts.complete);
+  CHECK(counts.why.find("endpoint 'new' refuses FUNCTION LIST: NOPERM") != std::string::npos);
+}
+
 TEST_CASE("verify: large values are read in small pipelines") {
   Sides sides;
   RedisConnection old_side = sides.to_old();

@@ -1,0 +1,74 @@
+"""Corners of dual writes in which both sides, or a client's own view, could come apart unseen."""
+
+import unittest
+
+from canary_test import canary
+from harness import RawConn, RedisServer, Sidecar, encode, wait_until
+from ledger import Ledger
+
+
+class DualWrites(unittest.TestCase):
+    reads = 0.0  # share on new
+
+    def setUp(self):
+        self.old = self.enterContext(RedisServer())
+        self.new = self.enterContext(RedisServer(databases=4))
+        self.sidecar = self.enterContext(Sidecar())
+        self.sidecar.add_endpoint("old", self.old)
+        self.sidecar.add_endpoint("new", self.new)
+        self.port = self.sidecar.add_interlay("cache", "old")
+        self.sidecar.migrate("m", canary(self.reads), "cache", "new")
+        self.ledger = Ledger(self.sidecar, "m")
+        self.client = self.enterContext(RawConn(self.port))
+
+
+class Corners(DualWrites):
+    def test_blocking_commands_leave_a_watch_alone(self):
+        call, another = self.client.call, self.enterContext(RawConn(self.port))
+        for blocking in (("BLPOP", "jobs", 1), ("BLPOP", "empty", "empty", 0.05),
+                         ("BLMOVE", "jobs", "done", "LEFT", "LEFT", 1),
+                         ("XREAD", "BLOCK", 1, "STREAMS", "none", "$")):
+            with self.subTest(blocking=blocking):
+                another.call("RPUSH", "jobs", "a", "b")
+                self.assertEqual(call("WATCH", "watched"), "OK")
+                call(*blocking)
+                another.call("INCR", "watched")
+                self.assertEqual(call("MULTI"), "OK")
+                self.assertEqual(call("SET", "lost", "update"), "QUEUED")
+                self.assertIsNone(call("EXEC"))
+        self.ledger.until_empty()
+        for key in ("jobs", "done", "watched"):
+            self.assertEqual(self.new.call("DUMP", key), self.old.call("DUMP", key))
+
+    def test_a_script_that_fails_in_words_of_a_server_has_run(self):
+        for words in ("ERR unknown user", "OOM command not allowed", "READONLY no", "NOPERM you",
+                      "ERR wrong x"):
+            with self.subTest(words=words):
+                with RawConn(self.port) as blocked:  # beside it, writes are repeated by copying
+                    blocked.send(encode("BLPOP", "jobs", 0))
+                    wait_until(lambda: self.old.info("clients")["blocked_clients"] == "1", 5, "blocked")
+                    script = f"redis.call('incr', KEYS[2]) return redis.error_reply('{words}')"
+                    self.assertIn(words, str(self.client.call("EVAL", script, 2, "jobs", "k")))
+                    self.ledger.until_empty()
+                    self.assertEqual(self.new.call("GET", "k"), self.old.call("GET", "k"))
+
+    def test_a_database_that_new_has_not_is_not_written_elsewhere_unseen(self):
+        self.client.send(encode("MULTI") + encode("SELECT", 7) + encode("SET", "k", 1) + encode("EXEC"))
+        self.client.replies(4)
+        wait_until(lambda: self.ledger.needs_full_verification, 5, "the migration says that more may differ")
+
+
+class OwnReads(DualWrites):
+    reads = 1.0
+
+    def test_who_reads_behind_a_write_of_its_own_reads_that(self):
+        """Also where new refuses it."""
+        self.assertEqual(self.client.call("SET", "k", "before"), "OK")
+        self.new.call("CONFIG", "SET", "maxmemory", 1)
+        for n in range(50):
+            self.client.send(encode("SET", "k", n) + encode("GET", "k"))
+            self.assertEqual(self.client.replies(2), [b"+OK\r\n", b"$%d\r\n%d\r\n" % (len(str(n)), n)])
+
+
+if __name__ == "__main__":
+    unittest.main()
