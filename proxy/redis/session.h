@@ -245,6 +245,7 @@ class RedisSession final : public Session, private StreamOwner {
   void dual_silently(Pending& request);
   void hear_behind_silence(const Upstream& up, const Exchange& answered, std::uint32_t complete);
   void end_silence(bool known);
+  void note_silence_again();
   void note_unheard(DualWrite& dual, Side answer);
   void keep_from_stale(Pending& request, const RequestCutter& cutter);
   bool is_suspect(const RequestFacts& facts, const RequestCutter& cutter,
@@ -340,6 +341,8 @@ class RedisSession final : public Session, private StreamOwner {
   DualWrite* transaction_write_ = nullptr;  // of the open transaction
   DualWrite* silent_ = nullptr;             // keys written in silence, until it is known to be over
   Side silent_side_ = Side::Old;            // where
+  std::uint64_t silent_pause_ns_ = 0;       // until they are noted again
+  std::uint64_t silent_again_at_ns_ = 0;
   const Exchange* silent_behind_ = nullptr;  // the last that was owed there before them
   std::uint32_t attempts_ = 0;               // blocking dual writes: nothing is sent behind them
   Subscriptions subscriptions_;

@@ -1,6 +1,7 @@
 // What becomes of a dual write whose legs are over, or will never be heard of: keys that may differ
 // are in the ledger, on disk, before the answer is let go. And what the ledger says to later
 // requests: reads that must not go to a side that is behind, writes that need not be noted again.
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +16,8 @@ namespace {
 
 // More keys than this are not written down one by one.
 constexpr std::size_t kSuspectsMax = 10'000;
+constexpr std::uint64_t kSilencePauseNs = 250'000'000;
+constexpr std::uint64_t kSilencePauseMaxNs = 60'000'000'000;
 
 bool replied_alike(const Exchange& exchange) {
   return exchange.compare && exchange.both_hashed() && !exchange.hashes_differ();
@@ -210,7 +213,18 @@ void RedisSession::dual_silently(Pending& request) {
   });
   silent_side_ = request.plan.answer;
   silent_behind_ = upstream(silent_side_).owed().back();
+  silent_pause_ns_ = kSilencePauseNs;
+  silent_again_at_ns_ = now_ns_ + silent_pause_ns_;
   give_back(dual);
+}
+
+// They may wait there behind a command that blocks or takes long: what repair has seen equal before
+// they have run is suspected again. Ever more seldom, as the client may stay silent for good.
+void RedisSession::note_silence_again() {
+  if (!silent_ || silent_->sole || now_ns_ < silent_again_at_ns_) return;
+  note_unheard(*silent_, silent_side_);
+  silent_pause_ns_ = std::min(2 * silent_pause_ns_, kSilencePauseMaxNs);
+  silent_again_at_ns_ = now_ns_ + silent_pause_ns_;
 }
 
 // A reply has come on that side. One to a request behind the silent writes says that they have run;

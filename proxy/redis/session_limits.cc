@@ -66,6 +66,7 @@ void RedisSession::update_reading() {
 bool RedisSession::on_tick(std::uint64_t now_ns) {
   now_ns_ = now_ns;
   check_turns();
+  note_silence_again();
   const bool old_busy = check_limits(old_, now_ns);
   const bool new_busy = check_limits(new_, now_ns);
   if (client_ended_ && now_ns > ended_at_ns_ + kLingerNs &&
@@ -80,7 +81,8 @@ bool RedisSession::on_tick(std::uint64_t now_ns) {
   flush();
   end_event();
   return old_busy || new_busy || client_ended_ || stalled_ || draining_ ||
-         left_behind_at_ns_ != 0 || loss_noticed_[0] || loss_noticed_[1];
+         left_behind_at_ns_ != 0 || loss_noticed_[0] || loss_noticed_[1] ||
+         (silent_ && !silent_->sole);
 }
 
 // Gives up on a side that is over its time limit; returns whether it must be looked at again.

@@ -52,6 +52,14 @@ class Corners(DualWrites):
                     self.ledger.until_empty()
                     self.assertEqual(self.new.call("GET", "k"), self.old.call("GET", "k"))
 
+    def test_what_a_silent_client_has_left_waiting_is_not_forgotten(self):
+        self.client.send(encode("CLIENT", "REPLY", "OFF") + encode("BLPOP", "jobs", 0) + encode("INCR", "k"))
+        wait_until(lambda: self.old.info("clients")["blocked_clients"] == "1", 5, "blocked")
+        self.ledger.until_empty()  # at that moment both sides are equal
+        self.old.call("RPUSH", "jobs", "behind its back")
+        self.assertEqual(self.old.call("GET", "k"), b"1")
+        wait_until(lambda: self.new.call("GET", "k") == b"1", 20, "it is copied")
+
     def test_a_database_that_new_has_not_is_not_written_elsewhere_unseen(self):
         self.client.send(encode("MULTI") + encode("SELECT", 7) + encode("SET", "k", 1) + encode("EXEC"))
         self.client.replies(4)
