@@ -429,25 +429,4 @@ void RedisSession::skip_streaming() {
   if (streaming_) streaming_->answer = streaming_->second = false;
 }
 
-// From here on the bytes are the server's to judge: a malformed request, or a replication stream.
-void RedisSession::go_raw(std::string_view rest) {
-  raw_ = true;
-  Upstream& up = upstream(anchor());
-  if (!reach(up, Interlay::Use::Needed)) {
-    unreachable(up.side());
-    close_when_answered_ = true;
-  } else {
-    bring_up_to_date(up);
-    Exchange* exchange = loop().exchanges().get();
-    exchange->form = Exchange::Form::Raw;
-    exchange->special = true;
-    exchange->answer = up.side();
-    exchange->sent_at_ns = now_ns_;
-    queue_.push(exchange);
-    up.owe(exchange);
-    up.send(rest);
-    counters().server_out.add(rest.size());
-  }
-}
-
 }  // namespace crossfade::redis

@@ -125,7 +125,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       monitoring_ = true;
       break;
     case Effect::Sync:
-      return go_raw(request.bytes);
+      return begin_sync(request.bytes);
     case Effect::Reset: {
       // RESET goes to the session's own side alone; what the other one watches for it is undone
       // apart.
@@ -186,7 +186,7 @@ bool RedisSession::client_reply(Pending& request, const RequestCutter& cutter) {
   const std::string_view mode = cutter.arg(2, request.bytes);
   if (same_word(mode, "ON")) {
     if (state_.resp == 2 && silent_due_ > 0) {
-      go_raw(request.bytes);
+      go_raw(request.bytes, Handed::Alive);
       return true;
     }
     if (refuses_subscriber()) {
@@ -335,7 +335,7 @@ void RedisSession::end_transaction(Pending& request) {
   // Silenced in the middle of an array: only the server knows what it will send from here on.
   // Where there are second legs, they are worth more than an exact end of such a session.
   if (request.facts.effect == Effect::Exec && ended.silences && !ended.second && !ended.dual) {
-    return go_raw(request.bytes);
+    return go_raw(request.bytes, Handed::Alive);
   }
   if (ended.second) request.plan.second = ended.sort;
   if (request.facts.effect == Effect::Exec) {

@@ -8,6 +8,7 @@ import unittest
 
 from canary_test import Pair, canary, cutover
 from harness import RawConn, RedisServer, ReplyError, Sidecar, encode, wait_until
+from ledger import Ledger
 from memory import sanitized
 
 
@@ -331,6 +332,92 @@ class BothSides(Pair):
             self.assertEqual(server.call("EXISTS", "k", "z"), 0)
 
 
+class HandedThrough(Pair):
+    """Sessions whose replies only their server can tell apart: what they write has one leg, and the
+    migration says so."""
+
+    def silent_subscriber(self):
+        """Handed through: ON behind a SUBSCRIBE whose confirmation nobody will see."""
+        client = self.client()
+        client.send(encode("CLIENT", "REPLY", "OFF") + encode("SUBSCRIBE", "c") +
+                    encode("CLIENT", "REPLY", "ON") + encode("UNSUBSCRIBE", "c") +
+                    encode("CLIENT", "REPLY", "ON"))
+        self.assertEqual([client.read() for _ in range(3)],
+                         [[b"subscribe", b"c", 1], [b"unsubscribe", b"c", 0], "OK"])
+        return client
+
+    def marked(self):
+        return Ledger(self.sidecar, "m").needs_full_verification
+
+    def test_a_sync_that_is_refused_leaves_an_ordinary_session(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        for n, request in enumerate((("PSYNC",), ("SYNC", "x"), ("PSYNC", "?"))):
+            with self.subTest(request=request):
+                client = self.client()
+                client.send(encode(*request) + encode("SET", f"behind{n}", "v"))
+                self.assertIsInstance(client.read(), ReplyError)
+                self.assertEqual(client.read(), "OK")
+                self.assertIsInstance(client.call(*request), ReplyError)
+                self.assertEqual(client.call("SET", f"later{n}", "v"), "OK")
+                client.send(encode(*request) + encode("SET", f"last{n}", "v"))
+                client.shutdown_write()
+                client.read_eof(5)
+                self.assertEqual(self.new.call("EXISTS", f"behind{n}", f"later{n}", f"last{n}"), 3)
+        self.assertFalse(self.marked())
+
+    def test_a_server_that_dies_before_it_says_whether_it_refuses_ends_the_session(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        client = self.client()
+        self.old.child.send_signal(signal.SIGSTOP)
+        client.send(encode("PSYNC", "?", "-1") + encode("SET", "k", "v"))
+        self.old.kill()
+        client.read_eof(10)
+
+    def test_a_replica_writes_nothing(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        self.assertEqual(self.client().call("SET", "k", "v"), "OK")
+        with RedisServer() as replica:
+            replica.call("REPLICAOF", "127.0.0.1", self.port)
+            wait_until(lambda: replica.call("GET", "k") == b"v", 20, "the replica has everything")
+            wait_until(lambda: self.old.info("replication").get("slave0", "").find("lag=0") > 0, 20,
+                       "it has acknowledged")
+            self.assertFalse(self.marked())
+
+    def test_what_a_replica_writes_marks_the_migration(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        client = self.client()  # servers before Redis 6.2 let it
+        client.send(encode("PSYNC", "?", "-1") + encode("SET", "behind", "v"))
+        wait_until(self.marked, 5, "it is marked")
+
+    def test_the_first_write_marks_the_migration_as_often_as_it_was_verified(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        client = self.silent_subscriber()
+        self.assertEqual(client.call("PING"), "PONG")
+        self.assertIsNone(client.call("GET", "k"))
+        self.assertFalse(self.marked())
+        for value in (b"1", b"2"):
+            self.assertEqual(client.call("SET", "k", value), "OK")
+            self.assertTrue(self.marked())
+            Ledger(self.sidecar, "m").verify()
+            wait_until(lambda v=value: self.new.call("GET", "k") == v, 5, "repaired")
+
+    def test_a_session_from_before_the_dual_writes_marks_them_too(self):
+        self.sidecar.migrate("m", {"type": "shadow_traffic"}, "cache", "new")
+        client = self.silent_subscriber()
+        self.assertEqual(client.call("SET", "k", "1"), "OK")
+        self.assertFalse(self.marked())
+        self.sidecar.patch("m", canary(0.0))
+        self.assertEqual(client.call("SET", "k", "2"), "OK")
+        self.assertTrue(self.marked())
+
+    def test_malformed_bytes_of_strangers_mark_nothing(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        client = self.client()
+        client.send(b"*x\r\n" + encode("SET", "k", "v"))
+        client.read_eof(5)
+        self.assertFalse(self.marked())
+
+
 class Blocked(Pair):
     """Clients that wait for an element, on either side, and what is behind them."""
 
@@ -405,7 +492,7 @@ class Blocked(Pair):
 
 def load_tests(loader, _standard, _pattern):
     return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in (
-        Rights, OtherDatabases, Tied, SplitWrites, BothSides, Blocked))
+        Rights, OtherDatabases, Tied, SplitWrites, BothSides, HandedThrough, Blocked))
 
 
 if __name__ == "__main__":
