@@ -91,6 +91,7 @@ struct CommandSpec {
   bool nondeterministic = false;  // two equal servers may answer differently (order included)
   bool by_meaning = false;        // likewise, but whether they mean the same can be told
   std::vector<KeySpec> keys;
+  bool urgent = false;  // frees a server that is busy with a script and answers nothing else
   bool has_subcommands = false;  // set by CommandTable when it has any
 };
 

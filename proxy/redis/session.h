@@ -158,7 +158,8 @@ class RedisSession final : public Session, private StreamOwner {
   bool dispatch(Pending& request);
   void forward_plain(Upstream& up, const Pending& request);
   bool reach(Upstream& up, Interlay::Use use);
-  void bring_up_to_date(Upstream& up);
+  enum class Wanted : std::uint8_t { State, Login };
+  void bring_up_to_date(Upstream& up, Wanted wanted = Wanted::State);
   Exchange* new_exchange(Pending& request);
   bool send_second_leg(Exchange& exchange, const Pending& request);
   bool send_silently(Pending& request);

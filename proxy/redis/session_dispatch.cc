@@ -20,6 +20,8 @@ std::uint64_t keys_mask(const RequestFacts& facts) {
   return facts.bucket_low == facts.bucket_high ? std::uint64_t{1} << (facts.bucket_low % 64)
                                                : ~std::uint64_t{0};
 }
+
+bool is_urgent(const RequestFacts& facts) { return facts.spec && facts.spec->urgent; }
 }  // namespace
 
 // Takes a new table up, where nothing ties the session to the former. False: something must end
@@ -162,7 +164,7 @@ bool RedisSession::may_enter_unasked() const {
 
 // Makes sure that there is a connection, made or being made. False: the side is known to be down.
 bool RedisSession::reach(Upstream& up, Interlay::Use use) {
-  if (interlay_.stalled(up.side())) {
+  if (interlay_.stalled(up.side()) && use != Interlay::Use::Urgent) {
     if (transaction_.open()) return false;  // a PING would be queued in it: others will probe
     if (!interlay_.probe_now(up.side(), now_ns_) || reply_mode_ != ReplyMode::On) return false;
     if (up.state() == Upstream::State::Idle) up.open(route_, now_ns_);
@@ -171,7 +173,7 @@ bool RedisSession::reach(Upstream& up, Interlay::Use use) {
     return false;
   }
   if (up.state() != Upstream::State::Idle) {
-    return use == Interlay::Use::Needed || interlay_.try_now(up.side(), use, now_ns_);
+    return use != Interlay::Use::Dispensable || interlay_.try_now(up.side(), use, now_ns_);
   }
   if (!interlay_.try_now(up.side(), use, now_ns_)) return false;
   up.open(route_, now_ns_);
@@ -179,7 +181,8 @@ bool RedisSession::reach(Upstream& up, Interlay::Use use) {
   return true;
 }
 
-void RedisSession::bring_up_to_date(Upstream& up) {
+// A busy server takes nothing but the login, and what frees it needs no more.
+void RedisSession::bring_up_to_date(Upstream& up, Wanted wanted) {
   if (up.applied_version == state_version_) return;
   // The home side judges the client's own login. A named user has rights of its own, which only the
   // same user on the other side can have: the endpoint's credentials stand in for the default user
@@ -192,9 +195,15 @@ void RedisSession::bring_up_to_date(Upstream& up) {
   const bool own =
       !named && (up.side() != home_side() || (up.side() == Side::New && entered_before));
   std::string commands;
-  const unsigned count = sync_commands(up.applied, state_, up.address(),
+  ConnectionState state = state_;
+  if (wanted == Wanted::Login) {
+    state.db = up.applied.db.value_or(0);
+    state.name = up.applied.name;
+  } else {
+    up.applied_version = state_version_;
+  }
+  const unsigned count = sync_commands(up.applied, state, up.address(),
                                        own ? Login::Endpoint : Login::Client, commands);
-  up.applied_version = state_version_;
   if (count == 0) return;
   send_internal(up, commands, count);
   up.owed().back()->sync = true;
@@ -248,7 +257,11 @@ bool RedisSession::dispatch(Pending& request) {
   Upstream* up = &upstream(plan.answer);
   constexpr auto kNeeded = Interlay::Use::Needed;
   const bool refused = plan.fallback && up->refused_version == state_version_;
-  if (refused || !reach(*up, plan.fallback ? Interlay::Use::Dispensable : kNeeded)) {
+  const bool urgent = is_urgent(request.facts);
+  const Interlay::Use use = urgent          ? Interlay::Use::Urgent
+                            : plan.fallback ? Interlay::Use::Dispensable
+                                            : kNeeded;
+  if (refused || !reach(*up, use)) {
     if (plan.fallback && reach(upstream(other(plan.answer)), kNeeded)) {
       counters().fallbacks.add();
       plan.answer = other(plan.answer);
@@ -268,7 +281,7 @@ bool RedisSession::dispatch(Pending& request) {
   counters()
       .requests[static_cast<std::size_t>(plan.answer)][static_cast<std::size_t>(request.facts.kind)]
       .add();
-  bring_up_to_date(*up);
+  bring_up_to_date(*up, urgent ? Wanted::Login : Wanted::State);
   const bool plain = request.form == Exchange::Form::Reply &&
                      request.facts.effect == Effect::None && plan.second == Second::Nothing &&
                      !plan.fallback && !request.facts.blocks && !request.change;
@@ -338,15 +351,16 @@ bool RedisSession::send_second_leg(Exchange& exchange, const Pending& request) {
     counts.drop(Drop::Overflow);
     return false;
   }
-  if (up.refused_version == state_version_) {
+  const bool urgent = is_urgent(request.facts);
+  if (up.refused_version == state_version_ && !urgent) {
     counts.drop(Drop::StateRefused);
     return false;
   }
-  if (!reach(up, Interlay::Use::Dispensable)) {
+  if (!reach(up, urgent ? Interlay::Use::Urgent : Interlay::Use::Dispensable)) {
     counts.drop(Drop::SideDown);
     return false;
   }
-  bring_up_to_date(up);
+  bring_up_to_date(up, urgent ? Wanted::Login : Wanted::State);
   ++interlay_.second_inflight;
   if (exchange.second == Second::Write) ++second_writes_;
   up.owe(&exchange);

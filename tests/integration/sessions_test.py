@@ -418,6 +418,53 @@ class HandedThrough(Pair):
         self.assertFalse(self.marked())
 
 
+class Busy(Pair):
+    """A script that runs on both sides and never ends: what ends it there reaches both."""
+
+    def setUp(self):
+        super().setUp()
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        for server in (self.old, self.new):
+            server.call("CONFIG", "SET", "busy-reply-threshold", 50)
+
+        self.servers = [self.enterContext(RawConn(server.port)) for server in (self.old, self.new)]
+
+    def busy(self):
+        return sum(str(server.call("PING")).startswith("BUSY") for server in self.servers)
+
+    def check(self, command, *kill, killer=()):
+        runner, other = self.client(), self.client()
+        for before in killer:
+            self.assertEqual(other.call(*before), "OK")
+        runner.send(encode(*command))
+        wait_until(lambda: self.busy() == 2, 5, "both sides are busy")
+        self.assertEqual(other.call(*kill), "OK")
+        wait_until(lambda: self.busy() == 0, 5, "both sides are free")
+        self.assertIsInstance(runner.read(), ReplyError)
+
+    def test_script_kill(self):
+        endless = ("EVAL", "while true do end", 1, "k")
+        self.check(endless, "SCRIPT", "KILL")
+        self.check(endless, "SCRIPT", "KILL", killer=(("SELECT", 3),))
+        self.check(endless, "SCRIPT", "KILL", killer=(("CLIENT", "SETNAME", "x"), ("SET", "a", 1)))
+
+    def test_a_side_that_was_given_up_is_freed_too(self):
+        self.client().command("EVAL", "while true do end", 1, "k")
+        wait_until(lambda: self.busy() == 2, 5, "both sides are busy")
+        self.assertEqual(self.servers[0].call("SCRIPT", "KILL"), "OK")
+        wait_until(lambda: self.sidecar.metric("crossfade_side_down", side="new") == 1, 5, "given up")
+        killer = self.client()
+        self.assertEqual(killer.call("SELECT", 3), "OK")
+        self.assertTrue(str(killer.call("SCRIPT", "KILL")).startswith("NOTBUSY"))
+        wait_until(lambda: self.busy() == 0, 5, "new is free")
+
+    def test_function_kill(self):
+        self.assertEqual(self.client().call("FUNCTION", "LOAD", "#!lua name=lib\n"
+                                            "redis.register_function('f', function() while true do end end)"),
+                         b"lib")
+        self.check(("FCALL", "f", 1, "k"), "FUNCTION", "KILL")
+
+
 class Blocked(Pair):
     """Clients that wait for an element, on either side, and what is behind them."""
 
@@ -492,7 +539,7 @@ class Blocked(Pair):
 
 def load_tests(loader, _standard, _pattern):
     return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in (
-        Rights, OtherDatabases, Tied, SplitWrites, BothSides, HandedThrough, Blocked))
+        Rights, OtherDatabases, Tied, SplitWrites, BothSides, HandedThrough, Busy, Blocked))
 
 
 if __name__ == "__main__":
