@@ -340,6 +340,9 @@ constexpr Line kLines[] = {
     {"config|set", Other, "", ""},
     {"dbsize", Read, "", ""},
     {"debug", Other, "", ""},
+    {"debug|loadaof", Other, "", "", Effect::Reloads},
+    {"debug|populate", Write, "", ""},
+    {"debug|reload", Other, "", "", Effect::Reloads},
     {"failover", Other, "", ""},
     {"flushall", Write, "", ""},
     {"flushdb", Write, "", ""},
@@ -479,10 +482,10 @@ CommandSpec read_line(const Line& line) {
                      .sided = marked('s'),
                      .nondeterministic = marked('~'),
                      .by_meaning = marked('='),
+                     .urgent = marked('!'),
                      .keys = read_key_specs(line.keys)};
 }
 
-                     .urgent = marked('!'),
 std::shared_ptr<const CommandTable> build() {
   std::vector<CommandSpec> specs;
   for (const Line& line : kLines) specs.push_back(read_line(line));

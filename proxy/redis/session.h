@@ -193,6 +193,10 @@ class RedisSession final : public Session, private StreamOwner {
     return is_default ? kDefaultDb : static_cast<std::int32_t>(db);
   }
   std::int32_t selected_db() const { return state_.db ? named_db(*state_.db) : kDefaultDb; }
+  static bool doubles_writes(const InterlayRoute& route) {
+    return route.strategy && dual_write_authority(*route.strategy);
+  }
+  void mark(const char* why);
   std::uint64_t turn_owner() const { return id_; }
   bool is_suspect(const RequestFacts& facts, const RequestCutter& cutter, std::string_view bytes);
   bool relies_on_ledger(const Pending& request, const RequestCutter& cutter);

@@ -15,6 +15,8 @@ namespace {
 constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
 constexpr std::string_view kUnwatch = "*1\r\n$7\r\nUNWATCH\r\n";
 constexpr std::string_view kDiscard = "*1\r\n$7\r\nDISCARD\r\n";
+constexpr const char* kReloaded =
+    "a server took its data anew from its disk (DEBUG RELOAD, LOADAOF)";
 
 // In `frames` of a CLIENT TRACKING exchange: an ON from off, an ON while on; 0 is OFF.
 constexpr std::int32_t kTrackingBegun = 1;
@@ -160,6 +162,9 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
     case Effect::Auth:
     case Effect::Select:
     case Effect::ClientSetName:
+      break;
+    case Effect::Reloads:
+      if (reply_mode_ != ReplyMode::On) mark(kReloaded);
       break;
   }
   if (dispatch(request)) {
@@ -435,6 +440,7 @@ std::unique_ptr<StateChange> RedisSession::change_of(const RequestFacts& facts,
     case Effect::ClientReply:
     case Effect::ClientTracking:
     case Effect::Closes:
+    case Effect::Reloads:
       return nullptr;
   }
   return std::make_unique<StateChange>(std::move(change));
@@ -496,6 +502,9 @@ void RedisSession::after_answer(Upstream& up, Exchange& exchange, bool error) {
       break;
     case Effect::Reset:
       --resetting_;
+      break;
+    case Effect::Reloads:
+      if (!error) mark(kReloaded);
       break;
   }
   if (exchange.is_repeatable) {

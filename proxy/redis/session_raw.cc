@@ -72,15 +72,13 @@ void RedisSession::send_raw(std::string_view bytes) {
   // A server runs nothing for strangers, nor behind malformed bytes. The session's own table may be
   // an old one: it takes up no other.
   const InterlayRoute& newest = *interlay_.route();
-  const LedgerDoor& ledger = loop().shared_writes().ledger;
-  if (raw_ends_ || entered_ == Entered::No || !ledger.note_all || !newest.strategy ||
-      !dual_write_authority(*newest.strategy) || !may_write(*newest.commands, bytes)) {
+  if (raw_ends_ || entered_ == Entered::No || !doubles_writes(newest) ||
+      !may_write(*newest.commands, bytes)) {
     return;
   }
-  ledger.note_all(newest,
-                  "a connection was handed through to one side, as nobody but the server could "
-                  "tell its replies apart any more, and went on (SYNC, CLIENT REPLY)",
-                  nullptr);
+  mark(
+      "a connection was handed through to one side, as nobody but the server could tell its "
+      "replies apart any more, and went on (SYNC, CLIENT REPLY)");
 }
 
 // The first bytes of what a session is owed that is handed through. False: they are an ordinary

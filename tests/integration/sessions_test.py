@@ -418,6 +418,25 @@ class HandedThrough(Pair):
         self.assertFalse(self.marked())
 
 
+class Debug(Pair):
+    def setUp(self):
+        super().setUp()
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+
+    def test_what_is_populated_is_on_both_sides(self):
+        self.assertEqual(self.client().call("DEBUG", "POPULATE", 5, "p", 3), "OK")
+        for server in (self.old, self.new):
+            self.assertEqual(server.call("DBSIZE"), 5)
+        self.assertFalse(Ledger(self.sidecar, "m").needs_full_verification)
+
+    def test_a_reload_marks_the_migration_unless_it_is_refused(self):
+        client = self.client()
+        self.assertIsInstance(client.call("DEBUG", "RELOAD", "NOSUCHOPTION"), ReplyError)
+        self.assertFalse(Ledger(self.sidecar, "m").needs_full_verification)
+        self.assertEqual(client.call("DEBUG", "RELOAD"), "OK")
+        self.assertIn("DEBUG", str(Ledger(self.sidecar, "m").reasons()))
+
+
 class Busy(Pair):
     """A script that runs on both sides and never ends: what ends it there reaches both."""
 
@@ -539,7 +558,8 @@ class Blocked(Pair):
 
 def load_tests(loader, _standard, _pattern):
     return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in (
-        Rights, OtherDatabases, Tied, SplitWrites, BothSides, HandedThrough, Busy, Blocked))
+        Rights, OtherDatabases, Tied, SplitWrites, BothSides, HandedThrough, Debug, Busy,
+        Blocked))
 
 
 if __name__ == "__main__":
