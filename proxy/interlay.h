@@ -41,11 +41,12 @@ class Interlay {
   // What a leg means to the client decides what keeps it from being tried.
   enum class Use : std::uint8_t {
     Needed,      // nobody else can answer
+    Urgent,      // what frees a busy server is sent to one that answers nothing else, too
     Dispensable  // second legs, reads with a fall-back: a slow or garbling server is left alone too
   };
   bool try_now(Side side, Use use, std::uint64_t now_ns) {
     return health_[index(side)].connect.try_now(now_ns) &&
-           (use == Use::Needed || health_[index(side)].answer.try_now(now_ns));
+           (use != Use::Dispensable || health_[index(side)].answer.try_now(now_ns));
   }
   // Whether something is known to be wrong with it, so that no client should wait for its answer.
   bool down(Side side) const { return health_[index(side)].down(); }

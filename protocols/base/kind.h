@@ -10,7 +10,7 @@ namespace crossfade {
 enum class Kind : std::uint8_t {
   Read,     // certainly changes no data
   Write,    // may change data; whatever nobody knows counts as a write
-  Publish,  // pub/sub message: no data, but must reach subscribers on either side
+  Publish,  // no data, but must reach either side: pub/sub messages, the end of a running script
   Other     // session state, server administration, cursors: belongs to one side only
 };
 inline constexpr std::size_t kKinds = 4;

@@ -39,7 +39,8 @@ enum class Effect : std::uint8_t {
   ClientReply,
   ClientTracking,
   ClientSetName,
-  Closes  // the server may close this connection: SHUTDOWN, CLIENT KILL, "post", "host:"
+  Reloads,  // DEBUG RELOAD, DEBUG LOADAOF: the server takes its data anew from its disk
+  Closes    // the server may close this connection: SHUTDOWN, CLIENT KILL, "post", "host:"
 };
 
 // What it hangs on how a write is repeated on another server (replay.h). Says nothing of commands
@@ -90,6 +91,7 @@ struct CommandSpec {
   bool sided = false;   // other state of one side: script SHAs, replies about the server itself
   bool nondeterministic = false;  // two equal servers may answer differently (order included)
   bool by_meaning = false;        // likewise, but whether they mean the same can be told
+  bool urgent = false;  // frees a server that is busy with a script and answers nothing else
   std::vector<KeySpec> keys;
   bool has_subcommands = false;  // set by CommandTable when it has any
 };

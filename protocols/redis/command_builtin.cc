@@ -3,13 +3,15 @@
 // One line a command: name, kind, marks, keys, effect.
 //   marks  b blocks   c cursor   s belongs to one side's own state
 //          ~ two equal servers may answer differently   = but then they mean the same
+//          ! frees a busy server
 //   keys   1        argument 1                      2#          a count at 2, then that many keys
 //          1:1      two, from argument 1            STORE@6     the argument behind the word STORE,
 //          1:-1     from 1 to the last                          looked for from argument 6
 //          1:-1/2   every second of those           X@1:-1%2    behind X, the first half of the
 //          rest sort-store, migrate-key, migrate-keys    as KeySpec::Find says
 // Scripts count as writes unless they promise otherwise; WATCH, MULTI and EXEC go where writes go;
-// what is neither read nor write belongs to one side. Published messages have no keys.
+// what is neither read nor write belongs to one side. Published messages have no keys, and what ends a
+// script goes where they go: either side may be running it.
 #include <algorithm>
 #include <charconv>
 #include <string_view>
@@ -262,7 +264,7 @@ constexpr Line kLines[] = {
     {"function|dump", Other, "s", ""},
     {"function|flush", Write, "", ""},
     {"function|help", Other, "", ""},
-    {"function|kill", Other, "", ""},
+    {"function|kill", Publish, "~!", ""},
     {"function|list", Other, "s~", ""},
     {"function|load", Write, "", ""},
     {"function|restore", Write, "", ""},
@@ -272,7 +274,7 @@ constexpr Line kLines[] = {
     {"script|exists", Other, "s", ""},
     {"script|flush", Write, "", ""},
     {"script|help", Other, "", ""},
-    {"script|kill", Other, "", ""},
+    {"script|kill", Publish, "~!", ""},
     {"script|load", Write, "", ""},
     // transactions
     {"discard", Write, "", "", Effect::Discard},
@@ -338,6 +340,9 @@ constexpr Line kLines[] = {
     {"config|set", Other, "", ""},
     {"dbsize", Read, "", ""},
     {"debug", Other, "", ""},
+    {"debug|loadaof", Other, "", "", Effect::Reloads},
+    {"debug|populate", Write, "", ""},
+    {"debug|reload", Other, "", "", Effect::Reloads},
     {"failover", Other, "", ""},
     {"flushall", Write, "", ""},
     {"flushdb", Write, "", ""},
@@ -477,6 +482,7 @@ CommandSpec read_line(const Line& line) {
                      .sided = marked('s'),
                      .nondeterministic = marked('~'),
                      .by_meaning = marked('='),
+                     .urgent = marked('!'),
                      .keys = read_key_specs(line.keys)};
 }
 

@@ -80,8 +80,7 @@ void RedisSession::on_bytes(std::string_view bytes) {
   counters().client_in.add(bytes.size());
   if (quit_) return;
   if (raw_) {
-    upstream(anchor()).send(bytes);
-    counters().server_out.add(bytes.size());
+    send_raw(bytes);
   } else if (!partial_) {
     consume(bytes, loop().cutter());
   } else {
@@ -100,6 +99,10 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
   std::size_t wanted = 0;
   while (at < bytes.size()) {
     const std::string_view rest = bytes.substr(at);
+    if (syncing_) {
+      stalled_ = true;
+      break;
+    }
     if (streaming_) {
       at += stream_on(rest);
       if (raw_) return drop_partial();
@@ -129,8 +132,8 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
       at += request->size;
       cutter.reset();
       if (quit_) return drop_partial();
-      if (raw_) {  // SYNC
-        upstream(anchor()).send(bytes.substr(at));
+      if (raw_) {
+        send_raw(bytes.substr(at));
         return drop_partial();
       }
       continue;
@@ -166,7 +169,7 @@ void RedisSession::consume(std::string_view bytes, RequestCutter& cutter) {
     }
     counters().protocol_errors.add();
     cutter.reset();
-    go_raw(rest);
+    go_raw(rest, Handed::Malformed);
     return drop_partial();
   }
   keep(bytes.substr(at), cutter, wanted);
@@ -225,7 +228,7 @@ std::size_t RedisSession::stream_on(std::string_view bytes) {
     streaming_.reset();
     counters().protocol_errors.add();
     if (answer && answers.side() == anchor()) {
-      go_raw(bytes.substr(step.consumed));
+      go_raw(bytes.substr(step.consumed), Handed::Malformed);
     } else {
       if (answer) lose(answers, Drop::ConnectionLost, "malformed request", std::nullopt);
       close_when_answered_ = quit_ = true;
@@ -251,7 +254,7 @@ bool RedisSession::try_streaming(std::string_view bytes, const RequestCutter& cu
       return false;
     }
     if (entered_ == Entered::No) {
-      go_raw(bytes);
+      go_raw(bytes, Handed::Alive);
       return false;
     }
   }
@@ -261,7 +264,7 @@ bool RedisSession::try_streaming(std::string_view bytes, const RequestCutter& cu
     return false;
   }
   if (cutter.arg_count() == 0) {  // no command has such a name: the server will say so
-    go_raw(bytes);
+    go_raw(bytes, Handed::Alive);
     return false;
   }
   std::optional<RequestFacts> facts = facts_of(*route_->commands, cutter, bytes, false);

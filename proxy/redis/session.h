@@ -7,6 +7,7 @@
 //   session_effects.cc   what commands do to the session: transactions, state, pins
 //   session_replies.cc   the servers' replies -> the client, in request order; second legs
 //   session_compare.cc   whether both sides have answered alike
+//   session_raw.cc       handed through as it is: SYNC, malformed bytes
 //
 // It lives on one loop. Bytes are forwarded from the read buffer; what must wait is copied once.
 #pragma once
@@ -57,6 +58,7 @@ class RedisSession final : public Session, private StreamOwner {
                 std::uint32_t errors);
   void on_push(Upstream& up, std::string_view bytes, bool complete);
   void on_subscription(Upstream& up, const Push& push);
+  bool hears_raw(Exchange& exchange, std::string_view bytes);
   // RESP2: may an array that begins now be a message? Only subscribers get those.
   bool awaits_messages(const Exchange* front) const {
     return !front || front->form == Exchange::Form::PubSub || subscriptions_.any();
@@ -98,6 +100,8 @@ class RedisSession final : public Session, private StreamOwner {
     std::unique_ptr<StateChange> change;
   };
   enum class Handled : std::uint8_t { Yes, Stall };
+  // Why a session is handed through: bytes behind which the server ends it, or not.
+  enum class Handed : std::uint8_t { Malformed, Alive };
   enum class Entered : std::uint8_t { Unknown, Asking, No, Yes };
   // How long a session whose client is gone, or whose side is home no more, may wait for replies.
   static constexpr std::uint64_t kLingerNs = 10'000'000'000;
@@ -160,7 +164,8 @@ class RedisSession final : public Session, private StreamOwner {
   bool dispatch(Pending& request);
   void forward_plain(Upstream& up, const Pending& request);
   bool reach(Upstream& up, Interlay::Use use);
-  void bring_up_to_date(Upstream& up);
+  enum class Wanted : std::uint8_t { State, Login };
+  void bring_up_to_date(Upstream& up, Wanted wanted = Wanted::State);
   Exchange* new_exchange(Pending& request);
   bool send_second_leg(Exchange& exchange, const Pending& request);
   bool send_silently(Pending& request);
@@ -169,7 +174,6 @@ class RedisSession final : public Session, private StreamOwner {
   void refuse(std::string_view error);
   void skip_streaming();
   void unreachable(Side side);
-  void go_raw(std::string_view rest);
   SecondCounters& second_counters(Second sort) {
     return counters().second[sort == Second::Copy ? 0 : 1];
   }
@@ -195,6 +199,10 @@ class RedisSession final : public Session, private StreamOwner {
     return is_default ? kDefaultDb : static_cast<std::int32_t>(db);
   }
   std::int32_t selected_db() const { return state_.db ? named_db(*state_.db) : kDefaultDb; }
+  static bool doubles_writes(const InterlayRoute& route) {
+    return route.strategy && dual_write_authority(*route.strategy);
+  }
+  void mark(const char* why);
   std::uint64_t turn_owner() const { return id_; }
   DualWrite* begin_dual_write();
   bool await_turn(const Pending& request, const RequestCutter& cutter);
@@ -285,6 +293,12 @@ class RedisSession final : public Session, private StreamOwner {
   void offer_bare(const Exchange& exchange);
   void drop_pair(Exchange& exchange);
 
+  // --- session_raw.cc
+  void go_raw(std::string_view rest, Handed why);
+  void begin_sync(std::string_view request);
+  bool hand_through(std::string_view bytes);
+  void send_raw(std::string_view bytes);
+
   // --- session_replies.cc
   void give_push(const Upstream& up, std::string_view bytes, bool complete);
   static Entered verdict(std::string_view answer);
@@ -368,6 +382,8 @@ class RedisSession final : public Session, private StreamOwner {
   bool tied_ = false;  // subscribed inside a transaction: its confirmations are not ours to count
   bool monitoring_ = false;
   bool raw_ = false;
+  bool raw_ends_ = false;      // behind malformed bytes: the server runs nothing more
+  bool syncing_ = false;       // SYNC, PSYNC: the server has not said whether it refuses them
   bool stalled_ = false;       // requests wait until every answer is out
   bool paced_ = false;         // requests wait until the second side has caught up with our writes
   bool quit_ = false;          // the client has said QUIT: a server reads nothing after it

@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kJoinAbove = 256;
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
+bool is_urgent(const RequestFacts& facts) { return facts.spec && facts.spec->urgent; }
 }  // namespace
 
 // Takes a new table up, where nothing ties the session to the former. False: something must end
@@ -152,7 +153,7 @@ bool RedisSession::may_enter_unasked() const {
 
 // Makes sure that there is a connection, made or being made. False: the side is known to be down.
 bool RedisSession::reach(Upstream& up, Interlay::Use use) {
-  if (interlay_.stalled(up.side())) {
+  if (interlay_.stalled(up.side()) && use != Interlay::Use::Urgent) {
     if (transaction_.open()) return false;  // a PING would be queued in it: others will probe
     if (!interlay_.probe_now(up.side(), now_ns_) || reply_mode_ != ReplyMode::On) return false;
     if (up.state() == Upstream::State::Idle) up.open(route_, now_ns_);
@@ -161,7 +162,7 @@ bool RedisSession::reach(Upstream& up, Interlay::Use use) {
     return false;
   }
   if (up.state() != Upstream::State::Idle) {
-    return use == Interlay::Use::Needed || interlay_.try_now(up.side(), use, now_ns_);
+    return use != Interlay::Use::Dispensable || interlay_.try_now(up.side(), use, now_ns_);
   }
   if (!interlay_.try_now(up.side(), use, now_ns_)) return false;
   up.open(route_, now_ns_);
@@ -169,7 +170,8 @@ bool RedisSession::reach(Upstream& up, Interlay::Use use) {
   return true;
 }
 
-void RedisSession::bring_up_to_date(Upstream& up) {
+// A busy server takes nothing but the login, and what frees it needs no more.
+void RedisSession::bring_up_to_date(Upstream& up, Wanted wanted) {
   if (up.applied_version == state_version_) return;
   // The home side judges the client's own login. A named user has rights of its own, which only the
   // same user on the other side can have: the endpoint's credentials stand in for the default user
@@ -182,9 +184,15 @@ void RedisSession::bring_up_to_date(Upstream& up) {
   const bool own =
       !named && (up.side() != home_side() || (up.side() == Side::New && entered_before));
   std::string commands;
-  const unsigned count = sync_commands(up.applied, state_, up.address(),
+  ConnectionState state = state_;
+  if (wanted == Wanted::Login) {
+    state.db = up.applied.db.value_or(0);
+    state.name = up.applied.name;
+  } else {
+    up.applied_version = state_version_;
+  }
+  const unsigned count = sync_commands(up.applied, state, up.address(),
                                        own ? Login::Endpoint : Login::Client, commands);
-  up.applied_version = state_version_;
   if (count == 0) return;
   send_internal(up, commands, count);
   up.owed().back()->sync = true;
@@ -238,7 +246,11 @@ bool RedisSession::dispatch(Pending& request) {
   Upstream* up = &upstream(plan.answer);
   constexpr auto kNeeded = Interlay::Use::Needed;
   const bool refused = plan.fallback && up->refused_version == state_version_;
-  if (refused || !reach(*up, plan.fallback ? Interlay::Use::Dispensable : kNeeded)) {
+  const bool urgent = is_urgent(request.facts);
+  const Interlay::Use use = urgent          ? Interlay::Use::Urgent
+                            : plan.fallback ? Interlay::Use::Dispensable
+                                            : kNeeded;
+  if (refused || !reach(*up, use)) {
     if (plan.fallback && reach(upstream(other(plan.answer)), kNeeded)) {
       counters().fallbacks.add();
       plan.answer = other(plan.answer);
@@ -258,7 +270,7 @@ bool RedisSession::dispatch(Pending& request) {
   counters()
       .requests[static_cast<std::size_t>(plan.answer)][static_cast<std::size_t>(request.facts.kind)]
       .add();
-  bring_up_to_date(*up);
+  bring_up_to_date(*up, urgent ? Wanted::Login : Wanted::State);
   const bool plain = request.form == Exchange::Form::Reply &&
                      request.facts.effect == Effect::None && plan.second == Second::Nothing &&
                      !plan.fallback && !request.facts.blocks && !request.change;
@@ -328,15 +340,16 @@ bool RedisSession::send_second_leg(Exchange& exchange, const Pending& request) {
     counts.drop(Drop::Overflow);
     return false;
   }
-  if (up.refused_version == state_version_) {
+  const bool urgent = is_urgent(request.facts);
+  if (up.refused_version == state_version_ && !urgent) {
     counts.drop(Drop::StateRefused);
     return false;
   }
-  if (!reach(up, Interlay::Use::Dispensable)) {
+  if (!reach(up, urgent ? Interlay::Use::Urgent : Interlay::Use::Dispensable)) {
     counts.drop(Drop::SideDown);
     return false;
   }
-  bring_up_to_date(up);
+  bring_up_to_date(up, urgent ? Wanted::Login : Wanted::State);
   ++interlay_.second_inflight;
   if (exchange.second == Second::Write) ++second_writes_;
   up.owe(&exchange);
@@ -417,27 +430,6 @@ void RedisSession::refuse(std::string_view error) {
 // The rest of a big request that goes nowhere is read and forgotten.
 void RedisSession::skip_streaming() {
   if (streaming_) streaming_->answer = streaming_->second = false;
-}
-
-// From here on the bytes are the server's to judge: a malformed request, or a replication stream.
-void RedisSession::go_raw(std::string_view rest) {
-  raw_ = true;
-  Upstream& up = upstream(anchor());
-  if (!reach(up, Interlay::Use::Needed)) {
-    unreachable(up.side());
-    close_when_answered_ = true;
-  } else {
-    bring_up_to_date(up);
-    Exchange* exchange = loop().exchanges().get();
-    exchange->form = Exchange::Form::Raw;
-    exchange->special = true;
-    exchange->answer = up.side();
-    exchange->sent_at_ns = now_ns_;
-    queue_.push(exchange);
-    up.owe(exchange);
-    up.send(rest);
-    counters().server_out.add(rest.size());
-  }
 }
 
 }  // namespace crossfade::redis

@@ -15,6 +15,8 @@ namespace {
 constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
 constexpr std::string_view kUnwatch = "*1\r\n$7\r\nUNWATCH\r\n";
 constexpr std::string_view kDiscard = "*1\r\n$7\r\nDISCARD\r\n";
+constexpr const char* kReloaded =
+    "a server took its data anew from its disk (DEBUG RELOAD, LOADAOF)";
 
 // In `frames` of a CLIENT TRACKING exchange: an ON from off, an ON while on; 0 is OFF.
 constexpr std::int32_t kTrackingBegun = 1;
@@ -125,7 +127,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       monitoring_ = true;
       break;
     case Effect::Sync:
-      return go_raw(request.bytes);
+      return begin_sync(request.bytes);
     case Effect::Reset: {
       // RESET goes to the session's own side alone; what the other one watches for it is undone
       // apart.
@@ -161,6 +163,9 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
     case Effect::Select:
     case Effect::ClientSetName:
       break;
+    case Effect::Reloads:
+      if (reply_mode_ != ReplyMode::On) mark(kReloaded);
+      break;
   }
   if (dispatch(request)) {
     if (effect == Effect::Watch && !was_pinned) pin_ = request.plan.answer;
@@ -186,7 +191,7 @@ bool RedisSession::client_reply(Pending& request, const RequestCutter& cutter) {
   const std::string_view mode = cutter.arg(2, request.bytes);
   if (same_word(mode, "ON")) {
     if (state_.resp == 2 && silent_due_ > 0) {
-      go_raw(request.bytes);
+      go_raw(request.bytes, Handed::Alive);
       return true;
     }
     if (refuses_subscriber()) {
@@ -335,7 +340,7 @@ void RedisSession::end_transaction(Pending& request) {
   // Silenced in the middle of an array: only the server knows what it will send from here on.
   // Where there are second legs, they are worth more than an exact end of such a session.
   if (request.facts.effect == Effect::Exec && ended.silences && !ended.second && !ended.dual) {
-    return go_raw(request.bytes);
+    return go_raw(request.bytes, Handed::Alive);
   }
   if (ended.second) request.plan.second = ended.sort;
   if (request.facts.effect == Effect::Exec) {
@@ -435,6 +440,7 @@ std::unique_ptr<StateChange> RedisSession::change_of(const RequestFacts& facts,
     case Effect::ClientReply:
     case Effect::ClientTracking:
     case Effect::Closes:
+    case Effect::Reloads:
       return nullptr;
   }
   return std::make_unique<StateChange>(std::move(change));
@@ -496,6 +502,9 @@ void RedisSession::after_answer(Upstream& up, Exchange& exchange, bool error) {
       break;
     case Effect::Reset:
       --resetting_;
+      break;
+    case Effect::Reloads:
+      if (!error) mark(kReloaded);
       break;
   }
   if (exchange.is_repeatable) {

@@ -175,6 +175,13 @@ bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
   return ledger.note(*route_, std::move(suspects), std::move(durable));
 }
 
+// While writes go to both sides by the newest table: one of them may have what the other has not.
+void RedisSession::mark(const char* why) {
+  const LedgerDoor& ledger = loop().shared_writes().ledger;
+  const InterlayRoute& newest = *interlay_.route();
+  if (ledger.note_all && doubles_writes(newest)) ledger.note_all(newest, why, nullptr);
+}
+
 void RedisSession::noted(DualWrite& dual) {
   dual.waits_for_disk = false;
   RedisSession* const session = dual.session;

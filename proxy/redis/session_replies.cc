@@ -371,7 +371,8 @@ void RedisSession::lose(Upstream& up, Drop why, std::string_view reason,
   if (transaction_.open() && !anchored) transaction_.second = false;
   if (streaming_ && streaming_->answer_side == up.side()) streaming_->answer = false;
   if (streaming_ && streaming_->answer_side != up.side()) streaming_->second = false;
-  const bool raw = raw_ && anchored;
+  const bool raw = (raw_ || syncing_) && anchored;
+  if (anchored && std::exchange(syncing_, false)) forget_waiting();
   // A server may close a connection that it has not heard of for long, while its client is busy on
   // the other side. All that it held can be told to the next one, which judges anew who may enter.
   const bool replaceable =

@@ -182,7 +182,7 @@ void Upstream::on_bytes(std::string_view bytes) {
 void Upstream::take(std::string_view bytes) {
   while (!bytes.empty() && !broken_ && state_ == State::Ready) {
     Exchange* front = owed_.front();
-    if (front && front->form == Exchange::Form::Raw) {
+    if (front && front->form == Exchange::Form::Raw && session_.hears_raw(*front, bytes)) {
       session_.on_reply(*this, *front, bytes, 0, 0);
       return;
     }

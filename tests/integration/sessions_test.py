@@ -8,6 +8,7 @@ import unittest
 
 from canary_test import Pair, canary, cutover
 from harness import RawConn, RedisServer, ReplyError, Sidecar, encode, wait_until
+from ledger import Ledger
 from memory import sanitized
 
 
@@ -331,6 +332,158 @@ class BothSides(Pair):
             self.assertEqual(server.call("EXISTS", "k", "z"), 0)
 
 
+class HandedThrough(Pair):
+    """Sessions whose replies only their server can tell apart: what they write has one leg, and the
+    migration says so."""
+
+    def silent_subscriber(self):
+        """Handed through: ON behind a SUBSCRIBE whose confirmation nobody will see."""
+        client = self.client()
+        client.send(encode("CLIENT", "REPLY", "OFF") + encode("SUBSCRIBE", "c") +
+                    encode("CLIENT", "REPLY", "ON") + encode("UNSUBSCRIBE", "c") +
+                    encode("CLIENT", "REPLY", "ON"))
+        self.assertEqual([client.read() for _ in range(3)],
+                         [[b"subscribe", b"c", 1], [b"unsubscribe", b"c", 0], "OK"])
+        return client
+
+    def marked(self):
+        return Ledger(self.sidecar, "m").needs_full_verification
+
+    def test_a_sync_that_is_refused_leaves_an_ordinary_session(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        for n, request in enumerate((("PSYNC",), ("SYNC", "x"), ("PSYNC", "?"))):
+            with self.subTest(request=request):
+                client = self.client()
+                client.send(encode(*request) + encode("SET", f"behind{n}", "v"))
+                self.assertIsInstance(client.read(), ReplyError)
+                self.assertEqual(client.read(), "OK")
+                self.assertIsInstance(client.call(*request), ReplyError)
+                self.assertEqual(client.call("SET", f"later{n}", "v"), "OK")
+                client.send(encode(*request) + encode("SET", f"last{n}", "v"))
+                client.shutdown_write()
+                client.read_eof(5)
+                self.assertEqual(self.new.call("EXISTS", f"behind{n}", f"later{n}", f"last{n}"), 3)
+        self.assertFalse(self.marked())
+
+    def test_a_server_that_dies_before_it_says_whether_it_refuses_ends_the_session(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        client = self.client()
+        self.old.child.send_signal(signal.SIGSTOP)
+        client.send(encode("PSYNC", "?", "-1") + encode("SET", "k", "v"))
+        self.old.kill()
+        client.read_eof(10)
+
+    def test_a_replica_writes_nothing(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        self.assertEqual(self.client().call("SET", "k", "v"), "OK")
+        with RedisServer() as replica:
+            replica.call("REPLICAOF", "127.0.0.1", self.port)
+            wait_until(lambda: replica.call("GET", "k") == b"v", 20, "the replica has everything")
+            wait_until(lambda: self.old.info("replication").get("slave0", "").find("lag=0") > 0, 20,
+                       "it has acknowledged")
+            self.assertFalse(self.marked())
+
+    def test_what_a_replica_writes_marks_the_migration(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        client = self.client()  # servers before Redis 6.2 let it
+        client.send(encode("PSYNC", "?", "-1") + encode("SET", "behind", "v"))
+        wait_until(self.marked, 5, "it is marked")
+
+    def test_the_first_write_marks_the_migration_as_often_as_it_was_verified(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        client = self.silent_subscriber()
+        self.assertEqual(client.call("PING"), "PONG")
+        self.assertIsNone(client.call("GET", "k"))
+        self.assertFalse(self.marked())
+        for value in (b"1", b"2"):
+            self.assertEqual(client.call("SET", "k", value), "OK")
+            self.assertTrue(self.marked())
+            Ledger(self.sidecar, "m").verify()
+            wait_until(lambda v=value: self.new.call("GET", "k") == v, 5, "repaired")
+
+    def test_a_session_from_before_the_dual_writes_marks_them_too(self):
+        self.sidecar.migrate("m", {"type": "shadow_traffic"}, "cache", "new")
+        client = self.silent_subscriber()
+        self.assertEqual(client.call("SET", "k", "1"), "OK")
+        self.assertFalse(self.marked())
+        self.sidecar.patch("m", canary(0.0))
+        self.assertEqual(client.call("SET", "k", "2"), "OK")
+        self.assertTrue(self.marked())
+
+    def test_malformed_bytes_of_strangers_mark_nothing(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        client = self.client()
+        client.send(b"*x\r\n" + encode("SET", "k", "v"))
+        client.read_eof(5)
+        self.assertFalse(self.marked())
+
+
+class Debug(Pair):
+    def setUp(self):
+        super().setUp()
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+
+    def test_what_is_populated_is_on_both_sides(self):
+        self.assertEqual(self.client().call("DEBUG", "POPULATE", 5, "p", 3), "OK")
+        for server in (self.old, self.new):
+            self.assertEqual(server.call("DBSIZE"), 5)
+        self.assertFalse(Ledger(self.sidecar, "m").needs_full_verification)
+
+    def test_a_reload_marks_the_migration_unless_it_is_refused(self):
+        client = self.client()
+        self.assertIsInstance(client.call("DEBUG", "RELOAD", "NOSUCHOPTION"), ReplyError)
+        self.assertFalse(Ledger(self.sidecar, "m").needs_full_verification)
+        self.assertEqual(client.call("DEBUG", "RELOAD"), "OK")
+        self.assertIn("DEBUG", str(Ledger(self.sidecar, "m").reasons()))
+
+
+class Busy(Pair):
+    """A script that runs on both sides and never ends: what ends it there reaches both."""
+
+    def setUp(self):
+        super().setUp()
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        for server in (self.old, self.new):
+            server.call("CONFIG", "SET", "busy-reply-threshold", 50)
+
+        self.servers = [self.enterContext(RawConn(server.port)) for server in (self.old, self.new)]
+
+    def busy(self):
+        return sum(str(server.call("PING")).startswith("BUSY") for server in self.servers)
+
+    def check(self, command, *kill, killer=()):
+        runner, other = self.client(), self.client()
+        for before in killer:
+            self.assertEqual(other.call(*before), "OK")
+        runner.send(encode(*command))
+        wait_until(lambda: self.busy() == 2, 5, "both sides are busy")
+        self.assertEqual(other.call(*kill), "OK")
+        wait_until(lambda: self.busy() == 0, 5, "both sides are free")
+        self.assertIsInstance(runner.read(), ReplyError)
+
+    def test_script_kill(self):
+        endless = ("EVAL", "while true do end", 1, "k")
+        self.check(endless, "SCRIPT", "KILL")
+        self.check(endless, "SCRIPT", "KILL", killer=(("SELECT", 3),))
+        self.check(endless, "SCRIPT", "KILL", killer=(("CLIENT", "SETNAME", "x"), ("SET", "a", 1)))
+
+    def test_a_side_that_was_given_up_is_freed_too(self):
+        self.client().command("EVAL", "while true do end", 1, "k")
+        wait_until(lambda: self.busy() == 2, 5, "both sides are busy")
+        self.assertEqual(self.servers[0].call("SCRIPT", "KILL"), "OK")
+        wait_until(lambda: self.sidecar.metric("crossfade_side_down", side="new") == 1, 5, "given up")
+        killer = self.client()
+        self.assertEqual(killer.call("SELECT", 3), "OK")
+        self.assertTrue(str(killer.call("SCRIPT", "KILL")).startswith("NOTBUSY"))
+        wait_until(lambda: self.busy() == 0, 5, "new is free")
+
+    def test_function_kill(self):
+        self.assertEqual(self.client().call("FUNCTION", "LOAD", "#!lua name=lib\n"
+                                            "redis.register_function('f', function() while true do end end)"),
+                         b"lib")
+        self.check(("FCALL", "f", 1, "k"), "FUNCTION", "KILL")
+
+
 class Blocked(Pair):
     """Clients that wait for an element, on either side, and what is behind them."""
 
@@ -405,7 +558,8 @@ class Blocked(Pair):
 
 def load_tests(loader, _standard, _pattern):
     return unittest.TestSuite(loader.loadTestsFromTestCase(case) for case in (
-        Rights, OtherDatabases, Tied, SplitWrites, BothSides, Blocked))
+        Rights, OtherDatabases, Tied, SplitWrites, BothSides, HandedThrough, Debug, Busy,
+        Blocked))
 
 
 if __name__ == "__main__":

@@ -117,6 +117,10 @@ TEST_CASE("built-in table: kinds and effects are what the strategies rely on") {
   CHECK(built_in("publish").kind == Kind::Publish);
   CHECK(built_in("spublish").kind == Kind::Publish);
   CHECK(built_in("spublish").keys.empty());
+  for (const char* name : {"function|kill", "script|kill"}) {
+    CHECK_MESSAGE(built_in(name).kind == Kind::Publish, name);
+    CHECK_MESSAGE(built_in(name).urgent, name);
+  }
   for (const char* name : {"ping", "info", "subscribe", "hello", "config", "client", "wait"}) {
     CHECK_MESSAGE(built_in(name).kind == Kind::Other, name);
   }

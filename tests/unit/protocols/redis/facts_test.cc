@@ -39,6 +39,9 @@ TEST_CASE("facts: kind and effect are those of the command, or of its subcommand
   CHECK(facts_in("PING\r\n").kind == Kind::Other);
   CHECK(facts_for({"client", "Reply", "OFF"}).effect == Effect::ClientReply);
   CHECK(facts_for({"client", "list"}).effect == Effect::None);
+  CHECK(facts_for({"debug", "populate", "9"}).kind == Kind::Write);
+  CHECK(facts_for({"DEBUG", "RELOAD"}).effect == Effect::Reloads);
+  CHECK(facts_for({"DEBUG", "SLEEP", "0"}).kind == Kind::Other);
   CHECK(facts_for({"SCRIPT", "LOAD", "return 1"}).kind == Kind::Write);
   CHECK(facts_for({"SCRIPT", "EXISTS", "x"}).kind == Kind::Other);
   CHECK(facts_for({"OBJECT", "ENCODING", "k"}).kind == Kind::Read);
