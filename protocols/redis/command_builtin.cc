@@ -10,8 +10,8 @@
 //          1:-1/2   every second of those           X@1:-1%2    behind X, the first half of the
 //          rest sort-store, migrate-key, migrate-keys    as KeySpec::Find says
 // Scripts count as writes unless they promise otherwise; WATCH, MULTI and EXEC go where writes go;
-// what is neither read nor write belongs to one side. Published messages have no keys, and what ends a
-// script goes where they go: either side may be running it.
+// what is neither read nor write belongs to one side. Published messages have no keys, and what
+// ends a script goes where they go: either side may be running it.
 #include <algorithm>
 #include <charconv>
 #include <string_view>

@@ -242,6 +242,7 @@ inline std::vector<Words> forms() {
       {"FUNCTION", "DELETE", "x"},
       {"FUNCTION", "FLUSH"},
       {"FUNCTION", "RESTORE", "bad"},
+      {"DEBUG", "POPULATE", "3", "populated", "5"},
       {"SWAPDB", "0", "1"},
       {"FLUSHDB"},
       {"FLUSHALL"},
