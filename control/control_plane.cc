@@ -221,6 +221,7 @@ RepairDoors ControlPlane::repair_doors() {
           },
       .ghosts = {},
       .fenced = {},
+      .may_copy = {},
       .rest = {},
       .wake = {}};
 }

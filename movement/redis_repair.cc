@@ -158,6 +158,17 @@ Status RedisRepair::settle_in_turn(Turn& turn) {
 }
 
 Status RedisRepair::copy(Turn& turn, const RedisValue& right, Sameness sameness) {
+  const auto leave = doors_.may_copy(turn.task.migration);
+  if (leave == nullptr) {
+    return Error{Errc::Unavailable, "copy a key", "the migration does not write to both sides"};
+  }
+  Status copied = copy_with_leave(turn, right, sameness);
+  // What got no answer may still be run: it is ended before the leave is.
+  if (!copied) (void)turn.wrong().ready(turn.task.at.db);
+  return copied;
+}
+
+Status RedisRepair::copy_with_leave(Turn& turn, const RedisValue& right, Sameness sameness) {
   const std::string& key = turn.task.at.key;
   RedisLine& wrong = turn.wrong();
   if (!right.exists()) return write_one(wrong, {"DEL", key});

@@ -75,6 +75,7 @@ class RedisRepair {
   Status settle_in_turn(Turn& turn);
   Status fence(Turn& turn);
   Status copy(Turn& turn, const RedisValue& right, Sameness sameness);
+  Status copy_with_leave(Turn& turn, const RedisValue& right, Sameness sameness);
   Status rewrite(Turn& turn, const RedisValue& right, const std::string& refusal);
   Result<bool> is_copied(Turn& turn);
   std::chrono::milliseconds time_of_turn(const RepairTask& task) const;

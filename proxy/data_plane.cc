@@ -18,6 +18,7 @@ namespace crossfade {
 namespace {
 
 constexpr std::chrono::seconds kAdoptionLimit{10};
+constexpr std::chrono::seconds kCopyLimit{10};
 constexpr int kBacklog = 1024;
 
 // Counts down from any thread; the waiter gives up after a limit. Shared, as a late loop may
@@ -160,6 +161,9 @@ void EventLoops::open_doors(RepairDoors& doors) {
                         const std::vector<ServersClient>& gone) {
     shared_writes_.fenced(migration, side, gone);
   };
+  doors.may_copy = [this](const std::string& migration) {
+    return shared_writes_.copy_leave.take(migration);
+  };
   doors.rest = [this](const std::string& migration) { shared_writes_.rest(migration); };
   doors.wake = [this](const std::string& migration, std::uint32_t timeout_ms) {
     return shared_writes_.wake(migration, timeout_ms);
@@ -179,6 +183,17 @@ Status EventLoops::publish(TablePtr table) {
       published_.push_back(route->id);
     }
   }
+  CopyLeave::Migrations both_sides;
+  for (const InterlayRoutePtr& route : table->interlays) {
+    if (route->strategy && dual_write_authority(*route->strategy)) {
+      both_sides.insert(route->migration);
+    }
+  }
+  if (!shared_writes_.copy_leave.narrow(both_sides, kCopyLimit)) {
+    return Error{Errc::Timeout, "publish table " + std::to_string(table->epoch),
+                 "a key is being repaired for longer than 10 s, and what is written next could be "
+                 "overwritten by that; try again"};
+  }
   const SharedWritesRegistry::NoRest no_rest(shared_writes_);
   auto adopted = std::make_shared<Latch>(loops_.size());
   for (std::size_t i = 0; i < loops_.size(); ++i) {
@@ -192,6 +207,7 @@ Status EventLoops::publish(TablePtr table) {
     return Error{Errc::Timeout, "publish table " + std::to_string(table->epoch),
                  "an event loop has not adopted it within 10 s"};
   }
+  shared_writes_.copy_leave.widen(std::move(both_sides));
   return success();
 }
 

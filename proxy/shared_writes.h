@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/copy_leave.h"
 #include "proxy/expiries.h"
 #include "proxy/repair_rest.h"
 #include "proxy/write_order.h"
@@ -95,6 +96,8 @@ class SharedWritesRegistry {
    private:
     std::vector<std::shared_ptr<SharedWrites>> forbidden_;
   };
+
+  CopyLeave copy_leave;
 
   LedgerDoor ledger;  // set before the first loop starts
 

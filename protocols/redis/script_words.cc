@@ -10,12 +10,13 @@ namespace {
 
 // Sorted, lower case.
 constexpr std::string_view kWords[] = {
-    "clock",   "ex",          "expire",     "getex",  "hexpire",  "hgetall",    "hgetex",
-    "hkeys",   "hpexpire",    "hrandfield", "hscan",  "hsetex",   "hvals",      "object",
-    "pexpire", "psetex",      "pttl",       "px",     "random",   "randomkey",  "restore",
-    "scan",    "sdiff",       "setex",      "sinter", "smembers", "spop",       "srandmember",
-    "sscan",   "sunion",      "time",       "ttl",    "xadd",     "xautoclaim", "xclaim",
-    "xtrim",   "zrandmember", "zscan",
+    "clock",     "ex",      "exat",        "expire", "expireat", "getex",      "hexpire",
+    "hexpireat", "hgetall", "hgetex",      "hkeys",  "hpexpire", "hpexpireat", "hrandfield",
+    "hscan",     "hsetex",  "hvals",       "move",   "object",   "pexpire",    "pexpireat",
+    "psetex",    "pttl",    "px",          "pxat",   "random",   "randomkey",  "restore",
+    "scan",      "sdiff",   "setex",       "sinter", "smembers", "spop",       "srandmember",
+    "sscan",     "sunion",  "swapdb",      "time",   "ttl",      "xadd",       "xautoclaim",
+    "xclaim",    "xtrim",   "zrandmember", "zscan",
 };
 static_assert(std::is_sorted(std::begin(kWords), std::end(kWords)));
 

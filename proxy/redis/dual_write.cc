@@ -234,7 +234,8 @@ void DualWrite::clear() {
   exchange = nullptr;
   order = nullptr;
   wanted_at_ns = wanted_at_ms = 0;
-  granted = news = gave_up = sole = spans_databases = selects = spreads = partial = blocked = false;
+  granted = news = gave_up = sole = spans_databases = after_first = selects = spreads = partial =
+      blocked = false;
   way = Way::Command;
   how = Replay::Same;
   swaps.reset();

@@ -60,6 +60,7 @@ struct DualWrite {
   bool gave_up = false;  // waited too long: goes ahead out of order
   bool sole = false;     // its keys are unknown
   bool spans_databases = false;
+  bool after_first = false;  // FLUSHALL and its like: not on one side what the other one refuses
   bool selects = false;  // Transaction: a SELECT is in it, and decides where the rest of it writes
   bool spreads = false;  // what it writes at one key may come from another
   bool partial = false;  // a script: when it fails, it may have written all the same
@@ -131,7 +132,7 @@ struct DualWrite {
   }
   // Whether the second leg can begin before the first is over.
   bool starts_at_once() const {
-    return way == Way::Command &&
+    return way == Way::Command && !after_first &&
            (how == Replay::Same || how == Replay::Suspect || how == Replay::Expiry);
   }
   // Whether the second leg can begin only when the first is over, and what it did is known.

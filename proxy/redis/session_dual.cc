@@ -116,7 +116,7 @@ bool RedisSession::dispatch_dual(Pending& request) {
     }
   } else {
     if (dual.way == DualWrite::Way::Command && request.whole &&
-        (dual.how != Replay::Same || exchange->either)) {
+        (dual.how != Replay::Same || dual.after_first || exchange->either)) {
       dual.request.assign(request.bytes);
       dual.queued.push_back({0, request.bytes.size(), request.facts.spec, dual.how});
     }
@@ -440,6 +440,9 @@ bool RedisSession::resolve(Exchange& exchange) {
       out = dual.request;
       count = 1;
     }
+  } else if (dual.after_first) {
+    out = dual.request;
+    count = 1;
   } else if (const auto leg = dual.append_second_leg(out)) {
     count = leg->count;
     dual.behind = leg->behind;

@@ -101,6 +101,8 @@ bool RedisSession::await_turn(const Pending& request, const RequestCutter& cutte
   dual->how = replay_of(facts.spec, args, request.whole);
   if (dual->sole && dual->how == Replay::Expiry) dual->how = Replay::Suspect;
   if (dual->sole && dual->how == Replay::Copy) dual->how = Replay::Suspect;
+  dual->after_first = dual->sole && facts.spec && !dual->partial && request.whole &&
+                      dual->how == Replay::Same && request.bytes.size() <= settings().copy_max;
   if (facts.blocks && request.whole) {
     // An EXEC of ours would end the client's WATCH: it blocks at once, and so without a turn.
     dual->way = watches_ > 0 ? DualWrite::Way::Blocked : DualWrite::Way::Attempt;

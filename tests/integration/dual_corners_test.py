@@ -3,7 +3,7 @@
 import unittest
 
 from canary_test import canary
-from harness import RawConn, RedisServer, Sidecar, encode, wait_until
+from harness import SLOWNESS, RawConn, RedisServer, Sidecar, encode, wait_until
 from ledger import Ledger
 
 
@@ -51,6 +51,35 @@ class Corners(DualWrites):
                     self.assertIn(words, str(self.client.call("EVAL", script, 2, "jobs", "k")))
                     self.ledger.until_empty()
                     self.assertEqual(self.new.call("GET", "k"), self.old.call("GET", "k"))
+
+    def test_no_copy_of_repair_comes_after_the_table_that_leaves_old(self):
+        count = 4000
+        keys = [f"k{n}" for n in range(count)]
+
+        def write(value):
+            self.client.send(b"".join(encode("SET", key, value) for key in keys))
+            self.assertEqual(set(self.client.replies(count, 30 * SLOWNESS)), {b"+OK\r\n"})
+
+        self.new.sigstop()
+        write("stale on new")
+        self.new.sigcont()
+        wait_until(lambda: 0 < self.ledger.total < count - 50, 20, "repair is at work")
+        self.sidecar.patch("m", {"type": "blue_green", "active_is_new": True})
+        self.client.close()
+        self.client = self.enterContext(RawConn(self.port))
+        write("only on new")
+        self.assertEqual(set(self.new.call("MGET", *keys)), {b"only on new"})
+
+    def test_what_old_refuses_is_not_run_on_new_either(self):
+        self.assertEqual(self.client.call("SET", "k", "v"), "OK")
+        for command in (("FLUSHALL",), ("FLUSHDB",), ("FUNCTION", "FLUSH")):
+            self.old.call("ACL", "SETUSER", "default", "-" + command[0].lower())
+            self.assertIn("NOPERM", str(self.client.call(*command)))
+        self.assertEqual(self.new.call("GET", "k"), b"v")
+        self.assertFalse(self.ledger.needs_full_verification)
+        self.old.call("ACL", "SETUSER", "default", "+@all")
+        self.assertEqual(self.client.call("FLUSHALL"), "OK")
+        self.assertEqual((self.old.call("DBSIZE"), self.new.call("DBSIZE")), (0, 0))
 
     def test_what_a_silent_client_has_left_waiting_is_not_forgotten(self):
         self.client.send(encode("CLIENT", "REPLY", "OFF") + encode("BLPOP", "jobs", 0) + encode("INCR", "k"))

@@ -107,7 +107,7 @@ TEST_CASE("repair: what is of another type, other, or too much on the wrong side
   }
   ask(new_side, {"SET", "only here", "value"});
   sides.check_repairs("only here");
-  CHECK(ask(new_side, {"EXISTS", "only here"}).text == "0");
+  CHECK(ask(new_side, {"EXISTS", "only here"}).number == 0);
   sides.check_equal("nowhere");
 }
 
@@ -145,7 +145,7 @@ TEST_CASE("repair: an expiry that differs is set alone, to the millisecond") {
     sides.check_repairs("key");
     ask(old_side, {"PEXPIRE", "key", "-1"});
     sides.check_repairs("key");
-    CHECK(ask(new_side, {"EXISTS", "key"}).text == "0");
+    CHECK(ask(new_side, {"EXISTS", "key"}).number == 0);
   }
 }
 
@@ -310,7 +310,7 @@ TEST_CASE(
   CHECK_FALSE(sides.rests);
   CHECK_FALSE(held);
   RedisConnection new_side = sides.to_new();
-  CHECK(ask(new_side, {"EXISTS", "key"}).text == "0");
+  CHECK(ask(new_side, {"EXISTS", "key"}).number == 0);
   sides.wakes = true;
   sides.check_repairs("key");
   CHECK_FALSE(sides.rests);
@@ -319,6 +319,18 @@ TEST_CASE(
   sides.check_fails("key");  // in its turn, or before
   CHECK(sides.settle("key").outcome == RepairOutcome::Unreachable);
   CHECK(sides.rests);
+}
+
+TEST_CASE("repair: without leave nothing is copied, and what is equal is seen to be") {
+  Sides sides;
+  RedisConnection old_side = sides.to_old();
+  RedisConnection new_side = sides.to_new();
+  ask(old_side, {"SET", "key", "value"});
+  sides.leave = false;
+  CHECK(sides.check_fails("key").find("does not write to both sides") != std::string::npos);
+  CHECK(ask(new_side, {"EXISTS", "key"}).number == 0);
+  ask(new_side, {"SET", "key", "value"});
+  sides.check_equal("key");
 }
 
 TEST_CASE("repair: which side is right is asked when the turn is held") {

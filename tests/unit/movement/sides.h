@@ -88,6 +88,7 @@ class Sides {
   std::mutex turn;                          // what hold() holds
   std::function<void()> when_held = [] {};  // called as it is
   std::array<std::vector<ServersClient>, 2> ghosts;
+  bool leave = true;  // to write copies
   bool rests = false;
   bool wakes = true;  // no write that relies on the rest is in flight
   RepairDoors doors{
@@ -107,6 +108,7 @@ class Sides {
             for (const ServersClient& client : gone)
               std::erase(ghosts[static_cast<std::size_t>(side)], client);
           },
+      .may_copy = [this](const std::string&) { return leave ? std::make_shared<int>() : nullptr; },
       .rest = [this](const std::string&) { rests = true; },
       .wake =
           [this](const std::string&, std::uint32_t) {
