@@ -158,7 +158,7 @@ Status RedisRepair::settle_in_turn(Turn& turn) {
 }
 
 Status RedisRepair::copy(Turn& turn, const RedisValue& right, Sameness sameness) {
-  const auto leave = doors_.may_copy(turn.task.migration);
+  const auto leave = doors_.may_copy(turn.task.migration, other(turn.right_side));
   if (leave == nullptr) {
     return Error{Errc::Unavailable, "copy a key", "the migration does not write to both sides"};
   }

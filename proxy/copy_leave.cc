@@ -6,24 +6,26 @@
 
 namespace crossfade {
 
-std::shared_ptr<void> CopyLeave::take(const std::string& migration) {
+std::shared_ptr<void> CopyLeave::take(const std::string& migration, Side side) {
   const std::lock_guard held(mutex_);
   if (!allowed_.contains(migration)) return nullptr;
-  ++writing_[migration];
-  return {this, [this, migration](void*) {
+  const Target target(migration, side);
+  ++writing_[target];
+  return {this, [this, target](void*) {
             const std::lock_guard held_again(mutex_);
-            if (--writing_[migration] == 0) writing_.erase(migration);
+            if (--writing_[target] == 0) writing_.erase(target);
             over_.notify_all();
           }};
 }
 
-bool CopyLeave::narrow(const Migrations& next, std::chrono::milliseconds limit) {
+bool CopyLeave::narrow(const Migrations& next, const std::set<Target>& alone,
+                       std::chrono::milliseconds limit) {
   std::unique_lock held(mutex_);
   Migrations before = allowed_;
   std::erase_if(allowed_, [&](const std::string& one) { return !next.contains(one); });
   const auto ended = [&] {
-    return std::all_of(writing_.begin(), writing_.end(),
-                       [&](const auto& one) { return allowed_.contains(one.first); });
+    return std::none_of(writing_.begin(), writing_.end(),
+                        [&](const auto& one) { return alone.contains(one.first); });
   };
   if (over_.wait_for(held, limit, ended)) return true;
   allowed_ = std::move(before);

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <set>
 #include <utility>
 
 namespace crossfade {
@@ -118,6 +119,28 @@ std::uint16_t port_of(int fd) {
                                             : reinterpret_cast<sockaddr_in6&>(address).sin6_port);
 }
 
+bool writes_both(const InterlayRoute& route) {
+  return route.strategy && dual_write_authority(*route.strategy);
+}
+
+// Sides that were written to along with the other one, and may be the only one for a write by the
+// next table. Back to old, as by a rollback, that is old alone: no copy to new keeps anybody there.
+std::set<CopyLeave::Target> alone_after(const Table* before, const Table& next) {
+  std::set<CopyLeave::Target> alone;
+  if (!before) return alone;
+  for (const InterlayRoutePtr& route : before->interlays) {
+    if (!writes_both(*route)) continue;
+    const auto then = std::find_if(next.interlays.begin(), next.interlays.end(),
+                                   [&](const auto& one) { return one->id == route->id; });
+    const bool there = then != next.interlays.end();
+    if (there && writes_both(**then) && (*then)->migration == route->migration) continue;
+    alone.emplace(route->migration, Side::Old);
+    const bool back = there && !(*then)->strategy && (*then)->old_side == route->old_side;
+    if (!back) alone.emplace(route->migration, Side::New);
+  }
+  return alone;
+}
+
 }  // namespace
 
 EventLoops::EventLoops(unsigned count, const Comparison& comparison) {
@@ -161,8 +184,8 @@ void EventLoops::open_doors(RepairDoors& doors) {
                         const std::vector<ServersClient>& gone) {
     shared_writes_.fenced(migration, side, gone);
   };
-  doors.may_copy = [this](const std::string& migration) {
-    return shared_writes_.copy_leave.take(migration);
+  doors.may_copy = [this](const std::string& migration, Side to) {
+    return shared_writes_.copy_leave.take(migration, to);
   };
   doors.rest = [this](const std::string& migration) { shared_writes_.rest(migration); };
   doors.wake = [this](const std::string& migration, std::uint32_t timeout_ms) {
@@ -185,11 +208,9 @@ Status EventLoops::publish(TablePtr table) {
   }
   CopyLeave::Migrations both_sides;
   for (const InterlayRoutePtr& route : table->interlays) {
-    if (route->strategy && dual_write_authority(*route->strategy)) {
-      both_sides.insert(route->migration);
-    }
+    if (writes_both(*route)) both_sides.insert(route->migration);
   }
-  if (!shared_writes_.copy_leave.narrow(both_sides, kCopyLimit)) {
+  if (!shared_writes_.copy_leave.narrow(both_sides, alone_after(table_.get(), *table), kCopyLimit)) {
     return Error{Errc::Timeout, "publish table " + std::to_string(table->epoch),
                  "a key is being repaired for longer than 10 s, and what is written next could be "
                  "overwritten by that; try again"};
@@ -208,6 +229,7 @@ Status EventLoops::publish(TablePtr table) {
                  "an event loop has not adopted it within 10 s"};
   }
   shared_writes_.copy_leave.widen(std::move(both_sides));
+  table_ = std::move(table);
   return success();
 }
 

@@ -47,6 +47,8 @@ class EventLoops {
   std::vector<std::unique_ptr<Loop>> loops_;
   bool running_ = false;
 
+  TablePtr table_;  // adopted by all loops; publish() is called by one thread at a time
+
   std::mutex mutex_;
   // By interlay id, one entry per loop; kept when an interlay goes and comes back, as counters only
   // grow.

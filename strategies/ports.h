@@ -191,7 +191,7 @@ struct RepairDoors {
       fenced;
   // Asked before a copy is written, and kept until it is known how that went. Null: the migration
   // writes to both sides no more, or is about to: nothing may be written.
-  std::function<std::shared_ptr<void>(const std::string& migration)> may_copy;
+  std::function<std::shared_ptr<void>(const std::string& migration, Side to)> may_copy;
   // A server cannot be reached: nothing of the migration will be settled before wake(). Writes may
   // rely on that.
   std::function<void(const std::string& migration)> rest;

@@ -3,7 +3,9 @@
 //   session.cc           birth, death, the client's bytes -> requests
 //   session_limits.cc    back-pressure, time limits
 //   session_dispatch.cc  a request's plan -> legs on upstreams
-//   session_dual.cc      writes to both sides: their turn, both legs, what is put in the ledger
+//   session_turns.cc     writes to both sides: waiting for their turn
+//   session_dual.cc      ... both legs
+//   session_ledger.cc    ... how they ended: what the ledger is told, and what it tells
 //   session_effects.cc   what commands do to the session: transactions, state, pins
 //   session_replies.cc   the servers' replies -> the client, in request order; second legs
 //   session_compare.cc   whether both sides have answered alike

@@ -56,7 +56,7 @@ class Ledger {
             .right = [](const RepairTask& one) { return one.right; },
             .ghosts = [](const std::string&, Side) { return std::vector<ServersClient>(); },
             .fenced = [](const std::string&, Side, const std::vector<ServersClient>&) {},
-            .may_copy = [](const std::string&) { return std::make_shared<int>(); },
+            .may_copy = [](const std::string&, Side) { return std::make_shared<int>(); },
             .rest = [](const std::string&) {},
             .wake = [](const std::string&, std::uint32_t) { return true; }};
   }
