@@ -1,8 +1,8 @@
 // Leave for repair to write a copy to a side: only while the migration writes to both.
 //
-// A write to one side takes no turn, so nothing would keep a copy from overwriting it. Who publishes
-// a table therefore first takes leave away from the migrations that it ends, and waits for copies
-// that are being written to a side which will be the only one for somebody. Any thread.
+// A write to one side takes no turn, so nothing would keep a copy from overwriting it. Who
+// publishes a table therefore first takes leave away from the migrations that it ends, and waits
+// for copies that are being written to a side which will be the only one for somebody. Any thread.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,7 @@ namespace crossfade {
 
 class CopyLeave {
  public:
-  using Migrations = std::set<std::string>;  // by id
+  using Migrations = std::set<std::string>;     // by id
   using Target = std::pair<std::string, Side>;  // migration, and the side that is written to
 
   // Null: not now. A copy may be written for as long as it lives.

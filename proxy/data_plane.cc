@@ -210,7 +210,8 @@ Status EventLoops::publish(TablePtr table) {
   for (const InterlayRoutePtr& route : table->interlays) {
     if (writes_both(*route)) both_sides.insert(route->migration);
   }
-  if (!shared_writes_.copy_leave.narrow(both_sides, alone_after(table_.get(), *table), kCopyLimit)) {
+  if (!shared_writes_.copy_leave.narrow(both_sides, alone_after(table_.get(), *table),
+                                        kCopyLimit)) {
     return Error{Errc::Timeout, "publish table " + std::to_string(table->epoch),
                  "a key is being repaired for longer than 10 s, and what is written next could be "
                  "overwritten by that; try again"};

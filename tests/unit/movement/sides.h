@@ -108,7 +108,8 @@ class Sides {
             for (const ServersClient& client : gone)
               std::erase(ghosts[static_cast<std::size_t>(side)], client);
           },
-      .may_copy = [this](const std::string&, Side) { return leave ? std::make_shared<int>() : nullptr; },
+      .may_copy = [this](const std::string&,
+                         Side) { return leave ? std::make_shared<int>() : nullptr; },
       .rest = [this](const std::string&) { rests = true; },
       .wake =
           [this](const std::string&, std::uint32_t) {

@@ -27,7 +27,7 @@ TEST_CASE("copy leave: it is not taken away in the midst of a copy that would ha
   auto copy = leave.take("m", Side::New);
   REQUIRE(copy != nullptr);
   CHECK_FALSE(leave.narrow({"n"}, {{"m", Side::Old}, {"m", Side::New}}, milliseconds(5)));
-  CHECK(leave.take("m", Side::New) != nullptr);                       // all is as it was
+  CHECK(leave.take("m", Side::New) != nullptr);                     // all is as it was
   CHECK(leave.narrow({"n"}, {{"m", Side::Old}}, milliseconds(0)));  // nobody goes to new alone
   CHECK(leave.take("m", Side::New) == nullptr);
   leave.widen({"m", "n"});
