@@ -66,7 +66,10 @@ class KnownSuspects {
 
   // Whether anything is known for writes that `right` answers. Cheap.
   bool any(Side right) {
-    return !keys_.empty() && right == right_ && rest_ && rest_->period() == period_;
+    if (keys_.empty()) return false;
+    if (rest_->period() == period_) return right == right_;
+    keys_.clear();  // that rest is over, and with it what its table takes
+    return false;
   }
   bool has(std::int32_t db, std::string_view key) const { return keys_.has(db, key); }
 
