@@ -164,7 +164,7 @@ Status RedisRepair::copy(Turn& turn, const RedisValue& right, Sameness sameness)
   }
   Status copied = copy_with_leave(turn, right, sameness);
   // What got no answer may still be run: it is ended before the leave is.
-  if (!copied) (void)turn.wrong().ready(turn.task.at.db);
+  if (!copied && turn.wrong().owes()) (void)turn.wrong().ready(turn.task.at.db);
   return copied;
 }
 

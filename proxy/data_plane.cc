@@ -119,21 +119,17 @@ std::uint16_t port_of(int fd) {
                                             : reinterpret_cast<sockaddr_in6&>(address).sin6_port);
 }
 
-bool writes_both(const InterlayRoute& route) {
-  return route.strategy && dual_write_authority(*route.strategy);
-}
-
 // Sides that were written to along with the other one, and may be the only one for a write by the
 // next table. Back to old, as by a rollback, that is old alone: no copy to new keeps anybody there.
 std::set<CopyLeave::Target> alone_after(const Table* before, const Table& next) {
   std::set<CopyLeave::Target> alone;
   if (!before) return alone;
   for (const InterlayRoutePtr& route : before->interlays) {
-    if (!writes_both(*route)) continue;
+    if (!route->authority()) continue;
     const auto then = std::find_if(next.interlays.begin(), next.interlays.end(),
                                    [&](const auto& one) { return one->id == route->id; });
     const bool there = then != next.interlays.end();
-    if (there && writes_both(**then) && (*then)->migration == route->migration) continue;
+    if (there && (*then)->authority() && (*then)->migration == route->migration) continue;
     alone.emplace(route->migration, Side::Old);
     const bool back = there && !(*then)->strategy && (*then)->old_side == route->old_side;
     if (!back) alone.emplace(route->migration, Side::New);
@@ -208,7 +204,7 @@ Status EventLoops::publish(TablePtr table) {
   }
   CopyLeave::Migrations both_sides;
   for (const InterlayRoutePtr& route : table->interlays) {
-    if (writes_both(*route)) both_sides.insert(route->migration);
+    if (route->authority()) both_sides.insert(route->migration);
   }
   if (!shared_writes_.copy_leave.narrow(both_sides, alone_after(table_.get(), *table),
                                         kCopyLimit)) {

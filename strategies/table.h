@@ -62,6 +62,10 @@ struct InterlayRoute {
     if (side == Side::Old) return &old_side;
     return new_side ? &*new_side : nullptr;
   }
+  // The side that is right while writes go to both; nullopt: they do not.
+  std::optional<Side> authority() const {
+    return strategy ? dual_write_authority(*strategy) : std::nullopt;
+  }
 };
 using InterlayRoutePtr = std::shared_ptr<const InterlayRoute>;
 

@@ -44,7 +44,6 @@ void DualWrites::restore() {
 Status DualWrites::mark(const State& next) {
   const StatePtr before = keeper_.state();
   for (const auto& [uuid, migration] : next.migrations) {
-    const std::lock_guard held(mutex_);
     if (!writes_both(*migration)) {
       marked_.erase(uuid);
       continue;
@@ -63,6 +62,7 @@ Status DualWrites::mark(const State& next) {
                     migration->identity.id, status.error().message());
     }
     marked_.insert(uuid);
+    const std::lock_guard held(mutex_);
     at_rest_.erase(uuid);
   }
   return success();

@@ -38,9 +38,11 @@ class DualWrites {
   Ledger& ledger_;
   Keeper& keeper_;
   const DataPlane& data_plane_;
+  // By uuid, from the mark to the table that ends it. Of mark() alone, which the keeper calls in
+  // its turns.
+  std::set<std::string> marked_;
   std::mutex mutex_;                    // guards what follows
   std::map<std::string, int> at_rest_;  // rounds in a row without a leg in flight; by uuid
-  std::set<std::string> marked_;        // by uuid; from the mark to the table that ends it
 };
 
 }  // namespace crossfade

@@ -268,7 +268,7 @@ bool RedisSession::try_streaming(std::string_view bytes, const RequestCutter& cu
     return false;
   }
   std::optional<RequestFacts> facts = facts_of(*route_->commands, cutter, bytes, false);
-  const bool dual = route_->strategy && dual_write_authority(*route_->strategy);
+  const bool dual = route_->authority().has_value();
   // A write to both sides had better know its keys, but not at any price.
   if (!facts && dual && bytes.size() < settings().request_head_max / 2) return false;
   if (!facts && !(route_->strategy && splits_writes(*route_->strategy))) {

@@ -201,10 +201,6 @@ class RedisSession final : public Session, private StreamOwner {
     return is_default ? kDefaultDb : static_cast<std::int32_t>(db);
   }
   std::int32_t selected_db() const { return state_.db ? named_db(*state_.db) : kDefaultDb; }
-  static bool doubles_writes(const InterlayRoute& route) {
-    return route.strategy && dual_write_authority(*route.strategy);
-  }
-  void mark(const char* why);
   std::uint64_t turn_owner() const { return id_; }
   DualWrite* begin_dual_write();
   bool await_turn(const Pending& request, const RequestCutter& cutter);
@@ -218,6 +214,7 @@ class RedisSession final : public Session, private StreamOwner {
   void give_back(DualWrite* dual);
   void give_back_next();
   void retire(DualWrite* dual);
+  static void put_if_free(DualWrite& dual);
   void learn_expiry(const DualWrite& dual);
   bool meets_expiry(const DualWrite& dual) const;
   void record_queued(const Pending& request, const RequestCutter& cutter);
@@ -250,6 +247,7 @@ class RedisSession final : public Session, private StreamOwner {
   std::function<void(bool)> when_on_disk(DualWrite& dual);
   bool swap_suspects(DualWrite& dual);
   bool note(const Exchange& exchange, Doubt doubt);
+  void mark(const char* why);
   static void noted(DualWrite& dual);
   void finish(Exchange& exchange);
   void dual_silently(Pending& request);

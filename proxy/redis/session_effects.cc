@@ -67,8 +67,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
         transaction_.phase = Transaction::Phase::Open;
       }
       pin(request.plan.answer);
-      if (request.plan.second == Second::Write && route_->strategy &&
-          dual_write_authority(*route_->strategy)) {
+      if (request.plan.second == Second::Write && route_->authority()) {
         transaction_.dual = true;
         request.plan.second = Second::Nothing;
         transaction_write_ = begin_dual_write();
@@ -88,7 +87,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       return;
     case Effect::Watch:
       // The side that answers judges it: the other one gets only what has been run.
-      if (route_->strategy && dual_write_authority(*route_->strategy)) {
+      if (route_->authority()) {
         request.plan.second = Second::Nothing;
       }
       ++watches_;
@@ -96,7 +95,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       pin(request.plan.answer);
       break;
     case Effect::Unwatch:
-      if (route_->strategy && dual_write_authority(*route_->strategy)) {
+      if (route_->authority()) {
         request.plan.second = Second::Nothing;
       }
       end_watch();

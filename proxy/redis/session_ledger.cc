@@ -179,16 +179,13 @@ bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
 void RedisSession::mark(const char* why) {
   const LedgerDoor& ledger = loop().shared_writes().ledger;
   const InterlayRoute& newest = *interlay_.route();
-  if (ledger.note_all && doubles_writes(newest)) ledger.note_all(newest, why, nullptr);
+  if (ledger.note_all && newest.authority()) ledger.note_all(newest, why, nullptr);
 }
 
 void RedisSession::noted(DualWrite& dual) {
   dual.waits_for_disk = false;
   RedisSession* const session = dual.session;
-  if (!session) {
-    if (!dual.news) dual.loop->dual_writes().put(&dual);
-    return;
-  }
+  if (!session) return put_if_free(dual);
   session->begin_event();
   session->finish(*dual.exchange);
   session->flush();
@@ -266,8 +263,7 @@ void RedisSession::note_unheard(DualWrite& dual, Side answer) {
 // A read whose key may be behind on the side that it is planned for is answered by the authority:
 // the ledger has it, or this session has just written it and does not know yet how that ended.
 void RedisSession::keep_from_stale(Pending& request, const RequestCutter& cutter) {
-  if (!route_->strategy) return;
-  const std::optional<Side> authority = dual_write_authority(*route_->strategy);
+  const std::optional<Side> authority = route_->authority();
   if (!authority || request.plan.answer == *authority) return;
   const bool suspect = is_suspect(request.facts, cutter, request.bytes);
   if (suspect) counters().suspect_reads.add();

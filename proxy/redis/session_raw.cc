@@ -72,7 +72,7 @@ void RedisSession::send_raw(std::string_view bytes) {
   // A server runs nothing for strangers, nor behind malformed bytes. The session's own table may be
   // an old one: it takes up no other.
   const InterlayRoute& newest = *interlay_.route();
-  if (raw_ends_ || entered_ == Entered::No || !doubles_writes(newest) ||
+  if (raw_ends_ || entered_ == Entered::No || !newest.authority() ||
       !may_write(*newest.commands, bytes)) {
     return;
   }

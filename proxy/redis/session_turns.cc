@@ -143,10 +143,7 @@ void RedisSession::on_turn(WriteOrder::Turn& turn) {
 void RedisSession::turn_came(DualWrite& dual) {
   dual.news = false;
   RedisSession* const session = dual.session;
-  if (!session) {
-    if (!dual.waits_for_disk) dual.loop->dual_writes().put(&dual);
-    return;
-  }
+  if (!session) return put_if_free(dual);
   if (dual.gave_up) return;
   dual.granted = true;
   session->begin_event();
@@ -203,7 +200,11 @@ void RedisSession::give_back_next() { give_back(std::exchange(next_write_, nullp
 void RedisSession::retire(DualWrite* dual) {
   dual->session = nullptr;
   dual->exchange = nullptr;
-  if (!dual->news && !dual->waits_for_disk) loop().dual_writes().put(dual);
+  put_if_free(*dual);
+}
+
+void RedisSession::put_if_free(DualWrite& dual) {
+  if (!dual.news && !dual.waits_for_disk) dual.loop->dual_writes().put(&dual);
 }
 
 // --- expiries
