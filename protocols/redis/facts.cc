@@ -179,7 +179,7 @@ bool asks_to_block(const Args& args) {
   for (std::int64_t i = 1; i < args.here; ++i) {
     const std::string_view word = args[i];
     if (is_word(word, "STREAMS")) return false;
-    if (is_word(word, "BLOCK")) return true;
+    if (is_word(word, "BLOCK")) return i + 1 < args.total;  // without a time it is an error
     if (is_word(word, "COUNT")) {
       i += 1;
     } else if (is_word(word, "GROUP")) {

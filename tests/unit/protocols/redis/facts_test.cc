@@ -105,6 +105,7 @@ TEST_CASE("facts: only what may wait blocks, and streams only when asked to") {
   CHECK_FALSE(facts_for({"XREAD", "STREAMS", "block", "0"}).blocks);
   CHECK_FALSE(facts_for({"XREADGROUP", "GROUP", "block", "block", "STREAMS", "k", ">"}).blocks);
   CHECK_FALSE(facts_for({"XREAD", "COUNT", "BLOCK", "STREAMS", "k", "0"}).blocks);
+  CHECK_FALSE(facts_for({"XREAD", "COUNT", "1", "BLOCK"}).blocks);
 }
 
 TEST_CASE("facts: cursors are told apart from the beginning of a scan") {
@@ -244,6 +245,7 @@ TEST_CASE("early facts: known once the last key has arrived, and equal to those 
   known_after({"MSET", "a", "1", "b", "2"}, 4);
   known_after({"XADD", "k", "*", "f", "v"}, 2);
   known_after({"XREAD", "BLOCK", "0", "STREAMS", "a", "b", "0", "0"}, 6);
+  known_after({"XREAD", "COUNT", "1", "BLOCK"}, 3);
   known_after({"HSCAN", "k", "17", "COUNT", "10"}, 3);
   known_after({"SCAN", "0", "COUNT", "10"}, 2);
   known_after({"GEORADIUS", "k", "1", "1", "1", "km", "ASC"}, 2);
