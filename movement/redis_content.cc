@@ -200,11 +200,31 @@ bool same_stream(const StreamContent& one, const StreamContent& other) {
 // As Redis' hyperloglog.c lays it out: "HYLL", encoding, 3 unused bytes, 8 of the last estimate.
 constexpr std::size_t kSketchHeader = 16;
 constexpr std::size_t kSketchDense = kSketchHeader + 12'288;
+constexpr std::size_t kSketchRegisters = 16'384;
 
+// Runs of the sparse encoding: 00xxxxxx zeros, 01xxxxxx yyyyyyyy zeros, 1vvvvvxx of one value.
+bool are_sparse_registers(std::string_view runs) {
+  std::size_t registers = 0;
+  for (std::size_t at = 0; at < runs.size() && registers <= kSketchRegisters; ++at) {
+    const auto run = static_cast<std::uint8_t>(runs[at]);
+    if ((run & 0x80) != 0) {
+      registers += (run & 0x03U) + 1U;
+    } else if ((run & 0x40) == 0) {
+      registers += run + 1U;
+    } else {
+      if (++at == runs.size()) return false;
+      registers += ((run & 0x3FU) << 8 | static_cast<std::uint8_t>(runs[at])) + 1U;
+    }
+  }
+  return registers == kSketchRegisters;
+}
+
+// Whatever only looks like one is a text, of which every byte counts.
 bool is_sketch(std::string_view text) {
   if (text.size() < kSketchHeader || !text.starts_with("HYLL")) return false;
   if (text.substr(5, 3) != std::string_view("\0\0\0", 3)) return false;
-  return text[4] == 1 || (text[4] == 0 && text.size() == kSketchDense);
+  return text[4] == 1 ? are_sparse_registers(text.substr(kSketchHeader))
+                      : text[4] == 0 && text.size() == kSketchDense;
 }
 
 bool same_text(std::string_view one, std::string_view other) {

@@ -119,7 +119,9 @@ def build(preset):
 
 
 def unit(preset="release", env=None):
-    return run(["ctest", "--test-dir", str(BUILD / preset), "--verbose"], env, count_line=DOCTEST_LINE)
+    # They wait more than they compute.
+    return run(["ctest", "--test-dir", str(BUILD / preset), "--verbose", "--parallel", "3"], env,
+               count_line=DOCTEST_LINE)
 
 
 def integration(preset="release", env=None):

@@ -179,8 +179,17 @@ TEST_CASE("repair: a sketch that is none is compared to the last byte") {
   Sides sides;
   RedisConnection old_side = sides.to_old();
   RedisConnection new_side = sides.to_new();
-  ask(old_side, {"SET", "key", std::string("HYLL\0\0\0\0aaaaaaaabody", 20)});
-  ask(new_side, {"SET", "key", std::string("HYLL\0\0\0\0bbbbbbbbbody", 20)});
+  for (const char encoding : {'\0', '\1'}) {
+    const std::string begin = std::string("HYLL") + encoding + std::string(3, '\0');
+    ask(old_side, {"SET", "key", begin + "aaaaaaaabody"});
+    ask(new_side, {"SET", "key", begin + "bbbbbbbbbody"});
+    sides.check_repairs("key");
+  }
+  // Of the sparse encoding, but short of one register: 16,383 of them are zero.
+  const std::string begin("HYLL\1\0\0\0", 8);
+  const std::string registers("\x7f\xfe", 2);
+  ask(old_side, {"SET", "key", begin + "aaaaaaaa" + registers});
+  ask(new_side, {"SET", "key", begin + "bbbbbbbb" + registers});
   sides.check_repairs("key");
 }
 
