@@ -44,6 +44,7 @@ class EventLoops {
   Telemetry telemetry();
 
   SharedWritesRegistry shared_writes_;
+  postgres::CancelKeys cancel_keys_;
   std::vector<std::unique_ptr<Loop>> loops_;
   bool running_ = false;
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "proxy/loop.h"
+#include "proxy/postgres/session.h"
 #include "proxy/redis/session.h"
 #include "proxy/session.h"
 
@@ -126,7 +127,15 @@ bool Interlay::listen(int fd) {
 }
 
 void Interlay::on_connection() {
-  redis::accept_session(*this, reinterpret_cast<uv_stream_t*>(listener_.get()));
+  auto* const listener = reinterpret_cast<uv_stream_t*>(listener_.get());
+  switch (route_->old_side.kind) {
+    case EndpointKind::Redis:
+      redis::accept_session(*this, listener);
+      break;
+    case EndpointKind::Postgres:
+      postgres::accept_session(*this, listener);
+      break;
+  }
   loop_.bury();
 }
 

@@ -6,11 +6,13 @@
 
 namespace crossfade {
 
-Loop::Loop(SharedWritesRegistry& shared, const Comparison& comparison)
+Loop::Loop(SharedWritesRegistry& shared, postgres::CancelKeys& cancel_keys,
+           const Comparison& comparison)
     : read_buffer_(new char[kReadBuffer]),
       kept_pairs_(comparison.limits),
       compare_door_(comparison.door),
-      shared_writes_(shared) {}
+      shared_writes_(shared),
+      cancel_keys_(cancel_keys) {}
 
 Loop::~Loop() { assert(!thread_.joinable()); }
 

@@ -17,6 +17,7 @@
 #include "protocols/base/result.h"
 #include "protocols/redis/request.h"
 #include "proxy/interlay.h"
+#include "proxy/postgres/cancel_keys.h"
 #include "proxy/redis/dual_write.h"
 #include "proxy/redis/exchange.h"
 #include "proxy/redis/kept_pair.h"
@@ -33,7 +34,8 @@ inline constexpr std::size_t kReadBuffer = 256 * 1024;  // shared by all connect
 
 class Loop {
  public:
-  Loop(SharedWritesRegistry& shared, const Comparison& comparison);
+  Loop(SharedWritesRegistry& shared, postgres::CancelKeys& cancel_keys,
+       const Comparison& comparison);
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -56,6 +58,7 @@ class Loop {
   const CompareDoor& compare_door() const { return compare_door_; }
   std::vector<std::string_view>& args() { return args_; }  // scratch
   SharedWritesRegistry& shared_writes() { return shared_writes_; }
+  postgres::CancelKeys& cancel_keys() { return cancel_keys_; }
 
   void adopt(TablePtr next, const std::vector<std::shared_ptr<InterlayCounters>>& counters);
   std::uint64_t adopted_epoch() const { return adopted_.load(std::memory_order_acquire); }
@@ -88,6 +91,7 @@ class Loop {
   const CompareDoor compare_door_;
   std::vector<std::string_view> args_;
   SharedWritesRegistry& shared_writes_;
+  postgres::CancelKeys& cancel_keys_;
   TablePtr table_;
   std::atomic<std::uint64_t> adopted_{0};
   std::vector<std::unique_ptr<Interlay>> interlays_;

@@ -23,6 +23,7 @@
 #include "control/settings.h"
 #include "control/state.h"
 #include "movement/compare_worker.h"
+#include "movement/postgres_probe.h"
 #include "movement/redis_probe.h"
 #include "movement/redis_verify.h"
 #include "movement/repair_worker.h"
@@ -112,7 +113,7 @@ int serve(const FlagValues& flags) {
   EventLoops loops(config->loops, {.door = comparison.door(), .limits = compare});
   if (auto started = loops.start(); !started) return fail(started.error());
   const crossfade::DataPlane data_plane = counting(loops.data_plane(), comparison.results());
-  ControlPlane control(std::move(*config), data_plane, {.redis = crossfade::probe_redis},
+  ControlPlane control(std::move(*config), data_plane, {.redis = crossfade::probe_redis, .postgres = crossfade::probe_postgres},
                        verifier());
   control.show_mismatches([&comparison](const std::string& migration) {
     return crossfade::render(comparison.samples(migration));

@@ -57,10 +57,20 @@ struct RedisProbe {
   std::shared_ptr<const redis::CommandTable> commands;  // null when COMMAND was refused
 };
 
+// What a PostgreSQL server says about itself: much to those whom it lets in, little to others.
+struct PostgresProbe {
+  bool entered = false;   // the endpoint's credentials, or none, were enough
+  std::string version;    // "15.8"; empty: not told
+  bool recovers = false;  // it is a standby, and takes no writes
+  std::uint64_t latency_us = 0;
+};
+
 struct Prober {
   // Connects, logs in with the endpoint's credentials, selects its db, asks. Blocks up to
   // timeout_ms.
   std::function<Result<RedisProbe>(const EndpointAddress&, std::uint32_t timeout_ms)> redis;
+  // Likewise. An endpoint without credentials need not let us in: its clients bring their own.
+  std::function<Result<PostgresProbe>(const EndpointAddress&, std::uint32_t timeout_ms)> postgres;
 };
 
 // What full verification knows of a pair of servers.

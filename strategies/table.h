@@ -15,12 +15,20 @@
 
 namespace crossfade {
 
+// What a server behind an endpoint speaks.
+enum class EndpointKind : std::uint8_t { Redis, Postgres };
+constexpr const char* name_of(EndpointKind kind) {
+  return kind == EndpointKind::Redis ? "redis" : "postgres";
+}
+
 // Where and as whom to connect. Secrets live here in memory only; nothing prints them.
 struct EndpointAddress {
+  EndpointKind kind = EndpointKind::Redis;
   std::string id;  // the operator's name of the endpoint: the only part that error texts show
   std::string host;
   std::uint16_t port = 6379;
-  std::uint32_t db = 0;
+  std::uint32_t db = 0;  // Redis
+  std::string database;  // PostgreSQL; empty: the one that the client names
   std::string username;  // empty with a password: AUTH <password>
   std::string password;  // both empty: no credentials of its own
 
@@ -62,6 +70,8 @@ struct InterlayRoute {
     if (side == Side::Old) return &old_side;
     return new_side ? &*new_side : nullptr;
   }
+  // The side that judges logins, and answers whatever belongs to no key.
+  Side home_side() const { return strategy ? home(*strategy) : Side::Old; }
   // The side that is right while writes go to both; nullopt: they do not.
   std::optional<Side> authority() const {
     return strategy ? dual_write_authority(*strategy) : std::nullopt;

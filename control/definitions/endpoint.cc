@@ -3,15 +3,17 @@
 
 #include <algorithm>
 
+#include "control/definitions/postgres_url.h"
 #include "control/definitions/redis_url.h"
 
 namespace crossfade {
 
 namespace {
 
-constexpr std::size_t kHostMax = 255;     // bytes; the longest DNS name is shorter
-constexpr std::size_t kSecretMax = 4096;  // bytes
-constexpr std::size_t kUrlMax = 16'384;   // bytes; a secret may be percent-encoded
+constexpr std::size_t kHostMax = 255;         // bytes; the longest DNS name is shorter
+constexpr std::size_t kSecretMax = 4096;      // bytes
+constexpr std::size_t kDatabaseNameMax = 63;  // bytes; PostgreSQL cuts off what is longer
+constexpr std::size_t kUrlMax = 16'384;       // bytes; a secret may be percent-encoded
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
@@ -20,14 +22,19 @@ std::string lower(std::string text) {
   return text;
 }
 
-void read_kind(Fields& fields) {
+EndpointKind read_kind(Fields& fields) {
   const std::string kind = lower(fields.required_string("kind", kIdMax));
-  if (fields.failed() || kind == "redis") return;
-  if (kind == "postgres" || kind == "postgresql") {
-    fields.complain("kind", "postgres endpoints are not supported by this version, only redis");
-  } else {
-    fields.complain("kind", "must be redis");
-  }
+  if (kind == "postgres" || kind == "postgresql") return EndpointKind::Postgres;
+  if (kind != "redis") fields.complain("kind", "must be redis or postgres");
+  return EndpointKind::Redis;
+}
+
+// An address of that kind of which nothing is known yet.
+EndpointAddress blank(EndpointKind kind) {
+  EndpointAddress address;
+  address.kind = kind;
+  if (kind == EndpointKind::Postgres) address.port = kPostgresPort;
+  return address;
 }
 
 void refuse_tls(Fields& fields) {
@@ -35,6 +42,19 @@ void refuse_tls(Fields& fields) {
   if (tls == nullptr || tls->is_null()) return;
   if (tls->boolean() != nullptr && !*tls->boolean()) return;
   fields.complain("tls", "TLS is not supported by this version: leave it out, or give false");
+}
+
+// Redis has numbers, PostgreSQL names; null takes the name away.
+void read_database(Fields& fields, const char* member, EndpointAddress& address) {
+  if (address.kind == EndpointKind::Redis) {
+    if (const auto number = fields.whole(member, 0, kDatabaseMax)) {
+      address.db = static_cast<std::uint32_t>(*number);
+    }
+    return;
+  }
+  const Json* given = fields.optional(member);
+  if (given != nullptr && given->is_null()) address.database.clear();
+  if (const auto name = fields.string(member, kDatabaseNameMax)) address.database = *name;
 }
 
 // {"host", "port", "db"|"database", "username", "password", "tls"}, each replacing what it names.
@@ -49,12 +69,7 @@ void read_members(Fields& fields, EndpointAddress& address) {
   if (const auto port = fields.whole("port", 1, 65535)) {
     address.port = static_cast<std::uint16_t>(*port);
   }
-  if (const auto db = fields.whole("db", 0, kDatabaseMax)) {
-    address.db = static_cast<std::uint32_t>(*db);
-  }
-  if (const auto db = fields.whole("database", 0, kDatabaseMax)) {
-    address.db = static_cast<std::uint32_t>(*db);
-  }
+  for (const char* name : {"db", "database"}) read_database(fields, name, address);
   // null takes credentials away; absent leaves them.
   if (const Json* user = fields.optional("username"); user != nullptr && user->is_null()) {
     address.username.clear();
@@ -68,17 +83,16 @@ void read_members(Fields& fields, EndpointAddress& address) {
   }
   refuse_tls(fields);
   if (address.host.empty()) fields.complain("host", "is required");
-  if (address.password.empty() && !address.username.empty()) {
+  // PostgreSQL lets in who needs no password.
+  const bool lacks_password = address.password.empty() && !address.username.empty();
+  if (lacks_password && address.kind == EndpointKind::Redis) {
     fields.complain("password", "is required with a username");
   }
 }
 
 void read_url(Fields& fields, const std::string& url, EndpointAddress& address) {
-  if (url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-    fields.complain("url", "postgres endpoints are not supported by this version, only redis");
-    return;
-  }
-  auto parsed = parse_redis_url(url);
+  auto parsed =
+      address.kind == EndpointKind::Redis ? parse_redis_url(url) : parse_postgres_url(url);
   if (!parsed) {
     fields.complain("url", parsed.error().reason);
     return;
@@ -120,10 +134,10 @@ Result<EndpointSpec> read_endpoint(const Json& body, const std::string& path) {
   Fields fields(body, path);
   EndpointSpec spec;
   spec.id = read_endpoint_id(fields);
-  read_kind(fields);
+  const EndpointKind kind = read_kind(fields);
   spec.description = fields.string("description", kDescriptionMax).value_or("");
   if (const Json* config = fields.required("config"); config != nullptr && !fields.failed()) {
-    auto address = read_config(*config, fields.path_of("config"), {});
+    auto address = read_config(*config, fields.path_of("config"), blank(kind));
     if (!address) return address.error();
     spec.address = std::move(*address);
   }
@@ -139,7 +153,9 @@ Result<EndpointSpec> patch_endpoint(const EndpointSpec& spec, const Json& body) 
     const auto id = fields.string(name, kIdMax);
     if (id && *id != spec.id) fields.complain(name, "can not be changed");
   }
-  if (fields.optional("kind") != nullptr) read_kind(fields);
+  if (fields.optional("kind") != nullptr && read_kind(fields) != spec.address.kind) {
+    fields.complain("kind", "can not be changed");
+  }
   if (const Json* text = fields.optional("description"); text != nullptr) {
     patched.description = fields.string("description", kDescriptionMax).value_or("");
   }
@@ -160,9 +176,11 @@ EndpointSpec spec_of(const Endpoint& endpoint) {
 namespace {
 
 Json config_of(const EndpointAddress& address, const std::string& shown_password) {
+  const bool numbered = address.kind == EndpointKind::Redis;
+  const Json name = address.database.empty() ? Json() : Json(address.database);
   return Json::object({{"host", address.host},
                        {"port", address.port},
-                       {"db", address.db},
+                       {numbered ? "db" : "database", numbered ? Json(address.db) : name},
                        {"username", address.username.empty() ? Json() : Json(address.username)},
                        {"password", address.password.empty() ? Json() : Json(shown_password)},
                        {"tls", false}});
@@ -173,7 +191,7 @@ Json config_of(const EndpointAddress& address, const std::string& shown_password
 Json render(const Endpoint& endpoint) {
   return Json::object({{"id", endpoint.identity.id},
                        {"uuid", endpoint.identity.uuid},
-                       {"kind", "redis"},
+                       {"kind", name_of(endpoint.address.kind)},
                        {"config", config_of(endpoint.address, kHidden)},
                        {"description", endpoint.description},
                        {"declared_in", endpoint.identity.origin == Origin::File ? "file" : "api"},
@@ -184,7 +202,7 @@ Json render(const Endpoint& endpoint) {
 Json to_stored(const Endpoint& endpoint) {
   Json stored = Json::object({});
   store_identity(endpoint.identity, stored);
-  stored.set("kind", "redis");
+  stored.set("kind", name_of(endpoint.address.kind));
   stored.set("config", config_of(endpoint.address, endpoint.address.password));
   stored.set("description", endpoint.description);
   return stored;
@@ -194,11 +212,11 @@ Result<Endpoint> endpoint_from_stored(const Json& stored) {
   Fields fields(stored, "endpoint");
   Endpoint endpoint;
   endpoint.identity = stored_identity(fields);
-  read_kind(fields);
+  const EndpointKind kind = read_kind(fields);
   endpoint.description = fields.string("description", kDescriptionMax).value_or("");
   const Json* config = fields.required("config");
   if (auto error = fields.finish()) return *error;
-  auto address = read_config(*config, "endpoint.config", {});
+  auto address = read_config(*config, "endpoint.config", blank(kind));
   if (!address) return address.error();
   endpoint.address = std::move(*address);
   endpoint.address.id = endpoint.identity.id;

@@ -18,7 +18,4 @@ inline constexpr std::uint32_t kDatabaseMax =
 //           as this version does not speak TLS.
 Result<EndpointAddress> parse_redis_url(std::string_view url);
 
-// Percent-encodes what can not stand in the user or password part.
-std::string percent_encode(std::string_view text);
-
 }  // namespace crossfade

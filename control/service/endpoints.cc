@@ -64,7 +64,7 @@ Answer Endpoints::create(const Json& body, const Call& call) {
   if (taken(*keeper_.state())) return already_exists(kWhat, id);
   if (call.check) {
     // Before the turn: a server that does not answer must not hold up other calls.
-    const auto told = servers_.ask(uuid, endpoint.address, kCheckTimeout_ms);
+    const Status told = servers_.check(uuid, endpoint.address, kCheckTimeout_ms);
     if (!told) {
       servers_.forget(uuid);
       return refuse(told.error());
@@ -90,7 +90,11 @@ Answer Endpoints::patch(const std::string& reference, const Json& body, const Ca
   if (!spec) return refuse(spec.error());
   const bool moved = !(spec->address == seen->address);
   std::optional<RedisProbe> told;
-  if (call.check && moved) {
+  if (call.check && moved && spec->address.kind != EndpointKind::Redis) {
+    if (const Status asked = servers_.check("", spec->address, kCheckTimeout_ms); !asked) {
+      return refuse(asked.error());
+    }
+  } else if (call.check && moved) {
     auto asked = servers_.ask("", spec->address, kCheckTimeout_ms);
     if (!asked) return refuse(asked.error());
     told = std::move(*asked);

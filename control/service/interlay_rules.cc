@@ -95,6 +95,11 @@ std::optional<std::string> loop_objection(const State& state) {
 std::optional<std::string> endpoint_objection(const State& state,
                                               const InterlayDefinition& interlay,
                                               const std::string& endpoint) {
+  const EndpointKind kind = state.endpoints.at(interlay.endpoint)->address.kind;
+  if (state.endpoints.at(endpoint)->address.kind != kind) {
+    return "interlay '" + interlay.identity.id + "' speaks " + name_of(kind) +
+           ", and that endpoint does not";
+  }
   const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
   if (migration == nullptr) return std::nullopt;
   const bool is_target = binding_of(*migration, interlay.identity.uuid)->endpoint == endpoint;

@@ -76,6 +76,7 @@ Answer Interlays::gone(const Identity& identity) const {
 }
 
 void Interlays::learn(const Endpoint& endpoint) {
+  if (endpoint.address.kind != EndpointKind::Redis) return;
   if (servers_.knows_commands_of(endpoint)) return;
   const auto told = servers_.ask(endpoint.identity.uuid, endpoint.address, kLearnTimeout_ms);
   if (!told) {

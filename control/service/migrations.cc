@@ -235,6 +235,10 @@ Answer Migrations::add_interlay(const std::string& reference, const std::string&
   if (endpoint->identity.uuid == interlay->endpoint) {
     return bad_request("endpoint: is the one that the interlay stands before already");
   }
+  if (endpoint->address.kind != EndpointKind::Redis ||
+      turn.next.endpoints.at(interlay->endpoint)->address.kind != EndpointKind::Redis) {
+    return bad_request("endpoint: this version migrates redis interlays only");
+  }
   Migration changed = *current;
   changed.bindings.push_back({interlay->identity.uuid, endpoint->identity.uuid});
   changed.status = MigrationStatus::Ready;

@@ -10,6 +10,17 @@ Result<RedisProbe> Servers::ask(const std::string& uuid, const EndpointAddress& 
   return told;
 }
 
+Status Servers::check(const std::string& uuid, const EndpointAddress& address,
+                      std::uint32_t timeout_ms) {
+  if (address.kind == EndpointKind::Redis) {
+    const auto told = ask(uuid, address, timeout_ms);
+    return told ? success() : Status(told.error());
+  }
+  const auto told = prober_.postgres(address, timeout_ms);
+  if (!uuid.empty()) note(uuid, address, told);
+  return told ? success() : Status(told.error());
+}
+
 void Servers::refresh(const std::string& uuid, const EndpointAddress& address,
                       std::uint32_t timeout_ms) {
   {
@@ -20,29 +31,42 @@ void Servers::refresh(const std::string& uuid, const EndpointAddress& address,
         std::chrono::steady_clock::now() - found->second.asked_at < std::chrono::seconds(1);
     if (fresh) return;
   }
-  (void)ask(uuid, address, timeout_ms);  // what it says is kept
+  (void)check(uuid, address, timeout_ms);  // what it says is kept
+}
+
+Servers::Known& Servers::note_answer(const std::string& uuid, const EndpointAddress& address,
+                                     const Error* error) {
+  Known& known = known_[uuid];
+  const std::string now = now_rfc3339();
+  if (!(known.address == address)) known = Known{};
+  if (known.checked_at.empty() || known.up == (error != nullptr)) known.since = now;
+  known.address = address;
+  known.checked_at = now;
+  known.asked_at = std::chrono::steady_clock::now();
+  known.up = error == nullptr;
+  if (error != nullptr) known.last_error = error->message();
+  return known;
 }
 
 void Servers::note(const std::string& uuid, const EndpointAddress& address,
                    const Result<RedisProbe>& told) {
   const std::lock_guard held(mutex_);
-  Known& known = known_[uuid];
-  const std::string now = now_rfc3339();
-  if (!(known.address == address)) known = Known{};
-  if (known.checked_at.empty() || known.up != told.ok()) known.since = now;
-  known.address = address;
-  known.checked_at = now;
-  known.asked_at = std::chrono::steady_clock::now();
-  known.up = told.ok();
-  if (told) {
-    known.latency_us = told->latency_us;
-    known.version = told->version;
-    known.refused = told->commands == nullptr;
-    // The first table stays: another object with the same content would look like a new route.
-    if (known.commands == nullptr) known.commands = told->commands;
-  } else {
-    known.last_error = told.error().message();
-  }
+  Known& known = note_answer(uuid, address, told ? nullptr : &told.error());
+  if (!told) return;
+  known.latency_us = told->latency_us;
+  known.version = told->version;
+  known.refused = told->commands == nullptr;
+  // The first table stays: another object with the same content would look like a new route.
+  if (known.commands == nullptr) known.commands = told->commands;
+}
+
+void Servers::note(const std::string& uuid, const EndpointAddress& address,
+                   const Result<PostgresProbe>& told) {
+  const std::lock_guard held(mutex_);
+  Known& known = note_answer(uuid, address, told ? nullptr : &told.error());
+  if (!told) return;
+  known.latency_us = told->latency_us;
+  if (!told->version.empty()) known.version = told->version;
 }
 
 std::shared_ptr<const redis::CommandTable> Servers::commands_of(const Endpoint& endpoint) const {

@@ -20,8 +20,11 @@ class Servers {
  public:
   explicit Servers(Prober prober) : prober_(std::move(prober)) {}
 
-  // Asks the server at an endpoint's address; blocks up to timeout_ms. What it says is kept under
-  // the endpoint's uuid (not kept when that is empty).
+  // Whether the server at an endpoint's address answers, and lets us in; blocks up to timeout_ms.
+  // What it says is kept under the endpoint's uuid.
+  Status check(const std::string& uuid, const EndpointAddress& address, std::uint32_t timeout_ms);
+
+  // What a Redis server tells. Likewise (not kept when the uuid is empty).
   Result<RedisProbe> ask(const std::string& uuid, const EndpointAddress& address,
                          std::uint32_t timeout_ms);
 
@@ -32,6 +35,8 @@ class Servers {
   // Keeps what a server said, or why it said nothing.
   void note(const std::string& uuid, const EndpointAddress& address,
             const Result<RedisProbe>& told);
+  void note(const std::string& uuid, const EndpointAddress& address,
+            const Result<PostgresProbe>& told);
 
   // The commands of this endpoint's server, or the built-in table while it has not told; never
   // null.
@@ -57,6 +62,9 @@ class Servers {
     std::string last_error;  // empty: none yet
     std::uint64_t latency_us = 0;
   };
+
+  // With the mutex held: what is known there now.
+  Known& note_answer(const std::string& uuid, const EndpointAddress& address, const Error* error);
 
   Prober prober_;
   mutable std::mutex mutex_;

@@ -334,7 +334,7 @@ class RedisSession final : public Session, private StreamOwner {
            settings().second_bytes_max;
   }
   const InterlaySettings& settings() const { return route_->settings; }
-  Side home_side() const { return route_->strategy ? home(*route_->strategy) : Side::Old; }
+  Side home_side() const { return route_->home_side(); }
   // The side that the session's own state lives on.
   Side anchor() const { return pin_ ? *pin_ : home_side(); }
 

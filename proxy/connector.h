@@ -1,0 +1,52 @@
+// Connects a stream to an endpoint: looks its name up, and tries every address that it has, in
+// turn.
+//
+// Knows nothing of protocols. Belongs to whoever owns the stream.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <vector>
+
+#include "proxy/stream.h"
+#include "strategies/table.h"
+
+namespace crossfade {
+
+class Connector {
+ public:
+  Connector(Loop& loop, Stream& stream, StreamOwner& owner)
+      : loop_(loop), stream_(stream), owner_(owner) {}
+  ~Connector() { stop(); }
+  Connector(const Connector&) = delete;
+  Connector& operator=(const Connector&) = delete;
+
+  // `done` is called later, once: status 0, or why the last address could not be reached. False:
+  // the system refuses at once, and `done` is never called.
+  bool start(const EndpointAddress& to, Stream::Connected done);
+  // To one address that is known already.
+  bool start(const sockaddr_storage& to, Stream::Connected done);
+  // Nothing is called any more. The stream is the owner's to close.
+  void stop();
+
+  // Where the stream is connected to, or was tried last.
+  const sockaddr_storage& peer() const { return peer_; }
+
+  // For the callback of Stream::connect(): true when the next address is being tried.
+  bool goes_on(int status) { return status != 0 && try_next(); }
+
+ private:
+  struct Lookup;
+  bool look_up(const EndpointAddress& to);
+  bool try_next();
+
+  Loop& loop_;
+  Stream& stream_;
+  StreamOwner& owner_;
+  Stream::Connected done_ = nullptr;
+  Lookup* lookup_ = nullptr;
+  std::vector<sockaddr_storage> addresses_;  // still to try, last one first
+  sockaddr_storage peer_{};
+};
+
+}  // namespace crossfade

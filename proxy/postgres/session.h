@@ -1,0 +1,149 @@
+// A PostgreSQL client: its connection, its server, and what is under way between them.
+//
+//   Opening     reads the packets that come before a session: what is wanted, and in which protocol
+//   Login       the start-up packet went to the home side; its login is handed through, both ways
+//   Ready       messages are handed through, and it is known which of them are answered
+//   Raw         the client does not speak the protocol: the server is to tell it so
+//   Cancelling  the connection carries a CancelRequest and nothing else
+//   Closing     what is still to be said is being sent
+//
+// In three files: its life and the client's bytes, what servers send, cancelling.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocols/postgres/message.h"
+#include "protocols/postgres/ring.h"
+#include "protocols/postgres/startup.h"
+#include "proxy/interlay.h"
+#include "proxy/postgres/cancel_keys.h"
+#include "proxy/postgres/canceller.h"
+#include "proxy/postgres/upstream.h"
+#include "proxy/session.h"
+#include "proxy/stream.h"
+
+namespace crossfade::postgres {
+
+// Accepts one client; it is the interlay's from then on.
+void accept_session(Interlay& interlay, uv_stream_t* listener);
+
+class PostgresSession final : public Session, public StreamOwner {
+ public:
+  explicit PostgresSession(Interlay& interlay);
+  ~PostgresSession() override;
+
+  bool accept(uv_stream_t* listener);
+
+  bool on_tick(std::uint64_t now_ns) override;
+  void on_route() override;
+  void drain() override;
+  void abort() override;
+
+  // --- its upstream
+  void begin_reply_event(std::size_t bytes);
+  void end_reply_event();
+  bool raw() const { return phase_ == Phase::Raw; }
+  void on_raw(std::string_view bytes);
+  void on_reply(Upstream& up, const Piece& piece);
+  void on_rows(Upstream& up, char type, std::string_view rows);
+  void on_connected(Upstream& up);
+  void on_garbled(Upstream& up, const char* reason);
+  void on_lost(Upstream& up, const char* reason);
+  void on_upstream_room();
+  void flush();
+  void end_event();
+
+  // --- cancelling, on this session's loop
+  // Somebody who holds its key wants what it runs to be cancelled; is told when that is done.
+  void cancel(const SessionHandlePtr& asker);
+  void on_cancelled();  // its canceller is through
+
+ private:
+  enum class Phase : std::uint8_t { Opening, Login, Ready, Raw, Cancelling, Closing };
+  // Why the client's bytes are not handed on.
+  enum class Held : std::uint8_t {
+    No,
+    Cancel,  // a cancel is on its way, which must not hit what comes next
+    Login,   // the server has not said yet whether it wants a password
+    Room     // the server owes too much
+  };
+  struct Sent {
+    std::uint64_t id;
+    std::uint64_t at_ns;
+  };
+
+  void on_bytes(std::string_view bytes) override;
+  void on_end(int status) override;
+  void on_room() override;
+
+  Loop& loop() { return interlay_.loop(); }
+  InterlayCounters& counters() { return interlay_.counters(); }
+  const InterlaySettings& settings() const { return interlay_.route()->settings; }
+  void begin_event();
+
+  // --- before the session
+  std::size_t take_opening(std::string_view bytes);
+  void start_up(std::string_view packet, Phase next);
+  bool reach_home();
+  std::string unreachable(Side side) const;
+
+  // --- the client's bytes
+  void consume(std::string_view bytes);
+  std::size_t take(std::string_view bytes);
+  Held held(char type) const;
+  void on_request(const Piece& piece);
+  void resume();
+  void update_reading();
+
+  // --- the server's
+  void send(std::string_view bytes);
+  bool note_first(Upstream& up, const Piece& piece);
+  bool note_reply(Upstream& up, const ServerMessage& message);
+  void note_login(Upstream& up, const Piece& piece);
+  void settle(Upstream& up, std::uint64_t id);
+
+  // --- cancelling
+  void start_cancel(const CancelRequest& request, std::string_view packet);
+  static void tell(const SessionHandle& asker);
+  void answer_askers();
+  void forget_key();
+
+  // --- the end
+  bool safe_point() const;
+  bool left_behind() const;
+  void check_connecting(std::uint64_t limit_ns);
+  void lose_server(const char* reason);
+  void say_and_close(std::string_view sqlstate, const std::string& message);
+  void close_client();
+
+  Interlay& interlay_;
+  crossfade::Stream client_;
+  Upstream server_;
+  MessageCutter cutter_{Stream::ClientLogin};
+  std::string kept_;        // bytes of the client that wait, or of a message that is awaited whole
+  std::size_t wanted_ = 0;  // bytes of it, for the next look
+  Ring<Sent> sent_;         // what ends with ReadyForQuery
+  SessionHandlePtr handle_;
+  std::unique_ptr<Canceller> canceller_;
+  std::vector<SessionHandlePtr> askers_;
+  std::uint64_t now_ns_ = 0;
+  std::uint64_t accepted_at_ns_ = 0;
+  std::uint64_t closing_at_ns_ = 0;
+  std::uint64_t request_cost_ns_ = 0;
+  std::uint64_t answered_in_event_ = 0;
+  Phase phase_ = Phase::Opening;
+  Held held_ = Held::No;
+  bool ssl_asked_ = false;
+  bool gss_asked_ = false;
+  bool password_wanted_ = false;  // the server waits for the client in its login
+  bool last_words_ = false;       // the server has said why it closes, or the client that it does
+  bool client_ended_ = false;
+  bool draining_ = false;
+  bool listed_ = false;  // its key is among the interlay's
+};
+
+}  // namespace crossfade::postgres

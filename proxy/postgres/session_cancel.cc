@@ -1,0 +1,68 @@
+// Cancelling: a request to cancel goes to the backend that runs the session's request, and nothing
+// that the client sends later reaches that backend before the cancel is through.
+#include <utility>
+
+#include "proxy/loop.h"
+#include "proxy/postgres/session.h"
+
+namespace crossfade::postgres {
+
+// --- the connection that carries the request
+
+void PostgresSession::start_cancel(const CancelRequest& request, std::string_view packet) {
+  const SessionHandlePtr target =
+      loop().cancel_keys().find(interlay_.id(), request.pid, request.key);
+  if (!target) {  // another sidecar's, or a made up one: the server knows
+    return start_up(packet, Phase::Cancelling);
+  }
+  phase_ = Phase::Cancelling;
+  target->loop->post([target, asker = handle_] {
+    if (target->session) return target->session->cancel(asker);
+    asker->loop->post([asker] { tell(*asker); });
+  });
+}
+
+void PostgresSession::tell(const SessionHandle& asker) {
+  if (!asker.session) return;
+  asker.session->close_client();
+  asker.session->end_event();
+  asker.loop->bury();
+}
+
+// --- the session that it means
+
+void PostgresSession::cancel(const SessionHandlePtr& asker) {
+  begin_event();
+  askers_.push_back(asker);
+  if (!server_.owed().owes() || server_.state() != Upstream::State::Open || server_.pid == 0) {
+    answer_askers();  // it runs nothing
+  } else if (!canceller_) {
+    canceller_ = std::make_unique<Canceller>(*this, loop(), now_ns_);
+    loop().mark_busy(*this);
+    if (!canceller_->start(server_.peer(), server_.pid, server_.secret)) on_cancelled();
+  }
+  end_event();
+  loop().bury();
+}
+
+void PostgresSession::on_cancelled() {
+  begin_event();
+  canceller_.reset();
+  answer_askers();
+  end_event();
+}
+
+void PostgresSession::answer_askers() {
+  for (SessionHandlePtr& asker : std::exchange(askers_, {})) {
+    Loop& its = *asker->loop;
+    its.post([asker = std::move(asker)] { tell(*asker); });
+  }
+}
+
+void PostgresSession::forget_key() {
+  if (std::exchange(listed_, false)) {
+    loop().cancel_keys().remove(interlay_.id(), server_.pid, handle_);
+  }
+}
+
+}  // namespace crossfade::postgres

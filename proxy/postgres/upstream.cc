@@ -1,0 +1,106 @@
+// Connecting, and cutting the server's bytes.
+#include "proxy/postgres/upstream.h"
+
+#include <cassert>
+#include <utility>
+#include <variant>
+
+#include "protocols/postgres/types.h"
+#include "proxy/loop.h"
+#include "proxy/postgres/session.h"
+
+namespace crossfade::postgres {
+
+Upstream::Upstream(PostgresSession& session, Loop& loop)
+    : session_(session), stream_(loop, *this), connector_(loop, stream_, *this) {}
+
+bool Upstream::open(Side side, InterlayRoutePtr route, std::uint64_t now_ns) {
+  assert(state_ == State::Idle);
+  side_ = side;
+  route_ = std::move(route);
+  state_ = State::Connecting;
+  opened_at_ns = now_ns;
+  cutter_ = MessageCutter(Stream::ServerLogin);
+  owed_ = OwedReplies();
+  pid = 0;
+  secret.clear();
+  return connector_.start(address(), connected);
+}
+
+void Upstream::connected(StreamOwner& owner, int status) {
+  auto& self = static_cast<Upstream&>(owner);
+  if (self.connector_.goes_on(status)) return;
+  if (status != 0) return self.session_.on_lost(self, uv_err_name(status));
+  self.state_ = State::Open;
+  self.stream_.read_start();
+  self.session_.on_connected(self);
+}
+
+void Upstream::close() {
+  connector_.stop();
+  stream_.close();
+  std::string().swap(tail_);
+  state_ = State::Idle;
+}
+
+void Upstream::on_end(int status) { session_.on_lost(*this, uv_err_name(status)); }
+
+void Upstream::on_room() { session_.on_upstream_room(); }
+
+void Upstream::on_bytes(std::string_view bytes) {
+  session_.begin_reply_event(bytes.size());
+  if (session_.raw()) {
+    session_.on_raw(tail_);
+    session_.on_raw(bytes);
+    session_.flush();
+    tail_.clear();
+  } else if (tail_.empty()) {
+    const std::size_t taken = take(bytes);
+    session_.flush();
+    if (state_ == State::Open) tail_.assign(bytes.substr(taken));
+  } else {
+    tail_.append(bytes);
+    if (tail_.size() >= wanted_) {
+      const std::size_t taken = take(tail_);
+      session_.flush();  // before what was written as a view moves
+      tail_.erase(0, state_ == State::Open ? taken : tail_.size());
+    }
+  }
+  session_.end_reply_event();
+}
+
+// Returns how many of the bytes were handed to the session; the rest is awaited whole.
+std::size_t Upstream::take(std::string_view bytes) {
+  std::size_t at = 0;
+  while (at < bytes.size() && state_ == State::Open) {
+    const std::string_view rest = bytes.substr(at);
+    if (const std::size_t rows = take_rows(rest[0], rest); rows > 0) {
+      at += rows;
+      continue;
+    }
+    const Cut cut = cutter_.next(rest);
+    if (const auto* piece = std::get_if<Piece>(&cut)) {
+      session_.on_reply(*this, *piece);
+      at += piece->bytes.size();
+    } else if (const auto* more = std::get_if<NeedMore>(&cut)) {
+      wanted_ = rest.size() + more->at_least;
+      break;
+    } else {
+      session_.on_garbled(*this, std::get<Broken>(cut).reason);
+      return bytes.size();
+    }
+  }
+  return at;
+}
+
+// Whole rows, many at once: they are most of what passes by, and all alike.
+std::size_t Upstream::take_rows(char type, std::string_view bytes) {
+  const bool many = type == from_server::kDataRow || type == from_server::kCopyData;
+  if (!many || !cutter_.at_boundary() || cutter_.stream() != Stream::Server) return 0;
+  const Run run = run_of(type, bytes);
+  if (run.messages == 0) return 0;
+  session_.on_rows(*this, type, bytes.substr(0, run.size));
+  return run.size;
+}
+
+}  // namespace crossfade::postgres
