@@ -93,6 +93,7 @@ void OwedReplies::absorb() {
     if (next.owing == Owing::Sync) {
       ++active_->eaten;
       spare_mark_ = next.mark;
+      spare_id_ = next.id;
     } else if (next.owing == Owing::CopyEnd) {
       active_->stage = Stage::CopyInOver;
     } else {
@@ -108,7 +109,7 @@ void OwedReplies::prune() {
 }
 
 void OwedReplies::activate() {
-  if (active_ || skipping_ == Skipping::InDoubt) return;
+  if (active_ || in_doubt()) return;
   prune();
   if (waiting_.empty()) return;
   assert(waiting_.front().mark != Mark::Synthesise);  // take_synthesised() comes first
@@ -117,7 +118,7 @@ void OwedReplies::activate() {
 }
 
 std::optional<Synthesised> OwedReplies::take_synthesised() {
-  if (active_ || skipping_ == Skipping::InDoubt || waiting_.empty()) return std::nullopt;
+  if (active_ || in_doubt() || waiting_.empty()) return std::nullopt;
   const Waiting next = waiting_.front();
   if (next.mark != Mark::Synthesise) return std::nullopt;
   waiting_.pop();
@@ -131,6 +132,7 @@ Arrival OwedReplies::arrived(const ServerMessage& message) {
   const bool is_error = message.type == from_server::kErrorResponse;
   if (is_error && message.severity == Severity::Fatal) return last_words();
   if (message.type == from_server::kReadyForQuery) return ready(message.status);
+  if (is_error && in_doubt()) return fail_in_doubt();
   activate();
   if (!active_) return Broken{"a reply that nothing is owed for"};
   spare_ = 0;
@@ -230,6 +232,7 @@ OwedReplies::Step OwedReplies::step_result(Active& active, char type) {
 
 Answer OwedReplies::end(const Waiting& message) {
   const Answer answer{Belongs::Reply, message.mark, message.id, true};
+  answered_id_ = message.id;
   active_.reset();
   prune();
   return answer;
@@ -237,20 +240,38 @@ Answer OwedReplies::end(const Waiting& message) {
 
 Arrival OwedReplies::fail() {
   const std::uint32_t eaten = active_->eaten;
-  spare_ = eaten;
+  if (eaten > 0) spare_ = eaten;
   if (!is_extended(active_->message.owing)) {
     active_->stage = Stage::Failed;
     active_->eaten = 0;
     return Answer{Belongs::Reply, active_->message.mark, active_->message.id, false};
   }
+  const bool told_over = active_->stage == Stage::CopyInOver;
   const Answer answer = end(active_->message);
   // In doubt nothing is discarded before it is known from where.
   if (eaten > 0) {
-    skipping_ = Skipping::InDoubt;
+    skipping_ = told_over ? Skipping::InDoubtOver : Skipping::InDoubt;
   } else {
     drop_to_sync();
   }
   return answer;
+}
+
+// A Sync fails, be it the next or one that was thought to be eaten.
+Arrival OwedReplies::fail_in_doubt() {
+  if (settle_doubt()) {
+    activate();
+    return fail();
+  }
+  skipping_ = Skipping::InDoubt;  // up to its ReadyForQuery
+  return spare(false);
+}
+
+// Of a Sync in COPY IN. Which one, is known if there is but one.
+Answer OwedReplies::spare(bool ends) {
+  const bool known = spare_ == 1 && spare_id_ > answered_id_;
+  spare_ -= ends ? 1 : 0;
+  return {Belongs::Reply, spare_mark_, known ? spare_id_ : 0, ends};
 }
 
 void OwedReplies::drop_to_sync() {
@@ -258,15 +279,29 @@ void OwedReplies::drop_to_sync() {
   skipping_ = waiting_.empty() ? Skipping::ToSync : Skipping::No;
 }
 
-Arrival OwedReplies::ready(Transaction status) {
-  const bool in_doubt = skipping_ == Skipping::InDoubt;
-  skipping_ = in_doubt ? Skipping::No : skipping_;
+// The server skipped, and has come to a Sync; true when that is the next in the queue, and false
+// when it is one that COPY IN was thought to have eaten.
+//
+// It is the next when it follows at once, or when other messages are between them but the client
+// had ended its COPY: errors in data come behind the Syncs that libpq sends before it. Messages in
+// the midst of a COPY were meant for after a Sync that fails it.
+bool OwedReplies::settle_doubt() {
+  bool over = skipping_ == Skipping::InDoubtOver;
+  over |= !waiting_.empty() && waiting_.front().owing == Owing::CopyEnd;
+  skipping_ = Skipping::No;
   prune();
-  // In doubt the answer is a Sync's that follows at once; if other messages do, they were not
-  // discarded, and it is that of a Sync inside of the COPY.
-  const bool others_follow =
-      in_doubt && (waiting_.empty() || waiting_.front().owing != Owing::Sync);
-  if (!others_follow) activate();
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    if (waiting_.at(i).owing != Owing::Sync) continue;
+    if (i > 0 && !over) return false;
+    drop_to_sync();
+    return true;
+  }
+  return false;
+}
+
+Arrival OwedReplies::ready(Transaction status) {
+  const bool mine = !in_doubt() || settle_doubt();
+  if (mine) activate();
   const auto ends = [this] {
     if (!active_) return false;
     switch (active_->message.owing) {
@@ -296,14 +331,13 @@ Arrival OwedReplies::ready(Transaction status) {
   if (spare_ == 0 || (active_ && active_->stage != Stage::Waiting)) {
     return Broken{"ReadyForQuery that nothing is owed for"};
   }
-  --spare_;
   transaction_ = status;
-  return Answer{Belongs::Reply, spare_mark_, 0, true};
+  return spare(true);
 }
 
 Arrival OwedReplies::aside(char type) const {
   Mark mark = Mark::Forward;
-  if (type != from_server::kNotificationResponse && skipping_ != Skipping::InDoubt) {
+  if (type != from_server::kNotificationResponse && !in_doubt()) {
     if (active_) {
       mark = active_->message.mark;
     } else if (!waiting_.empty()) {

@@ -11,7 +11,8 @@
 // 5. A FATAL error comes at any moment, and is the last message.
 // 6. Whether a Sync among CopyData was read before or after the error that ended the COPY, nobody
 //    but the server knows. It then owes perhaps (settled() is false) a ReadyForQuery more than can
-//    be counted on; the next other reply tells.
+//    be counted on; the next other reply tells. Until then nothing is to be put into the stream or
+//    synthesised, and which of several Syncs is answered may be told wrong.
 //
 // Holds no bytes. Knows nothing of sockets, of sides, or of what messages say.
 // Source: PostgreSQL documentation, "Message Flow"; PostgresMain(), CopyGetData() of PostgreSQL 15.
@@ -128,7 +129,9 @@ class OwedReplies {
     Failed  // only ReadyForQuery can come
   };
   enum class Step : std::uint8_t { Goes, Ends, Wrong };
-  enum class Skipping : std::uint8_t { No, ToSync, InDoubt };
+  // In doubt: to a Sync, but perhaps to one that COPY IN has eaten in this queue. Over: the client
+  // had ended that COPY before the error came.
+  enum class Skipping : std::uint8_t { No, ToSync, InDoubt, InDoubtOver };
   struct Waiting {
     std::uint64_t id = 0;
     Owing owing = Owing::Nothing;
@@ -150,17 +153,25 @@ class OwedReplies {
   void absorb();
   void prune();
   Arrival fail();
+  Arrival fail_in_doubt();
   void drop_to_sync();
+  bool settle_doubt();
+  bool in_doubt() const {
+    return skipping_ == Skipping::InDoubt || skipping_ == Skipping::InDoubtOver;
+  }
   Arrival ready(Transaction status);
   Arrival aside(char type) const;
   Arrival last_words();
   Answer end(const Waiting& message);
+  Answer spare(bool ends);
 
   Ring<Waiting> waiting_;         // sent, and not answered at all yet
   std::optional<Active> active_;  // being answered
   std::uint64_t last_id_ = 0;
   std::uint32_t spare_ = 0;  // ReadyForQuery that may come or not
   Mark spare_mark_ = Mark::Forward;
+  std::uint64_t spare_id_ = 0;     // of the last Sync that COPY IN has eaten
+  std::uint64_t answered_id_ = 0;  // the last that is answered
   Skipping skipping_ = Skipping::No;
   Transaction transaction_ = Transaction::Idle;
   bool over_ = false;

@@ -20,6 +20,11 @@ class Ring {
     assert(!empty());
     return slots_[head_];
   }
+  // index: from the front on, in 0..size() - 1
+  const T& at(std::size_t index) const {
+    assert(index < size_);
+    return slots_[(head_ + index) & (slots_.size() - 1)];
+  }
   void push(T value) {
     if (size_ == slots_.size()) grow();
     slots_[(head_ + size_) & (slots_.size() - 1)] = std::move(value);

@@ -132,8 +132,9 @@ void SessionState::apply_failed(const Pending& pending) {
 
 void SessionState::define(std::string name, std::string message) {
   if (name.empty()) {
+    set_unnamed(std::nullopt);
     const bool fits = !message.empty() && bytes_ + message.size() <= bytes_max_;
-    set_unnamed(fits ? std::optional(std::move(message)) : std::nullopt);
+    if (fits) set_unnamed(std::move(message));
     unnamed_lost_ = !fits;
   } else if (message.empty()) {
     dropped(name);
