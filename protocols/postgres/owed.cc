@@ -1,0 +1,381 @@
+// The forms of replies, by message; and whom an error, or the end of a COPY, discards.
+//
+// The message that is being answered is taken out of the queue: what is left there the server has
+// not begun to answer. That lets COPY IN eat what was sent behind it.
+#include "protocols/postgres/owed.h"
+
+#include <cassert>
+
+namespace crossfade::postgres {
+namespace {
+
+constexpr bool is_aside(char type) {
+  return type == from_server::kNoticeResponse || type == from_server::kParameterStatus ||
+         type == from_server::kNotificationResponse;
+}
+
+}  // namespace
+
+OwedReplies::Owing OwedReplies::owing_of(const ClientMessage& message) {
+  switch (message.type) {
+    case from_client::kQuery:
+      return Owing::Query;
+    case from_client::kFunctionCall:
+      return Owing::FunctionCall;
+    case from_client::kParse:
+      return Owing::Parse;
+    case from_client::kBind:
+      return Owing::Bind;
+    case from_client::kDescribe:
+      if (message.subject == kStatement) return Owing::DescribeStatement;
+      return message.subject == kPortal ? Owing::DescribePortal : Owing::OnlyError;
+    case from_client::kExecute:
+      return Owing::Execute;
+    case from_client::kClose:
+      return Owing::Close;
+    case from_client::kSync:
+      return Owing::Sync;
+    case from_client::kCopyDone:
+    case from_client::kCopyFail:
+      return Owing::CopyEnd;
+    case from_client::kFlush:
+      return message.size == kHeaderSize ? Owing::Nothing : Owing::OnlyError;
+    default:
+      return Owing::Nothing;
+  }
+}
+
+bool OwedReplies::is_extended(Owing owing) {
+  switch (owing) {
+    case Owing::Parse:
+    case Owing::Bind:
+    case Owing::DescribeStatement:
+    case Owing::DescribePortal:
+    case Owing::Execute:
+    case Owing::Close:
+    case Owing::OnlyError:
+      return true;
+    case Owing::Nothing:
+    case Owing::StartUp:
+    case Owing::Query:
+    case Owing::FunctionCall:
+    case Owing::Sync:
+    case Owing::CopyEnd:
+      return false;
+  }
+  return false;
+}
+
+std::uint64_t OwedReplies::sent(const ClientMessage& message, Mark mark) {
+  return push(owing_of(message), mark, message.type);
+}
+
+std::uint64_t OwedReplies::sent_start_up(Mark mark) { return push(Owing::StartUp, mark, 0); }
+
+std::uint64_t OwedReplies::push(Owing owing, Mark mark, char type) {
+  const std::uint64_t id = ++last_id_;
+  if (owing == Owing::Nothing || over_) return id;
+  if (skipping_ == Skipping::ToSync) {
+    if (owing != Owing::Sync) return id;
+    skipping_ = Skipping::No;
+  }
+  if (owing == Owing::CopyEnd && !owes()) return id;
+  waiting_.push({id, owing, mark, type});
+  absorb();
+  return id;
+}
+
+// COPY IN reads on: what follows in the queue is its, up to the end of its data.
+void OwedReplies::absorb() {
+  while (active_ && active_->stage == Stage::CopyIn && !waiting_.empty()) {
+    const Waiting next = waiting_.front();
+    if (next.mark == Mark::Synthesise) return;
+    if (next.owing == Owing::Sync) {
+      ++active_->eaten;
+      spare_mark_ = next.mark;
+      spare_id_ = next.id;
+    } else if (next.owing == Owing::CopyEnd) {
+      active_->stage = Stage::CopyInOver;
+    } else {
+      return;  // the server will end the connection over it
+    }
+    waiting_.pop();
+  }
+}
+
+// Outside of COPY IN nothing answers its end.
+void OwedReplies::prune() {
+  while (!active_ && !waiting_.empty() && waiting_.front().owing == Owing::CopyEnd) waiting_.pop();
+}
+
+void OwedReplies::activate() {
+  if (active_ || in_doubt()) return;
+  prune();
+  if (waiting_.empty()) return;
+  assert(waiting_.front().mark != Mark::Synthesise);  // take_synthesised() comes first
+  active_ = Active{waiting_.front()};
+  waiting_.pop();
+}
+
+std::optional<Synthesised> OwedReplies::take_synthesised() {
+  if (active_ || in_doubt() || waiting_.empty()) return std::nullopt;
+  const Waiting next = waiting_.front();
+  if (next.mark != Mark::Synthesise) return std::nullopt;
+  waiting_.pop();
+  prune();
+  return Synthesised{next.id, next.type};
+}
+
+Arrival OwedReplies::arrived(const ServerMessage& message) {
+  if (over_) return Broken{"a message behind a fatal error"};
+  if (is_aside(message.type)) return aside(message.type);
+  const bool is_error = message.type == from_server::kErrorResponse;
+  if (is_error && message.severity == Severity::Fatal) return last_words();
+  if (message.type == from_server::kReadyForQuery) return ready(message.status);
+  if (is_error && in_doubt()) return fail_in_doubt();
+  activate();
+  if (!active_) return Broken{"a reply that nothing is owed for"};
+  spare_ = 0;
+  if (is_error) return fail();
+  const std::uint32_t eaten = active_->eaten;
+  switch (step(*active_, message.type)) {
+    case Step::Goes:
+      absorb();  // a COPY IN may have begun
+      if (active_->eaten < eaten) spare_ = eaten;
+      return Answer{Belongs::Reply, active_->message.mark, active_->message.id, false};
+    case Step::Ends:
+      spare_ = eaten;
+      return end(active_->message);
+    case Step::Wrong:
+      return Broken{"a reply of another form than is owed"};
+  }
+  return Broken{"a reply of another form than is owed"};
+}
+
+OwedReplies::Step OwedReplies::step(Active& active, char type) {
+  const auto ends_if = [](bool right) { return right ? Step::Ends : Step::Wrong; };
+  const bool row_form = type == from_server::kRowDescription || type == from_server::kNoData;
+  switch (active.message.owing) {
+    case Owing::Parse:
+      return ends_if(type == from_server::kParseComplete);
+    case Owing::Bind:
+      return ends_if(type == from_server::kBindComplete);
+    case Owing::Close:
+      return ends_if(type == from_server::kCloseComplete);
+    case Owing::DescribePortal:
+      return ends_if(row_form);
+    case Owing::DescribeStatement:
+      if (active.stage != Stage::Waiting) return ends_if(row_form);
+      active.stage = Stage::Running;
+      return type == from_server::kParameterDescription ? Step::Goes : Step::Wrong;
+    case Owing::FunctionCall:
+      if (active.stage != Stage::Waiting) return Step::Wrong;
+      active.stage = Stage::Running;
+      return type == from_server::kFunctionCallResponse ? Step::Goes : Step::Wrong;
+    case Owing::StartUp:
+      active.stage = Stage::Running;
+      return type == from_server::kAuthentication || type == from_server::kBackendKeyData ||
+                     type == from_server::kNegotiateProtocolVersion
+                 ? Step::Goes
+                 : Step::Wrong;
+    case Owing::Query:
+    case Owing::Execute:
+      return step_result(active, type);
+    case Owing::Nothing:
+    case Owing::Sync:
+    case Owing::CopyEnd:
+    case Owing::OnlyError:
+      return Step::Wrong;
+  }
+  return Step::Wrong;
+}
+
+// Query and Execute: rows, copied data, and what completes them; a Query any number of these.
+OwedReplies::Step OwedReplies::step_result(Active& active, char type) {
+  const bool query = active.message.owing == Owing::Query;
+  const Stage stage = active.stage;
+  const auto go = [&active](Stage next) {
+    active.stage = next;
+    return Step::Goes;
+  };
+  if (stage == Stage::Failed) return Step::Wrong;
+  if (type == from_server::kCommandComplete) {  // after a "\." of COPY IN even before its end
+    if (stage == Stage::CopyOut) return Step::Wrong;
+    if (!query) return Step::Ends;
+    active.eaten = 0;
+    return go(Stage::Running);
+  }
+  if (stage == Stage::CopyOut || stage == Stage::CopyBoth) {
+    if (type == from_server::kCopyData) return Step::Goes;
+    return type == from_server::kCopyDone ? go(Stage::Running) : Step::Wrong;
+  }
+  if (stage == Stage::CopyIn || stage == Stage::CopyInOver) return Step::Wrong;
+  switch (type) {
+    case from_server::kRowDescription:
+      return query ? go(Stage::Running) : Step::Wrong;
+    case from_server::kDataRow:
+      return go(Stage::Running);
+    case from_server::kEmptyQueryResponse:
+      return query ? go(Stage::Running) : Step::Ends;
+    case from_server::kPortalSuspended:
+      return query ? Step::Wrong : Step::Ends;
+    case from_server::kCopyInResponse:
+      return go(Stage::CopyIn);
+    case from_server::kCopyOutResponse:
+      return go(Stage::CopyOut);
+    case from_server::kCopyBothResponse:
+      return query ? go(Stage::CopyBoth) : Step::Wrong;
+    default:
+      return Step::Wrong;
+  }
+}
+
+Answer OwedReplies::end(const Waiting& message) {
+  const Answer answer{Belongs::Reply, message.mark, message.id, true};
+  answered_id_ = message.id;
+  active_.reset();
+  prune();
+  return answer;
+}
+
+Arrival OwedReplies::fail() {
+  const std::uint32_t eaten = active_->eaten;
+  if (eaten > 0) spare_ = eaten;
+  if (!is_extended(active_->message.owing)) {
+    active_->stage = Stage::Failed;
+    active_->eaten = 0;
+    return Answer{Belongs::Reply, active_->message.mark, active_->message.id, false};
+  }
+  const bool told_over = active_->stage == Stage::CopyInOver;
+  const Answer answer = end(active_->message);
+  // In doubt nothing is discarded before it is known from where.
+  if (eaten > 0) {
+    skipping_ = told_over ? Skipping::InDoubtOver : Skipping::InDoubt;
+  } else {
+    drop_to_sync();
+  }
+  return answer;
+}
+
+// A Sync fails, be it the next or one that was thought to be eaten.
+Arrival OwedReplies::fail_in_doubt() {
+  if (settle_doubt()) {
+    activate();
+    return fail();
+  }
+  skipping_ = Skipping::InDoubt;  // up to its ReadyForQuery
+  return spare(false);
+}
+
+// Of a Sync in COPY IN. Which one, is known if there is but one.
+Answer OwedReplies::spare(bool ends) {
+  const bool known = spare_ == 1 && spare_id_ > answered_id_;
+  spare_ -= ends ? 1 : 0;
+  return {Belongs::Reply, spare_mark_, known ? spare_id_ : 0, ends};
+}
+
+void OwedReplies::drop_to_sync() {
+  while (!waiting_.empty() && waiting_.front().owing != Owing::Sync) waiting_.pop();
+  skipping_ = waiting_.empty() ? Skipping::ToSync : Skipping::No;
+}
+
+// The server skipped, and has come to a Sync; true when that is the next in the queue, and false
+// when it is one that COPY IN was thought to have eaten.
+//
+// It is the next when it follows at once, or when other messages are between them but the client
+// had ended its COPY: errors in data come behind the Syncs that libpq sends before it. Messages in
+// the midst of a COPY were meant for after a Sync that fails it.
+bool OwedReplies::settle_doubt() {
+  bool over = skipping_ == Skipping::InDoubtOver;
+  over |= !waiting_.empty() && waiting_.front().owing == Owing::CopyEnd;
+  skipping_ = Skipping::No;
+  prune();
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    if (waiting_.at(i).owing != Owing::Sync) continue;
+    if (i > 0 && !over) return false;
+    drop_to_sync();
+    return true;
+  }
+  return false;
+}
+
+Arrival OwedReplies::ready(Transaction status) {
+  const bool mine = !in_doubt() || settle_doubt();
+  if (mine) activate();
+  const auto ends = [this] {
+    if (!active_) return false;
+    switch (active_->message.owing) {
+      case Owing::Sync:
+        return true;
+      case Owing::Query:
+      case Owing::FunctionCall:
+      case Owing::StartUp:
+        return active_->stage == Stage::Running || active_->stage == Stage::Failed;
+      case Owing::Nothing:
+      case Owing::Parse:
+      case Owing::Bind:
+      case Owing::DescribeStatement:
+      case Owing::DescribePortal:
+      case Owing::Execute:
+      case Owing::Close:
+      case Owing::CopyEnd:
+      case Owing::OnlyError:
+        return false;
+    }
+    return false;
+  };
+  if (ends()) {
+    transaction_ = status;
+    return end(active_->message);
+  }
+  if (spare_ == 0 || (active_ && active_->stage != Stage::Waiting)) {
+    return Broken{"ReadyForQuery that nothing is owed for"};
+  }
+  transaction_ = status;
+  return spare(true);
+}
+
+Arrival OwedReplies::aside(char type) const {
+  Mark mark = Mark::Forward;
+  if (type != from_server::kNotificationResponse && !in_doubt()) {
+    if (active_) {
+      mark = active_->message.mark;
+    } else if (!waiting_.empty()) {
+      mark = waiting_.front().mark;
+    }
+  }
+  return Answer{Belongs::Aside, mark, 0, false};
+}
+
+Arrival OwedReplies::last_words() {
+  Answer answer{Belongs::LastWords, Mark::Forward, 0, true};
+  if (active_) {
+    answer.mark = active_->message.mark;
+    answer.id = active_->message.id;
+  }
+  active_.reset();
+  waiting_.clear();
+  spare_ = 0;
+  over_ = true;
+  return answer;
+}
+
+CopyMode OwedReplies::copying() const {
+  if (!active_) return CopyMode::None;
+  switch (active_->stage) {
+    case Stage::CopyIn:
+      return CopyMode::In;
+    case Stage::CopyOut:
+      return CopyMode::Out;
+    case Stage::CopyBoth:
+      return CopyMode::Both;
+    case Stage::Waiting:
+    case Stage::Running:
+    case Stage::CopyInOver:
+    case Stage::Failed:
+      return CopyMode::None;
+  }
+  return CopyMode::None;
+}
+
+}  // namespace crossfade::postgres

@@ -1,0 +1,180 @@
+// What one server still owes: told every message that is sent to it and every message that comes
+// back, it says which of the former each of the latter answers, and so what is to be done with it.
+//
+// 1. Messages are answered in the order in which they were sent, each in the forms of its type.
+// 2. An error in a message of the extended protocol discards everything up to the next Sync, a
+//    Query and a FunctionCall, too; one in a Query, a FunctionCall, or a Sync ends with
+//    ReadyForQuery.
+// 3. Inside COPY IN, Sync and Flush are not answered. Once COPY IN has ended, or failed, the rest
+//    of the client's CopyData, CopyDone and CopyFail is dropped by the server without a word.
+// 4. Notices, settings and notifications come at any moment and answer nothing.
+// 5. A FATAL error comes at any moment, and is the last message.
+// 6. Whether a Sync among CopyData was read before or after the error that ended the COPY, nobody
+//    but the server knows. It then owes perhaps (settled() is false) a ReadyForQuery more than can
+//    be counted on; the next other reply tells. Until then nothing is to be put into the stream or
+//    synthesised, and which of several Syncs is answered may be told wrong.
+//
+// Holds no bytes. Knows nothing of sockets, of sides, or of what messages say.
+// Source: PostgreSQL documentation, "Message Flow"; PostgresMain(), CopyGetData() of PostgreSQL 15.
+// Servers before 14 survive a message inside COPY IN that does not belong there; of them this queue
+// would expect an answer to it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+#include "protocols/postgres/message.h"
+#include "protocols/postgres/ring.h"
+#include "protocols/postgres/types.h"
+
+namespace crossfade::postgres {
+
+inline constexpr std::size_t kOwedMax = 1u << 20;  // messages: while !room(), read no more of them
+
+// What is done with the replies to a message.
+enum class Mark : std::uint8_t {
+  Forward,     // the client gets them
+  Skip,        // they end here: the message was the sidecar's own
+  Compare,     // they end here, after a look at them: the other side's are the client's
+  Synthesise,  // there are none: the message was not sent, and is answered in its turn by us
+};
+
+struct ClientMessage {
+  char type;                       // from_client::…
+  char subject = kPortal;          // of Describe: kStatement, kPortal, or what it says
+  std::size_t size = kHeaderSize;  // type byte, length word, body
+};
+
+enum class Severity : std::uint8_t { Ordinary, Fatal };
+struct ServerMessage {
+  char type;                               // from_server::…
+  Transaction status = Transaction::Idle;  // of ReadyForQuery
+  Severity severity = Severity::Ordinary;  // of ErrorResponse
+};
+
+enum class Belongs : std::uint8_t {
+  Reply,      // to the message `id`; with `ends`, its last
+  Aside,      // to nothing; `mark` is that of the message which is being worked on
+  LastWords,  // a FATAL error: nothing is owed any more, the server closes
+};
+struct Answer {
+  Belongs belongs;
+  Mark mark;
+  std::uint64_t id;  // as sent() returned it; 0: none. Messages with a lower one are settled
+  bool ends;         // nothing else comes for `id`
+};
+using Arrival = std::variant<Answer, Broken>;
+
+struct Synthesised {
+  std::uint64_t id;
+  char type;  // of the client's message that is now to be answered
+};
+
+enum class CopyMode : std::uint8_t { None, In, Out, Both };
+
+class OwedReplies {
+ public:
+  // A message goes to the server; or, marked Synthesise, is answered as if it had. Returns its id:
+  // they rise. Messages that are never answered (Flush, CopyData, Terminate, passwords) are told
+  // all the same, and take no room; so is each message once, however many pieces it has.
+  //   cost   O(1) amortised
+  std::uint64_t sent(const ClientMessage& message, Mark mark);
+  // The start-up packet: owes everything up to the first ReadyForQuery.
+  std::uint64_t sent_start_up(Mark mark);
+
+  // A message has come (its header is enough, but for ReadyForQuery and ErrorResponse). Many rows,
+  // or data of COPY, in a row may be told as one.
+  //   Broken   it is not owed; whose reply is whose can no longer be told, close the connection
+  //   cost     O(1), or O(messages that an error discards)
+  Arrival arrived(const ServerMessage& message);
+
+  // After each sent() and arrived(), until there is none: the answer that is now to be made.
+  std::optional<Synthesised> take_synthesised();
+
+  bool owes() const { return active_.has_value() || !waiting_.empty(); }
+  bool settled() const { return spare_ == 0; }
+  bool room() const { return waiting_.size() < kOwedMax; }
+  std::size_t size() const { return waiting_.size() + (active_ ? 1 : 0); }
+  // The server has failed a message and reads on only from the next Sync, which was not sent yet.
+  bool awaits_sync() const { return skipping_ != Skipping::No; }
+  // What the server was doing when its last message was sent; In until the client's end of it.
+  CopyMode copying() const;
+  // As the last ReadyForQuery said.
+  Transaction transaction() const { return transaction_; }
+
+ private:
+  enum class Owing : std::uint8_t {
+    Nothing,
+    StartUp,
+    Query,
+    FunctionCall,
+    Parse,
+    Bind,
+    DescribeStatement,
+    DescribePortal,
+    Execute,
+    Close,
+    Sync,
+    CopyEnd,   // CopyDone, CopyFail: never answered, but what ends COPY IN
+    OnlyError  // what the server cannot but refuse
+  };
+  enum class Stage : std::uint8_t {
+    Waiting,     // nothing has come yet
+    Running,     // something has, and more may
+    CopyIn,      // the server reads data
+    CopyInOver,  // and has been told that there is no more
+    CopyOut,
+    CopyBoth,
+    Failed  // only ReadyForQuery can come
+  };
+  enum class Step : std::uint8_t { Goes, Ends, Wrong };
+  // In doubt: to a Sync, but perhaps to one that COPY IN has eaten in this queue. Over: the client
+  // had ended that COPY before the error came.
+  enum class Skipping : std::uint8_t { No, ToSync, InDoubt, InDoubtOver };
+  struct Waiting {
+    std::uint64_t id = 0;
+    Owing owing = Owing::Nothing;
+    Mark mark = Mark::Forward;
+    char type = 0;
+  };
+  struct Active {
+    Waiting message;
+    Stage stage = Stage::Waiting;
+    std::uint32_t eaten = 0;  // Syncs that its COPY IN has taken, or perhaps not
+  };
+
+  static Owing owing_of(const ClientMessage& message);
+  static bool is_extended(Owing owing);
+  static Step step(Active& active, char type);
+  static Step step_result(Active& active, char type);
+  std::uint64_t push(Owing owing, Mark mark, char type);
+  void activate();
+  void absorb();
+  void prune();
+  Arrival fail();
+  Arrival fail_in_doubt();
+  void drop_to_sync();
+  bool settle_doubt();
+  bool in_doubt() const {
+    return skipping_ == Skipping::InDoubt || skipping_ == Skipping::InDoubtOver;
+  }
+  Arrival ready(Transaction status);
+  Arrival aside(char type) const;
+  Arrival last_words();
+  Answer end(const Waiting& message);
+  Answer spare(bool ends);
+
+  Ring<Waiting> waiting_;         // sent, and not answered at all yet
+  std::optional<Active> active_;  // being answered
+  std::uint64_t last_id_ = 0;
+  std::uint32_t spare_ = 0;  // ReadyForQuery that may come or not
+  Mark spare_mark_ = Mark::Forward;
+  std::uint64_t spare_id_ = 0;     // of the last Sync that COPY IN has eaten
+  std::uint64_t answered_id_ = 0;  // the last that is answered
+  Skipping skipping_ = Skipping::No;
+  Transaction transaction_ = Transaction::Idle;
+  bool over_ = false;
+};
+
+}  // namespace crossfade::postgres

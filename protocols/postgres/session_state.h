@@ -1,0 +1,109 @@
+// What a client's session holds on the server, as seen from the messages: what has to be given to
+// another server before the session can go on there.
+//
+// Effects count when the server has answered, in its order: a Parse that failed, or that an error
+// before it discarded, leaves nothing. What SQL does (PREPARE, DEALLOCATE of one, SET, cursors) is
+// told by whoever reads SQL.
+//
+// Keeps at most `bytes_max` of names and messages; beyond that it says that it is not complete.
+// Where COPY stands is told by OwedReplies::copying().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+
+#include "protocols/postgres/message.h"
+#include "protocols/postgres/ring.h"
+#include "protocols/postgres/types.h"
+
+namespace crossfade::postgres {
+
+inline constexpr std::size_t kStatementsMaxDefault = 4u << 20;  // bytes per session
+
+// Messages of the extended protocol since the last Sync, Query, or FunctionCall, or none.
+enum class Segment : std::uint8_t { Closed, Open };
+// Whether the statements kept are all that there are.
+enum class Kept : std::uint8_t { All, NotAll };
+
+class SessionState {
+ public:
+  using Statements = std::map<std::string, std::string, std::less<>>;
+
+  explicit SessionState(std::size_t bytes_max = kStatementsMaxDefault) : bytes_max_(bytes_max) {}
+
+  // The first piece of a client's message was sent to the server that answers it, or is answered in
+  // its stead; `id` as OwedReplies returned it. A Parse that is not whole cannot be kept.
+  //   cost   a copy of each Parse
+  void sent(std::uint64_t id, const Piece& first);
+  // The first piece of a reply to the message `id`, of one made by us, too.
+  void answered(std::uint64_t id, char type, std::string_view body);
+
+  // SQL has prepared a statement (`message`: whole, prepares it again) or has dropped one.
+  void prepared(std::string_view name, std::string_view message);
+  void dropped(std::string_view name);
+  void dropped_all();
+
+  // Named statements and the messages that make them.
+  const Statements& statements() const { return statements_; }
+  // The message of the unnamed statement; nothing when there is none, or it was too long.
+  const std::optional<std::string>& unnamed() const { return unnamed_; }
+  Kept kept() const { return lost_ || unnamed_lost_ ? Kept::NotAll : Kept::All; }
+
+  // Named portals that a Bind has made; they end with their transaction. The unnamed one is not
+  // counted: it cannot be told from none at any point where a session could move.
+  bool has_portal(std::string_view name) const { return portals_.contains(name); }
+  std::size_t portals() const { return portals_.size(); }
+  // Segments that were sent whole, and whether another one has begun.
+  std::uint64_t segments() const { return segments_; }
+  Segment segment() const { return segment_; }
+  Transaction transaction() const { return transaction_; }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  struct Pending {  // what will have happened once it is answered
+    std::uint64_t id = 0;
+    char type = 0;
+    char subject = 0;     // of Close
+    std::string name;     // of a statement, or a portal
+    std::string message;  // of a Parse; empty: too long to be kept
+  };
+  // Names of different lengths are looked up without a copy.
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+
+  void sent_parse(std::uint64_t id, const Piece& first);
+  void keep(Pending pending);
+  Pending pop();
+  void settle_lost(std::uint64_t id);
+  void apply(Pending& pending);
+  void apply_failed(const Pending& pending);
+  void define(std::string name, std::string message);
+  void set_unnamed(std::optional<std::string> message);
+  void complete(std::string_view tag);
+  void ready(Transaction status);
+  static std::size_t cost(const Pending& pending);
+
+  std::size_t bytes_max_;
+  std::size_t bytes_ = 0;  // of what is kept here and pending
+  Ring<Pending> pending_;
+  Statements statements_;
+  std::optional<std::string> unnamed_;
+  std::unordered_set<std::string, Hash, std::equal_to<>> portals_;
+  std::uint64_t segments_ = 0;
+  Segment segment_ = Segment::Closed;
+  Transaction transaction_ = Transaction::Idle;
+  // The last messages for which there was no room while they were pending: what they were about is
+  // lost once they are answered.
+  std::uint64_t lost_id_ = 0;
+  std::uint64_t unnamed_lost_id_ = 0;
+  bool unnamed_lost_ = false;  // there is an unnamed statement that was too long
+  bool lost_ = false;          // there may be named ones that are not kept
+};
+
+}  // namespace crossfade::postgres
