@@ -380,9 +380,10 @@ class Player:
         return raw
 
 
-def differences(expected, seen):
-    """Text that says where two transcripts differ; empty when they are equal."""
-    out = []
+def differences(expected, seen, show=None):
+    """Text that says where two transcripts differ; empty when they are equal. `show(raw, other)` makes
+    text of a reply."""
+    show, out = show or _short, []
     for conn in sorted(set(expected.replies) | set(seen.replies)):
         left, right = expected.replies.get(conn, []), seen.replies.get(conn, [])
         for index in range(max(len(left), len(right))):
@@ -390,7 +391,7 @@ def differences(expected, seen):
             b = right[index] if index < len(right) else None
             if a != b:
                 out.append(f"connection {conn}, reply {index + 1}:\n"
-                           f"    expected {_short(a, b)}\n    seen     {_short(b, a)}")
+                           f"    expected {show(a, b)}\n    seen     {show(b, a)}")
                 break
         if expected.ends.get(conn) != seen.ends.get(conn):
             out.append(f"connection {conn} ended: expected {expected.ends.get(conn)}, "

@@ -1,0 +1,92 @@
+"""How something stands between a client and PostgreSQL: the one parameter of every test of that protocol.
+
+    setting = PgSetting("canary-everybody")       # or "relay": a dumb relay, which must be transparent, too
+    setting.port, setting.servers, setting.answering
+    setting.stop()
+
+PROXY_EXISTS says whether the sidecar speaks PostgreSQL. While it does not, tests run directly and through
+the relay: what fails there is a fault of the test.
+"""
+
+import os
+
+from harness import Sidecar
+from postgres import PostgresServer
+from relay import Relay
+
+PROXY_EXISTS = False
+
+
+def canary(share):
+    return {"type": "canary", "read_percentage": share}
+
+
+STRATEGIES = {
+    "pass-through": None,
+    "shadow": {"type": "shadow_traffic"},
+    "canary-nobody": canary(0.0),
+    "canary-everybody": canary(1.0),
+}
+MODES = list(STRATEGIES) if PROXY_EXISTS else ["relay"]
+if os.environ.get("CROSSFADE_CLIENTS_DIRECT"):
+    MODES = ["direct"]
+
+
+class PgSetting:
+    """Servers of PostgreSQL `version` (the second one of `new_version`), and what stands before them.
+
+    damage    of the relay, see relay.py
+    config    settings of the servers
+    """
+
+    def __init__(self, mode, version=15, new_version=None, damage=None, loops=1, **config):
+        self.mode = mode
+        self.old = PostgresServer(version, **config)
+        self.servers = [self.old]
+        self.between = None
+        try:
+            self._start(damage, loops, new_version or version, config)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self):
+        for process in (self.between, *self.servers):
+            if process:
+                process.stop()
+
+    def settled(self):
+        """Nothing that earlier clients gave to do is still under way."""
+        return all(server.value(BUSY) == "0" for server in self.servers)
+
+    @property
+    def answering(self):
+        """The server that decides what a write's client sees."""
+        return self.old
+
+    def _start(self, damage, loops, new_version, config):
+        if self.mode == "direct":
+            self.port = self.old.port
+        elif self.mode == "relay":
+            self.between = Relay(self.old.port, damage)
+            self.port = self.between.port
+        else:
+            self._start_sidecar(loops, new_version, config)
+
+    def _start_sidecar(self, loops, new_version, config):
+        self.between = Sidecar(loops=loops)
+        self._add_endpoint("old", self.old)
+        self.port = self.between.add_interlay("postgres", "old")
+        if STRATEGIES[self.mode] is not None:
+            self.servers.append(PostgresServer(new_version, **config))
+            self._add_endpoint("new", self.servers[1])
+            self.between.migrate("m", STRATEGIES[self.mode], "postgres", "new")
+
+    def _add_endpoint(self, name, server):
+        self.between.must("POST", "/endpoints", {
+            "id": name, "kind": "postgres",
+            "config": {"host": server.host, "port": server.port, "database": "app"}})
+
+
+BUSY = """select count(*) from pg_stat_activity where pid <> pg_backend_pid() and state <> 'idle'
+and backend_type = 'client backend'"""
