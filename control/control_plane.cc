@@ -41,7 +41,7 @@ struct ControlPlane::Parts {
           interlays(keeper, parts.servers, listeners),
           verifications(keeper, *parts.ledger, parts.verifier),
           migrations(keeper, *store, interlays, new_only_writes, *parts.ledger, verifications,
-                     parts.data_plane),
+                     parts.servers, parts.data_plane),
           conductor(keeper, parts.servers, new_only_writes),
           divergence(keeper, *parts.ledger, verifications, parts.mismatches),
           repairs(keeper, *parts.ledger),

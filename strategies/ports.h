@@ -45,6 +45,7 @@ struct RedisProbe {
   std::string version;  // "7.0.15"
   std::string server;   // "redis" | "valkey" | …
   std::string role;     // "master" | "slave"
+  std::string run_id;   // of the process that answers; empty: not told
   bool loading = false;
   bool cluster = false;
   std::uint32_t databases = 16;

@@ -1,10 +1,12 @@
 // The checks before a start, in the order of their asking.
 #include "control/service/preflight.h"
 
-#include <algorithm>
 #include <charconv>
+#include <optional>
+#include <utility>
 
 #include "control/service/endpoints.h"
+#include "control/service/server_pairs.h"
 
 namespace crossfade {
 
@@ -60,7 +62,6 @@ class InterlayChecks {
       : sides_(sides), migration_(migration), into_(into) {}
 
   void run(Servers& servers) {
-    check_distinct();
     const auto old_told = reach(servers, "old_reachable", sides_.old_endpoint);
     const auto new_told = reach(servers, "new_reachable", sides_.new_endpoint);
     if (!new_told) return;  // nothing else can be said about it
@@ -78,14 +79,6 @@ class InterlayChecks {
  private:
   void add(const char* name, bool ok, std::string detail) {
     into_.push_back({name, sides_.interlay.identity.id, ok, std::move(detail)});
-  }
-
-  void check_distinct() {
-    const EndpointAddress& one = sides_.old_endpoint.address;
-    const EndpointAddress& other = sides_.new_endpoint.address;
-    const bool distinct = one.host != other.host || one.port != other.port || one.db != other.db;
-    add("distinct", distinct,
-        distinct ? "old and new are different addresses" : "old and new are the same database");
   }
 
   std::optional<RedisProbe> reach(Servers& servers, const char* name, const Endpoint& endpoint) {
@@ -197,17 +190,9 @@ std::vector<Check> preflight(const State& state, const Migration& migration, Ser
                       *state.endpoints.at(binding.endpoint)};
     InterlayChecks(sides, migration, checks).run(servers);
   }
+  ask_who_is_there(state, migration, servers);
+  for (Check& check : pair_checks(state, migration, servers)) checks.push_back(std::move(check));
   return checks;
-}
-
-bool passed(const std::vector<Check>& checks) {
-  return std::all_of(checks.begin(), checks.end(), [](const Check& check) { return check.ok; });
-}
-
-Json render(const Check& check) {
-  Json json = Json::object({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
-  if (!check.interlay.empty()) json.set("interlay", check.interlay);
-  return json;
 }
 
 }  // namespace crossfade

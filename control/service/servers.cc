@@ -37,6 +37,7 @@ void Servers::note(const std::string& uuid, const EndpointAddress& address,
   if (told) {
     known.latency_us = told->latency_us;
     known.version = told->version;
+    known.run_id = told->run_id;
     known.refused = told->commands == nullptr;
     // The first table stays: another object with the same content would look like a new route.
     if (known.commands == nullptr) known.commands = told->commands;
@@ -60,6 +61,13 @@ bool Servers::knows_commands_of(const Endpoint& endpoint) const {
   const auto found = known_.find(endpoint.identity.uuid);
   return found != known_.end() && found->second.address == endpoint.address &&
          (found->second.commands != nullptr || found->second.refused);
+}
+
+std::string Servers::run_id_of(const Endpoint& endpoint) const {
+  const std::lock_guard held(mutex_);
+  const auto found = known_.find(endpoint.identity.uuid);
+  const bool told = found != known_.end() && found->second.address == endpoint.address;
+  return told ? found->second.run_id : std::string();
 }
 
 Json Servers::health_of(const std::string& uuid) const {

@@ -38,6 +38,9 @@ class Servers {
   std::shared_ptr<const redis::CommandTable> commands_of(const Endpoint& endpoint) const;
   bool knows_commands_of(const Endpoint& endpoint) const;
 
+  // What the process there called itself when it last told; empty: it never did.
+  std::string run_id_of(const Endpoint& endpoint) const;
+
   // {"up", "since", "checked_at", "latency_us", "version", "last_error"}; null when never asked.
   Json health_of(const std::string& uuid) const;
 
@@ -54,6 +57,7 @@ class Servers {
     std::string since;
     std::string checked_at;
     std::string version;
+    std::string run_id;      // empty: not told
     std::string last_error;  // empty: none yet
     std::uint64_t latency_us = 0;
   };
