@@ -36,7 +36,7 @@ struct ControlPlane::Parts {
           keeper(*store, parts.data_plane, parts.servers, parts.config.interlay_defaults),
           listeners(parts.data_plane, parts.config.drain_ms),
           new_only_writes(*store, keeper, parts.data_plane),
-          dual_writes(*parts.ledger, keeper, parts.data_plane),
+          dual_writes(*parts.ledger, keeper, parts.servers, parts.data_plane),
           endpoints(keeper, parts.servers),
           interlays(keeper, parts.servers, listeners),
           verifications(keeper, *parts.ledger, parts.verifier),
@@ -231,7 +231,7 @@ WatchDoors ControlPlane::watch_doors() {
   WatchedServers& watched = parts_->running->watched_servers;
   return {.servers = [&watched] { return watched.all(); },
           .saw = [&watched](const WatchedServer& server,
-                            const std::string& run_id) { watched.saw(server, run_id); }};
+                            const ServerSight& sight) { watched.saw(server, sight); }};
 }
 
 void ControlPlane::show_mismatches(Mismatches mismatches) {

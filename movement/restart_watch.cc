@@ -54,7 +54,7 @@ void RestartWatch::look(const std::stop_token& stop) {
     }
     find_out(*server, stop);
     if (!server->connection || server->told.contains(one.migration)) continue;
-    doors_.saw(one, server->run_id);
+    doors_.saw(one, server->sight);
     server->told.insert(one.migration);
   }
 }
@@ -68,7 +68,8 @@ void RestartWatch::find_out(Server& server, const std::stop_token& stop) {
   if (ask(server, stop)) {
     server.pause = milliseconds(0);
     server.told.clear();
-    if (server.run_id.empty()) server.run_id = "untold " + std::to_string(++untold_);
+    std::string& run_id = server.sight.run_id;
+    if (run_id.empty()) run_id = "untold " + std::to_string(++untold_);
     return;
   }
   server.connection.reset();
@@ -84,7 +85,7 @@ Status RestartWatch::ask(Server& server, const std::stop_token& stop) const {
   server.connection->keep_alive(limits_.silence);
   auto told = server.connection->call({"INFO", "server"});
   if (!told) return told.error();
-  server.run_id = told->is_error() ? std::string() : run_id_in(told->text);
+  server.sight.run_id = told->is_error() ? std::string() : run_id_in(told->text);
   return success();
 }
 

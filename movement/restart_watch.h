@@ -43,7 +43,7 @@ class RestartWatch {
   struct Server {
     EndpointAddress address;
     std::optional<RedisConnection> connection;
-    std::string run_id;            // of what answers there; valid while there is a connection
+    ServerSight sight;             // of what answers there; valid while there is a connection
     std::set<std::string> told{};  // the migrations that know it
     Deadline next_try{};
     std::chrono::milliseconds pause{0};

@@ -40,12 +40,19 @@ struct DataPlane {
   std::function<Telemetry()> telemetry;
 };
 
+// Which process answers at an address.
+struct ServerSight {
+  std::string run_id;  // another one after each start; empty: not told
+
+  bool operator==(const ServerSight&) const = default;
+};
+
 // What a Redis server says about itself. Filled by one short connection.
 struct RedisProbe {
   std::string version;  // "7.0.15"
   std::string server;   // "redis" | "valkey" | …
   std::string role;     // "master" | "slave"
-  std::string run_id;   // of the process that answers; empty: not told
+  ServerSight sight;
   bool loading = false;
   bool cluster = false;
   std::uint32_t databases = 16;
@@ -211,10 +218,9 @@ struct WatchedServer {
 struct WatchDoors {
   // Those that are to be watched now.
   std::function<std::vector<WatchedServer>()> servers;
-  // What answers there now calls itself by that run id. Where that was another one, the migration
-  // needs full verification: a server that starts again has what it had kept, and nobody else knows
-  // what that was.
-  std::function<void(const WatchedServer& server, const std::string& run_id)> saw;
+  // What answers there now. Where that was another process, the migration needs full verification:
+  // a server that starts again has what it had kept, and nobody else knows what that was.
+  std::function<void(const WatchedServer& server, const ServerSight& sight)> saw;
 };
 
 }  // namespace crossfade

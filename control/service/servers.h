@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ class Servers {
 
   // What the process there called itself when it last told; empty: it never did.
   std::string run_id_of(const Endpoint& endpoint) const;
+  // Who it was, if it answered when it was last asked, and told.
+  std::optional<ServerSight> sight_of(const Endpoint& endpoint) const;
 
   // {"up", "since", "checked_at", "latency_us", "version", "last_error"}; null when never asked.
   Json health_of(const std::string& uuid) const;
@@ -57,7 +60,7 @@ class Servers {
     std::string since;
     std::string checked_at;
     std::string version;
-    std::string run_id;      // empty: not told
+    ServerSight sight;       // when it last answered
     std::string last_error;  // empty: none yet
     std::uint64_t latency_us = 0;
   };

@@ -212,7 +212,7 @@ class Life {
         listeners(data_plane, 0),
         new_only_writes(*store, keeper, data_plane),
         ledger({}),
-        dual_writes(ledger, keeper, data_plane),
+        dual_writes(ledger, keeper, servers, data_plane),
         endpoints(keeper, servers),
         interlays(keeper, servers, listeners),
         verifications(keeper, ledger, told.verifier()),

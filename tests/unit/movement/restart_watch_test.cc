@@ -30,9 +30,9 @@ class Watched {
                   return std::vector<WatchedServer>{{"m", address_}};
                 },
             .saw =
-                [this](const WatchedServer&, const std::string& run_id) {
+                [this](const WatchedServer&, const ServerSight& sight) {
                   const std::lock_guard lock(mutex_);
-                  seen_.push_back(run_id);
+                  seen_.push_back(sight.run_id);
                 }};
   }
 

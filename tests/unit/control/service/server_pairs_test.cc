@@ -11,8 +11,8 @@ constexpr const char* kBlueGreen = R"({"type":"blue_green"})";
 
 struct Pairs : Bench {
   Pairs() {
-    told.up[1].run_id = "one";
-    told.up[2].run_id = "two";
+    told.up[1].sight.run_id = "one";
+    told.up[2].sight.run_id = "two";
     add_sides();
   }
 
@@ -54,7 +54,7 @@ TEST_CASE("pairs: one server under two names is not two sides, and starts by for
   Pairs bench;
   bench.add_ready("m", kCanary);
   CHECK(bench.failed("m") == Names{});
-  bench.told.up[2].run_id = "one";
+  bench.told.up[2].sight.run_id = "one";
   CHECK(bench.failed("m") == Names{"distinct"});
   const std::string refused = bench.start("m");
   CHECK(has(refused, "409 Migration error"));
@@ -67,8 +67,8 @@ TEST_CASE("pairs: one server under two names is not two sides, and starts by for
 
 TEST_CASE("pairs: servers that do not tell their run ids are told apart by their addresses") {
   Pairs bench;
-  bench.told.up[1].run_id.clear();
-  bench.told.up[2].run_id.clear();
+  bench.told.up[1].sight.run_id.clear();
+  bench.told.up[2].sight.run_id.clear();
   bench.add_ready("m", kCanary);
   CHECK(bench.failed("m") == Names{});
 }
@@ -110,7 +110,7 @@ TEST_CASE("pairs: a server belongs to one migration where one of them writes to 
   SUBCASE("the other way round") { bench.add_second(kCanary, "old"); }
   SUBCASE("by its run id") {
     bench.told.up[3] = ToldServers::healthy();
-    bench.told.up[3].run_id = "two";
+    bench.told.up[3].sight.run_id = "two";
     bench.told.up[4] = ToldServers::healthy();
     bench.add_endpoint("elsewhere", 4);
     bench.add_second(kCanary, "elsewhere");
@@ -178,7 +178,7 @@ TEST_CASE("pairs: several interlays of one migration share its ledger, and its s
 TEST_CASE("pairs: a server that is down is still what it said it was") {
   Pairs bench;
   bench.told.up[3] = ToldServers::healthy();
-  bench.told.up[3].run_id = "two";
+  bench.told.up[3].sight.run_id = "two";
   bench.told.up[4] = ToldServers::healthy();
   bench.add_endpoint("elsewhere", 4);
   bench.add_running("m", kCanary);
@@ -220,7 +220,7 @@ TEST_CASE("pairs: a PATCH that begins to write to both sides is refused alike") 
   SUBCASE("the two sides have become one server") {
     bench.add_second(kBlueGreen, "new");
     CHECK(bench.start("m2") == "200");
-    bench.told.up[3].run_id = "two";
+    bench.told.up[3].sight.run_id = "two";
     for (const auto& [uuid, endpoint] : bench.life->keeper.state()->endpoints) {
       bench.life->servers.forget(uuid);
     }
