@@ -159,8 +159,8 @@ Status ControlPlane::reload() {
       fresh->state_path != now.state_path || fresh->loops != now.loops ||
       fresh->instance != now.instance || fresh->region != now.region ||
       fresh->drain_ms != now.drain_ms || fresh->ledger_max != now.ledger_max ||
-      !(fresh->compare == now.compare) || !(fresh->limits == now.limits) ||
-      !(fresh->interlay_defaults == now.interlay_defaults)) {
+      fresh->evictions_ms != now.evictions_ms || !(fresh->compare == now.compare) ||
+      !(fresh->limits == now.limits) || !(fresh->interlay_defaults == now.interlay_defaults)) {
     spdlog::warn(
         "reload: settings other than tokens, log level and declared resources have changed "
         "and need a restart");

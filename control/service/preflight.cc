@@ -73,6 +73,7 @@ class InterlayChecks {
     check_cluster(*old_told, *new_told);
     check_databases(*old_told, *new_told);
     check_memory(*old_told, *new_told);
+    check_evictions(*old_told, *new_told);
     check_keys(*old_told, *new_told);
   }
 
@@ -159,6 +160,26 @@ class InterlayChecks {
     add("memory", ok,
         used + "which has a maxmemory of " + std::to_string(new_told.maxmemory) +
             (ok ? "" : ": the data would not fit"));
+  }
+
+  static bool evicts(const RedisProbe& told) {
+    const std::string& policy = told.eviction_policy;
+    return told.maxmemory > 0 && !policy.empty() && policy != "noeviction";
+  }
+
+  // Never a reason to refuse: a cache may live with it.
+  void check_evictions(const RedisProbe& old_told, const RedisProbe& new_told) {
+    if (!evicts(old_told) && !evicts(new_told)) {
+      add("evictions", true, "neither side drops keys to stay within its maxmemory");
+      return;
+    }
+    std::string detail;
+    if (evicts(old_told)) detail += "old has the policy " + old_told.eviction_policy + ", ";
+    if (evicts(new_told)) detail += "new has the policy " + new_told.eviction_policy + ", ";
+    add("evictions", true,
+        detail +
+            "so that it drops keys of its own choice at its maxmemory: while writes go to both "
+            "sides, each time is a reason for full verification");
   }
 
   // Never a reason to refuse: whether keys on new are a conflict or the data brought there is known

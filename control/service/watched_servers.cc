@@ -6,7 +6,8 @@ namespace crossfade {
 LedgerServer ledger_server(const EndpointAddress& address, const ServerSight& sight) {
   return {.endpoint = address.id,
           .place = address.host + ":" + std::to_string(address.port),
-          .run_id = sight.run_id};
+          .run_id = sight.run_id,
+          .evicted_keys = sight.evicted_keys};
 }
 
 std::vector<WatchedServer> WatchedServers::all() const {

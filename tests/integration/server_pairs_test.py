@@ -90,5 +90,31 @@ class FirstMoments(Pair):
         self.assertEqual(Ledger(self.sidecar, "m").reasons(), [])
 
 
+class Evictions(Pair):
+    def test_a_server_that_evicts_keys_leaves_the_migration_in_doubt(self):
+        self.new.call("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
+        self.sidecar.migrate("m", DUAL_WRITE, "cache", "new")
+        ledger = Ledger(self.sidecar, "m")
+        with RawConn(self.sidecar.ports["cache"]) as client:
+            for n in range(100):
+                self.assertEqual(client.call("SET", f"k{n}", "v" * 10_000), "OK")
+        self.assertEqual(ledger.reasons(), [])
+        self.new.call("CONFIG", "SET", "maxmemory", int(self.new.info("memory")["used_memory"]) - 200_000)
+        wait_until(lambda: ledger.needs_full_verification, NOTICED_S, "the evictions are noticed")
+        self.assertEqual([reason.split(",")[0] for reason in ledger.reasons()],
+                         ["endpoint 'new' evicted keys by itself"])
+        self.assertLess(self.new.call("DBSIZE"), 100)
+
+    def test_the_test_says_that_a_side_evicts_and_refuses_nothing(self):
+        self.new.call("CONFIG", "SET", "maxmemory-policy", "volatile-ttl")
+        self.new.call("CONFIG", "SET", "maxmemory", 1 << 30)
+        self.sidecar.create_migration("m", DUAL_WRITE, "cache", "new")
+        checks = self.sidecar.must("POST", "/migrations/m/test")["checks"]
+        found = {check["name"]: check for check in checks}["evictions"]
+        self.assertTrue(found["ok"])
+        self.assertIn("new has the policy volatile-ttl", found["detail"])
+        self.sidecar.must("POST", "/migrations/m/migrate")
+
+
 if __name__ == "__main__":
     unittest.main()
