@@ -2,6 +2,8 @@
 #include "movement/redis_line.h"
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 #include <utility>
 
 #include "movement/redis_fence.h"
@@ -26,6 +28,16 @@ std::string run_id_in(std::string_view info) {
   if (at == info.npos) return {};
   info.remove_prefix(at + kRunId.size());
   return std::string(info.substr(0, info.find_first_of("\r\n")));
+}
+
+std::optional<std::uint64_t> evicted_keys_in(std::string_view info) {
+  constexpr std::string_view kEvicted = "evicted_keys:";
+  const std::size_t at = info.find(kEvicted);
+  if (at == info.npos) return std::nullopt;
+  info.remove_prefix(at + kEvicted.size());
+  std::uint64_t keys = 0;
+  const auto read = std::from_chars(info.data(), info.data() + info.size(), keys);
+  return read.ec == std::errc() ? std::optional(keys) : std::nullopt;
 }
 
 RedisLine::RedisLine(EndpointAddress address, std::uint32_t answer_ms, std::stop_token stop)

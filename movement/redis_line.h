@@ -20,6 +20,9 @@ namespace crossfade {
 // The id of a server's process, in what it says to INFO server; empty where it does not tell.
 std::string run_id_in(std::string_view info);
 
+// How many keys it has evicted, in what it says to INFO stats; nullopt where it does not tell.
+std::optional<std::uint64_t> evicted_keys_in(std::string_view info);
+
 class RedisLine {
  public:
   // `answer_ms`: the limit of connecting, of each login step, and of each later call.

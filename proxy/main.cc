@@ -96,6 +96,7 @@ int serve(const FlagValues& flags) {
   if (!config) return fail(config.error());
   config->version = CROSSFADE_VERSION;
   const std::uint32_t drain_ms = config->drain_ms;
+  const crossfade::WatchLimits watch_limits{.evictions_ms = config->evictions_ms};
   begin_logging(config->log_level);
   raise_descriptor_limit();
 
@@ -123,7 +124,7 @@ int serve(const FlagValues& flags) {
   loops.open_doors(doors);
   crossfade::RepairWorker repair(std::move(doors));
   repair.start();
-  crossfade::RestartWatch watch(control.watch_doors());
+  crossfade::RestartWatch watch(control.watch_doors(), watch_limits);
   watch.start();
 
   std::printf("crossfade ready control=%s\n", control.address().c_str());

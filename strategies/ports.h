@@ -40,11 +40,22 @@ struct DataPlane {
   std::function<Telemetry()> telemetry;
 };
 
+// Which process answers at an address, and what it has dropped by itself.
+struct ServerSight {
+  std::string run_id = {};  // another one after each start; empty: not told
+  // To stay within its maxmemory, since it began or was told to count anew; nullopt: not told.
+  std::optional<std::uint64_t> evicted_keys = {};
+
+  bool operator==(const ServerSight&) const = default;
+};
+
 // What a Redis server says about itself. Filled by one short connection.
 struct RedisProbe {
   std::string version;  // "7.0.15"
   std::string server;   // "redis" | "valkey" | …
   std::string role;     // "master" | "slave"
+  ServerSight sight;
+  std::string eviction_policy;  // "noeviction", "allkeys-lru", …; empty: not told
   bool loading = false;
   bool cluster = false;
   std::uint32_t databases = 16;
@@ -210,10 +221,10 @@ struct WatchedServer {
 struct WatchDoors {
   // Those that are to be watched now.
   std::function<std::vector<WatchedServer>()> servers;
-  // What answers there now calls itself by that run id. Where that was another one, the migration
-  // needs full verification: a server that starts again has what it had kept, and nobody else knows
-  // what that was.
-  std::function<void(const WatchedServer& server, const std::string& run_id)> saw;
+  // What answers there now. Where that was another process, the migration needs full verification:
+  // a server that starts again has what it had kept, and nobody else knows what that was. So it
+  // does where that process has evicted keys since.
+  std::function<void(const WatchedServer& server, const ServerSight& sight)> saw;
 };
 
 }  // namespace crossfade

@@ -20,6 +20,8 @@ constexpr const char* kCrash =
     "the sidecar ended without a clean shutdown while it was writing to both sides";
 constexpr const char* kStartedAgain =
     "' was started again, or another server answers in its place: what it had not kept is missing";
+constexpr const char* kEvicted =
+    "' evicted keys by itself, to stay within its maxmemory: the other side has them still";
 constexpr const char* kApart =
     "it began to write to both sides again: in between, writes went to one of them only";
 constexpr const char* kNoLedger =
@@ -254,6 +256,22 @@ void Ledger::forget(const std::string& uuid) {
   wake_.notify_one();
 }
 
+// Takes over what a server is now; true when that leaves doubts.
+bool Ledger::differs(const HeldPtr& held, LedgerServer& before, const LedgerServer& now) {
+  if (before.run_id != now.run_id) {
+    before = now;
+    (void)doubt_all(held, "endpoint '" + now.endpoint + kStartedAgain);
+    return true;
+  }
+  if (!now.evicted_keys) return false;
+  // Fewer than before: it was told to count anew, and these it has counted since.
+  const bool evicted =
+      before.evicted_keys && *before.evicted_keys != *now.evicted_keys && *now.evicted_keys > 0;
+  before.evicted_keys = now.evicted_keys;
+  if (evicted) (void)doubt_all(held, "endpoint '" + now.endpoint + kEvicted);
+  return evicted;
+}
+
 void Ledger::saw(const std::string& migration, const LedgerServer& server) {
   {
     const std::lock_guard lock(mutex_);
@@ -265,10 +283,8 @@ void Ledger::saw(const std::string& migration, const LedgerServer& server) {
     });
     if (before == known.end()) {
       known.push_back(server);
-    } else {
-      if (before->run_id == server.run_id) return;
-      *before = server;
-      (void)doubt_all(held, "endpoint '" + server.endpoint + kStartedAgain);
+    } else if (!differs(held, *before, server)) {
+      return;
     }
     change_head(held);
   }

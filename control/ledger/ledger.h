@@ -99,8 +99,9 @@ class Ledger {
   bool is_open(const std::string& uuid) const;
   void forget(const std::string& uuid);  // the migration is deleted
 
-  // What answers at that place is this process. Another one than before has kept what it had kept:
-  // the migration needs full verification.
+  // What answers at that place is this process, and so many keys it has evicted. Another one than
+  // before has kept what it had kept, and what was evicted nobody else knows: the migration needs
+  // full verification.
   void saw(const std::string& migration, const LedgerServer& server);
 
   // Full verification: what it began with, and its end. False when more was noted meanwhile, so
@@ -168,6 +169,7 @@ class Ledger {
   HeldPtr enlist(const Name& migration);
   void change(const HeldPtr& held, std::uint64_t seq);
   void change_head(const HeldPtr& held);
+  bool differs(const HeldPtr& held, LedgerServer& before, const LedgerServer& now);
   bool doubt_all(const HeldPtr& held, const std::string& why);
   bool failing_for_long() const;
   std::int64_t retry_at(std::uint32_t attempts);

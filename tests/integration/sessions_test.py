@@ -112,7 +112,7 @@ class OtherDatabases(unittest.TestCase):
 
     def test_reset_leads_back_to_the_endpoint_s_database(self):
         self.start("2", "5")
-        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        self.sidecar.migrate("m", canary(0.0), "cache", "new", force=True)  # nobody names a database
         client = self.client()
         self.assertEqual(client.call("SET", "a", "1"), "OK")
         self.assertEqual(client.call("RESET"), "RESET")

@@ -30,9 +30,10 @@ class Watched {
                   return std::vector<WatchedServer>{{"m", address_}};
                 },
             .saw =
-                [this](const WatchedServer&, const std::string& run_id) {
+                [this](const WatchedServer&, const ServerSight& sight) {
                   const std::lock_guard lock(mutex_);
-                  seen_.push_back(run_id);
+                  seen_.push_back(sight.run_id);
+                  evicted_ = sight.evicted_keys;
                 }};
   }
 
@@ -49,6 +50,11 @@ class Watched {
     return false;
   }
 
+  std::optional<std::uint64_t> evicted() {
+    const std::lock_guard lock(mutex_);
+    return evicted_;
+  }
+
   int looks() {
     const std::lock_guard lock(mutex_);
     return looks_;
@@ -58,6 +64,7 @@ class Watched {
   EndpointAddress address_;
   std::mutex mutex_;
   std::vector<std::string> seen_;
+  std::optional<std::uint64_t> evicted_;
   int looks_ = 0;
 };
 
@@ -97,7 +104,7 @@ TEST_CASE(
 TEST_CASE("restart watch: while nothing happens, nothing is asked") {
   RedisServer server;
   Watched watched(address_of(server));
-  RestartWatch watch(watched.doors(), {.look_ms = 1});
+  RestartWatch watch(watched.doors(), {.look_ms = 1, .evictions_ms = 3'600'000});
   watch.start();
   REQUIRE(watched.comes([](const auto& seen, int) { return seen.size() == 1; }));
   const int before = watched.looks();
@@ -106,7 +113,47 @@ TEST_CASE("restart watch: while nothing happens, nothing is asked") {
   REQUIRE(other);
   const auto stats = other->call({"INFO", "commandstats"});
   REQUIRE(stats);
-  CHECK(stats->text.find("cmdstat_info:calls=1,") != std::string::npos);
+  CHECK(stats->text.find("cmdstat_info:calls=2,") != std::string::npos);
+}
+
+TEST_CASE("restart watch: what a server evicts is told of, and while it evicts nothing, nothing") {
+  RedisServer server({"--maxmemory-policy", "allkeys-random"});
+  Watched watched(address_of(server));
+  RestartWatch watch(watched.doors(), {.look_ms = 1, .evictions_ms = 5});
+  watch.start();
+  REQUIRE(watched.comes([](const auto& seen, int) { return seen.size() == 1; }));
+  CHECK(watched.evicted() == 0);
+  const int before = watched.looks();
+  CHECK(watched.comes([&](const auto& seen, int looks) {
+    REQUIRE(seen.size() == 1);
+    return looks > before + 30;
+  }));
+  auto other = RedisConnection::open(address_of(server), 1'000);
+  REQUIRE(other);
+  const std::string value(100'000, 'v');
+  for (const char* key : {"a", "b", "c", "d"}) REQUIRE(other->call({"SET", key, value}));
+  REQUIRE(other->call({"CONFIG", "SET", "maxmemory", "1"}));
+  CHECK(watched.comes([](const auto& seen, int) { return seen.size() >= 2; }));
+  CHECK(watched.evicted() > 0);
+}
+
+TEST_CASE("restart watch: a server that stands still holds up no look, and is not another one") {
+  RedisServer server;
+  Watched watched(address_of(server));
+  RestartWatch watch(watched.doors(), {.look_ms = 1, .evictions_ms = 5});
+  watch.start();
+  REQUIRE(watched.comes([](const auto& seen, int) { return seen.size() == 1; }));
+  server.freeze();
+  const int before = watched.looks();
+  const auto began = steady_clock::now();
+  CHECK(watched.comes([&](const auto&, int looks) { return looks > before + 100; }));
+  CHECK(steady_clock::now() - began < std::chrono::seconds(20));  // 100 of 1 s, if each waited
+  server.thaw();
+  const int thawed = watched.looks();
+  CHECK(watched.comes([&](const auto& seen, int looks) {
+    REQUIRE(seen.size() == 1);
+    return looks > thawed + 30;
+  }));
 }
 
 TEST_CASE("restart watch: a server that does not tell its run id is another one each time") {

@@ -314,6 +314,34 @@ TEST_CASE("ledger: a server that was started again needs verification, also whil
   CHECK(ledger->doubtful()->load() == 0);
 }
 
+TEST_CASE("ledger: a server that has evicted keys since it was first seen needs verification") {
+  CapturedLog log;
+  TempFolder folder;
+  const Opened ledger(folder.file("l"));
+  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  const auto sees = [&](std::optional<std::uint64_t> evicted_keys) {
+    ledger->saw(
+        "m", {.endpoint = "new", .place = "host:1", .run_id = "one", .evicted_keys = evicted_keys});
+    return reasons(ledger).size();
+  };
+  CHECK(sees(std::nullopt) == 0);
+  CHECK(sees(7) == 0);  // before anybody wrote to both sides, for all that is known
+  CHECK(sees(7) == 0);
+  CHECK(sees(std::nullopt) == 0);
+  CHECK(sees(7) == 0);
+  CHECK(sees(0) == 0);  // it was told to count anew
+  CHECK(sees(2) == 1);
+  CHECK(reasons(ledger)[0].starts_with("endpoint 'new' evicted keys by itself"));
+  CHECK_FALSE(ledger->suspects("m", 0, "any"));  // reads stay where the strategy wants them
+  CHECK(sees(3) == 1);
+  const std::uint64_t begun = ledger->begin_verification("m");
+  CHECK(sees(9) == 1);
+  CHECK_FALSE(ledger->verified("m", begun));  // it evicts while it is being looked at
+  CHECK(ledger->verified("m", ledger->begin_verification("m")));
+  CHECK(sees(9) == 0);
+  CHECK(sees(1) == 1);
+}
+
 TEST_CASE(
     "ledger: a migration that was writing to both sides without a ledger needs verification") {
   CapturedLog log;
