@@ -13,7 +13,6 @@ namespace crossfade::redis {
 
 namespace {
 
-constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
 constexpr std::string_view kUnwatch = "*1\r\n$7\r\nUNWATCH\r\n";
 constexpr std::string_view kDiscard = "*1\r\n$7\r\nDISCARD\r\n";
 constexpr const char* kReloaded =
@@ -23,7 +22,8 @@ constexpr const char* kReloaded =
 constexpr std::int32_t kTrackingBegun = 1;
 constexpr std::int32_t kTrackingKept = 2;
 
-// ACK and GETACK are a replica's talk: servers answer nothing, unless what stands before is refused.
+// ACK and GETACK are a replica's talk: servers answer nothing, unless what stands before is
+// refused.
 bool may_stay_unanswered(const RequestCutter& replconf, std::string_view bytes) {
   for (std::size_t option = 1; option < replconf.arg_count(); option += 2) {
     const std::string_view name = replconf.arg(option, bytes);
