@@ -30,7 +30,8 @@ enum class Effect : std::uint8_t {
   Punsubscribe,
   Sunsubscribe,
   Monitor,
-  Sync,  // Sync: SYNC and PSYNC, the connection becomes a replication stream
+  Sync,      // SYNC and PSYNC: the connection becomes a replication stream
+  ReplConf,  // REPLCONF: to some of it servers answer nothing
   Hello,
   Auth,
   Select,

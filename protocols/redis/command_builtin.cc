@@ -372,7 +372,7 @@ constexpr Line kLines[] = {
     {"module|unload", Other, "", ""},
     {"monitor", Other, "", "", Effect::Monitor},
     {"psync", Other, "", "", Effect::Sync},
-    {"replconf", Other, "", ""},
+    {"replconf", Other, "", "", Effect::ReplConf},
     {"replicaof", Other, "", ""},
     {"restore-asking", Write, "", "1"},
     {"role", Other, "", ""},

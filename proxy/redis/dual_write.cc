@@ -14,9 +14,9 @@ namespace crossfade::redis {
 
 namespace {
 
-constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
-constexpr std::string_view kExec = "*1\r\n$4\r\nEXEC\r\n";
 constexpr std::size_t kKeepCapacity = 4096;
+constexpr std::string_view kMove = "move";
+constexpr std::string_view kCopy = "copy";
 
 void empty(std::string& bytes) {
   if (bytes.capacity() > kKeepCapacity) {
@@ -72,6 +72,19 @@ void append_without_block(std::string& out, std::vector<std::string_view> args) 
 }
 
 }  // namespace
+
+bool writes_elsewhere(const CommandSpec& spec) { return spec.name == kMove || spec.name == kCopy; }
+
+std::optional<KeyElsewhere> key_elsewhere(const CommandSpec& spec,
+                                          std::span<const std::string_view> args) {
+  if (spec.name == kMove && args.size() == 3) return KeyElsewhere{args[1], args[2]};
+  std::optional<KeyElsewhere> last;
+  if (spec.name != kCopy) return last;
+  for (std::size_t i = 3; i + 1 < args.size(); ++i) {
+    if (is_word(args[i], "DB")) last = {args[2], args[i + 1]};
+  }
+  return last;
+}
 
 DualWrite::DualWrite() : turn(&RedisSession::on_turn) { turn.context = this; }
 

@@ -27,6 +27,19 @@ namespace crossfade::redis {
 class RedisSession;
 struct Exchange;
 
+// Around a transaction of ours, and one that is repeated.
+inline constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
+inline constexpr std::string_view kExec = "*1\r\n$4\r\nEXEC\r\n";
+
+// The key that MOVE and COPY … DB write in a database which they name.
+struct KeyElsewhere {
+  std::string_view key;
+  std::string_view db;
+};
+bool writes_elsewhere(const CommandSpec& spec);  // if it names one
+std::optional<KeyElsewhere> key_elsewhere(const CommandSpec& spec,
+                                          std::span<const std::string_view> args);
+
 // What the second leg is still to become, kept per queued command.
 struct QueuedWrite {
   std::size_t at;  // in DualWrite::request
@@ -85,7 +98,7 @@ struct DualWrite {
   bool skipped = false;             // and they do nothing, as the first side did nothing
   std::uint32_t gate = 0;           // what holds the second side up until then; 0: nothing
   std::uint32_t step = 0;           // Attempt: replies seen
-  bool refused = false;             // Attempt: MULTI or the command was refused
+  bool refused = false;             // Attempt: the command was refused, and not run
   Leg second = Leg::UnderWay;
   bool first_unknown = false;
   bool own_seen = false;     // the second side has answered the write's own bytes

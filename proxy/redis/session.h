@@ -233,7 +233,9 @@ class RedisSession final : public Session, private StreamOwner {
   void attempt_answer(Upstream& up, Exchange& exchange, std::string_view bytes, bool complete,
                       bool error);
   void block(Upstream& up, Exchange& exchange);
-  void let_block(Upstream& up, Exchange& exchange);
+  void block_behind_refusal(Upstream& up, Exchange& exchange);
+  void remember_refusal(std::string_view reply);
+  void stand_blocked(Exchange& exchange);
   void dual_lost(Upstream& up, Exchange& exchange, bool never_sent);
   void advance(Exchange& exchange);
   bool resolve(Exchange& exchange);
@@ -241,6 +243,7 @@ class RedisSession final : public Session, private StreamOwner {
   // --- session_ledger.cc
   void conclude(Exchange& exchange);
   std::optional<Doubt> doubt_of(const Exchange& exchange) const;
+  bool any_suspects() const;
   bool has_suspects(const DualWrite& dual) const;
   bool is_made_from_suspects(const DualWrite& dual) const;
   Side right_before(const DualWrite& dual, Side otherwise) const;
@@ -360,6 +363,7 @@ class RedisSession final : public Session, private StreamOwner {
   const Exchange* silent_behind_ = nullptr;  // the last that was owed there before them
   std::uint32_t attempts_ = 0;               // blocking dual writes: nothing is sent behind them
   Subscriptions subscriptions_;
+  std::uint32_t unattempted_version_ = 0;  // of the state that was refused a MULTI or EXEC of ours
   std::optional<Side> pin_;
   std::optional<Side> scan_side_;    // where this session's last SCAN began
   std::uint32_t subscribing_ = 0;    // SUBSCRIBEs that wait for their confirmation

@@ -23,11 +23,6 @@ bool replied_alike(const Exchange& exchange) {
   return exchange.compare && exchange.both_hashed() && !exchange.hashes_differ();
 }
 
-// Also writes a key of a database that it names.
-bool writes_elsewhere(const CommandSpec& spec) {
-  return spec.name == "move" || spec.name == "copy";
-}
-
 }  // namespace
 
 // --- the outcome
@@ -76,10 +71,16 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
   return std::nullopt;
 }
 
+// Whether anything is in the ledger, of whatever migration.
+bool RedisSession::any_suspects() const {
+  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
+  return ledger.any && ledger.any();
+}
+
 // Whether one of its keys is in the ledger.
 bool RedisSession::has_suspects(const DualWrite& dual) const {
+  if (!any_suspects()) return false;
   const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
-  if (!ledger.any || !ledger.any()) return false;
   bool found = false;
   dual.for_each_key([&](std::int32_t db, std::string_view key) {
     found = found || ledger.right_of(*route_, db, key).has_value();
@@ -89,9 +90,8 @@ bool RedisSession::has_suspects(const DualWrite& dual) const {
 
 // Whether both sides made it from what may differ: then so may what they made.
 bool RedisSession::is_made_from_suspects(const DualWrite& dual) const {
-  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
-  if (!dual.spreads || !ledger.any || !ledger.any()) return false;
-  const Suspected suspected = ledger.suspected(*route_);
+  if (!dual.spreads || !any_suspects()) return false;
+  const Suspected suspected = interlay_.loop().shared_writes().ledger.suspected(*route_);
   if (suspected != Suspected::Some) return suspected == Suspected::All;
   // Alone, it takes along what is suspected: see swap_suspects.
   if (dual.swaps && dual.way == DualWrite::Way::Command) return false;
@@ -129,9 +129,9 @@ std::function<void(bool)> RedisSession::when_on_disk(DualWrite& dual) {
 
 // Two databases have changed places, and with them what is suspected. True: that is on disk.
 bool RedisSession::swap_suspects(DualWrite& dual) {
-  const LedgerDoor& ledger = loop().shared_writes().ledger;
-  if (!ledger.any || !ledger.any()) return true;
-  return ledger.swap(*route_, dual.swaps->first, dual.swaps->second, when_on_disk(dual));
+  if (!any_suspects()) return true;
+  return loop().shared_writes().ledger.swap(*route_, dual.swaps->first, dual.swaps->second,
+                                            when_on_disk(dual));
 }
 
 // Puts the keys in the ledger. True: they are on disk.
@@ -272,8 +272,8 @@ void RedisSession::keep_from_stale(Pending& request, const RequestCutter& cutter
 
 bool RedisSession::is_suspect(const RequestFacts& facts, const RequestCutter& cutter,
                               std::string_view bytes) const {
+  if (facts.key_count == 0 || !any_suspects()) return false;
   const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
-  if (!ledger.any || facts.key_count == 0 || !ledger.any()) return false;
   bool found = false;
   for_each_key(*facts.spec, cutter, bytes, [&](std::string_view key) {
     found = found || ledger.suspects(*route_, selected_db(), key);

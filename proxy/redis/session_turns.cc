@@ -104,8 +104,10 @@ bool RedisSession::await_turn(const Pending& request, const RequestCutter& cutte
   dual->after_first = dual->sole && facts.spec && !dual->partial && request.whole &&
                       dual->how == Replay::Same && request.bytes.size() <= settings().copy_max;
   if (facts.blocks && request.whole) {
-    // An EXEC of ours would end the client's WATCH: it blocks at once, and so without a turn.
-    dual->way = watches_ > 0 ? DualWrite::Way::Blocked : DualWrite::Way::Attempt;
+    // An EXEC of ours would end the client's WATCH, or be refused: it blocks at once, and so
+    // without a turn.
+    const bool at_once = watches_ > 0 || unattempted_version_ == state_version_;
+    dual->way = at_once ? DualWrite::Way::Blocked : DualWrite::Way::Attempt;
   }
   return dual->way == DualWrite::Way::Blocked || take_turn(*dual);
 }

@@ -95,6 +95,75 @@ class Corners(DualWrites):
         wait_until(lambda: self.ledger.needs_full_verification, 5, "the migration says that more may differ")
 
 
+class Blocked(DualWrites):
+    def is_blocked(self):
+        return self.old.info("clients")["blocked_clients"] == "1"
+
+    def check_equal(self, *keys):
+        self.ledger.until_empty()
+        for key in keys:
+            self.assertEqual(self.new.call("DUMP", key), self.old.call("DUMP", key), key)
+
+    def test_who_may_not_use_transactions_holds_up_nobody(self):
+        for refused in ("multi", "exec"):
+            with self.subTest(refused=refused), RawConn(self.port) as blocked:
+                for server in (self.old, self.new):
+                    server.call("ACL", "SETUSER", "few", "reset", "on", ">few", "~*", "+@all", "-" + refused)
+                self.assertEqual(blocked.call("AUTH", "few", "few"), "OK")
+                for n in range(3):  # the refusal is heard once, and remembered
+                    blocked.send(encode("BLMOVE", "jobs", "done", "LEFT", "LEFT", 0))
+                    wait_until(self.is_blocked, 5, "blocked")
+                    self.assertEqual(self.client.call("RPUSH", "jobs", n), 1)
+                    self.assertEqual(blocked.read(5), b"%d" % n)
+                self.assertIsNone(blocked.call("BLPOP", "jobs", 0.05))
+                self.assertEqual(self.client.call("RPUSH", "jobs", "x", "y"), 2)
+                self.assertEqual(blocked.call("BLPOP", "jobs", 0), [b"jobs", b"x"])
+                self.assertIn("WRONGTYPE", str(blocked.call("BZPOPMIN", "jobs", 0)))
+                self.assertEqual(blocked.call("LPOP", "jobs"), b"y")
+                self.check_equal("jobs", "done")
+                self.assertEqual(blocked.call("AUTH", "default", "any"), "OK")
+                blocked.send(encode("BLPOP", "jobs", 0))
+                wait_until(self.is_blocked, 5, "blocked")
+                self.assertEqual(self.client.call("RPUSH", "jobs", "z"), 1)
+                self.assertEqual(blocked.read(5), [b"jobs", b"z"])
+        self.check_equal("jobs", "done")
+        self.assertEqual(self.sidecar.metric("crossfade_limit_hits_total", limit="order_wait_ms"), 0)
+        self.assertFalse(self.ledger.needs_full_verification)
+
+    def test_a_stream_is_read_by_who_may_not_use_transactions(self):
+        self.client.call("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+        with RawConn(self.port) as blocked:
+            for server in (self.old, self.new):
+                server.call("ACL", "SETUSER", "few", "reset", "on", ">few", "~*", "+@all", "-multi")
+            self.assertEqual(blocked.call("AUTH", "few", "few"), "OK")
+            for n in range(2):
+                blocked.send(encode("XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "s", ">"))
+                wait_until(self.is_blocked, 5, "blocked")
+                self.client.call("XADD", "s", f"{n + 1}-0", "f", "v")
+                self.assertEqual(blocked.read(5)[0][0], b"s")
+        self.ledger.until_empty()
+        pending = [server.call("XPENDING", "s", "g") for server in (self.old, self.new)]
+        self.assertEqual(pending[0], pending[1])
+        self.assertEqual(pending[0][0], 2)
+
+    def test_who_went_ahead_of_its_turn_is_answered_all_the_same(self):
+        settings = {"order_wait_ms": 100, "second_leg_timeout_ms": 4000}
+        port = self.sidecar.add_interlay("impatient", "old", settings=settings)
+        self.sidecar.migrate("m2", canary(0.0), "impatient", "new")
+        with RawConn(port) as slow, RawConn(port) as blocked:
+            self.assertEqual(slow.call("SET", "other", 1), "OK")
+            self.new.sigstop()
+            slow.send(encode("DEL", "jobs"))  # holds the turn for as long as new is silent
+            wait_until(lambda: "del" in self.old.commandstats(), 5, "old has it")
+            blocked.send(encode("BLPOP", "jobs", 0))
+            wait_until(self.is_blocked, 5, "blocked")
+            self.old.call("RPUSH", "jobs", "a")
+            self.old.call("SET", "marker", 1)
+            self.new.sigcont()
+            self.assertEqual(blocked.read(10), [b"jobs", b"a"])
+            self.assertEqual(slow.read(10), 0)
+
+
 class OwnReads(DualWrites):
     reads = 1.0
 
