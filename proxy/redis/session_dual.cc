@@ -50,7 +50,9 @@ bool is_refusal(std::string_view reply) {
   return false;
 }
 
-bool is_stream_read(const CommandSpec* spec) { return spec && spec->name.starts_with("xread"); }
+// What is read for a group is repeated by its effect; nothing that blocks takes entries out of a
+// stream.
+bool is_of_streams(const CommandSpec* spec) { return spec && spec->name.starts_with('x'); }
 
 }  // namespace
 
@@ -82,8 +84,10 @@ bool RedisSession::dispatch_dual(Pending& request) {
       .requests[static_cast<std::size_t>(plan.answer)][static_cast<std::size_t>(request.facts.kind)]
       .add();
   bring_up_to_date(up);
+  const bool meets_blocked =
+      dual.turn.met_blocked() && (dual.spreads || !is_of_streams(request.facts.spec));
   if (!dual.sole && !dual.spans_databases && !dual.is_late() &&
-      (dual.turn.met_blocked() || meets_expiry(dual) ||
+      (meets_blocked || meets_expiry(dual) ||
        (!plan.either && dual.spreads && has_suspects(dual)))) {
     dual.how = Replay::Copy;
   }
@@ -174,7 +178,7 @@ ServersClient RedisSession::client_in(std::string_view told) {
 
 // The connection is given up by us: what it carries may still be run.
 void RedisSession::forsake(Upstream& up) {
-  if (up.state() != Upstream::State::Ready || !interlay_.shared_writes()) return;
+  if (up.state() != Upstream::State::Ready || !writes_) return;
   bool writing = false;
   for (const Exchange* one = up.owed().front(); one && !writing; one = up.owed().after(one)) {
     if (one->identity) return;  // the writes behind it were never sent
@@ -183,7 +187,7 @@ void RedisSession::forsake(Upstream& up) {
   if (!writing) return;
   const auto side = static_cast<std::size_t>(up.side());
   if (up.client.id > 0) {
-    interlay_.shared_writes()->ghosts[side].add(up.client);
+    writes_->ghosts[side].add(up.client);
   } else if (const LedgerDoor& ledger = loop().shared_writes().ledger; ledger.note_all) {
     ledger.note_all(
         *route_,
@@ -387,12 +391,10 @@ void RedisSession::stand_blocked(Exchange& exchange) {
   DualWrite& dual = *exchange.dual;
   dual.way = DualWrite::Way::Blocked;
   dual.reply.clear();
-  exchange.compare = is_stream_read(dual.queued.front().spec);
-  if (!exchange.compare) {
-    dual.how = Replay::Copy;
-    dual.blocked = true;
-    dual.order->block(dual.turn);
-  }
+  exchange.compare = is_of_streams(dual.queued.front().spec);
+  if (!exchange.compare) dual.how = Replay::Copy;
+  dual.blocked = true;
+  dual.order->block(dual.turn);
   dual.order->leave(dual.turn);  // behind that: who comes next must meet it
   dual.granted = dual.gave_up = false;
   dual.wanted_at_ns = 0;
