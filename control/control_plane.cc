@@ -219,6 +219,7 @@ RepairDoors ControlPlane::repair_doors() {
           [ledger = parts_->ledger](const RepairTask& task) {
             return ledger->right_of(task.migration, task.at.db, task.at.key).value_or(task.right);
           },
+      .expires = {},
       .ghosts = {},
       .fenced = {},
       .may_copy = {},

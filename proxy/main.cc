@@ -69,13 +69,16 @@ crossfade::DataPlane counting(crossfade::DataPlane plane, const crossfade::Misma
   return plane;
 }
 
-crossfade::Verifier verifier() {
-  return {.redis = [](const crossfade::EndpointAddress& old_side,
-                      const crossfade::EndpointAddress& new_side, const auto& found,
-                      const auto& progress, std::stop_token stop) {
+crossfade::Verifier verifier(EventLoops& loops) {
+  return {.redis = [&loops](const crossfade::EndpointAddress& old_side,
+                            const crossfade::EndpointAddress& new_side, const auto& found,
+                            const auto& progress, std::stop_token stop) {
     crossfade::VerifyJob job;
     job.old_side = old_side;
     job.new_side = new_side;
+    job.expires = [&](std::int32_t db, const std::string& key, std::uint64_t at_ms) {
+      return loops.see_expiry(old_side, new_side, db, key, at_ms);
+    };
     return crossfade::verify_redis(job, found, progress, std::move(stop));
   }};
 }
@@ -114,7 +117,7 @@ int serve(const FlagValues& flags) {
   if (auto started = loops.start(); !started) return fail(started.error());
   const crossfade::DataPlane data_plane = counting(loops.data_plane(), comparison.results());
   ControlPlane control(std::move(*config), data_plane, {.redis = crossfade::probe_redis},
-                       verifier());
+                       verifier(loops));
   control.show_mismatches([&comparison](const std::string& migration) {
     return crossfade::render(comparison.samples(migration));
   });

@@ -82,7 +82,8 @@ struct VerifyCounts {
   // Every key that was on either side throughout was looked at on both, and the functions are the
   // same.
   bool complete = false;
-  std::string why;  // it is not complete; without secrets
+  std::string why;                     // it is not complete; without secrets
+  std::uint64_t expiries_unknown = 0;  // keys whose expiry was more than is remembered
 };
 
 struct Verifier {
@@ -193,6 +194,9 @@ struct RepairDoors {
       hold;
   // The side that is right by now: what was noted before the turn was held counts.
   std::function<Side(const RepairTask& task)> right;
+  // The key's expiry, as the right side tells it while the turn is held.
+  //   at_ms   Unix time
+  std::function<void(const RepairTask& task, std::uint64_t at_ms)> expires;
   // Connections that were given up while a write was under way on them: the server may still run
   // what they carried. To be killed before a copy is believed; asking again lists them again until
   // `fenced` is told.

@@ -43,13 +43,19 @@ VerifyCounts sum(const VerifyCounts& one, const VerifyCounts& other) {
   both.total = one.total + other.total;
   both.looked_at = one.looked_at + other.looked_at;
   both.differing = one.differing + other.differing;
+  both.expiries_unknown = one.expiries_unknown + other.expiries_unknown;
   return both;
 }
 
 std::string sentence(const VerifyCounts& counts, const std::string& why) {
   if (!why.empty()) return "full verification not complete: " + why;
-  return "full verification complete: " + std::to_string(counts.differing) +
-         " keys differed and were put in the ledger";
+  std::string said = "full verification complete: " + std::to_string(counts.differing) +
+                     " keys differed and were put in the ledger";
+  if (counts.expiries_unknown > 0) {
+    said += "; the expiries of " + std::to_string(counts.expiries_unknown) +
+            " keys are more than are remembered";
+  }
+  return said;
 }
 
 }  // namespace
@@ -228,7 +234,8 @@ std::string Verifications::look_at_all(Run& run, const std::stop_token& stop) {
     if (stop.stop_requested() || !still_useful()) return reason(counts.why);
     if (counts.complete) continue;
     if (!incomplete.empty()) incomplete += "; ";
-    if (migration->bindings.size() > 1) incomplete += "interlay '" + binding.interlay + "': ";
+    const bool one_of_many = migration->bindings.size() > 1;
+    if (one_of_many) incomplete += "interlay '" + interlay->second->identity.id + "': ";
     incomplete += counts.why;
   }
   return incomplete;

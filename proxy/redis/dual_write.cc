@@ -202,13 +202,9 @@ std::vector<DualWrite::KeyExpiry> DualWrite::expiries() const {
   std::vector<KeyExpiry> out;
   std::vector<std::string_view> told = split_replies(answers);
   if (told.size() != questions) return out;
-  std::int32_t db = kDefaultDb;
-  for_each_key([&db](std::int32_t of_key, std::string_view) { db = of_key; });
   const auto add = [&](std::string_view key, std::string_view answer) {
     const auto at_ms = integer_in(answer);
-    if (at_ms && *at_ms > 0) {
-      out.push_back({WriteOrder::Turn::hash_of(db, key), static_cast<std::uint64_t>(*at_ms)});
-    }
+    if (at_ms && *at_ms > 0) out.push_back({asked_db, key, static_cast<std::uint64_t>(*at_ms)});
   };
   std::span<const std::string_view> rest = told;
   if (how == Replay::Copy || copies_behind()) {
@@ -226,6 +222,33 @@ std::vector<DualWrite::KeyExpiry> DualWrite::expiries() const {
     for (std::size_t i = 0; i < mine.size(); ++i) add(again.keys[i], mine[i]);
   }
   return out;
+}
+
+// Of a transaction, within EXEC's reply. Empty: it is not known.
+std::string_view DualWrite::reply_to(std::size_t queued_at) const {
+  if (way != Way::Transaction) return reply;
+  std::vector<std::string_view> replies;
+  if (too_big || !split_elements(reply, replies) || replies.size() <= queued_at) return {};
+  return replies[queued_at];
+}
+
+std::vector<DualWrite::Carried> DualWrite::carried() const {
+  std::vector<Carried> out;
+  for (const Elsewhere& one : elsewhere) {
+    if (one.at >= queued.size() || integer_in(reply_to(one.at)) != 1) continue;
+    const QueuedWrite& write = queued[one.at];
+    const Again again(write.spec, std::string_view(request).substr(write.at, write.size));
+    const bool renames = again.keys.size() > 1;  // COPY
+    out.push_back({one.from_db, std::string(again.keys[0]), one.to_db,
+                   std::string(again.keys[renames ? 1 : 0])});
+  }
+  return out;
+}
+
+bool DualWrite::has_swapped() const {
+  if (!swaps) return false;
+  const std::string_view told = reply_to(swaps_at);
+  return way != Way::Transaction || (!told.empty() && !is_error(told));
 }
 
 bool DualWrite::failed_within() const {
@@ -252,6 +275,9 @@ void DualWrite::clear() {
   way = Way::Command;
   how = Replay::Same;
   swaps.reset();
+  swaps_at = 0;
+  elsewhere.clear();
+  asked_db = kDefaultDb;
   empty(request);
   queued.clear();
   empty(keys);

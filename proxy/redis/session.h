@@ -220,7 +220,7 @@ class RedisSession final : public Session, private StreamOwner {
   bool stand_in_order(Exchange& exchange);
   bool await_transaction_turn();
   void add_key_elsewhere(DualWrite& dual, const CommandSpec* spec,
-                         std::span<const std::string_view> args) const;
+                         std::span<const std::string_view> args, std::int32_t db) const;
   bool take_turn(DualWrite& dual);
   static void turn_came(DualWrite& dual);
   void give_up_turn(DualWrite& dual);
@@ -378,8 +378,8 @@ class RedisSession final : public Session, private StreamOwner {
   std::uint64_t silent_again_at_ns_ = 0;
   const Exchange* silent_behind_ = nullptr;  // the last that was owed there before them
   std::uint32_t attempts_ = 0;               // blocking dual writes: nothing is sent behind them
-  Subscriptions subscriptions_;
   std::uint32_t unattempted_version_ = 0;  // of the state that was refused a MULTI or EXEC of ours
+  Subscriptions subscriptions_;
   std::optional<Side> pin_;
   std::optional<Side> scan_side_;    // where this session's last SCAN began
   std::uint32_t subscribing_ = 0;    // SUBSCRIBEs that wait for their confirmation

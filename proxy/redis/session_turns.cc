@@ -3,14 +3,12 @@
 // apart before it begins, and what a transaction will want.
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "protocols/redis/word.h"
 #include "proxy/loop.h"
 #include "proxy/redis/session.h"
 
@@ -19,12 +17,6 @@ namespace crossfade::redis {
 namespace {
 
 constexpr std::uint64_t kNsPerMs = 1'000'000;
-
-std::uint64_t unix_ms() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                        std::chrono::system_clock::now().time_since_epoch())
-                                        .count());
-}
 
 // Of these, what one key comes to does not hang on another one.
 bool keeps_keys_apart(const CommandSpec* spec) {
@@ -55,26 +47,20 @@ DualWrite* RedisSession::begin_dual_write() {
 
 // COPY … DB n and MOVE write a key in another database, too; SWAPDB all keys of two.
 void RedisSession::add_key_elsewhere(DualWrite& dual, const CommandSpec* spec,
-                                     std::span<const std::string_view> args) const {
+                                     std::span<const std::string_view> args,
+                                     std::int32_t db) const {
   if (!spec) return;
-  std::string_view key;
-  std::optional<std::uint32_t> db;
-  if (spec->name == "move" && args.size() == 3) {
-    key = args[1];
-    db = number_in(args[2]);
-  } else if (spec->name == "copy" && args.size() >= 5) {
-    for (std::size_t i = 3; i + 1 < args.size(); ++i) {
-      if (!is_word(args[i], "DB")) continue;
-      key = args[2];
-      db = number_in(args[i + 1]);
-    }
-  } else if (spec->name == "swapdb" && args.size() == 3) {
+  if (spec->name == "swapdb" && args.size() == 3) {
     const auto one = number_in(args[1]);
     const auto other = number_in(args[2]);
     if (one && other) dual.swaps.emplace(named_db(*one), named_db(*other));
+    dual.swaps_at = dual.queued.size();
   }
-  if (!db) return;
-  dual.add_key(named_db(*db), key);
+  const auto elsewhere = key_elsewhere(*spec, args);
+  const auto to = elsewhere ? number_in(elsewhere->db) : std::nullopt;
+  if (!to) return;
+  dual.add_key(named_db(*to), elsewhere->key);
+  dual.elsewhere.push_back({dual.queued.size(), db, named_db(*to)});
   dual.spans_databases = true;
 }
 
@@ -88,7 +74,8 @@ DualWrite* RedisSession::dual_write_of(const Pending& request, const RequestCutt
   dual->sole = !facts.spec || facts.key_count == 0 ||
                !for_each_key(*facts.spec, cutter, request.bytes,
                              [&](std::string_view key) { dual->add_key(selected_db(), key); });
-  add_key_elsewhere(*dual, facts.spec, args);
+  dual->asked_db = selected_db();
+  add_key_elsewhere(*dual, facts.spec, args, dual->asked_db);
   dual->order->fetch(dual->turn);
   dual->spreads =
       (dual->sole || facts.key_count > 1 || dual->spans_databases) && !keeps_keys_apart(facts.spec);
@@ -277,17 +264,19 @@ void RedisSession::put_if_free(DualWrite& dual) {
 
 // A key's expiry is known: writes that meet it will be repeated by copying.
 void RedisSession::learn_expiry(const DualWrite& dual) {
-  if (dual.questions == 0 || !writes_) return;
+  if (!writes_ || (dual.questions == 0 && dual.elsewhere.empty())) return;
+  Expiries& known = writes_->expiries;
   const std::uint64_t now_ms = unix_ms();
   bool kept = true;
   for (const DualWrite::KeyExpiry& one : dual.expiries()) {
-    kept = writes_->expiries.set(one.key_hash, one.at_ms, now_ms) && kept;
+    kept = known.set(one.db, one.key, one.at_ms, now_ms) && kept;
+  }
+  for (const DualWrite::Carried& one : dual.carried()) {
+    const auto at_ms = known.of(one.from_db, one.from);
+    kept = (!at_ms || known.set(one.to_db, one.to, *at_ms, now_ms)) && kept;
   }
   if (const LedgerDoor& ledger = loop().shared_writes().ledger; !kept && ledger.note_all) {
-    ledger.note_all(*route_,
-                    "more keys with an expiry were written than are remembered: such a key may "
-                    "differ after a write that met its end",
-                    nullptr);
+    ledger.note_all(*route_, kExpiriesFull, nullptr);
   }
 }
 
@@ -296,8 +285,7 @@ bool RedisSession::meets_expiry(const DualWrite& dual) const {
   const std::uint64_t now_ms = unix_ms();
   bool found = false;
   dual.for_each_key([&](std::int32_t db, std::string_view key) {
-    found = found ||
-            writes_->expiries.meets(WriteOrder::Turn::hash_of(db, key), dual.wanted_at_ms, now_ms);
+    found = found || writes_->expiries.meets(db, key, dual.wanted_at_ms, now_ms);
   });
   return found;
 }
@@ -310,6 +298,7 @@ void RedisSession::record_queued(const Pending& request, const RequestCutter& cu
   const RequestFacts& facts = request.facts;
   const auto& change = transaction_.change;
   const std::int32_t db = change && change->db ? named_db(*change->db) : selected_db();
+  dual.asked_db = db;
   dual.selects = dual.selects || (change && change->db);
   const bool writes = facts.kind == Kind::Write;
   if (writes || facts.kind == Kind::Read) {
@@ -326,7 +315,7 @@ void RedisSession::record_queued(const Pending& request, const RequestCutter& cu
   std::vector<std::string_view>& args = loop().args();
   args.clear();
   for (std::size_t i = 0; i < cutter.arg_count(); ++i) args.push_back(cutter.arg(i, request.bytes));
-  if (writes) add_key_elsewhere(dual, facts.spec, args);
+  if (writes) add_key_elsewhere(dual, facts.spec, args, db);
   Replay how = writes ? replay_of(facts.spec, args, true) : Replay::Same;
   std::string questions;
   if (how == Replay::Made &&

@@ -1,5 +1,6 @@
 """Corners of dual writes in which both sides, or a client's own view, could come apart unseen."""
 
+import time
 import unittest
 
 from canary_test import canary
@@ -162,6 +163,61 @@ class Blocked(DualWrites):
             self.new.sigcont()
             self.assertEqual(blocked.read(10), [b"jobs", b"a"])
             self.assertEqual(slow.read(10), 0)
+
+
+class KnownExpiries(DualWrites):
+    """A write near a known expiry is repeated by copying: new runs no APPEND."""
+
+    def is_known(self, key, db=0):
+        with RawConn(self.port) as client:
+            self.assertEqual(client.call("SELECT", db), "OK")
+            wait_until(lambda: 0 < client.call("PTTL", key) < 900, 20, "it is about to expire")
+            self.new.call("CONFIG", "RESETSTAT")
+            self.assertEqual(client.call("APPEND", key, "x"), 2)
+        return "append" not in self.new.commandstats()
+
+    def run_together(self, *commands):
+        """EXEC's reply to them."""
+        self.client.send(b"".join(encode(*one) for one in (("MULTI",), *commands, ("EXEC",))))
+        return self.client.replies(len(commands) + 2)[-1]
+
+    def test_those_that_go_along_to_another_database(self):
+        call = self.client.call
+        self.assertEqual(call("SET", "moved", "v", "PX", 2500), "OK")
+        self.assertEqual(call("SET", "copied", "v", "PX", 2500), "OK")
+        self.assertEqual(call("SET", "queued", "v", "PX", 2500), "OK")
+        self.assertEqual(call("MOVE", "moved", 2), 1)
+        self.assertEqual(call("COPY", "copied", "copy", "DB", 2), 1)
+        self.assertIn(b"+OK\r\n:1", self.run_together(("SET", "k", "v"), ("MOVE", "queued", 2)))
+        for key in ("moved", "copy", "queued"):
+            with self.subTest(key=key):
+                self.assertTrue(self.is_known(key, 2))
+
+    def test_those_of_databases_that_change_places(self):
+        call = self.client.call
+        for key, ms in (("alone", 2500), ("again", 5000), ("failed", 7500)):
+            self.assertEqual(call("SET", key, "v", "PX", ms), "OK")
+        self.assertEqual(call("SWAPDB", 0, 3), "OK")
+        self.assertTrue(self.is_known("alone", 3))
+        self.assertIn(b"+OK\r\n+OK", self.run_together(("SET", "k", "v"), ("SWAPDB", 3, 1)))
+        self.assertTrue(self.is_known("again", 1))
+        self.assertIn(b"+OK\r\n-ERR", self.run_together(("SET", "k", "v"), ("SWAPDB", 1, 77)))
+        self.assertTrue(self.is_known("failed", 1))
+
+    def test_those_that_a_silent_client_sets(self):
+        self.client.send(encode("CLIENT", "REPLY", "OFF") + encode("SET", "k", "v", "PX", 3000) +
+                         encode("CLIENT", "REPLY", "ON"))
+        self.assertEqual(self.client.read(), "OK")
+        self.ledger.until_empty()
+        self.assertTrue(self.is_known("k"))
+
+    def test_those_that_verification_has_read(self):
+        at_ms = int(time.time() * 1000) + 6000
+        for server in (self.old, self.new):
+            server.call("SET", "k", "v", "PXAT", at_ms)
+        self.sidecar.must("POST", "/migrations/m/verify")
+        wait_until(lambda: self.ledger.page()["verification"]["state"] == "complete", 5, "verified")
+        self.assertTrue(self.is_known("k"))
 
 
 class OwnReads(DualWrites):

@@ -149,6 +149,20 @@ TEST_CASE(
   CHECK(bench.is_marked());
 }
 
+TEST_CASE("verification: expiries that are more than are remembered are told of") {
+  Marked bench;
+  bench.told.when_verified = [](const auto&, const auto&, const auto&) {
+    VerifyCounts counts = all_of(9, 0);
+    counts.expiries_unknown = 7;
+    return counts;
+  };
+  bench.start();
+  CHECK(bench.ended() == "complete");
+  const Answer events = bench.life->migrations.events("m", bench.call);
+  CHECK(text_of(must(events).data.elements()->back(), "reason").find("the expiries of 7 keys") !=
+        std::string::npos);
+}
+
 TEST_CASE("verification: doubts that come up meanwhile keep the mark") {
   Marked bench;
   bench.told.when_verified = [&bench](const auto&, const auto&, const auto&) {
