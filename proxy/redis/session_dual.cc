@@ -438,7 +438,7 @@ bool RedisSession::resolve(Exchange& exchange) {
   dual.resolved = true;
   dual.resolved_at_ns = now_ns_;
   if (!nothing && dual.has_swapped()) {
-    interlay_.shared_writes()->expiries.swap(dual.swaps->first, dual.swaps->second);
+    writes_->expiries.swap(dual.swaps->first, dual.swaps->second);
   }
   Upstream& up = upstream(other(exchange.answer));
   if ((exchange.owed & bit(up.side())) == 0) return true;

@@ -41,6 +41,51 @@ class Corners(DualWrites):
         for key in ("jobs", "done", "watched"):
             self.assertEqual(self.new.call("DUMP", key), self.old.call("DUMP", key))
 
+    def test_what_is_made_from_a_key_that_a_watching_client_takes_from_is_equal(self):
+        makers = [self.enterContext(RawConn(self.port)) for _ in range(3)]
+        takers = [self.enterContext(RawConn(self.port)) for _ in range(3)]
+        for _ in range(60):
+            for maker in makers:
+                maker.send(encode("RPUSH", "l", "a", "b", "c", "d") + encode("COPY", "l", "x", "REPLACE")
+                           + encode("RENAME", "l", "y"))
+            for taker in takers:
+                taker.send(encode("WATCH", "w") + encode("BLPOP", "l", 0.001) + encode("UNWATCH"))
+            for connection in makers + takers:
+                connection.replies(3, 10 * SLOWNESS)
+        self.ledger.until_empty()
+        for key in ("l", "x", "y"):
+            self.assertEqual(self.new.call("DUMP", key), self.old.call("DUMP", key), key)
+
+    def test_what_is_made_from_a_stream_that_somebody_waits_for_is_equal(self):
+        reader, writer = self.client, self.enterContext(RawConn(self.port))
+        writer.call("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+        for entry, made, command in (("1-1", "copied", "COPY"), ("2-1", "renamed", "RENAME")):
+            reader.send(encode("XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "s", ">"))
+            wait_until(lambda: self.old.info("clients")["blocked_clients"] == "1", 5, "blocked")
+            writer.send(encode("XADD", "s", entry, "f", "v") + encode(command, "s", made))
+            writer.replies(2, 5 * SLOWNESS)
+            reader.read()
+            self.ledger.until_empty()
+            for server in (self.old, self.new):
+                self.assertEqual(server.call("XPENDING", made, "g")[0], int(entry[0]), made)
+
+    def test_who_does_not_read_an_answer_holds_up_nobody(self):
+        self.client.call("SET", "big", b"x" * 20_000_000)
+        for command in (("GETSET", "big", "y"), ("EVAL", "return redis.call('get', 'bigger')", 0)):
+            with self.subTest(command=command[0]), RawConn(self.port, receive_buffer=4096) as slow:
+                self.client.call("SET", "bigger", b"x" * 20_000_000)
+                slow.send(encode(*command))
+                wait_until(lambda: self.sidecar.metric("crossfade_limit_hits_total", limit="output_buffer_max"),
+                           5, "its answer is held back")
+                began = time.monotonic()
+                for n in range(6):
+                    self.client.call("SET", "big", f"z{n}", limit_s=20)
+                # Whoever comes first waits for order_wait_ms, which is 2 s; nobody behind it does.
+                self.assertLess(time.monotonic() - began, 5 * SLOWNESS)
+        self.ledger.verify()
+        self.ledger.until_empty()
+        self.assertEqual(self.new.call("GET", "big"), self.old.call("GET", "big"))
+
     def test_a_script_that_fails_in_words_of_a_server_has_run(self):
         for words in ("ERR unknown user", "OOM command not allowed", "READONLY no", "NOPERM you",
                       "ERR wrong x"):
@@ -150,7 +195,7 @@ class Blocked(DualWrites):
     def test_who_went_ahead_of_its_turn_is_answered_all_the_same(self):
         settings = {"order_wait_ms": 100, "second_leg_timeout_ms": 4000}
         port = self.sidecar.add_interlay("impatient", "old", settings=settings)
-        self.sidecar.migrate("m2", canary(0.0), "impatient", "new")
+        self.sidecar.migrate("m2", canary(0.0), "impatient", "new", force=True)
         with RawConn(port) as slow, RawConn(port) as blocked:
             self.assertEqual(slow.call("SET", "other", 1), "OK")
             self.new.sigstop()
