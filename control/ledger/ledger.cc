@@ -24,6 +24,10 @@ constexpr const char* kEvicted =
     "' evicted keys by itself, to stay within its maxmemory: the other side has them still";
 constexpr const char* kApart =
     "it began to write to both sides again: in between, writes went to one of them only";
+constexpr const char* kTurned =
+    "a key of the ledger had writes that one side alone has, and then such of the other side: it "
+    "is "
+    "copied from that one, and the former are gone";
 constexpr const char* kNoLedger =
     "it was writing to both sides before, and there is no ledger of that time";
 
@@ -127,6 +131,7 @@ bool Ledger::note(const std::string& migration, const std::vector<Suspect>& susp
     const Book::Noted noted = held->book.note(suspect, now, ++version_, options_.limits);
     if (noted.added) size_->fetch_add(1, std::memory_order_relaxed);
     if (noted.write != 0) change(held, noted.write);
+    if (noted.turned) (void)doubt_all(held, kTurned);
     const bool there = noted.full == nullptr ? noted.durable : doubt_all(held, noted.full);
     known = known && there;
   }
@@ -375,7 +380,9 @@ std::optional<Ledger::Summary> Ledger::summary(const std::string& uuid) const {
   const std::lock_guard lock(mutex_);
   const HeldPtr held = find_uuid(uuid);
   if (held == nullptr) return std::nullopt;
-  return Summary{held->book.size(), held->head.reasons};
+  return Summary{held->book.size(),
+                 held->head.reasons,
+                 {held->book.right_on(Side::Old), held->book.right_on(Side::New)}};
 }
 
 std::vector<LedgerEntry> Ledger::page(const std::string& uuid, std::uint64_t after,

@@ -11,6 +11,7 @@
 //                                            is told false; written as soon as that is possible
 //   3. the process ended in the middle       the mark "open" is still on disk at the next start
 //   4. the file was not there                a migration that writes to both sides has no mark
+//   5. another side becomes right            each side may have writes that the other has not
 //
 // Migrations are known by their id at the doors and by their uuid on disk; one that was deleted
 // takes its entries along, and what is still noted about it is dropped. Any thread.
@@ -117,7 +118,8 @@ class Ledger {
 
   struct Summary {
     std::uint64_t entries = 0;
-    std::vector<LedgerReason> reasons;  // not empty: it needs full verification
+    std::vector<LedgerReason> reasons;     // not empty: it needs full verification
+    std::array<std::uint64_t, 2> right{};  // entries, by the side that is right
   };
   // Nullopt for one that never wrote to both sides.
   std::optional<Summary> summary(const std::string& uuid) const;
