@@ -20,6 +20,8 @@ constexpr const char* kCrash =
     "the sidecar ended without a clean shutdown while it was writing to both sides";
 constexpr const char* kStartedAgain =
     "' was started again, or another server answers in its place: what it had not kept is missing";
+constexpr const char* kMoved =
+    "' was given another address: what was written at the former one may be missing there";
 constexpr const char* kEvicted =
     "' evicted keys by itself, to stay within its maxmemory: the other side has them still";
 constexpr const char* kApart =
@@ -40,7 +42,8 @@ std::int64_t now_ms() {
 // Most of what was written for a while may be missing at a side; by the other reasons it is a few
 // keys, and then reads stay where the strategy wants them.
 bool is_behind(const LedgerReason& reason) {
-  return reason.text == kApart || reason.text.ends_with(kStartedAgain);
+  return reason.text == kApart || reason.text.ends_with(kStartedAgain) ||
+         reason.text.ends_with(kMoved);
 }
 
 std::int64_t steady_now_ms() {
@@ -294,6 +297,13 @@ void Ledger::saw(const std::string& migration, const LedgerServer& server) {
     change_head(held);
   }
   wake_.notify_one();
+}
+
+void Ledger::moved(const std::string& migration, const std::string& endpoint) {
+  std::promise<bool> told;
+  const bool on_disk = note_all(migration, "endpoint '" + endpoint + kMoved,
+                                [&](bool durable) { told.set_value(durable); });
+  if (!on_disk) (void)told.get_future().get();
 }
 
 std::uint64_t Ledger::begin_verification(const std::string& migration) {

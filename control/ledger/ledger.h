@@ -105,6 +105,10 @@ class Ledger {
   // full verification.
   void saw(const std::string& migration, const LedgerServer& server);
 
+  // An endpoint of the migration leads to another database from now on. On disk when this returns,
+  // as far as the file can be written.
+  void moved(const std::string& migration, const std::string& endpoint);
+
   // Full verification: what it began with, and its end. False when more was noted meanwhile, so
   // that it must be done again.
   std::uint64_t begin_verification(const std::string& migration);
