@@ -17,6 +17,12 @@ using std::chrono::steady_clock;
 
 RedisCommand stats_question() { return {"INFO", "stats"}; }
 
+// It refuses INFO to this user, or to everybody.
+bool forbids_info(std::string_view error) {
+  return error.starts_with("NOPERM") || error.starts_with("NOAUTH") ||
+         error.starts_with("ERR unknown command");
+}
+
 }  // namespace
 
 RestartWatch::RestartWatch(WatchDoors doors, WatchLimits limits)
@@ -118,10 +124,16 @@ Status RestartWatch::ask(Server& server, const std::stop_token& stop) const {
   const std::array<RedisCommand, 2> questions{RedisCommand{"INFO", "server"}, stats_question()};
   auto told = server.connection->call_all(questions);
   if (!told) return told.error();
+  const RedisReply& who = told->front();
+  // That says nothing of who it is.
+  if (who.is_error() && (server.tells || !forbids_info(who.text))) {
+    return Error{Errc::Unavailable, "ask endpoint '" + server.address.id + "'", who.text};
+  }
   const auto text = [&](std::size_t at) {
     return (*told)[at].is_error() ? std::string_view() : std::string_view((*told)[at].text);
   };
   server.sight.run_id = run_id_in(text(0));
+  server.tells = server.tells || !server.sight.run_id.empty();
   server.sight.evicted_keys = server.sight.run_id.empty() ? std::nullopt : evicted_keys_in(text(1));
   server.next_question = steady_clock::now() + milliseconds(limits_.evictions_ms);
   return success();

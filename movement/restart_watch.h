@@ -3,9 +3,10 @@
 //
 // One connection per server is kept; when it ends, the next one asks for the server's run id. In
 // between only evicted keys are asked for, and nobody waits for the answer: a server that stands
-// still is asked nothing more, and holds up no look at the others. One that does not tell its run
-// id (INFO is forbidden) is asked nothing at all, and is taken for another one whenever the
-// connection has ended.
+// still is asked nothing more, and holds up no look at the others. One that never tells its run id
+// (INFO is forbidden) is asked nothing at all, and is taken for another one whenever the connection
+// has ended. One that does not tell it now (too many clients, loading, another password) is asked
+// again later.
 #pragma once
 
 #include <chrono>
@@ -46,7 +47,8 @@ class RestartWatch {
   struct Server {
     EndpointAddress address;
     std::optional<RedisConnection> connection;
-    ServerSight sight;             // of what answers there; valid while there is a connection
+    ServerSight sight{};           // of what answers there; valid while there is a connection
+    bool tells = false;            // its run id, or has told it before
     std::set<std::string> told{};  // the migrations that know it
     Deadline next_try{};
     Deadline next_question{};  // for evicted keys; while an answer is owed: that is given up then

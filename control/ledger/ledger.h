@@ -11,6 +11,7 @@
 //                                            is told false; written as soon as that is possible
 //   3. the process ended in the middle       the mark "open" is still on disk at the next start
 //   4. the file was not there                a migration that writes to both sides has no mark
+//   5. another side becomes right            each side may have writes that the other has not
 //
 // Migrations are known by their id at the doors and by their uuid on disk; one that was deleted
 // takes its entries along, and what is still noted about it is dropped. Any thread.
@@ -104,6 +105,10 @@ class Ledger {
   // full verification.
   void saw(const std::string& migration, const LedgerServer& server);
 
+  // An endpoint of the migration leads to another database from now on. On disk when this returns,
+  // as far as the file can be written.
+  void moved(const std::string& migration, const std::string& endpoint);
+
   // Full verification: what it began with, and its end. False when more was noted meanwhile, so
   // that it must be done again.
   std::uint64_t begin_verification(const std::string& migration);
@@ -117,7 +122,8 @@ class Ledger {
 
   struct Summary {
     std::uint64_t entries = 0;
-    std::vector<LedgerReason> reasons;  // not empty: it needs full verification
+    std::vector<LedgerReason> reasons;     // not empty: it needs full verification
+    std::array<std::uint64_t, 2> right{};  // entries, by the side that is right
   };
   // Nullopt for one that never wrote to both sides.
   std::optional<Summary> summary(const std::string& uuid) const;

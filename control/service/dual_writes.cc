@@ -66,11 +66,26 @@ Status DualWrites::mark(const State& next) {
     }
     // Only of what was asked for this beginning: later the watch knows better.
     if (!known) note_servers(next, *migration);
+    if (in_force) note_moved(*before, next, *migration);
     marked_.insert(uuid);
     const std::lock_guard held(mutex_);
     at_rest_.erase(uuid);
   }
   return success();
+}
+
+// Whoever moved one: the API, or the configuration file, also while no process was there.
+void DualWrites::note_moved(const State& before, const State& next, const Migration& migration) {
+  for (const Binding& binding : migration.bindings) {
+    for (const std::string& uuid :
+         {next.interlays.at(binding.interlay)->endpoint, binding.endpoint}) {
+      const Endpoint& endpoint = *next.endpoints.at(uuid);
+      const auto former = before.endpoints.find(uuid);
+      if (former == before.endpoints.end()) continue;
+      if (same_place(former->second->address, endpoint.address)) continue;
+      ledger_.moved(migration.identity.id, endpoint.identity.id);
+    }
+  }
 }
 
 void DualWrites::note_servers(const State& next, const Migration& migration) {

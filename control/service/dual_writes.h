@@ -34,6 +34,7 @@ class DualWrites {
 
  private:
   Status mark(const State& next);
+  void note_moved(const State& before, const State& next, const Migration& migration);
   void note_servers(const State& next, const Migration& migration);
   bool rested(const std::string& uuid, bool busy);
   void take_away(const std::string& uuid);

@@ -9,6 +9,7 @@
 #include "control/service/endpoints.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
+#include "control/service/right_side.h"
 #include "control/service/server_pairs.h"
 
 namespace crossfade {
@@ -55,6 +56,18 @@ Status check_patch(const Migration& migration, const MigrationSpec& patched, con
         "strategy: " + *objection + "; raise write_percentage with it, or PATCH with ?force=true"};
   }
   return success();
+}
+
+// Whether it makes another side right too early: see right_side.h.
+Status check_right_side(const Migration& migration, const MigrationSpec& patched,
+                        const Ledger& ledger) {
+  const auto summary = ledger.summary(migration.identity.uuid).value_or(Ledger::Summary{});
+  const auto objection = right_side_objection(migration, patched.strategy, summary);
+  if (!objection) return success();
+  return Error{Errc::Conflict, "",
+               "strategy.write_mode.policy: " + *objection +
+                   " (GET …/divergence), or PATCH with ?force=true: the migration then needs full "
+                   "verification"};
 }
 
 Migration with_spec(const Migration& migration, MigrationSpec spec) {
@@ -193,6 +206,10 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
     }
   }
   if (!(*spec == current->spec)) {
+    const Status right = check_right_side(*current, *spec, ledger_);
+    if (!right && !call.force) return refuse(right.error());
+    if (!right) ledger_.note_all(identity.id, kMadeRight, nullptr);
+    const MigrationSpec next = *spec;
     const std::string before = to_text(render(current->spec.strategy));
     const std::string after = to_text(render(spec->strategy));
     const std::string reason =
@@ -203,6 +220,10 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
     touch(patched.identity);
     put(turn.next.migrations, std::move(patched));
     if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+    // Writes by the former table have gone on until it was replaced.
+    if (!check_right_side(*current, next, ledger_)) {
+      ledger_.note_all(identity.id, kMadeRight, nullptr);
+    }
   }
   const StatePtr state = keeper_.state();
   const Migration& now = *state->migrations.at(identity.uuid);

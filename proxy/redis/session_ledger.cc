@@ -16,6 +16,8 @@ namespace {
 
 // More keys than this are not written down one by one.
 constexpr std::size_t kSuspectsMax = 10'000;
+constexpr const char* kByFormer =
+    "another side was made right while writes were under way that the former one alone has";
 constexpr std::uint64_t kSilencePauseNs = 250'000'000;
 constexpr std::uint64_t kSilencePauseMaxNs = 60'000'000'000;
 
@@ -111,7 +113,8 @@ void RedisSession::conclude(Exchange& exchange) {
   }
 }
 
-// best_effort: the side that had to be right so far, where both took the write; else `otherwise`.
+// The side that was right so far may have what the other lacks, and keeps that where it took this
+// write as well, or where nobody was told of it; else `otherwise`.
 Side RedisSession::right_before(const DualWrite& dual, Side otherwise) const {
   const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
   std::optional<Side> before;
@@ -143,13 +146,13 @@ bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
   // best_effort: what the client was told of is right.
   const auto answer = static_cast<std::size_t>(exchange.answer);
   const auto beside = static_cast<std::size_t>(other(exchange.answer));
-  const bool other_is_right = exchange.either && exchange.failed[answer] &&
-                              exchange.replied[beside] && !exchange.failed[beside];
-  const bool both_took_it =
-      !exchange.failed[answer] && exchange.replied[beside] && !exchange.failed[beside];
-  const Side right = other_is_right                    ? other(exchange.answer)
-                     : exchange.either && both_took_it ? right_before(*dual, exchange.answer)
-                                                       : exchange.answer;
+  const bool other_took_it = exchange.replied[beside] && !exchange.failed[beside];
+  const bool other_is_right = exchange.either && exchange.failed[answer] && other_took_it;
+  const bool alone = !exchange.failed[answer] && !dual->first_unknown && !other_took_it;
+  const Side right = other_is_right ? other(exchange.answer)
+                     : alone        ? exchange.answer
+                                    : right_before(*dual, exchange.answer);
+  if (route_ != interlay_.route() && right != interlay_.route()->authority()) mark(kByFormer);
   std::vector<Suspect> suspects;
   bool known = false;  // some keys are in the ledger as they should be, and may be all of them
   KnownSuspects& to_rely_on = interlay_.known_suspects();

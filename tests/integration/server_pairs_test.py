@@ -71,6 +71,54 @@ class Names(Pair):
         self.sidecar.must("POST", "/migrations/m/migrate")
 
 
+class Moved(Pair):
+    """Another address for a side of a running dual write: what it lacks is not read from there."""
+
+    def setUp(self):
+        super().setUp()
+        self.third = self.enterContext(RedisServer())
+        self.port = None
+
+    def begin(self, sidecar):
+        self.port = self.port or sidecar.must("GET", "/interlays/cache")["port"]
+        sidecar.migrate("m", {**DUAL_WRITE, "read_percentage": 1.0}, "cache", "new")
+        with RawConn(self.port) as client:
+            client.call("SET", "k", "v")
+        self.assertEqual(Ledger(sidecar, "m").reasons(), [])
+
+    def check(self, sidecar):
+        ledger = Ledger(sidecar, "m")
+        self.assertIn("endpoint 'new' was given another address: what was written at the former one "
+                      "may be missing there", ledger.reasons())
+        with RawConn(self.port) as client:
+            self.assertEqual(client.call("GET", "k"), b"v")
+        ledger.verify()
+        ledger.until_empty()
+        self.assertEqual(self.third.call("GET", "k"), b"v")
+
+    def test_a_patch_is_refused_unless_forced(self):
+        self.begin(self.sidecar)
+        body = {"config": {"port": self.third.port}}
+        message = self.refused(lambda: self.sidecar.must("PATCH", "/endpoints/new", body))
+        self.assertIn("Endpoint 'new' is a side of migration 'm', which writes to both", message)
+        self.sidecar.must("PATCH", "/endpoints/new?force=true", body)
+        self.check(self.sidecar)
+
+    def declared(self, server):
+        return {"endpoints": [{"id": name, "kind": "redis",
+                               "config": {"host": "127.0.0.1", "port": one.port}}
+                              for name, one in (("old", self.old), ("new", server))]}
+
+    def test_a_configuration_file_that_moves_it_is_a_reason_for_verification(self):
+        with Sidecar(config=self.declared(self.new)) as sidecar:
+            self.port = sidecar.add_interlay("cache", "old")
+            self.begin(sidecar)
+            sidecar.write_config(self.declared(self.third))
+            sidecar.terminate()
+            sidecar.restart()
+            self.check(sidecar)
+
+
 class FirstMoments(Pair):
     def test_a_server_that_starts_again_at_once_is_noticed(self):
         self.sidecar.migrate("m", DUAL_WRITE, "cache", "new")

@@ -156,6 +156,27 @@ TEST_CASE("restart watch: a server that stands still holds up no look, and is no
   }));
 }
 
+TEST_CASE(
+    "restart watch: who is refused an answer that it had before takes nobody for another one") {
+  RedisServer server;
+  Watched watched(address_of(server));
+  RestartWatch watch(watched.doors(), {.look_ms = 1, .pause_first_ms = 1, .pause_most_ms = 5});
+  watch.start();
+  REQUIRE(watched.comes([](const auto& seen, int) { return seen.size() == 1; }));
+  auto other = RedisConnection::open(address_of(server), 1'000);
+  REQUIRE(other);
+  REQUIRE(other->call({"CONFIG", "SET", "requirepass", "x"}));
+  REQUIRE(other->call({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"}));
+  const int before = watched.looks();
+  CHECK(watched.comes([&](const auto& seen, int looks) {
+    REQUIRE(seen.size() == 1);
+    return looks > before + 30;
+  }));
+  REQUIRE(other->call({"CONFIG", "SET", "requirepass", ""}));
+  CHECK(
+      watched.comes([](const auto& seen, int) { return seen.size() == 2 && seen[1] == seen[0]; }));
+}
+
 TEST_CASE("restart watch: a server that does not tell its run id is another one each time") {
   RedisServer server({"--rename-command", "INFO", ""});
   Watched watched(address_of(server));
