@@ -15,7 +15,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-RedisCommand stats_question() { return {"INFO", "stats"}; }
+// One by one: several sections in one command are of Redis 7 on.
+std::array<RedisCommand, 2> questions() {
+  return {RedisCommand{"INFO", "stats"}, RedisCommand{"INFO", "replication"}};
+}
+
+// Of those, and of the first question: what was told; empty: nothing.
+std::string_view text_of(const RedisReply& reply) {
+  return reply.is_error() ? std::string_view() : std::string_view(reply.text);
+}
 
 // It refuses INFO to this user, or to everybody.
 bool forbids_info(std::string_view error) {
@@ -97,8 +105,7 @@ bool RestartWatch::ask_for_evictions(Server& server) const {
   const auto now = steady_clock::now();
   if (!server.sight.evicted_keys || now < server.next_question) return true;
   server.next_question = now + limits_.silence;
-  const RedisCommand question = stats_question();
-  return server.connection->send({&question, 1}).ok();
+  return server.connection->send(questions()).ok();
 }
 
 bool RestartWatch::hear_of_evictions(Server& server) const {
@@ -107,7 +114,8 @@ bool RestartWatch::hear_of_evictions(Server& server) const {
   auto told = server.connection->receive_late(limits_.answer_ms);
   if (!told) return false;
   server.next_question = now + milliseconds(limits_.evictions_ms);
-  const auto evicted = evicted_keys_in(told->front().text);
+  follow(server, lineage_in(text_of(told->back())));
+  const auto evicted = evicted_keys_in(text_of(told->front()));
   if (evicted && evicted != server.sight.evicted_keys) {
     server.sight.evicted_keys = evicted;
     server.told.clear();
@@ -115,26 +123,36 @@ bool RestartWatch::hear_of_evictions(Server& server) const {
   return true;
 }
 
+// From one answer of the same process to the next.
+void RestartWatch::follow(Server& server, Lineage now) {
+  if (took_over(server.lineage, now)) {
+    ++server.sight.takeovers;
+    server.told.clear();
+  }
+  if (!now.id.empty()) server.lineage = std::move(now);
+}
+
 Status RestartWatch::ask(Server& server, const std::stop_token& stop) const {
   auto opened = RedisConnection::open(server.address, limits_.answer_ms, stop);
   if (!opened) return opened.error();
   server.connection.emplace(std::move(*opened));
   server.connection->keep_alive(limits_.silence);
-  // One by one: several sections in one command are of Redis 7 on.
-  const std::array<RedisCommand, 2> questions{RedisCommand{"INFO", "server"}, stats_question()};
-  auto told = server.connection->call_all(questions);
+  const auto [stats, replication] = questions();
+  const std::array<RedisCommand, 3> first{RedisCommand{"INFO", "server"}, stats, replication};
+  auto told = server.connection->call_all(first);
   if (!told) return told.error();
   const RedisReply& who = told->front();
   // That says nothing of who it is.
   if (who.is_error() && (server.tells || !forbids_info(who.text))) {
     return Error{Errc::Unavailable, "ask endpoint '" + server.address.id + "'", who.text};
   }
-  const auto text = [&](std::size_t at) {
-    return (*told)[at].is_error() ? std::string_view() : std::string_view((*told)[at].text);
-  };
-  server.sight.run_id = run_id_in(text(0));
-  server.tells = server.tells || !server.sight.run_id.empty();
-  server.sight.evicted_keys = server.sight.run_id.empty() ? std::nullopt : evicted_keys_in(text(1));
+  std::string run_id = run_id_in(text_of(who));
+  if (run_id != server.sight.run_id) server.lineage = {};
+  server.tells = server.tells || !run_id.empty();
+  server.sight.run_id = std::move(run_id);
+  server.sight.evicted_keys =
+      server.sight.run_id.empty() ? std::nullopt : evicted_keys_in(text_of((*told)[1]));
+  follow(server, lineage_in(text_of(told->back())));
   server.next_question = steady_clock::now() + milliseconds(limits_.evictions_ms);
   return success();
 }

@@ -1,12 +1,12 @@
-// Notices when a server of a dual write starts again, or evicts keys: what it had not kept is
-// missing there, and no write of ours has failed.
+// Notices when a server of a dual write starts again, evicts keys, or takes another server's data
+// for its own: what it had not kept is missing there, and no write of ours has failed.
 //
 // One connection per server is kept; when it ends, the next one asks for the server's run id. In
-// between only evicted keys are asked for, and nobody waits for the answer: a server that stands
-// still is asked nothing more, and holds up no look at the others. One that never tells its run id
-// (INFO is forbidden) is asked nothing at all, and is taken for another one whenever the connection
-// has ended. One that does not tell it now (too many clients, loading, another password) is asked
-// again later.
+// between only evicted keys and replication are asked for, and nobody waits for the answer: a
+// server that stands still is asked nothing more, and holds up no look at the others. One that
+// never tells its run id (INFO is forbidden) is asked nothing at all, and is taken for another one
+// whenever the connection has ended. One that does not tell it now (too many clients, loading,
+// another password) is asked again later.
 #pragma once
 
 #include <chrono>
@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "movement/redis_connection.h"
+#include "movement/redis_line.h"
 #include "strategies/ports.h"
 
 namespace crossfade {
@@ -47,8 +48,9 @@ class RestartWatch {
   struct Server {
     EndpointAddress address;
     std::optional<RedisConnection> connection;
-    ServerSight sight{};           // of what answers there; valid while there is a connection
-    bool tells = false;            // its run id, or has told it before
+    ServerSight sight{};  // of what answers there; valid while there is a connection
+    bool tells = false;   // its run id, or has told it before
+    Lineage lineage{};
     std::set<std::string> told{};  // the migrations that know it
     Deadline next_try{};
     Deadline next_question{};  // for evicted keys; while an answer is owed: that is given up then
@@ -61,6 +63,7 @@ class RestartWatch {
   bool keep(Server& server) const;
   bool ask_for_evictions(Server& server) const;
   bool hear_of_evictions(Server& server) const;
+  static void follow(Server& server, Lineage now);
   Status ask(Server& server, const std::stop_token& stop) const;
 
   const WatchDoors doors_;

@@ -45,6 +45,7 @@ struct ServerSight {
   std::string run_id = {};  // another one after each start; empty: not told
   // To stay within its maxmemory, since it began or was told to count anew; nullopt: not told.
   std::optional<std::uint64_t> evicted_keys = {};
+  std::uint32_t takeovers = 0;  // how often it was seen to take another server's data for its own
 
   bool operator==(const ServerSight&) const = default;
 };
@@ -227,7 +228,7 @@ struct WatchDoors {
   std::function<std::vector<WatchedServer>()> servers;
   // What answers there now. Where that was another process, the migration needs full verification:
   // a server that starts again has what it had kept, and nobody else knows what that was. So it
-  // does where that process has evicted keys since.
+  // does where that process has evicted keys since, or taken another server's data.
   std::function<void(const WatchedServer& server, const ServerSight& sight)> saw;
 };
 

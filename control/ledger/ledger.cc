@@ -22,6 +22,8 @@ constexpr const char* kStartedAgain =
     "' was started again, or another server answers in its place: what it had not kept is missing";
 constexpr const char* kMoved =
     "' was given another address: what was written at the former one may be missing there";
+constexpr const char* kTookOver =
+    "' took another server's data for its own: what it had not got from there is missing";
 constexpr const char* kEvicted =
     "' evicted keys by itself, to stay within its maxmemory: the other side has them still";
 constexpr const char* kApart =
@@ -43,7 +45,7 @@ std::int64_t now_ms() {
 // keys, and then reads stay where the strategy wants them.
 bool is_behind(const LedgerReason& reason) {
   return reason.text == kApart || reason.text.ends_with(kStartedAgain) ||
-         reason.text.ends_with(kMoved);
+         reason.text.ends_with(kMoved) || reason.text.ends_with(kTookOver);
 }
 
 std::int64_t steady_now_ms() {
@@ -271,13 +273,16 @@ bool Ledger::differs(const HeldPtr& held, LedgerServer& before, const LedgerServ
     (void)doubt_all(held, "endpoint '" + now.endpoint + kStartedAgain);
     return true;
   }
-  if (!now.evicted_keys) return false;
+  const bool took_over = now.takeovers > before.takeovers;
+  before.takeovers = now.takeovers;
+  if (took_over) (void)doubt_all(held, "endpoint '" + now.endpoint + kTookOver);
+  if (!now.evicted_keys) return took_over;
   // Fewer than before: it was told to count anew, and these it has counted since.
   const bool evicted =
       before.evicted_keys && *before.evicted_keys != *now.evicted_keys && *now.evicted_keys > 0;
   before.evicted_keys = now.evicted_keys;
   if (evicted) (void)doubt_all(held, "endpoint '" + now.endpoint + kEvicted);
-  return evicted;
+  return evicted || took_over;
 }
 
 void Ledger::saw(const std::string& migration, const LedgerServer& server) {

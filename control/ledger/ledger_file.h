@@ -24,6 +24,7 @@ struct LedgerServer {
   std::string place;                               // host:port
   std::string run_id;                              // of its process
   std::optional<std::uint64_t> evicted_keys = {};  // by it, so far; not kept on disk
+  std::uint32_t takeovers = 0;                     // seen of it; likewise
 };
 
 // What there is to say about a migration's entries as a whole.

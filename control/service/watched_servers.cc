@@ -7,7 +7,8 @@ LedgerServer ledger_server(const EndpointAddress& address, const ServerSight& si
   return {.endpoint = address.id,
           .place = address.host + ":" + std::to_string(address.port),
           .run_id = sight.run_id,
-          .evicted_keys = sight.evicted_keys};
+          .evicted_keys = sight.evicted_keys,
+          .takeovers = sight.takeovers};
 }
 
 std::vector<WatchedServer> WatchedServers::all() const {

@@ -40,7 +40,7 @@ enum class Effect : std::uint8_t {
   ClientReply,
   ClientTracking,
   ClientSetName,
-  Reloads,  // DEBUG RELOAD, DEBUG LOADAOF: the server takes its data anew from its disk
+  Reloads,  // DEBUG RELOAD and LOADAOF, REPLICAOF, FAILOVER: the server takes its data anew
   Closes    // the server may close this connection: SHUTDOWN, CLIENT KILL, "post", "host:"
 };
 

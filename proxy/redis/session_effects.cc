@@ -16,7 +16,8 @@ namespace {
 constexpr std::string_view kUnwatch = "*1\r\n$7\r\nUNWATCH\r\n";
 constexpr std::string_view kDiscard = "*1\r\n$7\r\nDISCARD\r\n";
 constexpr const char* kReloaded =
-    "a server took its data anew from its disk (DEBUG RELOAD, LOADAOF)";
+    "a server was told to take its data anew, from its disk or another server (DEBUG RELOAD, "
+    "LOADAOF, REPLICAOF, FAILOVER)";
 
 // In `frames` of a CLIENT TRACKING exchange: an ON from off, an ON while on; 0 is OFF.
 constexpr std::int32_t kTrackingBegun = 1;
@@ -47,6 +48,12 @@ std::optional<std::uint32_t> number(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+// REPLICAOF NO ONE: the server keeps the data that it has.
+bool is_promotion(const RequestCutter& cutter, std::string_view bytes) {
+  return cutter.arg_count() == 3 && same_word(cutter.arg(1, bytes), "NO") &&
+         same_word(cutter.arg(2, bytes), "ONE");
 }
 
 }  // namespace
@@ -174,7 +181,11 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
     case Effect::ClientSetName:
       break;
     case Effect::Reloads:
-      if (reply_mode_ != ReplyMode::On) mark(kReloaded);
+      if (is_promotion(cutter, request.bytes)) {
+        request.facts.effect = Effect::None;
+      } else if (reply_mode_ != ReplyMode::On) {
+        mark(kReloaded);
+      }
       break;
   }
   if (dispatch(request)) {

@@ -75,8 +75,8 @@ class Corners(DualWrites):
             with self.subTest(command=command[0]), RawConn(self.port, receive_buffer=4096) as slow:
                 self.client.call("SET", "bigger", b"x" * 20_000_000)
                 slow.send(encode(*command))
-                wait_until(lambda: self.sidecar.metric("crossfade_limit_hits_total", limit="output_buffer_max"),
-                           5, "its answer is held back")
+                wait_until(lambda: self.sidecar.metric("crossfade_limit_hits_total",
+                                                       limit="output_buffer_max"), 5, "it is held back")
                 began = time.monotonic()
                 for n in range(6):
                     self.client.call("SET", "big", f"z{n}", limit_s=20)

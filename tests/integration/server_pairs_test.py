@@ -164,5 +164,28 @@ class Evictions(Pair):
         self.sidecar.must("POST", "/migrations/m/migrate")
 
 
+class Takeovers(Pair):
+    def setUp(self):
+        super().setUp()
+        self.third = self.enterContext(RedisServer())
+        self.sidecar.migrate("m", DUAL_WRITE, "cache", "new")
+        self.ledger = Ledger(self.sidecar, "m")
+        self.client = self.enterContext(
+            RawConn(self.sidecar.must("GET", "/interlays/cache")["port"]))
+
+    def test_a_server_that_is_demoted_and_promoted_again_is_noticed(self):
+        self.new.call("REPLICAOF", "127.0.0.1", self.third.port)
+        wait_until(lambda: self.new.info("replication")["master_link_status"] == "up", NOTICED_S, "in step")
+        self.new.call("REPLICAOF", "NO", "ONE")
+        wait_until(lambda: self.ledger.needs_full_verification, NOTICED_S, "it is noticed")
+        self.assertIn("endpoint 'new' took another server's data for its own", self.ledger.reasons()[0])
+
+    def test_who_makes_a_side_a_replica_through_the_interlay_marks_the_migration(self):
+        self.assertEqual(self.client.call("REPLICAOF", "NO", "ONE"), "OK")
+        self.assertEqual(self.ledger.reasons(), [])
+        self.assertEqual(self.client.call("SLAVEOF", "127.0.0.1", self.third.port), "OK")
+        self.assertIn("a server was told to take its data anew", self.ledger.reasons()[0])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -124,7 +124,8 @@ TEST_CASE("endpoints: a side of a dual write leads to other data by force only, 
   CHECK(reasons()[0].text.starts_with("endpoint 'new' was given another address"));
   CHECK(bench.life->ledger.suspects("m", 0, "any key"));
   bench.restart();
-  CHECK(std::any_of(reasons().begin(), reasons().end(), [](const LedgerReason& reason) {
+  const auto kept = reasons();
+  CHECK(std::any_of(kept.begin(), kept.end(), [](const LedgerReason& reason) {
     return reason.text.starts_with("endpoint 'new' was given another address");
   }));
 }
