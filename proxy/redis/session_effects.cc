@@ -52,8 +52,8 @@ std::optional<std::uint32_t> number(std::string_view text) {
 
 // REPLICAOF NO ONE: the server keeps the data that it has.
 bool is_promotion(const RequestCutter& cutter, std::string_view bytes) {
-  return cutter.arg_count() == 3 && same_word(cutter.arg(1, bytes), "NO") &&
-         same_word(cutter.arg(2, bytes), "ONE");
+  return cutter.arg_count() == 3 && is_word(cutter.arg(1, bytes), "NO") &&
+         is_word(cutter.arg(2, bytes), "ONE");
 }
 
 }  // namespace
