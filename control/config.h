@@ -60,6 +60,7 @@ struct ProcessConfig {
   std::string log_level = "info";        // trace | debug | info | warn | error
   std::uint32_t drain_ms = 10'000;       // how long running requests may finish when a port closes
   std::uint32_t ledger_max = 1'000'000;  // entries of one migration; beyond it: full verification
+  std::uint32_t evictions_ms = 1'000;    // between two looks at what servers have evicted
   ControlLimits limits;
   CompareSettings compare;             // "comparison" of the file
   InterlaySettings interlay_defaults;  // "limits" of the file, below each interlay's own settings

@@ -36,12 +36,12 @@ struct ControlPlane::Parts {
           keeper(*store, parts.data_plane, parts.servers, parts.config.interlay_defaults),
           listeners(parts.data_plane, parts.config.drain_ms),
           new_only_writes(*store, keeper, parts.data_plane),
-          dual_writes(*parts.ledger, keeper, parts.data_plane),
+          dual_writes(*parts.ledger, keeper, parts.servers, parts.data_plane),
           endpoints(keeper, parts.servers),
           interlays(keeper, parts.servers, listeners),
           verifications(keeper, *parts.ledger, parts.verifier),
           migrations(keeper, *store, interlays, new_only_writes, *parts.ledger, verifications,
-                     parts.data_plane),
+                     parts.servers, parts.data_plane),
           conductor(keeper, parts.servers, new_only_writes),
           divergence(keeper, *parts.ledger, verifications, parts.mismatches),
           repairs(keeper, *parts.ledger),
@@ -159,8 +159,8 @@ Status ControlPlane::reload() {
       fresh->state_path != now.state_path || fresh->loops != now.loops ||
       fresh->instance != now.instance || fresh->region != now.region ||
       fresh->drain_ms != now.drain_ms || fresh->ledger_max != now.ledger_max ||
-      !(fresh->compare == now.compare) || !(fresh->limits == now.limits) ||
-      !(fresh->interlay_defaults == now.interlay_defaults)) {
+      fresh->evictions_ms != now.evictions_ms || !(fresh->compare == now.compare) ||
+      !(fresh->limits == now.limits) || !(fresh->interlay_defaults == now.interlay_defaults)) {
     spdlog::warn(
         "reload: settings other than tokens, log level and declared resources have changed "
         "and need a restart");
@@ -219,6 +219,7 @@ RepairDoors ControlPlane::repair_doors() {
           [ledger = parts_->ledger](const RepairTask& task) {
             return ledger->right_of(task.migration, task.at.db, task.at.key).value_or(task.right);
           },
+      .expires = {},
       .ghosts = {},
       .fenced = {},
       .may_copy = {},
@@ -231,7 +232,7 @@ WatchDoors ControlPlane::watch_doors() {
   WatchedServers& watched = parts_->running->watched_servers;
   return {.servers = [&watched] { return watched.all(); },
           .saw = [&watched](const WatchedServer& server,
-                            const std::string& run_id) { watched.saw(server, run_id); }};
+                            const ServerSight& sight) { watched.saw(server, sight); }};
 }
 
 void ControlPlane::show_mismatches(Mismatches mismatches) {

@@ -223,6 +223,12 @@ bool RedisConnection::has_ended() {
   return lost_;
 }
 
+bool RedisConnection::answer_waits() const {
+  char byte = 0;
+  const ssize_t got = ::recv(context_->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 void RedisConnection::keep_alive(std::chrono::seconds within) {
   constexpr int kProbes = 3;
   const int seconds = std::max(1, static_cast<int>(within.count()) / (kProbes + 1));

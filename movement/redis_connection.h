@@ -69,6 +69,8 @@ class RedisConnection {
   bool lost() const { return lost_; }
   // The same, found out without asking anything; while nothing is owed.
   bool has_ended();
+  // While something is owed: a part of it, or the connection's end, is here.
+  bool answer_waits() const;
   // The system finds out within about so long that a server is gone which cannot say so.
   void keep_alive(std::chrono::seconds within);
 

@@ -2,6 +2,8 @@
 #include "movement/redis_line.h"
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 #include <utility>
 
 #include "movement/redis_fence.h"
@@ -18,14 +20,39 @@ constexpr milliseconds kPauseMost{30'000};
 constexpr milliseconds kIdle{1'000};          // after that it is asked whether it still lives
 constexpr std::uint32_t kLateAnswer_ms = 50;  // what a late answer is waited for, each time
 
+// What stands behind that name, up to the end of its line; empty: it is not there.
+std::string member_of(std::string_view info, std::string_view name) {
+  const std::size_t at = info.find(name);
+  if (at == info.npos) return {};
+  info.remove_prefix(at + name.size());
+  return std::string(info.substr(0, info.find_first_of("\r\n")));
+}
+
 }  // namespace
 
-std::string run_id_in(std::string_view info) {
-  constexpr std::string_view kRunId = "run_id:";
-  const std::size_t at = info.find(kRunId);
-  if (at == info.npos) return {};
-  info.remove_prefix(at + kRunId.size());
-  return std::string(info.substr(0, info.find_first_of("\r\n")));
+std::string run_id_in(std::string_view info) { return member_of(info, "run_id:"); }
+
+std::optional<std::uint64_t> evicted_keys_in(std::string_view info) {
+  constexpr std::string_view kEvicted = "evicted_keys:";
+  const std::size_t at = info.find(kEvicted);
+  if (at == info.npos) return std::nullopt;
+  info.remove_prefix(at + kEvicted.size());
+  std::uint64_t keys = 0;
+  const auto read = std::from_chars(info.data(), info.data() + info.size(), keys);
+  return read.ec == std::errc() ? std::optional(keys) : std::nullopt;
+}
+
+Lineage lineage_in(std::string_view info) {
+  return {.id = member_of(info, "master_replid:"),
+          .former_id = member_of(info, "master_replid2:"),
+          .replica = member_of(info, "role:") == "slave"};
+}
+
+bool took_over(const Lineage& before, const Lineage& now) {
+  if (before.id.empty() || now.id.empty() || now.id == before.id) return false;
+  if (now.former_id == before.id) return false;
+  const bool no_former = now.former_id.find_first_not_of('0') == std::string::npos;
+  return now.replica || !no_former;
 }
 
 RedisLine::RedisLine(EndpointAddress address, std::uint32_t answer_ms, std::stop_token stop)

@@ -20,6 +20,24 @@ namespace crossfade {
 // The id of a server's process, in what it says to INFO server; empty where it does not tell.
 std::string run_id_in(std::string_view info);
 
+// How many keys it has evicted, in what it says to INFO stats; nullopt where it does not tell.
+std::optional<std::uint64_t> evicted_keys_in(std::string_view info);
+
+// Whose writes a server's data comes from, as it says to INFO replication.
+struct Lineage {
+  std::string id = {};         // master_replid; empty: it did not tell
+  std::string former_id = {};  // master_replid2: what it was called before it was promoted
+  bool replica = false;
+
+  bool operator==(const Lineage&) const = default;
+};
+Lineage lineage_in(std::string_view info);
+// Whether it has dropped its own data for another server's since. A replica that is promoted, or
+// goes on where it was, keeps its former id; a master that has had no replicas for long takes a new
+// one, and has no former.
+//   source  Redis documentation, "Replication", "Replication ID explained"
+bool took_over(const Lineage& before, const Lineage& now);
+
 class RedisLine {
  public:
   // `answer_ms`: the limit of connecting, of each login step, and of each later call.

@@ -59,6 +59,11 @@ void take_info(const Info& info, RedisProbe& probe) {
   probe.server = valkey.empty() ? "redis" : "valkey";
   probe.version = valkey.empty() ? text_in(info, "redis_version") : valkey;
   probe.role = text_in(info, "role");
+  probe.sight.run_id = text_in(info, "run_id");
+  if (info.contains("evicted_keys")) {
+    probe.sight.evicted_keys = number_in(text_in(info, "evicted_keys"));
+  }
+  probe.eviction_policy = text_in(info, "maxmemory_policy");
   probe.loading = text_in(info, "loading") == "1";
   probe.cluster = text_in(info, "cluster_enabled") == "1";
   probe.used_memory = number_in(text_in(info, "used_memory"));

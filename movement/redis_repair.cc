@@ -140,13 +140,16 @@ Status RedisRepair::settle_in_turn(Turn& turn) {
   const std::string& key = turn.task.at.key;
   auto values = read_values(turn.lines, key);
   if (!values) return values.error();
+  const RedisValue& right = (*values)[static_cast<std::size_t>(turn.right_side)];
+  if (right.exists() && right.expires_ms > 0) {
+    doors_.expires(turn.task, static_cast<std::uint64_t>(right.expires_ms));
+  }
   auto sameness = compare_values(turn.lines, key, *values, limits_.compare);
   if (!sameness) return sameness.error();
   if (*sameness == Sameness::Same && same_expiry((*values)[0], (*values)[1])) {
     turn.settled.outcome = RepairOutcome::Equal;
     return success();
   }
-  const RedisValue& right = (*values)[static_cast<std::size_t>(turn.right_side)];
   if (Status copied = copy(turn, right, *sameness); !copied) return copied;
   auto proof = is_copied(turn);
   if (!proof) return proof.error();

@@ -121,6 +121,7 @@ class Verification {
       }
       remembered_.clear();
       for (RedisLine* line : lines_) {
+        tells_expiries_ = line == lines_[0];
         if (Status scanned = scan(*line, db); !scanned) return scanned;
       }
     }
@@ -218,6 +219,11 @@ class Verification {
   }
 
   Status compare(const std::string& key, const BothValues& values, std::int32_t db) {
+    const std::int64_t expires_ms = values[0].expires_ms;
+    if (tells_expiries_ && values[0].exists() && expires_ms > 0 &&
+        !job_.expires(db, key, static_cast<std::uint64_t>(expires_ms))) {
+      ++counts_.expiries_unknown;
+    }
     if (same(values)) return success();
     // A second look, at it alone: most that seem to differ were written between the two reads, or
     // differ in their form only.
@@ -241,6 +247,7 @@ class Verification {
   BothLines lines_;
   VerifyCounts counts_;
   std::size_t at_once_ = kKeysFirst;
+  bool tells_expiries_ = false;                 // once a key
   std::unordered_set<std::string> remembered_;  // of this database
 };
 

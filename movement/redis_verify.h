@@ -22,6 +22,10 @@ struct VerifyJob {
   std::uint32_t answer_ms = 10'000;  // connecting and each answer
   // Values whose bytes differ are compared by content up to these; larger ones count as differing.
   ContentLimits compare{.bytes_max = 8u << 20, .elements_max = 200'000};
+  // Told of each key of the old side that expires, and when (Unix time). False: that is more than
+  // is remembered.
+  std::function<bool(std::int32_t db, const std::string& key, std::uint64_t at_ms)> expires =
+      [](std::int32_t, const std::string&, std::uint64_t) { return true; };
 };
 
 // Blocks until it is complete, a server fails or refuses, or a stop is requested. The databases are

@@ -173,6 +173,9 @@ void EventLoops::open_doors(RepairDoors& doors) {
                       std::uint32_t timeout_ms) {
     return shared_writes_.hold(migration, at, timeout_ms);
   };
+  doors.expires = [this](const RepairTask& task, std::uint64_t at_ms) {
+    shared_writes_.set_expiry(task, at_ms);
+  };
   doors.ghosts = [this](const std::string& migration, Side side) {
     return shared_writes_.ghosts(migration, side);
   };

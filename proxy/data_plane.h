@@ -34,6 +34,13 @@ class EventLoops {
   // Adds to the doors of the repair worker those that lead here.
   void open_doors(RepairDoors& doors);
 
+  // A key of these two servers expires then (Unix time, ms), as verification has read it. False:
+  // that is more than is remembered. Any thread.
+  bool see_expiry(const EndpointAddress& old_side, const EndpointAddress& new_side, std::int32_t db,
+                  std::string_view key, std::uint64_t at_ms) {
+    return shared_writes_.see_expiry(old_side, new_side, db, key, at_ms);
+  }
+
   // What control is handed. Its functions block; they are never called on a loop's thread.
   DataPlane data_plane();
 

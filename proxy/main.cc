@@ -70,13 +70,16 @@ crossfade::DataPlane counting(crossfade::DataPlane plane, const crossfade::Misma
   return plane;
 }
 
-crossfade::Verifier verifier() {
-  return {.redis = [](const crossfade::EndpointAddress& old_side,
-                      const crossfade::EndpointAddress& new_side, const auto& found,
-                      const auto& progress, std::stop_token stop) {
+crossfade::Verifier verifier(EventLoops& loops) {
+  return {.redis = [&loops](const crossfade::EndpointAddress& old_side,
+                            const crossfade::EndpointAddress& new_side, const auto& found,
+                            const auto& progress, std::stop_token stop) {
     crossfade::VerifyJob job;
     job.old_side = old_side;
     job.new_side = new_side;
+    job.expires = [&](std::int32_t db, const std::string& key, std::uint64_t at_ms) {
+      return loops.see_expiry(old_side, new_side, db, key, at_ms);
+    };
     return crossfade::verify_redis(job, found, progress, std::move(stop));
   }};
 }
@@ -97,6 +100,7 @@ int serve(const FlagValues& flags) {
   if (!config) return fail(config.error());
   config->version = CROSSFADE_VERSION;
   const std::uint32_t drain_ms = config->drain_ms;
+  const crossfade::WatchLimits watch_limits{.evictions_ms = config->evictions_ms};
   begin_logging(config->log_level);
   raise_descriptor_limit();
 
@@ -113,8 +117,9 @@ int serve(const FlagValues& flags) {
   EventLoops loops(config->loops, {.door = comparison.door(), .limits = compare});
   if (auto started = loops.start(); !started) return fail(started.error());
   const crossfade::DataPlane data_plane = counting(loops.data_plane(), comparison.results());
-  ControlPlane control(std::move(*config), data_plane, {.redis = crossfade::probe_redis, .postgres = crossfade::probe_postgres},
-                       verifier());
+  ControlPlane control(
+      std::move(*config), data_plane,
+      {.redis = crossfade::probe_redis, .postgres = crossfade::probe_postgres}, verifier(loops));
   control.show_mismatches([&comparison](const std::string& migration) {
     return crossfade::render(comparison.samples(migration));
   });
@@ -124,7 +129,7 @@ int serve(const FlagValues& flags) {
   loops.open_doors(doors);
   crossfade::RepairWorker repair(std::move(doors));
   repair.start();
-  crossfade::RestartWatch watch(control.watch_doors());
+  crossfade::RestartWatch watch(control.watch_doors(), watch_limits);
   watch.start();
 
   std::printf("crossfade ready control=%s\n", control.address().c_str());

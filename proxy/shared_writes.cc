@@ -74,6 +74,28 @@ void SharedWritesRegistry::fenced(const std::string& migration, Side side,
   }
 }
 
+std::shared_ptr<SharedWrites> SharedWritesRegistry::between(const EndpointAddress& old_side,
+                                                            const EndpointAddress& new_side) {
+  const std::lock_guard held(mutex_);
+  const auto found = by_servers_.find(name_of_pair(old_side, new_side));
+  return found == by_servers_.end() ? nullptr : found->second;
+}
+
+void SharedWritesRegistry::set_expiry(const RepairTask& task, std::uint64_t at_ms) {
+  const auto writes = between(task.old_side, task.new_side);
+  if (!writes || writes->expiries.set(task.at.db, task.at.key, at_ms, unix_ms())) return;
+  InterlayRoute route;
+  route.migration = task.migration;
+  if (ledger.note_all) ledger.note_all(route, kExpiriesFull, nullptr);
+}
+
+bool SharedWritesRegistry::see_expiry(const EndpointAddress& old_side,
+                                      const EndpointAddress& new_side, std::int32_t db,
+                                      std::string_view key, std::uint64_t at_ms) {
+  const auto writes = between(old_side, new_side);
+  return !writes || writes->expiries.see(db, key, at_ms, unix_ms());
+}
+
 void SharedWritesRegistry::rest(const std::string& migration) {
   for (const auto& writes : of(migration)) writes->rest.begin();
 }

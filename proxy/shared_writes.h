@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/copy_leave.h"
@@ -57,8 +58,7 @@ class SharedWritesRegistry {
  public:
   // The same object for the same pair of servers, made on first use and kept.
   std::shared_ptr<SharedWrites> of(const InterlayRoute& route) {
-    const std::string servers =
-        name_of_server(route.old_side) + ' ' + name_of_server(*route.new_side);
+    const std::string servers = name_of_pair(route.old_side, *route.new_side);
     const std::lock_guard held(mutex_);
     auto& found = by_servers_[servers];
     if (!found) found = std::make_shared<SharedWrites>();
@@ -80,8 +80,14 @@ class SharedWritesRegistry {
                              std::uint32_t timeout_ms);
   std::vector<ServersClient> ghosts(const std::string& migration, Side side);
   void fenced(const std::string& migration, Side side, const std::vector<ServersClient>& gone);
+  // Where there is no room for it, the migration says so.
+  void set_expiry(const RepairTask& task, std::uint64_t at_ms);
   void rest(const std::string& migration);
   bool wake(const std::string& migration, std::uint32_t timeout_ms);
+
+  // For verification; see EventLoops.
+  bool see_expiry(const EndpointAddress& old_side, const EndpointAddress& new_side, std::int32_t db,
+                  std::string_view key, std::uint64_t at_ms);
 
   // While one of these is alive, what is right at a key may change: nobody rests, and no write that
   // relied on a rest is in flight, but for those that did not end in time. Their migrations say
@@ -102,9 +108,13 @@ class SharedWritesRegistry {
   LedgerDoor ledger;  // set before the first loop starts
 
  private:
-  static std::string name_of_server(const EndpointAddress& address) {
-    return address.host + ':' + std::to_string(address.port);
+  static std::string name_of_pair(const EndpointAddress& one, const EndpointAddress& other) {
+    return one.host + ':' + std::to_string(one.port) + ' ' + other.host + ':' +
+           std::to_string(other.port);
   }
+  // Null: nothing was ever written through to both.
+  std::shared_ptr<SharedWrites> between(const EndpointAddress& old_side,
+                                        const EndpointAddress& new_side);
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<SharedWrites>> by_servers_;
   std::map<std::string, std::vector<std::shared_ptr<SharedWrites>>> by_migration_;

@@ -19,7 +19,7 @@ void WriteOrder::Turn::want(std::uint64_t key_hash) {
 
 // One place a slot.
 void WriteOrder::Turn::want_each_once() {
-  if (places_.size() < 2) return;
+  if (places_.size() < 2 || state_ != State::Free) return;
   const auto by_slot = [](const Place& a, const Place& b) { return a.slot < b.slot; };
   const auto same_slot = [](const Place& a, const Place& b) { return a.slot == b.slot; };
   std::sort(places_.begin(), places_.end(), by_slot);

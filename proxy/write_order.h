@@ -82,8 +82,8 @@ class WriteOrder {
   }
 
   // A command that blocks on these keys, and may change them at any moment without a turn: writes
-  // that meet it must not trust the other side to do the same. Counted; the turn itself need not be
-  // taken.
+  // that meet it must not trust the other side to do the same. Counted. The turn is not taken, or
+  // held: whoever comes when it is left has met this.
   void block(Turn& keys);
   void unblock(const Turn& keys);
 

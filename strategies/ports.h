@@ -40,11 +40,23 @@ struct DataPlane {
   std::function<Telemetry()> telemetry;
 };
 
+// Which process answers at an address, and what it has dropped by itself.
+struct ServerSight {
+  std::string run_id = {};  // another one after each start; empty: not told
+  // To stay within its maxmemory, since it began or was told to count anew; nullopt: not told.
+  std::optional<std::uint64_t> evicted_keys = {};
+  std::uint32_t takeovers = 0;  // how often it was seen to take another server's data for its own
+
+  bool operator==(const ServerSight&) const = default;
+};
+
 // What a Redis server says about itself. Filled by one short connection.
 struct RedisProbe {
   std::string version;  // "7.0.15"
   std::string server;   // "redis" | "valkey" | …
   std::string role;     // "master" | "slave"
+  ServerSight sight;
+  std::string eviction_policy;  // "noeviction", "allkeys-lru", …; empty: not told
   bool loading = false;
   bool cluster = false;
   std::uint32_t databases = 16;
@@ -81,7 +93,8 @@ struct VerifyCounts {
   // Every key that was on either side throughout was looked at on both, and the functions are the
   // same.
   bool complete = false;
-  std::string why;  // it is not complete; without secrets
+  std::string why;                     // it is not complete; without secrets
+  std::uint64_t expiries_unknown = 0;  // keys whose expiry was more than is remembered
 };
 
 struct Verifier {
@@ -192,6 +205,9 @@ struct RepairDoors {
       hold;
   // The side that is right by now: what was noted before the turn was held counts.
   std::function<Side(const RepairTask& task)> right;
+  // The key's expiry, as the right side tells it while the turn is held.
+  //   at_ms   Unix time
+  std::function<void(const RepairTask& task, std::uint64_t at_ms)> expires;
   // Connections that were given up while a write was under way on them: the server may still run
   // what they carried. To be killed before a copy is believed; asking again lists them again until
   // `fenced` is told.
@@ -220,10 +236,10 @@ struct WatchedServer {
 struct WatchDoors {
   // Those that are to be watched now.
   std::function<std::vector<WatchedServer>()> servers;
-  // What answers there now calls itself by that run id. Where that was another one, the migration
-  // needs full verification: a server that starts again has what it had kept, and nobody else knows
-  // what that was.
-  std::function<void(const WatchedServer& server, const std::string& run_id)> saw;
+  // What answers there now. Where that was another process, the migration needs full verification:
+  // a server that starts again has what it had kept, and nobody else knows what that was. So it
+  // does where that process has evicted keys since, or taken another server's data.
+  std::function<void(const WatchedServer& server, const ServerSight& sight)> saw;
 };
 
 }  // namespace crossfade

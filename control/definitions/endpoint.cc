@@ -173,6 +173,10 @@ EndpointSpec spec_of(const Endpoint& endpoint) {
   return {endpoint.identity.id, endpoint.address, endpoint.description};
 }
 
+bool same_place(const EndpointAddress& one, const EndpointAddress& other) {
+  return one.host == other.host && one.port == other.port && one.db == other.db;
+}
+
 namespace {
 
 Json config_of(const EndpointAddress& address, const std::string& shown_password) {

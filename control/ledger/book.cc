@@ -24,11 +24,13 @@ std::optional<Side> Book::right_of(std::int32_t db, std::string_view key) const 
 
 void Book::add(const KeyView& key, Entry entry) {
   const std::uint64_t seq = entry.seq;
+  const auto right = static_cast<std::size_t>(entry.right);
   auto node =
       std::make_unique<Node>(Key{key.hash, {key.db, std::string(key.key)}}, std::move(entry));
   shards_[shard_of(key.hash)].add(key.hash, node.get());
   by_seq_.emplace_hint(by_seq_.end(), seq, std::move(node));
   bytes_ += key.key.size();
+  ++right_[right];
 }
 
 Book::Noted Book::note(const Suspect& suspect, std::int64_t now_ms, std::uint64_t version,
@@ -43,9 +45,11 @@ Book::Noted Book::note(const Suspect& suspect, std::int64_t now_ms, std::uint64_
     entry.last_at_ms = now_ms;
     entry.doubt = suspect.doubt;
     if (entry.right == suspect.right) return {.durable = entry.durable};
+    --right_[static_cast<std::size_t>(entry.right)];
+    ++right_[static_cast<std::size_t>(suspect.right)];
     entry.right = suspect.right;
     entry.durable = false;
-    return {.write = entry.seq};
+    return {.write = entry.seq, .turned = true};
   }
   if (key.key.size() > limits.key_max) return {.full = "a key is too long for the ledger"};
   if (size() >= limits.entries_max || bytes_ + key.key.size() > limits.bytes_max) {
@@ -162,6 +166,7 @@ Book::Settled Book::seen_equal(Node& node, std::uint64_t version, std::uint32_t 
     return {};
   }
   bytes_ -= node.first.at.key.size();
+  --right_[static_cast<std::size_t>(entry.right)];
   shards_[shard_of(node.first.hash)].remove(node.first.hash, &node);
   by_seq_.erase(seq);  // and with it the node
   return {.seq = seq, .removed = true};

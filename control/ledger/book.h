@@ -36,6 +36,7 @@ class Book {
     std::uint64_t write = 0;     // the entry to be written; 0: none
     bool added = false;          // it is new
     const char* full = nullptr;  // not taken, as this limit is reached
+    bool turned = false;         // another side is right now than before, on a word of a write
   };
   // The key is suspected (again): what is new about it replaces what was known.
   Noted note(const Suspect& suspect, std::int64_t now_ms, std::uint64_t version,
@@ -54,6 +55,8 @@ class Book {
   }
   std::optional<Side> right_of(std::int32_t db, std::string_view key) const;
   std::uint64_t size() const { return by_seq_.size(); }
+  // How many of them are right on that side.
+  std::uint64_t right_on(Side side) const { return right_[static_cast<std::size_t>(side)]; }
 
   // The entry to be written; nullopt when it is gone.
   std::optional<LedgerEntry> find(std::uint64_t seq) const;
@@ -135,6 +138,7 @@ class Book {
   std::map<std::uint64_t, std::unique_ptr<Node>> by_seq_;
   std::uint64_t next_seq_ = 1;
   std::uint64_t bytes_ = 0;
+  std::array<std::uint64_t, 2> right_{};                      // entries, by side
   std::uint64_t handed_until_ = 0;                            // greater seqs were never handed out
   std::set<std::pair<std::int64_t, std::uint64_t>> waiting_;  // when (steady, ms), seq
   std::array<std::uint64_t, kDoubts> noted_{};

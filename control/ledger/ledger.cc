@@ -20,8 +20,18 @@ constexpr const char* kCrash =
     "the sidecar ended without a clean shutdown while it was writing to both sides";
 constexpr const char* kStartedAgain =
     "' was started again, or another server answers in its place: what it had not kept is missing";
+constexpr const char* kMoved =
+    "' was given another address: what was written at the former one may be missing there";
+constexpr const char* kTookOver =
+    "' took another server's data for its own: what it had not got from there is missing";
+constexpr const char* kEvicted =
+    "' evicted keys by itself, to stay within its maxmemory: the other side has them still";
 constexpr const char* kApart =
     "it began to write to both sides again: in between, writes went to one of them only";
+constexpr const char* kTurned =
+    "a key of the ledger had writes that one side alone has, and then such of the other side: it "
+    "is "
+    "copied from that one, and the former are gone";
 constexpr const char* kNoLedger =
     "it was writing to both sides before, and there is no ledger of that time";
 
@@ -34,7 +44,8 @@ std::int64_t now_ms() {
 // Most of what was written for a while may be missing at a side; by the other reasons it is a few
 // keys, and then reads stay where the strategy wants them.
 bool is_behind(const LedgerReason& reason) {
-  return reason.text == kApart || reason.text.ends_with(kStartedAgain);
+  return reason.text == kApart || reason.text.ends_with(kStartedAgain) ||
+         reason.text.ends_with(kMoved) || reason.text.ends_with(kTookOver);
 }
 
 std::int64_t steady_now_ms() {
@@ -125,6 +136,7 @@ bool Ledger::note(const std::string& migration, const std::vector<Suspect>& susp
     const Book::Noted noted = held->book.note(suspect, now, ++version_, options_.limits);
     if (noted.added) size_->fetch_add(1, std::memory_order_relaxed);
     if (noted.write != 0) change(held, noted.write);
+    if (noted.turned) (void)doubt_all(held, kTurned);
     const bool there = noted.full == nullptr ? noted.durable : doubt_all(held, noted.full);
     known = known && there;
   }
@@ -254,6 +266,25 @@ void Ledger::forget(const std::string& uuid) {
   wake_.notify_one();
 }
 
+// Takes over what a server is now; true when that leaves doubts.
+bool Ledger::differs(const HeldPtr& held, LedgerServer& before, const LedgerServer& now) {
+  if (before.run_id != now.run_id) {
+    before = now;
+    (void)doubt_all(held, "endpoint '" + now.endpoint + kStartedAgain);
+    return true;
+  }
+  const bool took_over = now.takeovers > before.takeovers;
+  before.takeovers = now.takeovers;
+  if (took_over) (void)doubt_all(held, "endpoint '" + now.endpoint + kTookOver);
+  if (!now.evicted_keys) return took_over;
+  // Fewer than before: it was told to count anew, and these it has counted since.
+  const bool evicted =
+      before.evicted_keys && *before.evicted_keys != *now.evicted_keys && *now.evicted_keys > 0;
+  before.evicted_keys = now.evicted_keys;
+  if (evicted) (void)doubt_all(held, "endpoint '" + now.endpoint + kEvicted);
+  return evicted || took_over;
+}
+
 void Ledger::saw(const std::string& migration, const LedgerServer& server) {
   {
     const std::lock_guard lock(mutex_);
@@ -265,14 +296,19 @@ void Ledger::saw(const std::string& migration, const LedgerServer& server) {
     });
     if (before == known.end()) {
       known.push_back(server);
-    } else {
-      if (before->run_id == server.run_id) return;
-      *before = server;
-      (void)doubt_all(held, "endpoint '" + server.endpoint + kStartedAgain);
+    } else if (!differs(held, *before, server)) {
+      return;
     }
     change_head(held);
   }
   wake_.notify_one();
+}
+
+void Ledger::moved(const std::string& migration, const std::string& endpoint) {
+  std::promise<bool> told;
+  const bool on_disk = note_all(migration, "endpoint '" + endpoint + kMoved,
+                                [&](bool durable) { told.set_value(durable); });
+  if (!on_disk) (void)told.get_future().get();
 }
 
 std::uint64_t Ledger::begin_verification(const std::string& migration) {
@@ -359,7 +395,9 @@ std::optional<Ledger::Summary> Ledger::summary(const std::string& uuid) const {
   const std::lock_guard lock(mutex_);
   const HeldPtr held = find_uuid(uuid);
   if (held == nullptr) return std::nullopt;
-  return Summary{held->book.size(), held->head.reasons};
+  return Summary{held->book.size(),
+                 held->head.reasons,
+                 {held->book.right_on(Side::Old), held->book.right_on(Side::New)}};
 }
 
 std::vector<LedgerEntry> Ledger::page(const std::string& uuid, std::uint64_t after,

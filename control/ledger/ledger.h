@@ -11,6 +11,7 @@
 //                                            is told false; written as soon as that is possible
 //   3. the process ended in the middle       the mark "open" is still on disk at the next start
 //   4. the file was not there                a migration that writes to both sides has no mark
+//   5. another side becomes right            each side may have writes that the other has not
 //
 // Migrations are known by their id at the doors and by their uuid on disk; one that was deleted
 // takes its entries along, and what is still noted about it is dropped. Any thread.
@@ -99,9 +100,14 @@ class Ledger {
   bool is_open(const std::string& uuid) const;
   void forget(const std::string& uuid);  // the migration is deleted
 
-  // What answers at that place is this process. Another one than before has kept what it had kept:
-  // the migration needs full verification.
+  // What answers at that place is this process, and so many keys it has evicted. Another one than
+  // before has kept what it had kept, and what was evicted nobody else knows: the migration needs
+  // full verification.
   void saw(const std::string& migration, const LedgerServer& server);
+
+  // An endpoint of the migration leads to another database from now on. On disk when this returns,
+  // as far as the file can be written.
+  void moved(const std::string& migration, const std::string& endpoint);
 
   // Full verification: what it began with, and its end. False when more was noted meanwhile, so
   // that it must be done again.
@@ -116,7 +122,8 @@ class Ledger {
 
   struct Summary {
     std::uint64_t entries = 0;
-    std::vector<LedgerReason> reasons;  // not empty: it needs full verification
+    std::vector<LedgerReason> reasons;     // not empty: it needs full verification
+    std::array<std::uint64_t, 2> right{};  // entries, by the side that is right
   };
   // Nullopt for one that never wrote to both sides.
   std::optional<Summary> summary(const std::string& uuid) const;
@@ -168,6 +175,7 @@ class Ledger {
   HeldPtr enlist(const Name& migration);
   void change(const HeldPtr& held, std::uint64_t seq);
   void change_head(const HeldPtr& held);
+  bool differs(const HeldPtr& held, LedgerServer& before, const LedgerServer& now);
   bool doubt_all(const HeldPtr& held, const std::string& why);
   bool failing_for_long() const;
   std::int64_t retry_at(std::uint32_t attempts);

@@ -85,7 +85,7 @@ Result<std::vector<LedgerHead>> LedgerFile::heads() {
     if (!servers) return servers.error();
     for (Sqlite::Row& server : *servers) {
       head.servers.push_back(
-          {std::move(server[0].text), std::move(server[1].text), std::move(server[2].text)});
+          {std::move(server[0].text), std::move(server[1].text), std::move(server[2].text), {}});
     }
   }
   return heads;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,11 @@ inline constexpr std::uint32_t kDropSlice = 4'096;  // entries of a deleted migr
 
 // A server of a migration, as it was seen last.
 struct LedgerServer {
-  std::string endpoint;  // id; for messages
-  std::string place;     // host:port
-  std::string run_id;    // of its process
+  std::string endpoint;                            // id; for messages
+  std::string place;                               // host:port
+  std::string run_id;                              // of its process
+  std::optional<std::uint64_t> evicted_keys = {};  // by it, so far; not kept on disk
+  std::uint32_t takeovers = 0;                     // seen of it; likewise
 };
 
 // What there is to say about a migration's entries as a whole.

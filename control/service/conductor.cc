@@ -5,6 +5,7 @@
 
 #include "control/service/listing.h"
 #include "control/service/migrations.h"
+#include "control/service/server_pairs.h"
 
 namespace crossfade {
 
@@ -47,20 +48,7 @@ std::string rollback_sentence(const NewOnlyWrites::Count& count) {
 }
 
 Refusal test_failed(const Migration& migration, const std::vector<Check>& checks) {
-  std::string message = "the test of migration '" + migration.identity.id + "' failed";
-  Json failed = Json::array();
-  const char* separator = ": ";
-  for (const Check& check : checks) {
-    if (check.ok) continue;
-    message += separator + check.name +
-               (check.interlay.empty() ? "" : " of interlay '" + check.interlay + "'") + ": " +
-               check.detail;
-    separator = "; ";
-    failed.push(render(check));
-  }
-  Refusal refusal = conflict(std::move(message));
-  refusal.beside.set("checks", std::move(failed));
-  return refusal;
+  return refusal_of("the test of migration '" + migration.identity.id + "' failed", checks);
 }
 
 }  // namespace
@@ -133,6 +121,9 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
   if (const InterlayDefinition* interlay = settled_interlay(turn.next, seen)) {
     return conflict("Interlay '" + interlay->identity.id + "' stands before the new side already");
   }
+  // Another one may have started since this one was tested.
+  const std::vector<Check> pairs = pair_checks(turn.next, seen, servers_);
+  if (!passed(pairs) && !call.force) return test_failed(seen, pairs);
   set_status(turn, uuid, MigrationStatus::Running, call.actor,
              call.force ? "started by force" : "started");
   if (std::holds_alternative<BigBangSpec>(seen.spec.strategy)) {

@@ -3,6 +3,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "control/service/watched_servers.h"
+
 namespace crossfade {
 
 namespace {
@@ -28,8 +30,9 @@ bool in_flight(const Telemetry& telemetry, const State& state, const Migration& 
 
 }  // namespace
 
-DualWrites::DualWrites(Ledger& ledger, Keeper& keeper, const DataPlane& data_plane)
-    : ledger_(ledger), keeper_(keeper), data_plane_(data_plane) {
+DualWrites::DualWrites(Ledger& ledger, Keeper& keeper, const Servers& servers,
+                       const DataPlane& data_plane)
+    : ledger_(ledger), keeper_(keeper), servers_(servers), data_plane_(data_plane) {
   keeper_.set_precaution([this](const State& next) { return mark(next); });
 }
 
@@ -61,11 +64,39 @@ Status DualWrites::mark(const State& next) {
       spdlog::error("migration {}: is not marked as writing to both sides: {}",
                     migration->identity.id, status.error().message());
     }
+    // Only of what was asked for this beginning: later the watch knows better.
+    if (!known) note_servers(next, *migration);
+    if (in_force) note_moved(*before, next, *migration);
     marked_.insert(uuid);
     const std::lock_guard held(mutex_);
     at_rest_.erase(uuid);
   }
   return success();
+}
+
+// Whoever moved one: the API, or the configuration file, also while no process was there.
+void DualWrites::note_moved(const State& before, const State& next, const Migration& migration) {
+  for (const Binding& binding : migration.bindings) {
+    for (const std::string& uuid :
+         {next.interlays.at(binding.interlay)->endpoint, binding.endpoint}) {
+      const Endpoint& endpoint = *next.endpoints.at(uuid);
+      const auto former = before.endpoints.find(uuid);
+      if (former == before.endpoints.end()) continue;
+      if (same_place(former->second->address, endpoint.address)) continue;
+      ledger_.moved(migration.identity.id, endpoint.identity.id);
+    }
+  }
+}
+
+void DualWrites::note_servers(const State& next, const Migration& migration) {
+  for (const Binding& binding : migration.bindings) {
+    const InterlayDefinition& interlay = *next.interlays.at(binding.interlay);
+    for (const std::string& uuid : {interlay.endpoint, binding.endpoint}) {
+      const Endpoint& endpoint = *next.endpoints.at(uuid);
+      const auto sight = servers_.sight_of(endpoint);
+      if (sight) ledger_.saw(migration.identity.id, ledger_server(endpoint.address, *sight));
+    }
+  }
 }
 
 void DualWrites::sample() {

@@ -4,7 +4,8 @@
 //
 // The mark is there before a table that writes to both sides is handed out. It goes when the
 // process ends in good order, or when no loop plans by such a table any more and every second leg
-// has ended. Any thread.
+// has ended. With it the ledger learns which processes the servers were when they were last asked
+// before: the watch for restarts sees another one at its first look. Any thread.
 #pragma once
 
 #include <map>
@@ -14,6 +15,7 @@
 
 #include "control/ledger/ledger.h"
 #include "control/service/keeper.h"
+#include "control/service/servers.h"
 #include "control/state.h"
 #include "strategies/ports.h"
 
@@ -22,7 +24,7 @@ namespace crossfade {
 class DualWrites {
  public:
   // Becomes the keeper's precaution.
-  DualWrites(Ledger& ledger, Keeper& keeper, const DataPlane& data_plane);
+  DualWrites(Ledger& ledger, Keeper& keeper, const Servers& servers, const DataPlane& data_plane);
 
   // After the keeper has restored its state, and before anything is published.
   void restore();
@@ -32,11 +34,14 @@ class DualWrites {
 
  private:
   Status mark(const State& next);
+  void note_moved(const State& before, const State& next, const Migration& migration);
+  void note_servers(const State& next, const Migration& migration);
   bool rested(const std::string& uuid, bool busy);
   void take_away(const std::string& uuid);
 
   Ledger& ledger_;
   Keeper& keeper_;
+  const Servers& servers_;
   const DataPlane& data_plane_;
   // By uuid, from the mark to the table that ends it. Of mark() alone, which the keeper calls in
   // its turns.

@@ -27,6 +27,25 @@ std::string user_of(const State& state, const std::string& endpoint) {
   return {};
 }
 
+// The migration that writes to that endpoint and to another one; null: none does.
+MigrationPtr dual_writer_of(const State& state, const std::string& endpoint) {
+  for (const auto& [uuid, migration] : state.migrations) {
+    if (!writes_both(*migration)) continue;
+    for (const Binding& binding : migration->bindings) {
+      const bool is_old = state.interlays.at(binding.interlay)->endpoint == endpoint;
+      if (is_old || binding.endpoint == endpoint) return migration;
+    }
+  }
+  return nullptr;
+}
+
+Refusal held_by(const Migration& migration, const std::string& endpoint) {
+  return conflict("Endpoint '" + endpoint + "' is a side of migration '" + migration.identity.id +
+                  "', which writes to both: at another address its writes until now may be "
+                  "missing. Roll back first, or use ?force=true: the migration then needs full "
+                  "verification");
+}
+
 }  // namespace
 
 Refusal declared_in_file(const char* what, const std::string& id) {
@@ -105,6 +124,10 @@ Answer Endpoints::patch(const std::string& reference, const Json& body, const Ca
   const std::string etag = etag_of(current->identity);
   if (!matches(call.if_match, etag)) return precondition_failed(etag);
   if (current != seen) return changed_meanwhile(kWhat, current->identity.id);
+  if (!call.force && !same_place(spec->address, current->address)) {
+    const MigrationPtr writer = dual_writer_of(turn.next, current->identity.uuid);
+    if (writer != nullptr) return held_by(*writer, current->identity.id);
+  }
   Endpoint patched = *current;
   patched.address = spec->address;
   patched.description = std::move(spec->description);

@@ -9,6 +9,8 @@
 #include "control/service/endpoints.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
+#include "control/service/right_side.h"
+#include "control/service/server_pairs.h"
 
 namespace crossfade {
 
@@ -54,6 +56,29 @@ Status check_patch(const Migration& migration, const MigrationSpec& patched, con
         "strategy: " + *objection + "; raise write_percentage with it, or PATCH with ?force=true"};
   }
   return success();
+}
+
+// Whether it makes another side right too early: see right_side.h.
+Status check_right_side(const Migration& migration, const MigrationSpec& patched,
+                        const Ledger& ledger) {
+  const auto summary = ledger.summary(migration.identity.uuid).value_or(Ledger::Summary{});
+  const auto objection = right_side_objection(migration, patched.strategy, summary);
+  if (!objection) return success();
+  return Error{Errc::Conflict, "",
+               "strategy.write_mode.policy: " + *objection +
+                   " (GET …/divergence), or PATCH with ?force=true: the migration then needs full "
+                   "verification"};
+}
+
+Migration with_spec(const Migration& migration, MigrationSpec spec) {
+  Migration patched = migration;
+  patched.spec = std::move(spec);
+  return patched;
+}
+
+bool begins_to_write_both(const Migration& migration, const MigrationSpec& patched) {
+  return routes(migration.status) && !dual_writes(migration.spec.strategy) &&
+         dual_writes(patched.strategy);
 }
 
 // Puts the interlays of a completed migration before its new side, for good.
@@ -153,7 +178,18 @@ Answer Migrations::create(const Json& body, const Call& call) {
                .etag = etag_of(identity)};
 }
 
+// Outside of the turn: asking servers may take seconds.
+void Migrations::ask_before_patch(const std::string& reference, const Json& body) {
+  const StatePtr state = keeper_.state();
+  const MigrationPtr current = find(state->migrations, reference);
+  if (current == nullptr) return;
+  auto spec = patch_migration(current->spec, body);
+  if (!spec || !begins_to_write_both(*current, *spec)) return;
+  ask_who_is_there(*state, with_spec(*current, std::move(*spec)), servers_);
+}
+
 Answer Migrations::patch(const std::string& reference, const Json& body, const Call& call) {
+  ask_before_patch(reference, body);
   Keeper::Turn turn = keeper_.begin();
   const MigrationPtr current = find(turn.next.migrations, reference);
   if (current == nullptr) return not_found(kMigrationWord, reference);
@@ -163,18 +199,31 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
   if (!spec) return refuse(spec.error());
   if (const Status status = check_patch(*current, *spec, call); !status)
     return refuse(status.error());
+  if (begins_to_write_both(*current, *spec)) {
+    const auto pairs = pair_checks(turn.next, with_spec(*current, *spec), servers_);
+    if (!passed(pairs) && !call.force) {
+      return refusal_of("migration '" + identity.id + "' may not write to both sides", pairs);
+    }
+  }
   if (!(*spec == current->spec)) {
+    const Status right = check_right_side(*current, *spec, ledger_);
+    if (!right && !call.force) return refuse(right.error());
+    if (!right) ledger_.note_all(identity.id, kMadeRight, nullptr);
+    const MigrationSpec next = *spec;
     const std::string before = to_text(render(current->spec.strategy));
     const std::string after = to_text(render(spec->strategy));
     const std::string reason =
         before == after ? "definition changed" : "strategy changed from " + before + " to " + after;
     turn.journal(identity.uuid, call.actor, name_of(current->status), name_of(current->status),
                  reason);
-    Migration patched = *current;
-    patched.spec = std::move(*spec);
+    Migration patched = with_spec(*current, std::move(*spec));
     touch(patched.identity);
     put(turn.next.migrations, std::move(patched));
     if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+    // Writes by the former table have gone on until it was replaced.
+    if (!check_right_side(*current, next, ledger_)) {
+      ledger_.note_all(identity.id, kMadeRight, nullptr);
+    }
   }
   const StatePtr state = keeper_.state();
   const Migration& now = *state->migrations.at(identity.uuid);

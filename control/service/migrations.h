@@ -11,6 +11,7 @@
 #include "control/service/interlays.h"
 #include "control/service/keeper.h"
 #include "control/service/new_only_writes.h"
+#include "control/service/servers.h"
 #include "control/service/verifications.h"
 #include "control/store/store.h"
 
@@ -20,19 +21,21 @@ class Migrations {
  public:
   Migrations(Keeper& keeper, Store& store, const Interlays& interlays,
              const NewOnlyWrites& new_only_writes, Ledger& ledger,
-             const Verifications& verifications, const DataPlane& data_plane)
+             const Verifications& verifications, Servers& servers, const DataPlane& data_plane)
       : keeper_(keeper),
         store_(store),
         interlays_(interlays),
         new_only_writes_(new_only_writes),
         ledger_(ledger),
         verifications_(verifications),
+        servers_(servers),
         data_plane_(data_plane) {}
 
   Answer list(const Call& call) const;
   Answer get(const std::string& reference, const Call& call) const;
   Answer create(const Json& body, const Call& call);
-  // While the migration routes, a change of its strategy is in force when this returns.
+  // While the migration routes, a change of its strategy is in force when this returns; one that
+  // begins to write to both sides asks first who the servers are.
   Answer patch(const std::string& reference, const Json& body, const Call& call);
   // Refused while the migration moves traffic. What a completed one has moved stays: its interlays
   // then stand before what was the new side.
@@ -47,6 +50,7 @@ class Migrations {
   Answer events(const std::string& reference, const Call& call) const;  // journal
 
  private:
+  void ask_before_patch(const std::string& reference, const Json& body);
   Json shown(const State& state, const Migration& migration, bool verbose) const;
 
   Keeper& keeper_;
@@ -55,6 +59,7 @@ class Migrations {
   const NewOnlyWrites& new_only_writes_;
   Ledger& ledger_;
   const Verifications& verifications_;
+  Servers& servers_;
   const DataPlane& data_plane_;
 };
 

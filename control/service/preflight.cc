@@ -1,10 +1,12 @@
 // The checks before a start, in the order of their asking.
 #include "control/service/preflight.h"
 
-#include <algorithm>
 #include <charconv>
+#include <optional>
+#include <utility>
 
 #include "control/service/endpoints.h"
+#include "control/service/server_pairs.h"
 
 namespace crossfade {
 
@@ -60,7 +62,6 @@ class InterlayChecks {
       : sides_(sides), migration_(migration), into_(into) {}
 
   void run(Servers& servers) {
-    check_distinct();
     const auto old_told = reach(servers, "old_reachable", sides_.old_endpoint);
     const auto new_told = reach(servers, "new_reachable", sides_.new_endpoint);
     if (!new_told) return;  // nothing else can be said about it
@@ -72,20 +73,13 @@ class InterlayChecks {
     check_cluster(*old_told, *new_told);
     check_databases(*old_told, *new_told);
     check_memory(*old_told, *new_told);
+    check_evictions(*old_told, *new_told);
     check_keys(*old_told, *new_told);
   }
 
  private:
   void add(const char* name, bool ok, std::string detail) {
     into_.push_back({name, sides_.interlay.identity.id, ok, std::move(detail)});
-  }
-
-  void check_distinct() {
-    const EndpointAddress& one = sides_.old_endpoint.address;
-    const EndpointAddress& other = sides_.new_endpoint.address;
-    const bool distinct = one.host != other.host || one.port != other.port || one.db != other.db;
-    add("distinct", distinct,
-        distinct ? "old and new are different addresses" : "old and new are the same database");
   }
 
   std::optional<RedisProbe> reach(Servers& servers, const char* name, const Endpoint& endpoint) {
@@ -168,6 +162,26 @@ class InterlayChecks {
             (ok ? "" : ": the data would not fit"));
   }
 
+  static bool evicts(const RedisProbe& told) {
+    const std::string& policy = told.eviction_policy;
+    return told.maxmemory > 0 && !policy.empty() && policy != "noeviction";
+  }
+
+  // Never a reason to refuse: a cache may live with it.
+  void check_evictions(const RedisProbe& old_told, const RedisProbe& new_told) {
+    if (!evicts(old_told) && !evicts(new_told)) {
+      add("evictions", true, "neither side drops keys to stay within its maxmemory");
+      return;
+    }
+    std::string detail;
+    if (evicts(old_told)) detail += "old has the policy " + old_told.eviction_policy + ", ";
+    if (evicts(new_told)) detail += "new has the policy " + new_told.eviction_policy + ", ";
+    add("evictions", true,
+        detail +
+            "so that it drops keys of its own choice at its maxmemory: while writes go to both "
+            "sides, each time is a reason for full verification");
+  }
+
   // Never a reason to refuse: whether keys on new are a conflict or the data brought there is known
   // to the operator only.
   void check_keys(const RedisProbe& old_told, const RedisProbe& new_told) {
@@ -197,17 +211,9 @@ std::vector<Check> preflight(const State& state, const Migration& migration, Ser
                       *state.endpoints.at(binding.endpoint)};
     InterlayChecks(sides, migration, checks).run(servers);
   }
+  ask_who_is_there(state, migration, servers);
+  for (Check& check : pair_checks(state, migration, servers)) checks.push_back(std::move(check));
   return checks;
-}
-
-bool passed(const std::vector<Check>& checks) {
-  return std::all_of(checks.begin(), checks.end(), [](const Check& check) { return check.ok; });
-}
-
-Json render(const Check& check) {
-  Json json = Json::object({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
-  if (!check.interlay.empty()) json.set("interlay", check.interlay);
-  return json;
 }
 
 }  // namespace crossfade

@@ -55,6 +55,7 @@ void Servers::note(const std::string& uuid, const EndpointAddress& address,
   if (!told) return;
   known.latency_us = told->latency_us;
   known.version = told->version;
+  known.sight = told->sight;
   known.refused = told->commands == nullptr;
   // The first table stays: another object with the same content would look like a new route.
   if (known.commands == nullptr) known.commands = told->commands;
@@ -84,6 +85,21 @@ bool Servers::knows_commands_of(const Endpoint& endpoint) const {
   const auto found = known_.find(endpoint.identity.uuid);
   return found != known_.end() && found->second.address == endpoint.address &&
          (found->second.commands != nullptr || found->second.refused);
+}
+
+std::string Servers::run_id_of(const Endpoint& endpoint) const {
+  const std::lock_guard held(mutex_);
+  const auto found = known_.find(endpoint.identity.uuid);
+  const bool told = found != known_.end() && found->second.address == endpoint.address;
+  return told ? found->second.sight.run_id : std::string();
+}
+
+std::optional<ServerSight> Servers::sight_of(const Endpoint& endpoint) const {
+  const std::lock_guard held(mutex_);
+  const auto found = known_.find(endpoint.identity.uuid);
+  if (found == known_.end() || !(found->second.address == endpoint.address)) return std::nullopt;
+  const Known& known = found->second;
+  return known.up && !known.sight.run_id.empty() ? std::optional(known.sight) : std::nullopt;
 }
 
 Json Servers::health_of(const std::string& uuid) const {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,11 @@ class Servers {
   std::shared_ptr<const redis::CommandTable> commands_of(const Endpoint& endpoint) const;
   bool knows_commands_of(const Endpoint& endpoint) const;
 
+  // What the process there called itself when it last told; empty: it never did.
+  std::string run_id_of(const Endpoint& endpoint) const;
+  // Who it was, if it answered when it was last asked, and told.
+  std::optional<ServerSight> sight_of(const Endpoint& endpoint) const;
+
   // {"up", "since", "checked_at", "latency_us", "version", "last_error"}; null when never asked.
   Json health_of(const std::string& uuid) const;
 
@@ -59,6 +65,7 @@ class Servers {
     std::string since;
     std::string checked_at;
     std::string version;
+    ServerSight sight;       // when it last answered
     std::string last_error;  // empty: none yet
     std::uint64_t latency_us = 0;
   };

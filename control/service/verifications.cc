@@ -43,13 +43,19 @@ VerifyCounts sum(const VerifyCounts& one, const VerifyCounts& other) {
   both.total = one.total + other.total;
   both.looked_at = one.looked_at + other.looked_at;
   both.differing = one.differing + other.differing;
+  both.expiries_unknown = one.expiries_unknown + other.expiries_unknown;
   return both;
 }
 
 std::string sentence(const VerifyCounts& counts, const std::string& why) {
   if (!why.empty()) return "full verification not complete: " + why;
-  return "full verification complete: " + std::to_string(counts.differing) +
-         " keys differed and were put in the ledger";
+  std::string said = "full verification complete: " + std::to_string(counts.differing) +
+                     " keys differed and were put in the ledger";
+  if (counts.expiries_unknown > 0) {
+    said += "; the expiries of " + std::to_string(counts.expiries_unknown) +
+            " keys are more than are remembered";
+  }
+  return said;
 }
 
 }  // namespace
@@ -188,7 +194,8 @@ void Verifications::work(Run& run, const std::stop_token& stop) {
   end(run, std::move(why));
 }
 
-// Empty: everything was looked at, and what differs is in the ledger.
+// Empty: everything was looked at, and what differs is in the ledger. A pair of servers that is not
+// complete keeps none of the others from being looked at.
 std::string Verifications::look_at_all(Run& run, const std::stop_token& stop) {
   const MigrationPtr migration = writing_both(*keeper_.state(), run.uuid);
   if (migration == nullptr) return kOneSide;
@@ -203,6 +210,7 @@ std::string Verifications::look_at_all(Run& run, const std::stop_token& stop) {
     if (!found.failure().empty()) return found.failure();
     return writing_both(*keeper_.state(), run.uuid) == nullptr ? kOneSide : otherwise;
   };
+  std::string incomplete;
   for (const Binding& binding : migration->bindings) {
     const StatePtr state = keeper_.state();
     const auto interlay = state->interlays.find(binding.interlay);
@@ -223,9 +231,14 @@ std::string Verifications::look_at_all(Run& run, const std::stop_token& stop) {
       run.past = sum(run.past, counts);
       run.current = VerifyCounts();
     }
-    if (!counts.complete || !still_useful()) return reason(counts.why);
+    if (stop.stop_requested() || !still_useful()) return reason(counts.why);
+    if (counts.complete) continue;
+    if (!incomplete.empty()) incomplete += "; ";
+    const bool one_of_many = migration->bindings.size() > 1;
+    if (one_of_many) incomplete += "interlay '" + interlay->second->identity.id + "': ";
+    incomplete += counts.why;
   }
-  return {};
+  return incomplete;
 }
 
 void Verifications::end(Run& run, std::string why) {

@@ -3,6 +3,14 @@
 
 namespace crossfade {
 
+LedgerServer ledger_server(const EndpointAddress& address, const ServerSight& sight) {
+  return {.endpoint = address.id,
+          .place = address.host + ":" + std::to_string(address.port),
+          .run_id = sight.run_id,
+          .evicted_keys = sight.evicted_keys,
+          .takeovers = sight.takeovers};
+}
+
 std::vector<WatchedServer> WatchedServers::all() const {
   const StatePtr state = keeper_.state();
   std::vector<WatchedServer> servers;
@@ -18,10 +26,8 @@ std::vector<WatchedServer> WatchedServers::all() const {
   return servers;
 }
 
-void WatchedServers::saw(const WatchedServer& server, const std::string& run_id) {
-  const EndpointAddress& address = server.address;
-  ledger_.saw(server.migration,
-              {address.id, address.host + ":" + std::to_string(address.port), run_id});
+void WatchedServers::saw(const WatchedServer& server, const ServerSight& sight) {
+  ledger_.saw(server.migration, ledger_server(server.address, sight));
 }
 
 }  // namespace crossfade

@@ -10,13 +10,16 @@
 
 namespace crossfade {
 
+// The server at an endpoint's address, as the ledger keeps it.
+LedgerServer ledger_server(const EndpointAddress& address, const ServerSight& sight);
+
 class WatchedServers {
  public:
   WatchedServers(const Keeper& keeper, Ledger& ledger) : keeper_(keeper), ledger_(ledger) {}
 
   // As WatchDoors has them. Any thread.
   std::vector<WatchedServer> all() const;
-  void saw(const WatchedServer& server, const std::string& run_id);
+  void saw(const WatchedServer& server, const ServerSight& sight);
 
  private:
   const Keeper& keeper_;

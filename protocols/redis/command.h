@@ -30,7 +30,8 @@ enum class Effect : std::uint8_t {
   Punsubscribe,
   Sunsubscribe,
   Monitor,
-  Sync,  // Sync: SYNC and PSYNC, the connection becomes a replication stream
+  Sync,      // SYNC and PSYNC: the connection becomes a replication stream
+  ReplConf,  // REPLCONF: to some of it servers answer nothing
   Hello,
   Auth,
   Select,
@@ -39,7 +40,7 @@ enum class Effect : std::uint8_t {
   ClientReply,
   ClientTracking,
   ClientSetName,
-  Reloads,  // DEBUG RELOAD, DEBUG LOADAOF: the server takes its data anew from its disk
+  Reloads,  // DEBUG RELOAD and LOADAOF, REPLICAOF, FAILOVER: the server takes its data anew
   Closes    // the server may close this connection: SHUTDOWN, CLIENT KILL, "post", "host:"
 };
 

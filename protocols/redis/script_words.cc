@@ -10,20 +10,27 @@ namespace {
 
 // Sorted, lower case.
 constexpr std::string_view kWords[] = {
-    "clock",     "ex",      "exat",        "expire", "expireat", "getex",      "hexpire",
-    "hexpireat", "hgetall", "hgetex",      "hkeys",  "hpexpire", "hpexpireat", "hrandfield",
-    "hscan",     "hsetex",  "hvals",       "move",   "object",   "pexpire",    "pexpireat",
-    "psetex",    "pttl",    "px",          "pxat",   "random",   "randomkey",  "restore",
-    "scan",      "sdiff",   "setex",       "sinter", "smembers", "spop",       "srandmember",
-    "sscan",     "sunion",  "swapdb",      "time",   "ttl",      "xadd",       "xautoclaim",
-    "xclaim",    "xtrim",   "zrandmember", "zscan",
+    "acl_check_cmd", "clock",       "collectgarbage", "dbsize",         "ex",
+    "exat",          "expire",      "expireat",       "getex",          "hexpire",
+    "hexpireat",     "hgetall",     "hgetex",         "hkeys",          "hpexpire",
+    "hpexpireat",    "hrandfield",  "hscan",          "hsetex",         "hvals",
+    "lastsave",      "move",        "object",         "pexpire",        "pexpireat",
+    "psetex",        "pttl",        "publish",        "pubsub",         "px",
+    "pxat",          "random",      "randomkey",      "redis_version",  "redis_version_num",
+    "restore",       "scan",        "sdiff",          "server_version", "server_version_num",
+    "setex",         "sinter",      "slowlog",        "smembers",       "spop",
+    "spublish",      "srandmember", "sscan",          "sunion",         "swapdb",
+    "time",          "ttl",         "waitaof",        "xadd",           "xautoclaim",
+    "xclaim",        "xinfo",       "xpending",       "xtrim",          "zrandmember",
+    "zscan",
 };
 static_assert(std::is_sorted(std::begin(kWords), std::end(kWords)));
 
 // Those that Lua, or every script, uses as well: they count between quotes only.
-constexpr std::string_view kQuotedWords[] = {"keys", "sort"};
+constexpr std::string_view kQuotedWords[] = {"client",  "command", "dump", "info", "keys",
+                                             "latency", "memory",  "role", "sort", "wait"};
 
-constexpr std::size_t kWordMax = 16;
+constexpr std::size_t kWordMax = 18;
 
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
@@ -53,6 +60,15 @@ bool listed(std::string_view word, bool quoted) {
                        std::end(kQuotedWords);
 }
 
+// tostring({}), tostring(function … : where it lies in that server's memory.
+bool names_an_address(std::string_view word, std::string_view behind) {
+  if (word != "tostring") return false;
+  const std::size_t argument = behind.find_first_not_of("( \t\r\n");
+  if (argument == behind.npos) return false;
+  behind.remove_prefix(argument);
+  return behind.starts_with('{') || behind.starts_with("function");
+}
+
 }  // namespace
 
 bool is_word_of_chance(std::string_view word) { return listed(word, true); }
@@ -62,7 +78,10 @@ bool hangs_on_chance(std::string_view script) {
     std::size_t end = at;
     while (end < script.size() && is_word_char(script[end])) ++end;
     const bool quoted = at > 0 && is_quote(script[at - 1]);
-    if (end > at && listed(script.substr(at, end - at), quoted)) return true;
+    const std::string_view word = script.substr(at, end - at);
+    if (end > at && (listed(word, quoted) || names_an_address(word, script.substr(end)))) {
+      return true;
+    }
     at = end + 1;
   }
   return false;

@@ -14,9 +14,9 @@ namespace crossfade::redis {
 
 namespace {
 
-constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
-constexpr std::string_view kExec = "*1\r\n$4\r\nEXEC\r\n";
 constexpr std::size_t kKeepCapacity = 4096;
+constexpr std::string_view kMove = "move";
+constexpr std::string_view kCopy = "copy";
 
 void empty(std::string& bytes) {
   if (bytes.capacity() > kKeepCapacity) {
@@ -72,6 +72,19 @@ void append_without_block(std::string& out, std::vector<std::string_view> args) 
 }
 
 }  // namespace
+
+bool writes_elsewhere(const CommandSpec& spec) { return spec.name == kMove || spec.name == kCopy; }
+
+std::optional<KeyElsewhere> key_elsewhere(const CommandSpec& spec,
+                                          std::span<const std::string_view> args) {
+  if (spec.name == kMove && args.size() == 3) return KeyElsewhere{args[1], args[2]};
+  std::optional<KeyElsewhere> last;
+  if (spec.name != kCopy) return last;
+  for (std::size_t i = 3; i + 1 < args.size(); ++i) {
+    if (is_word(args[i], "DB")) last = {args[2], args[i + 1]};
+  }
+  return last;
+}
 
 DualWrite::DualWrite() : turn(&RedisSession::on_turn) { turn.context = this; }
 
@@ -189,13 +202,9 @@ std::vector<DualWrite::KeyExpiry> DualWrite::expiries() const {
   std::vector<KeyExpiry> out;
   std::vector<std::string_view> told = split_replies(answers);
   if (told.size() != questions) return out;
-  std::int32_t db = kDefaultDb;
-  for_each_key([&db](std::int32_t of_key, std::string_view) { db = of_key; });
   const auto add = [&](std::string_view key, std::string_view answer) {
     const auto at_ms = integer_in(answer);
-    if (at_ms && *at_ms > 0) {
-      out.push_back({WriteOrder::Turn::hash_of(db, key), static_cast<std::uint64_t>(*at_ms)});
-    }
+    if (at_ms && *at_ms > 0) out.push_back({asked_db, key, static_cast<std::uint64_t>(*at_ms)});
   };
   std::span<const std::string_view> rest = told;
   if (how == Replay::Copy || copies_behind()) {
@@ -213,6 +222,33 @@ std::vector<DualWrite::KeyExpiry> DualWrite::expiries() const {
     for (std::size_t i = 0; i < mine.size(); ++i) add(again.keys[i], mine[i]);
   }
   return out;
+}
+
+// Of a transaction, within EXEC's reply. Empty: it is not known.
+std::string_view DualWrite::reply_to(std::size_t queued_at) const {
+  if (way != Way::Transaction) return reply;
+  std::vector<std::string_view> replies;
+  if (too_big || !split_elements(reply, replies) || replies.size() <= queued_at) return {};
+  return replies[queued_at];
+}
+
+std::vector<DualWrite::Carried> DualWrite::carried() const {
+  std::vector<Carried> out;
+  for (const Elsewhere& one : elsewhere) {
+    if (one.at >= queued.size() || integer_in(reply_to(one.at)) != 1) continue;
+    const QueuedWrite& write = queued[one.at];
+    const Again again(write.spec, std::string_view(request).substr(write.at, write.size));
+    const bool renames = again.keys.size() > 1;  // COPY
+    out.push_back({one.from_db, std::string(again.keys[0]), one.to_db,
+                   std::string(again.keys[renames ? 1 : 0])});
+  }
+  return out;
+}
+
+bool DualWrite::has_swapped() const {
+  if (!swaps) return false;
+  const std::string_view told = reply_to(swaps_at);
+  return way != Way::Transaction || (!told.empty() && !is_error(told));
 }
 
 bool DualWrite::failed_within() const {
@@ -239,6 +275,9 @@ void DualWrite::clear() {
   way = Way::Command;
   how = Replay::Same;
   swaps.reset();
+  swaps_at = 0;
+  elsewhere.clear();
+  asked_db = kDefaultDb;
   empty(request);
   queued.clear();
   empty(keys);

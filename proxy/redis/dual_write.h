@@ -27,6 +27,19 @@ namespace crossfade::redis {
 class RedisSession;
 struct Exchange;
 
+// Around a transaction of ours, and one that is repeated.
+inline constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
+inline constexpr std::string_view kExec = "*1\r\n$4\r\nEXEC\r\n";
+
+// The key that MOVE and COPY … DB write in a database which they name.
+struct KeyElsewhere {
+  std::string_view key;
+  std::string_view db;
+};
+bool writes_elsewhere(const CommandSpec& spec);  // if it names one
+std::optional<KeyElsewhere> key_elsewhere(const CommandSpec& spec,
+                                          std::span<const std::string_view> args);
+
 // What the second leg is still to become, kept per queued command.
 struct QueuedWrite {
   std::size_t at;  // in DualWrite::request
@@ -66,7 +79,16 @@ struct DualWrite {
   bool partial = false;  // a script: when it fails, it may have written all the same
   // Databases that it makes change places.
   std::optional<std::pair<std::int32_t, std::int32_t>> swaps;
-  bool blocked = false;  // stands in the order as a blocked command
+  std::size_t swaps_at = 0;  // index in `queued`
+  // Keys that it writes in another database, from one of its own: MOVE, COPY … DB.
+  struct Elsewhere {
+    std::size_t at;  // index in `queued`
+    std::int32_t from_db;
+    std::int32_t to_db;
+  };
+  std::vector<Elsewhere> elsewhere;
+  std::int32_t asked_db = kDefaultDb;  // where its questions are answered
+  bool blocked = false;                // stands in the order as a blocked command
   Way way = Way::Command;
   Replay how = Replay::Same;
 
@@ -85,7 +107,7 @@ struct DualWrite {
   bool skipped = false;             // and they do nothing, as the first side did nothing
   std::uint32_t gate = 0;           // what holds the second side up until then; 0: nothing
   std::uint32_t step = 0;           // Attempt: replies seen
-  bool refused = false;             // Attempt: MULTI or the command was refused
+  bool refused = false;             // Attempt: the command was refused, and not run
   Leg second = Leg::UnderWay;
   bool first_unknown = false;
   bool own_seen = false;     // the second side has answered the write's own bytes
@@ -128,7 +150,8 @@ struct DualWrite {
   bool failed_within() const;
   // Whether bytes of the first side's reply are needed for the second leg.
   bool makes_from_reply() const {
-    return how == Replay::Made || way == Way::Transaction || way == Way::Attempt;
+    return how == Replay::Made || way == Way::Transaction || way == Way::Attempt ||
+           !elsewhere.empty();
   }
   // Whether the second leg can begin before the first is over.
   bool starts_at_once() const {
@@ -153,12 +176,23 @@ struct DualWrite {
   // cannot be told.
   std::optional<SecondLeg> append_second_leg(std::string& out) const;
 
-  // When its keys expire, as far as the answers tell.
+  // When its keys expire, as far as the answers tell. `key` points into this object.
   struct KeyExpiry {
-    std::uint64_t key_hash;
+    std::int32_t db;
+    std::string_view key;
     std::uint64_t at_ms;  // Unix time
   };
   std::vector<KeyExpiry> expiries() const;
+  // Keys that have got the expiry of another one, as the first side's reply tells.
+  struct Carried {
+    std::int32_t from_db;
+    std::string from;
+    std::int32_t to_db;
+    std::string to;
+  };
+  std::vector<Carried> carried() const;
+  // Whether SWAPDB was run, given that not all of it has failed.
+  bool has_swapped() const;
 
   // Of a big request nothing is kept: its questions are asked for another command with its key.
   void stand_in();
@@ -167,6 +201,7 @@ struct DualWrite {
 
  private:
   std::vector<std::string_view> each_key() const;
+  std::string_view reply_to(std::size_t queued_at) const;
   std::optional<SecondLeg> append_commands(std::span<const std::string_view> told, std::string& out,
                                            std::string& behind) const;
 };

@@ -90,15 +90,16 @@ struct ExchangeFields {
   bool spare_lost : 1 = false;     // the second leg's reply was too big to be kept
   bool is_repeatable : 1 = false;  // counted in the session's repeatable reads
   bool compare : 1 = false;
-  bool unkept : 1 = false;             // there was no room to keep its request and replies
-  bool blocks : 1 = false;             // no time limit, and nothing overtakes it on the other side
-  bool moves : 1 = false;              // EXEC: where it runs, the connection's state changes
-  bool ran_beside : 1 = false;         // the second leg's reply is neither an error nor null
-  bool queued : 1 = false;             // stands in the reply queue
-  bool started : 1 = false;            // bytes of the answer are on their way to the client
-  bool answered : 1 = false;           // the answer is complete (maybe still held)
-  bool special : 1 = false;            // not plain(): never shared by a run
-  bool relies : 1 = false;             // writes that rely on the ledger: see RepairRest
+  bool unkept : 1 = false;      // there was no room to keep its request and replies
+  bool blocks : 1 = false;      // no time limit, and nothing overtakes it on the other side
+  bool moves : 1 = false;       // EXEC: where it runs, the connection's state changes
+  bool ran_beside : 1 = false;  // the second leg's reply is neither an error nor null
+  bool queued : 1 = false;      // stands in the reply queue
+  bool started : 1 = false;     // bytes of the answer are on their way to the client
+  bool answered : 1 = false;    // the answer is complete (maybe still held)
+  bool special : 1 = false;     // not plain(): never shared by a run
+  bool relies : 1 = false;      // writes that rely on the ledger: see RepairRest
+  bool former : 1 = false;      // written to one side, while writes go to both by the newest table
   std::array<bool, kSides> failed{};   // that side's reply was an error reply
   std::array<bool, kSides> replied{};  // that side's reply is complete
   std::uint8_t owed = 0;               // bit per side: stands in that owed queue
@@ -117,7 +118,7 @@ struct Exchange : ExchangeFields {
   std::array<Exchange*, kSides> owed_next{};  // owed queue of each side
   std::string held;     // answer bytes that wait for their turn (or for the other leg, best_effort)
   std::string spare;    // best_effort: the second leg's reply, until the answer's outcome is known
-  std::string request;  // fallback
+  std::string request;  // fallback, blocks
   std::unique_ptr<StateChange> change;
   KeptPair* kept = nullptr;  // for as long as its replies may turn out to differ
   std::array<ReplyHash, kSides> hash;

@@ -31,6 +31,7 @@ RedisSession::RedisSession(Interlay& interlay)
     : id_(++sessions_ever),
       interlay_(interlay),
       route_(interlay.route()),
+      writes_(interlay.shared_writes()),
       client_(interlay.loop(), *this),
       old_(*this, interlay.loop(), Side::Old),
       new_(*this, interlay.loop(), Side::New) {
@@ -440,6 +441,7 @@ void RedisSession::end_left_behind() {
 }
 
 void RedisSession::on_route() {
+  if (route_ != interlay_.route() && goes_by_former()) begin_to_write_both();
   if (left_behind_at_ns_ != 0 || !left_behind()) return;
   begin_event();
   left_behind_at_ns_ = now_ns_;

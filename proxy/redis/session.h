@@ -97,6 +97,7 @@ class RedisSession final : public Session, private StreamOwner {
     std::string_view bytes;  // all of it, or its beginning when `whole` is false
     bool whole = true;
     bool relies = false;  // on the ledger, which has all its keys
+    bool former = false;  // see Exchange
     Exchange::Form form = Exchange::Form::Reply;
     std::int32_t frames = 0;
     std::unique_ptr<StateChange> change;
@@ -107,6 +108,10 @@ class RedisSession final : public Session, private StreamOwner {
   enum class Entered : std::uint8_t { Unknown, Asking, No, Yes };
   // How long a session whose client is gone, or whose side is home no more, may wait for replies.
   static constexpr std::uint64_t kLingerNs = 10'000'000'000;
+  static constexpr const char* kFormer =
+      "a client that has MULTI or WATCH open, blocks, or was sending a request when writes began "
+      "to "
+      "go to both sides, wrote to one of them only";
   // A client has sent its end behind a blocking command, and more requests between them. When the
   // command is not answered for this long, it blocks: the server would forget what follows it.
   static constexpr std::uint64_t kBlockedNs = 1'000'000'000;
@@ -203,14 +208,24 @@ class RedisSession final : public Session, private StreamOwner {
   std::int32_t selected_db() const { return state_.db ? named_db(*state_.db) : kDefaultDb; }
   std::uint64_t turn_owner() const { return id_; }
   DualWrite* begin_dual_write();
+  DualWrite* dual_write_of(const Pending& request, const RequestCutter& cutter);
   bool await_turn(const Pending& request, const RequestCutter& cutter);
+  // By the table that this session is bound to, what it writes goes to one side; by the newest one,
+  // to both.
+  bool goes_by_former() const {
+    return route_ != interlay_.route() && interlay_.route()->authority() && !route_->authority();
+  }
+  void begin_to_write_both();
+  void leave_to_former(Exchange& exchange);
+  bool stand_in_order(Exchange& exchange);
   bool await_transaction_turn();
   void add_key_elsewhere(DualWrite& dual, const CommandSpec* spec,
-                         std::span<const std::string_view> args) const;
+                         std::span<const std::string_view> args, std::int32_t db) const;
   bool take_turn(DualWrite& dual);
   static void turn_came(DualWrite& dual);
   void give_up_turn(DualWrite& dual);
   void check_turns();
+  void note_early(Exchange& exchange);
   void give_back(DualWrite* dual);
   void give_back_next();
   void retire(DualWrite* dual);
@@ -233,7 +248,9 @@ class RedisSession final : public Session, private StreamOwner {
   void attempt_answer(Upstream& up, Exchange& exchange, std::string_view bytes, bool complete,
                       bool error);
   void block(Upstream& up, Exchange& exchange);
-  void let_block(Upstream& up, Exchange& exchange);
+  void block_behind_refusal(Upstream& up, Exchange& exchange);
+  void remember_refusal(std::string_view reply);
+  void stand_blocked(Exchange& exchange);
   void dual_lost(Upstream& up, Exchange& exchange, bool never_sent);
   void advance(Exchange& exchange);
   bool resolve(Exchange& exchange);
@@ -241,6 +258,7 @@ class RedisSession final : public Session, private StreamOwner {
   // --- session_ledger.cc
   void conclude(Exchange& exchange);
   std::optional<Doubt> doubt_of(const Exchange& exchange) const;
+  bool any_suspects() const;
   bool has_suspects(const DualWrite& dual) const;
   bool is_made_from_suspects(const DualWrite& dual) const;
   Side right_before(const DualWrite& dual, Side otherwise) const;
@@ -340,7 +358,8 @@ class RedisSession final : public Session, private StreamOwner {
 
   const std::uint64_t id_;  // of this process
   Interlay& interlay_;
-  InterlayRoutePtr route_;  // stays as it is while pinned
+  InterlayRoutePtr route_;                // stays as it is while pinned
+  std::shared_ptr<SharedWrites> writes_;  // of that route; null where it has one side only
   Stream client_;
   Upstream old_;
   Upstream new_;
@@ -359,6 +378,7 @@ class RedisSession final : public Session, private StreamOwner {
   std::uint64_t silent_again_at_ns_ = 0;
   const Exchange* silent_behind_ = nullptr;  // the last that was owed there before them
   std::uint32_t attempts_ = 0;               // blocking dual writes: nothing is sent behind them
+  std::uint32_t unattempted_version_ = 0;  // of the state that was refused a MULTI or EXEC of ours
   Subscriptions subscriptions_;
   std::optional<Side> pin_;
   std::optional<Side> scan_side_;    // where this session's last SCAN began
@@ -402,6 +422,7 @@ class RedisSession final : public Session, private StreamOwner {
   std::uint64_t now_ns_ = 0;           // beginning of the event in progress
   std::uint64_t request_cost_ns_ = 0;  // our own share of the last request event
   std::uint64_t ended_at_ns_ = 0;
+  std::uint64_t slow_since_ns_ = 0;  // the client has not read all that it was owed since then
   std::uint64_t left_behind_at_ns_ =
       0;  // since when the session is tied to a side that is not home
   std::uint32_t answered_in_event_ = 0;

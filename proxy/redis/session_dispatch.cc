@@ -12,6 +12,9 @@ namespace {
 // Beyond this many exchanges, runs are joined across events too: latency is then counted a little
 // too high, memory stays small.
 constexpr std::size_t kJoinAbove = 256;
+constexpr const char* kUnasked =
+    "a client had switched its replies off before it was known whether it may enter, and wrote to "
+    "one side only";
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
 bool is_urgent(const RequestFacts& facts) { return facts.spec && facts.spec->urgent; }
@@ -35,6 +38,7 @@ bool RedisSession::refresh_route() {
     up->refused_version = 0;
   }
   route_ = next;
+  writes_ = interlay_.shared_writes();
   if (!route_->new_side) scan_side_.reset();
   return true;
 }
@@ -97,7 +101,9 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
       return Handled::Stall;
     }
     if (entered_ != Entered::Yes && !may_enter_unasked()) {
-      request.plan = Plan{.answer = anchor()};  // the judge says no
+      // While replies are off it can not be told whether the judge says no.
+      if (reply_mode_ != ReplyMode::On && writes_both(request)) mark(kUnasked);
+      request.plan = Plan{.answer = anchor()};
     }
     if (state_pending_ > 0) return Handled::Stall;
   }
@@ -225,6 +231,7 @@ Exchange* RedisSession::new_exchange(Pending& request) {
   exchange->compare = (request.plan.second != Second::Nothing && request.facts.comparable) ||
                       (request.plan.second == Second::Copy && request.facts.by_meaning);
   exchange->blocks = request.facts.blocks;
+  exchange->former = request.former;
   if (exchange->fallback) {
     exchange->is_repeatable = true;
     ++repeatable_;
@@ -234,7 +241,7 @@ Exchange* RedisSession::new_exchange(Pending& request) {
   exchange->moves = exchange->effect == Effect::Exec && exchange->change;
   exchange->special = exchange->form != Exchange::Form::Reply || exchange->effect != Effect::None ||
                       exchange->second != Second::Nothing || exchange->fallback ||
-                      exchange->blocks || exchange->change;
+                      exchange->blocks || exchange->change || request.former;
   return exchange;
 }
 
@@ -271,9 +278,13 @@ bool RedisSession::dispatch(Pending& request) {
       .requests[static_cast<std::size_t>(plan.answer)][static_cast<std::size_t>(request.facts.kind)]
       .add();
   bring_up_to_date(*up, urgent ? Wanted::Login : Wanted::State);
+  const bool runs = transaction_.open() ? request.facts.effect == Effect::Exec
+                                        : request.facts.kind == Kind::Write;
+  request.former = runs && goes_by_former();
+  if (request.former) mark(kFormer);
   const bool plain = request.form == Exchange::Form::Reply &&
                      request.facts.effect == Effect::None && plan.second == Second::Nothing &&
-                     !plan.fallback && !request.facts.blocks && !request.change;
+                     !plan.fallback && !request.facts.blocks && !request.change && !request.former;
   if (plain) {
     forward_plain(*up, request);
   } else {
@@ -288,7 +299,7 @@ bool RedisSession::dispatch(Pending& request) {
     }
     queue_.push(exchange);
     up->owe(exchange);
-    if (exchange->fallback) exchange->request.assign(request.bytes);
+    if (exchange->fallback || exchange->blocks) exchange->request.assign(request.bytes);
     up->send(request.bytes);
     if (exchange->second != Second::Nothing) {
       second_sent_ = send_second_leg(*exchange, request);

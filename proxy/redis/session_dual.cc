@@ -7,7 +7,8 @@
 //
 // Blocking commands do not keep a turn while they block: first they are tried inside of a
 // transaction, where they do not; if that gives nothing, they block without a turn, and their keys
-// are copied afterwards. Writes that meet a blocked command at their keys copy them, too.
+// are copied afterwards. Writes that meet a blocked command at their keys copy them, too. Who may
+// not use MULTI or EXEC is not tried for: what it sends blocks without a turn at once.
 #include <algorithm>
 #include <limits>
 #include <optional>
@@ -26,13 +27,12 @@ namespace {
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 constexpr std::string_view kWhoAmI =
     "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n*2\r\n$6\r\nCLIENT\r\n$4\r\nINFO\r\n";
-constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
-constexpr std::string_view kExec = "*1\r\n$4\r\nEXEC\r\n";
+constexpr std::string_view kAborted = "-EXECABORT";
 // No database has this number: whichever is wanted next is selected.
 constexpr std::uint32_t kUnknownDb = std::numeric_limits<std::uint32_t>::max();
 // EXEC's reply to one command: "*1\r\n", and then the command's own.
 constexpr std::size_t kAroundOne = 4;
-// Enough of it to see whether that is null.
+// Enough of it to see whether that is null, or it is an error.
 constexpr std::size_t kTellsNull = kAroundOne + 5;
 
 // Errors of scripts that were not begun, and so have written nothing. A script may answer with any
@@ -50,7 +50,9 @@ bool is_refusal(std::string_view reply) {
   return false;
 }
 
-bool is_stream_read(const CommandSpec* spec) { return spec && spec->name.starts_with("xread"); }
+// What is read for a group is repeated by its effect; nothing that blocks takes entries out of a
+// stream.
+bool is_of_streams(const CommandSpec* spec) { return spec && spec->name.starts_with('x'); }
 
 }  // namespace
 
@@ -82,8 +84,10 @@ bool RedisSession::dispatch_dual(Pending& request) {
       .requests[static_cast<std::size_t>(plan.answer)][static_cast<std::size_t>(request.facts.kind)]
       .add();
   bring_up_to_date(up);
+  const bool meets_blocked =
+      dual.turn.met_blocked() && (dual.spreads || !is_of_streams(request.facts.spec));
   if (!dual.sole && !dual.spans_databases && !dual.is_late() &&
-      (dual.turn.met_blocked() || meets_expiry(dual) ||
+      (meets_blocked || meets_expiry(dual) ||
        (!plan.either && dual.spreads && has_suspects(dual)))) {
     dual.how = Replay::Copy;
   }
@@ -112,7 +116,8 @@ bool RedisSession::dispatch_dual(Pending& request) {
       exchange->count = 3;
       up.send_copy(std::string(kMulti).append(request.bytes).append(kExec));
     } else {
-      let_block(up, *exchange);
+      stand_blocked(*exchange);
+      up.send_copy(dual.request);
     }
   } else {
     if (dual.way == DualWrite::Way::Command && request.whole &&
@@ -173,7 +178,7 @@ ServersClient RedisSession::client_in(std::string_view told) {
 
 // The connection is given up by us: what it carries may still be run.
 void RedisSession::forsake(Upstream& up) {
-  if (up.state() != Upstream::State::Ready || !interlay_.shared_writes()) return;
+  if (up.state() != Upstream::State::Ready || !writes_) return;
   bool writing = false;
   for (const Exchange* one = up.owed().front(); one && !writing; one = up.owed().after(one)) {
     if (one->identity) return;  // the writes behind it were never sent
@@ -182,7 +187,7 @@ void RedisSession::forsake(Upstream& up) {
   if (!writing) return;
   const auto side = static_cast<std::size_t>(up.side());
   if (up.client.id > 0) {
-    interlay_.shared_writes()->ghosts[side].add(up.client);
+    writes_->ghosts[side].add(up.client);
   } else if (const LedgerDoor& ledger = loop().shared_writes().ledger; ledger.note_all) {
     ledger.note_all(
         *route_,
@@ -313,46 +318,38 @@ void RedisSession::dual_answer(Upstream& up, Exchange& exchange, std::string_vie
 void RedisSession::attempt_answer(Upstream& up, Exchange& exchange, std::string_view bytes,
                                   bool complete, bool error) {
   DualWrite& dual = *exchange.dual;
-  const auto side = static_cast<std::size_t>(up.side());
   if (dual.step < 2) {
     dual.reply.append(bytes);
     if (!complete) return;
     --exchange.count;
-    if (dual.step++ == 1 && (error || dual.refused)) {
+    if (dual.step++ == 0 && error) return block_behind_refusal(up, exchange);
+    if (error) {
       dual.refused = true;
-      exchange.failed[side] = error;
       hold(exchange, dual.reply);
-    } else if (error) {
-      dual.refused = true;
     }
     dual.reply.clear();
     return;
   }
   if (exchange.compare) note_reply(exchange, up.side(), bytes, complete);
-  bool null = false;
+  bool nothing = false;  // was run, or given
   if (!dual.refused) {
-    if (dual.reply.size() < kTellsNull) {
-      dual.reply.append(bytes);
-      if (dual.reply.size() < kTellsNull && !complete) return;
-      const std::string_view inner =
-          error ? std::string_view(dual.reply) : std::string_view(dual.reply).substr(kAroundOne);
-      null = complete && !error && is_null(inner);
-      if (!null) hold(exchange, inner);
-    } else {
-      hold(exchange, bytes);
-    }
+    const bool begins = dual.reply.size() < kTellsNull || is_error(dual.reply);
+    if (begins) dual.reply.append(bytes);
+    if (!complete && (dual.reply.size() < kTellsNull || is_error(dual.reply))) return;
+    const std::string_view seen(dual.reply);
+    const std::string_view inner = error ? seen : seen.substr(std::min(kAroundOne, seen.size()));
+    const bool aborted = error && seen.starts_with(kAborted);
+    if (aborted) remember_refusal(seen);
+    nothing = aborted || (complete && begins && is_null(inner));
+    if (!nothing) hold(exchange, begins ? inner : bytes);
   }
   if (!complete) return;
   up.owed().pop();
   exchange.count = 0;
-  if (null) return block(up, exchange);
+  if (nothing) return block(up, exchange);
   ++answered_in_event_;
   if (dual.refused) {
-    // What was refused was not run; what ran without MULTI, because that was refused, may have
-    // blocked.
-    dual.first_null = exchange.failed[side];
-    dual.cannot = !exchange.failed[side];
-    error = exchange.failed[side];
+    dual.first_null = error = true;
     exchange.compare = false;
   }
   answer_complete(up, exchange, error);
@@ -361,29 +358,46 @@ void RedisSession::attempt_answer(Upstream& up, Exchange& exchange, std::string_
 // Nothing to be had: it blocks, as the client wants it to. The turn is given back; others may give
 // it what it waits for.
 void RedisSession::block(Upstream& up, Exchange& exchange) {
-  DualWrite& dual = *exchange.dual;
-  dual.order->leave(dual.turn);
-  dual.granted = false;
-  dual.wanted_at_ns = 0;
-  dual.way = DualWrite::Way::Blocked;
-  dual.reply.clear();
   exchange.hash[static_cast<std::size_t>(up.side())].reset();
   exchange.count = 1;
   exchange.sent_at_ns = now_ns_;
   up.owe(&exchange);
-  let_block(up, exchange);
+  stand_blocked(exchange);
+  up.send_copy(exchange.dual->request);
 }
 
-// What it takes is copied: who blocks may get it at any moment, and others may have come before.
-void RedisSession::let_block(Upstream& up, Exchange& exchange) {
+// MULTI was refused. What was sent behind it runs without, and may block already; behind that comes
+// the server's word on EXEC, for nobody.
+void RedisSession::block_behind_refusal(Upstream& up, Exchange& exchange) {
+  remember_refusal(exchange.dual->reply);
+  exchange.count = 1;
+  stand_blocked(exchange);
+  Exchange* const exec = loop().exchanges().get();
+  exec->internal = exec->special = true;
+  exec->count = 1;
+  exec->answer = up.side();
+  exec->sent_at_ns = now_ns_;
+  up.owe(exec);
+}
+
+// Of rights, which stay what they are until the session's state changes.
+void RedisSession::remember_refusal(std::string_view reply) {
+  if (reply.find("NOPERM") != reply.npos) unattempted_version_ = state_version_;
+}
+
+// From here on it may be given something at any moment, and others may have come before: what it
+// takes is copied. It keeps no turn, nor the memory of one that it gave up.
+void RedisSession::stand_blocked(Exchange& exchange) {
   DualWrite& dual = *exchange.dual;
-  exchange.compare = is_stream_read(dual.queued.front().spec);
-  if (!exchange.compare) {
-    dual.how = Replay::Copy;
-    dual.blocked = true;
-    dual.order->block(dual.turn);
-  }
-  up.send_copy(dual.request);
+  dual.way = DualWrite::Way::Blocked;
+  dual.reply.clear();
+  exchange.compare = is_of_streams(dual.queued.front().spec);
+  if (!exchange.compare) dual.how = Replay::Copy;
+  dual.blocked = true;
+  dual.order->block(dual.turn);
+  dual.order->leave(dual.turn);  // behind that: who comes next must meet it
+  dual.granted = dual.gave_up = false;
+  dual.wanted_at_ns = 0;
 }
 
 // The second leg will never be answered.
@@ -423,6 +437,9 @@ bool RedisSession::resolve(Exchange& exchange) {
   }
   dual.resolved = true;
   dual.resolved_at_ns = now_ns_;
+  if (!nothing && dual.has_swapped()) {
+    writes_->expiries.swap(dual.swaps->first, dual.swaps->second);
+  }
   Upstream& up = upstream(other(exchange.answer));
   if ((exchange.owed & bit(up.side())) == 0) return true;
   if (dual.starts_at_once() && !dual.has_rest()) return true;

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "protocols/redis/word.h"
 #include "proxy/loop.h"
 #include "proxy/redis/session.h"
 
@@ -12,20 +13,24 @@ namespace crossfade::redis {
 
 namespace {
 
-constexpr std::string_view kMulti = "*1\r\n$5\r\nMULTI\r\n";
 constexpr std::string_view kUnwatch = "*1\r\n$7\r\nUNWATCH\r\n";
 constexpr std::string_view kDiscard = "*1\r\n$7\r\nDISCARD\r\n";
 constexpr const char* kReloaded =
-    "a server took its data anew from its disk (DEBUG RELOAD, LOADAOF)";
+    "a server was told to take its data anew, from its disk or another server (DEBUG RELOAD, "
+    "LOADAOF, REPLICAOF, FAILOVER)";
 
 // In `frames` of a CLIENT TRACKING exchange: an ON from off, an ON while on; 0 is OFF.
 constexpr std::int32_t kTrackingBegun = 1;
 constexpr std::int32_t kTrackingKept = 2;
 
-bool same_word(std::string_view word, std::string_view upper) {
-  return std::equal(word.begin(), word.end(), upper.begin(), upper.end(), [](char a, char b) {
-    return (a >= 'a' && a <= 'z' ? static_cast<char>(a - 'a' + 'A') : a) == b;
-  });
+// ACK and GETACK are a replica's talk: servers answer nothing, unless what stands before is
+// refused.
+bool may_stay_unanswered(const RequestCutter& replconf, std::string_view bytes) {
+  for (std::size_t option = 1; option < replconf.arg_count(); option += 2) {
+    const std::string_view name = replconf.arg(option, bytes);
+    if (is_word(name, "ACK") || is_word(name, "GETACK")) return true;
+  }
+  return false;
 }
 
 // In a transaction every command goes where a write of its keys would go.
@@ -43,6 +48,12 @@ std::optional<std::uint32_t> number(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+// REPLICAOF NO ONE: the server keeps the data that it has.
+bool is_promotion(const RequestCutter& cutter, std::string_view bytes) {
+  return cutter.arg_count() == 3 && is_word(cutter.arg(1, bytes), "NO") &&
+         is_word(cutter.arg(2, bytes), "ONE");
 }
 
 }  // namespace
@@ -127,6 +138,13 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       break;
     case Effect::Sync:
       return begin_sync(request.bytes);
+    case Effect::ReplConf:
+      // Only the server knows whether it answers. Strangers it refuses, in any case.
+      if (reply_mode_ == ReplyMode::On && entered_ != Entered::No &&
+          may_stay_unanswered(cutter, request.bytes)) {
+        return go_raw(request.bytes, Handed::Alive);
+      }
+      break;
     case Effect::Reset: {
       // RESET goes to the session's own side alone; what the other one watches for it is undone
       // apart.
@@ -148,7 +166,7 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
       if (client_reply(request, cutter)) return;
       break;
     case Effect::ClientTracking:
-      if (cutter.arg_count() > 2 && same_word(cutter.arg(2, request.bytes), "ON")) {
+      if (cutter.arg_count() > 2 && is_word(cutter.arg(2, request.bytes), "ON")) {
         request.frames = tracking_ ? kTrackingKept : kTrackingBegun;
         tracking_ = true;
         pin(request.plan.answer);
@@ -163,7 +181,11 @@ void RedisSession::begin_effect(Pending& request, const RequestCutter& cutter) {
     case Effect::ClientSetName:
       break;
     case Effect::Reloads:
-      if (reply_mode_ != ReplyMode::On) mark(kReloaded);
+      if (is_promotion(cutter, request.bytes)) {
+        request.facts.effect = Effect::None;
+      } else if (reply_mode_ != ReplyMode::On) {
+        mark(kReloaded);
+      }
       break;
   }
   if (dispatch(request)) {
@@ -188,7 +210,7 @@ bool RedisSession::client_reply(Pending& request, const RequestCutter& cutter) {
     return false;
   }
   const std::string_view mode = cutter.arg(2, request.bytes);
-  if (same_word(mode, "ON")) {
+  if (is_word(mode, "ON")) {
     if (state_.resp == 2 && silent_due_ > 0) {
       go_raw(request.bytes, Handed::Alive);
       return true;
@@ -201,8 +223,8 @@ bool RedisSession::client_reply(Pending& request, const RequestCutter& cutter) {
     unpin_if_free();
     return false;
   }
-  const bool off = same_word(mode, "OFF");
-  if (!off && !same_word(mode, "SKIP")) {
+  const bool off = is_word(mode, "OFF");
+  if (!off && !is_word(mode, "SKIP")) {
     request.facts.effect = Effect::None;
     return false;
   }
@@ -249,7 +271,10 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
       transaction_.unsubscribes = true;
     }
     if (effect == Effect::ClientReply && cutter.arg_count() == 3 &&
-        !same_word(cutter.arg(2, request.bytes), "ON")) {
+        !is_word(cutter.arg(2, request.bytes), "ON")) {
+      transaction_.silences = true;
+    }
+    if (effect == Effect::ReplConf && may_stay_unanswered(cutter, request.bytes)) {
       transaction_.silences = true;
     }
   }
@@ -404,11 +429,11 @@ std::unique_ptr<StateChange> RedisSession::change_of(const RequestFacts& facts,
       if (const auto version = number(cutter.arg(1, bytes)))
         change.resp = static_cast<int>(*version);
       for (std::size_t i = 2; i < count; ++i) {
-        if (same_word(cutter.arg(i, bytes), "AUTH") && i + 2 < count) {
+        if (is_word(cutter.arg(i, bytes), "AUTH") && i + 2 < count) {
           change.login = Credentials{std::string(cutter.arg(i + 1, bytes)),
                                      std::string(cutter.arg(i + 2, bytes))};
           i += 2;
-        } else if (same_word(cutter.arg(i, bytes), "SETNAME") && i + 1 < count) {
+        } else if (is_word(cutter.arg(i, bytes), "SETNAME") && i + 1 < count) {
           change.name = std::string(cutter.arg(i + 1, bytes));
           i += 1;
         }
@@ -435,6 +460,7 @@ std::unique_ptr<StateChange> RedisSession::change_of(const RequestFacts& facts,
     case Effect::Sunsubscribe:
     case Effect::Monitor:
     case Effect::Sync:
+    case Effect::ReplConf:
     case Effect::Quit:
     case Effect::ClientReply:
     case Effect::ClientTracking:
@@ -491,6 +517,7 @@ void RedisSession::after_answer(Upstream& up, Exchange& exchange, bool error) {
     case Effect::Discard:
     case Effect::Unwatch:
     case Effect::Sync:
+    case Effect::ReplConf:
     case Effect::Hello:
     case Effect::Auth:
     case Effect::Select:

@@ -16,16 +16,13 @@ namespace {
 
 // More keys than this are not written down one by one.
 constexpr std::size_t kSuspectsMax = 10'000;
+constexpr const char* kByFormer =
+    "another side was made right while writes were under way that the former one alone has";
 constexpr std::uint64_t kSilencePauseNs = 250'000'000;
 constexpr std::uint64_t kSilencePauseMaxNs = 60'000'000'000;
 
 bool replied_alike(const Exchange& exchange) {
   return exchange.compare && exchange.both_hashed() && !exchange.hashes_differ();
-}
-
-// Also writes a key of a database that it names.
-bool writes_elsewhere(const CommandSpec& spec) {
-  return spec.name == "move" || spec.name == "copy";
 }
 
 }  // namespace
@@ -76,10 +73,16 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
   return std::nullopt;
 }
 
+// Whether anything is in the ledger, of whatever migration.
+bool RedisSession::any_suspects() const {
+  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
+  return ledger.any && ledger.any();
+}
+
 // Whether one of its keys is in the ledger.
 bool RedisSession::has_suspects(const DualWrite& dual) const {
+  if (!any_suspects()) return false;
   const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
-  if (!ledger.any || !ledger.any()) return false;
   bool found = false;
   dual.for_each_key([&](std::int32_t db, std::string_view key) {
     found = found || ledger.right_of(*route_, db, key).has_value();
@@ -89,9 +92,8 @@ bool RedisSession::has_suspects(const DualWrite& dual) const {
 
 // Whether both sides made it from what may differ: then so may what they made.
 bool RedisSession::is_made_from_suspects(const DualWrite& dual) const {
-  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
-  if (!dual.spreads || !ledger.any || !ledger.any()) return false;
-  const Suspected suspected = ledger.suspected(*route_);
+  if (!dual.spreads || !any_suspects()) return false;
+  const Suspected suspected = interlay_.loop().shared_writes().ledger.suspected(*route_);
   if (suspected != Suspected::Some) return suspected == Suspected::All;
   // Alone, it takes along what is suspected: see swap_suspects.
   if (dual.swaps && dual.way == DualWrite::Way::Command) return false;
@@ -111,7 +113,8 @@ void RedisSession::conclude(Exchange& exchange) {
   }
 }
 
-// best_effort: the side that had to be right so far, where both took the write; else `otherwise`.
+// The side that was right so far may have what the other lacks, and keeps that where it took this
+// write as well, or where nobody was told of it; else `otherwise`.
 Side RedisSession::right_before(const DualWrite& dual, Side otherwise) const {
   const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
   std::optional<Side> before;
@@ -129,9 +132,9 @@ std::function<void(bool)> RedisSession::when_on_disk(DualWrite& dual) {
 
 // Two databases have changed places, and with them what is suspected. True: that is on disk.
 bool RedisSession::swap_suspects(DualWrite& dual) {
-  const LedgerDoor& ledger = loop().shared_writes().ledger;
-  if (!ledger.any || !ledger.any()) return true;
-  return ledger.swap(*route_, dual.swaps->first, dual.swaps->second, when_on_disk(dual));
+  if (!any_suspects()) return true;
+  return loop().shared_writes().ledger.swap(*route_, dual.swaps->first, dual.swaps->second,
+                                            when_on_disk(dual));
 }
 
 // Puts the keys in the ledger. True: they are on disk.
@@ -143,13 +146,13 @@ bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
   // best_effort: what the client was told of is right.
   const auto answer = static_cast<std::size_t>(exchange.answer);
   const auto beside = static_cast<std::size_t>(other(exchange.answer));
-  const bool other_is_right = exchange.either && exchange.failed[answer] &&
-                              exchange.replied[beside] && !exchange.failed[beside];
-  const bool both_took_it =
-      !exchange.failed[answer] && exchange.replied[beside] && !exchange.failed[beside];
-  const Side right = other_is_right                    ? other(exchange.answer)
-                     : exchange.either && both_took_it ? right_before(*dual, exchange.answer)
-                                                       : exchange.answer;
+  const bool other_took_it = exchange.replied[beside] && !exchange.failed[beside];
+  const bool other_is_right = exchange.either && exchange.failed[answer] && other_took_it;
+  const bool alone = !exchange.failed[answer] && !dual->first_unknown && !other_took_it;
+  const Side right = other_is_right ? other(exchange.answer)
+                     : alone        ? exchange.answer
+                                    : right_before(*dual, exchange.answer);
+  if (route_ != interlay_.route() && right != interlay_.route()->authority()) mark(kByFormer);
   std::vector<Suspect> suspects;
   bool known = false;  // some keys are in the ledger as they should be, and may be all of them
   KnownSuspects& to_rely_on = interlay_.known_suspects();
@@ -272,8 +275,8 @@ void RedisSession::keep_from_stale(Pending& request, const RequestCutter& cutter
 
 bool RedisSession::is_suspect(const RequestFacts& facts, const RequestCutter& cutter,
                               std::string_view bytes) const {
+  if (facts.key_count == 0 || !any_suspects()) return false;
   const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
-  if (!ledger.any || facts.key_count == 0 || !ledger.any()) return false;
   bool found = false;
   for_each_key(*facts.spec, cutter, bytes, [&](std::string_view key) {
     found = found || ledger.suspects(*route_, selected_db(), key);

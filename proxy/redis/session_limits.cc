@@ -44,6 +44,8 @@ void RedisSession::update_reading() {
                                        ? std::max(limits.unread_max, limits.output_buffer_max)
                                        : limits.output_buffer_max;
   const bool client_slow = client_.open() && client_.unsent() > unsent_max;
+  if (client_slow && slow_since_ns_ == 0) slow_since_ns_ = now_ns_;
+  if (client_.unsent() == 0) slow_since_ns_ = 0;
   const bool holding = reordered_ > limits.reorder_max;
   for (Upstream* up : {&old_, &new_}) {
     if (up->state() != Upstream::State::Ready) continue;

@@ -109,6 +109,7 @@ void RedisSession::answer_complete(Upstream& up, Exchange& exchange, bool error)
     const auto side = static_cast<std::size_t>(up.side());
     exchange.replied[side] = true;
     exchange.failed[side] = error;
+    if (exchange.former) mark(kFormer);  // what was verified since it was sent may have come first
     // It did not run here. There it may have, and the connection then has a state of its own.
     strays = !exchange.dual && exchange.moves && (error || up.null_reply()) &&
              ((exchange.owed & bit(beside.side())) != 0 || exchange.ran_beside);

@@ -141,9 +141,11 @@ class Through(Mode):
     def set_up(cls):
         old = cls.started(server())
         servers = [old]
-        # What differs is not looked at again: that, too, would show in MONITOR and SLOWLOG.
+        # What differs is not looked at again, nor what was evicted: that, too, would show in MONITOR
+        # and SLOWLOG.
         sidecar = cls.started(Sidecar(loops=cls.loops, config={
-            "comparison": {"compare_queue_max": 1, "compare_pause_ms": 60_000}}))
+            "comparison": {"compare_queue_max": 1, "compare_pause_ms": 60_000},
+            "limits": {"evictions_ms": 3_600_000}}))
         sidecar.add_endpoint("old", old)
         port = sidecar.add_interlay("redis", "old")
         if cls.strategy is not None:

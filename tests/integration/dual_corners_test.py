@@ -1,5 +1,6 @@
 """Corners of dual writes in which both sides, or a client's own view, could come apart unseen."""
 
+import time
 import unittest
 
 from canary_test import canary
@@ -39,6 +40,51 @@ class Corners(DualWrites):
         self.ledger.until_empty()
         for key in ("jobs", "done", "watched"):
             self.assertEqual(self.new.call("DUMP", key), self.old.call("DUMP", key))
+
+    def test_what_is_made_from_a_key_that_a_watching_client_takes_from_is_equal(self):
+        makers = [self.enterContext(RawConn(self.port)) for _ in range(3)]
+        takers = [self.enterContext(RawConn(self.port)) for _ in range(3)]
+        for _ in range(60):
+            for maker in makers:
+                maker.send(encode("RPUSH", "l", "a", "b", "c", "d") + encode("COPY", "l", "x", "REPLACE")
+                           + encode("RENAME", "l", "y"))
+            for taker in takers:
+                taker.send(encode("WATCH", "w") + encode("BLPOP", "l", 0.001) + encode("UNWATCH"))
+            for connection in makers + takers:
+                connection.replies(3, 10 * SLOWNESS)
+        self.ledger.until_empty()
+        for key in ("l", "x", "y"):
+            self.assertEqual(self.new.call("DUMP", key), self.old.call("DUMP", key), key)
+
+    def test_what_is_made_from_a_stream_that_somebody_waits_for_is_equal(self):
+        reader, writer = self.client, self.enterContext(RawConn(self.port))
+        writer.call("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+        for entry, made, command in (("1-1", "copied", "COPY"), ("2-1", "renamed", "RENAME")):
+            reader.send(encode("XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "s", ">"))
+            wait_until(lambda: self.old.info("clients")["blocked_clients"] == "1", 5, "blocked")
+            writer.send(encode("XADD", "s", entry, "f", "v") + encode(command, "s", made))
+            writer.replies(2, 5 * SLOWNESS)
+            reader.read()
+            self.ledger.until_empty()
+            for server in (self.old, self.new):
+                self.assertEqual(server.call("XPENDING", made, "g")[0], int(entry[0]), made)
+
+    def test_who_does_not_read_an_answer_holds_up_nobody(self):
+        self.client.call("SET", "big", b"x" * 20_000_000)
+        for command in (("GETSET", "big", "y"), ("EVAL", "return redis.call('get', 'bigger')", 0)):
+            with self.subTest(command=command[0]), RawConn(self.port, receive_buffer=4096) as slow:
+                self.client.call("SET", "bigger", b"x" * 20_000_000)
+                slow.send(encode(*command))
+                wait_until(lambda: self.sidecar.metric("crossfade_limit_hits_total",
+                                                       limit="output_buffer_max"), 5, "it is held back")
+                began = time.monotonic()
+                for n in range(6):
+                    self.client.call("SET", "big", f"z{n}", limit_s=20)
+                # Whoever comes first waits for order_wait_ms, which is 2 s; nobody behind it does.
+                self.assertLess(time.monotonic() - began, 5 * SLOWNESS)
+        self.ledger.verify()
+        self.ledger.until_empty()
+        self.assertEqual(self.new.call("GET", "big"), self.old.call("GET", "big"))
 
     def test_a_script_that_fails_in_words_of_a_server_has_run(self):
         for words in ("ERR unknown user", "OOM command not allowed", "READONLY no", "NOPERM you",
@@ -93,6 +139,130 @@ class Corners(DualWrites):
         self.client.send(encode("MULTI") + encode("SELECT", 7) + encode("SET", "k", 1) + encode("EXEC"))
         self.client.replies(4)
         wait_until(lambda: self.ledger.needs_full_verification, 5, "the migration says that more may differ")
+
+
+class Blocked(DualWrites):
+    def is_blocked(self):
+        return self.old.info("clients")["blocked_clients"] == "1"
+
+    def check_equal(self, *keys):
+        self.ledger.until_empty()
+        for key in keys:
+            self.assertEqual(self.new.call("DUMP", key), self.old.call("DUMP", key), key)
+
+    def test_who_may_not_use_transactions_holds_up_nobody(self):
+        for refused in ("multi", "exec"):
+            with self.subTest(refused=refused), RawConn(self.port) as blocked:
+                for server in (self.old, self.new):
+                    server.call("ACL", "SETUSER", "few", "reset", "on", ">few", "~*", "+@all", "-" + refused)
+                self.assertEqual(blocked.call("AUTH", "few", "few"), "OK")
+                for n in range(3):  # the refusal is heard once, and remembered
+                    blocked.send(encode("BLMOVE", "jobs", "done", "LEFT", "LEFT", 0))
+                    wait_until(self.is_blocked, 5, "blocked")
+                    self.assertEqual(self.client.call("RPUSH", "jobs", n), 1)
+                    self.assertEqual(blocked.read(5), b"%d" % n)
+                self.assertIsNone(blocked.call("BLPOP", "jobs", 0.05))
+                self.assertEqual(self.client.call("RPUSH", "jobs", "x", "y"), 2)
+                self.assertEqual(blocked.call("BLPOP", "jobs", 0), [b"jobs", b"x"])
+                self.assertIn("WRONGTYPE", str(blocked.call("BZPOPMIN", "jobs", 0)))
+                self.assertEqual(blocked.call("LPOP", "jobs"), b"y")
+                self.check_equal("jobs", "done")
+                self.assertEqual(blocked.call("AUTH", "default", "any"), "OK")
+                blocked.send(encode("BLPOP", "jobs", 0))
+                wait_until(self.is_blocked, 5, "blocked")
+                self.assertEqual(self.client.call("RPUSH", "jobs", "z"), 1)
+                self.assertEqual(blocked.read(5), [b"jobs", b"z"])
+        self.check_equal("jobs", "done")
+        self.assertEqual(self.sidecar.metric("crossfade_limit_hits_total", limit="order_wait_ms"), 0)
+        self.assertFalse(self.ledger.needs_full_verification)
+
+    def test_a_stream_is_read_by_who_may_not_use_transactions(self):
+        self.client.call("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+        with RawConn(self.port) as blocked:
+            for server in (self.old, self.new):
+                server.call("ACL", "SETUSER", "few", "reset", "on", ">few", "~*", "+@all", "-multi")
+            self.assertEqual(blocked.call("AUTH", "few", "few"), "OK")
+            for n in range(2):
+                blocked.send(encode("XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "s", ">"))
+                wait_until(self.is_blocked, 5, "blocked")
+                self.client.call("XADD", "s", f"{n + 1}-0", "f", "v")
+                self.assertEqual(blocked.read(5)[0][0], b"s")
+        self.ledger.until_empty()
+        pending = [server.call("XPENDING", "s", "g") for server in (self.old, self.new)]
+        self.assertEqual(pending[0], pending[1])
+        self.assertEqual(pending[0][0], 2)
+
+    def test_who_went_ahead_of_its_turn_is_answered_all_the_same(self):
+        settings = {"order_wait_ms": 100, "second_leg_timeout_ms": 4000}
+        port = self.sidecar.add_interlay("impatient", "old", settings=settings)
+        self.sidecar.migrate("m2", canary(0.0), "impatient", "new", force=True)
+        with RawConn(port) as slow, RawConn(port) as blocked:
+            self.assertEqual(slow.call("SET", "other", 1), "OK")
+            self.new.sigstop()
+            slow.send(encode("DEL", "jobs"))  # holds the turn for as long as new is silent
+            wait_until(lambda: "del" in self.old.commandstats(), 5, "old has it")
+            blocked.send(encode("BLPOP", "jobs", 0))
+            wait_until(self.is_blocked, 5, "blocked")
+            self.old.call("RPUSH", "jobs", "a")
+            self.old.call("SET", "marker", 1)
+            self.new.sigcont()
+            self.assertEqual(blocked.read(10), [b"jobs", b"a"])
+            self.assertEqual(slow.read(10), 0)
+
+
+class KnownExpiries(DualWrites):
+    """A write near a known expiry is repeated by copying: new runs no APPEND."""
+
+    def is_known(self, key, db=0):
+        with RawConn(self.port) as client:
+            self.assertEqual(client.call("SELECT", db), "OK")
+            wait_until(lambda: 0 < client.call("PTTL", key) < 900, 20, "it is about to expire")
+            self.new.call("CONFIG", "RESETSTAT")
+            self.assertEqual(client.call("APPEND", key, "x"), 2)
+        return "append" not in self.new.commandstats()
+
+    def run_together(self, *commands):
+        """EXEC's reply to them."""
+        self.client.send(b"".join(encode(*one) for one in (("MULTI",), *commands, ("EXEC",))))
+        return self.client.replies(len(commands) + 2)[-1]
+
+    def test_those_that_go_along_to_another_database(self):
+        call = self.client.call
+        self.assertEqual(call("SET", "moved", "v", "PX", 2500), "OK")
+        self.assertEqual(call("SET", "copied", "v", "PX", 2500), "OK")
+        self.assertEqual(call("SET", "queued", "v", "PX", 2500), "OK")
+        self.assertEqual(call("MOVE", "moved", 2), 1)
+        self.assertEqual(call("COPY", "copied", "copy", "DB", 2), 1)
+        self.assertIn(b"+OK\r\n:1", self.run_together(("SET", "k", "v"), ("MOVE", "queued", 2)))
+        for key in ("moved", "copy", "queued"):
+            with self.subTest(key=key):
+                self.assertTrue(self.is_known(key, 2))
+
+    def test_those_of_databases_that_change_places(self):
+        call = self.client.call
+        for key, ms in (("alone", 2500), ("again", 5000), ("failed", 7500)):
+            self.assertEqual(call("SET", key, "v", "PX", ms), "OK")
+        self.assertEqual(call("SWAPDB", 0, 3), "OK")
+        self.assertTrue(self.is_known("alone", 3))
+        self.assertIn(b"+OK\r\n+OK", self.run_together(("SET", "k", "v"), ("SWAPDB", 3, 1)))
+        self.assertTrue(self.is_known("again", 1))
+        self.assertIn(b"+OK\r\n-ERR", self.run_together(("SET", "k", "v"), ("SWAPDB", 1, 77)))
+        self.assertTrue(self.is_known("failed", 1))
+
+    def test_those_that_a_silent_client_sets(self):
+        self.client.send(encode("CLIENT", "REPLY", "OFF") + encode("SET", "k", "v", "PX", 3000) +
+                         encode("CLIENT", "REPLY", "ON"))
+        self.assertEqual(self.client.read(), "OK")
+        self.ledger.until_empty()
+        self.assertTrue(self.is_known("k"))
+
+    def test_those_that_verification_has_read(self):
+        at_ms = int(time.time() * 1000) + 6000
+        for server in (self.old, self.new):
+            server.call("SET", "k", "v", "PXAT", at_ms)
+        self.sidecar.must("POST", "/migrations/m/verify")
+        wait_until(lambda: self.ledger.page()["verification"]["state"] == "complete", 5, "verified")
+        self.assertTrue(self.is_known("k"))
 
 
 class OwnReads(DualWrites):

@@ -309,10 +309,10 @@ class Sidecar(Process):
         self.must("POST", "/migrations", {"id": name, "strategy": strategy, **members})
         self.must("POST", f"/migrations/{name}/interlay/{interlay}", {"endpoint": new_endpoint})
 
-    def migrate(self, name, strategy, interlay, new_endpoint, **members):
-        """Defines a migration and starts it."""
+    def migrate(self, name, strategy, interlay, new_endpoint, force=False, **members):
+        """Defines a migration and starts it; `force`: whatever its test finds."""
         self.create_migration(name, strategy, interlay, new_endpoint, **members)
-        return self.must("POST", f"/migrations/{name}/migrate")
+        return self.must("POST", f"/migrations/{name}/migrate{'?force=true' if force else ''}")
 
     def patch(self, name, strategy):
         return self.must("PATCH", f"/migrations/{name}", {"strategy": strategy})

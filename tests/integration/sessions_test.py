@@ -64,6 +64,16 @@ class Rights(unittest.TestCase):
                 for server in (self.old, self.new):
                     server.call("DEL", "done")
 
+    def test_a_stranger_s_talk_of_a_replica_hands_nothing_through(self):
+        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        with RawConn(self.port) as client:
+            for command in (("SET", "k", "v"), ("REPLCONF", "ACK", 0)):
+                self.assertTrue(self.refused(client, *command).startswith("NOAUTH"), command)
+            self.assertEqual(client.call("AUTH", "oldpw"), "OK")
+            self.assertEqual(client.call("SET", "k", "v"), "OK")
+            self.assertEqual(self.new.call("GET", "k"), b"v")
+        self.assertFalse(Ledger(self.sidecar, "m").needs_full_verification)
+
     def test_under_shadow(self):
         self.sidecar.migrate("m", {"type": "shadow_traffic"}, "cache", "new")
         self.check_refusals()
@@ -112,7 +122,7 @@ class OtherDatabases(unittest.TestCase):
 
     def test_reset_leads_back_to_the_endpoint_s_database(self):
         self.start("2", "5")
-        self.sidecar.migrate("m", canary(0.0), "cache", "new")
+        self.sidecar.migrate("m", canary(0.0), "cache", "new", force=True)  # nobody names a database
         client = self.client()
         self.assertEqual(client.call("SET", "a", "1"), "OK")
         self.assertEqual(client.call("RESET"), "RESET")
@@ -400,6 +410,21 @@ class HandedThrough(Pair):
             self.assertTrue(self.marked())
             Ledger(self.sidecar, "m").verify()
             wait_until(lambda v=value: self.new.call("GET", "k") == v, 5, "repaired")
+
+    def test_what_a_server_leaves_unanswered_holds_up_nobody(self):
+        self.sidecar.migrate("m", canary(1.0), "cache", "new")
+        another = self.client()
+        for n, words in enumerate((("ACK", 0), ("GETACK", "*"), ("capa", "eof", "ack", 1))):
+            with self.subTest(words=words):
+                client = self.client()
+                self.assertEqual(client.call("SET", f"k{n}", "before"), "OK")
+                client.send(encode("REPLCONF", *words) + encode("GET", f"k{n}"))
+                self.assertEqual(client.read(5), b"before")
+                self.assertFalse(self.marked())
+        client.send(encode("REPLCONF", "ACK", 0) + encode("INCR", "n"))
+        self.assertEqual(client.read(5), 1)
+        self.assertEqual(another.call("INCR", "n"), 2)
+        self.assertTrue(self.marked())  # the first one had one leg
 
     def test_a_session_from_before_the_dual_writes_marks_them_too(self):
         self.sidecar.migrate("m", {"type": "shadow_traffic"}, "cache", "new")

@@ -83,7 +83,8 @@ class Case:
             "answer_timeout_ms": ANSWER_MS, "second_leg_timeout_ms": SECOND_MS})
         sides.sidecar.migrate(migration, {
             "type": "canary", "read_percentage": 0.0,
-            "write_mode": {"mode": "dual_write", "policy": policy}}, self.interlay, "new")
+            "write_mode": {"mode": "dual_write", "policy": policy}}, self.interlay, "new",
+            force=True)  # each case has a key of its own
         self.ledger = Ledger(sides.sidecar, migration)
         self.client = sides.enterContext(RawConn(port, limit_s=10 * SLOWNESS))
         sides.assertEqual(self.client.call("SET", self.key, "before"), "OK")

@@ -246,16 +246,18 @@ TEST_CASE("config: tokens come as digests from the file and as themselves from t
 
 TEST_CASE("config: limits of the file are the defaults of every interlay") {
   ProcessConfig config;
-  REQUIRE(read_config_document(
-              *parse_json(
-                  R"({"limits":{"pipeline_max":5,"drain_ms":7,"ledger_max":8,"clients_max":9}})"),
-              config)
-              .ok());
+  REQUIRE(
+      read_config_document(
+          *parse_json(
+              R"({"limits":{"pipeline_max":5,"drain_ms":7,"ledger_max":8,"evictions_ms":900,"clients_max":9}})"),
+          config)
+          .ok());
   CHECK(config.interlay_defaults.pipeline_max == 5);
   CHECK(config.interlay_defaults.clients_max == 9);
   CHECK(config.interlay_defaults.reorder_max == InterlaySettings{}.reorder_max);
   CHECK(config.drain_ms == 7);
   CHECK(config.ledger_max == 8);
+  CHECK(config.evictions_ms == 900);
 }
 
 TEST_CASE(

@@ -48,6 +48,9 @@ TEST_CASE("probe: a plain server tells everything") {
   CHECK(probe.server == "redis");
   CHECK(probe.version.find('.') != std::string::npos);
   CHECK(probe.role == "master");
+  CHECK(probe.sight.run_id.size() == 40);
+  CHECK(probe.sight.evicted_keys == 0);
+  CHECK(probe.eviction_policy == "noeviction");
   CHECK_FALSE(probe.loading);
   CHECK_FALSE(probe.cluster);
   CHECK(probe.databases == 20);

@@ -136,9 +136,15 @@ TEST_CASE("repair: an expiry that differs is set alone, to the millisecond") {
     ask(new_side, {"PEXPIRE", "key", "500000"});
     sides.check_repairs("key");
     CHECK(ask(new_side, {"PTTL", "key"}).number == -1);
+    CHECK(sides.expiries.empty());
     ask(old_side, {"PEXPIRE", "key", "700000"});
     sides.check_repairs("key");
     CHECK(ask(new_side, {"PTTL", "key"}).number > 600'000);
+    const auto told = sides.expiries.at("key");  // the right side's, also of what is equal
+    CHECK(told == static_cast<std::uint64_t>(ask(old_side, {"PEXPIRETIME", "key"}).number));
+    sides.expiries.clear();
+    sides.check_equal("key");
+    CHECK(sides.expiries.at("key") == told);
     ask(new_side, {"PEXPIRE", "key", "600000"});
     sides.check_repairs("key");
     ask(new_side, {"DEL", "key"});

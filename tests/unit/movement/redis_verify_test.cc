@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -167,6 +168,33 @@ TEST_CASE("verify: where functions may not be asked for it is not complete") {
   const VerifyCounts counts = verify(sides).counts;
   CHECK_FALSE(counts.complete);
   CHECK(counts.why.find("endpoint 'new' refuses FUNCTION LIST: NOPERM") != std::string::npos);
+}
+
+TEST_CASE(
+    "verify: the expiries of old are told once a key, and counted where nobody remembers them") {
+  Sides sides;
+  RedisConnection old_side = sides.to_old();
+  RedisConnection new_side = sides.to_new();
+  const std::uint64_t ahead = 99'999'999'999'999;
+  for (RedisConnection* side : {&old_side, &new_side}) {
+    fill(*side, 50);
+    for (const char* key : {"one", "two"}) {
+      ask(*side, {"SET", key, "value", "PXAT", std::to_string(ahead)});
+    }
+  }
+  ask(new_side, {"SET", "only new", "value", "PXAT", std::to_string(ahead)});
+  std::map<std::string, std::uint64_t> told;
+  VerifyJob job = job_of(sides);
+  job.expires = [&](std::int32_t db, const std::string& key, std::uint64_t at_ms) {
+    CHECK(db == kDefaultDb);
+    CHECK(told.emplace(key, at_ms).second);
+    return key == "one";
+  };
+  const VerifyCounts counts = verify_redis(
+      job, [](SuspectKey) {}, [](const VerifyCounts&) {}, {});
+  CHECK_MESSAGE(counts.complete, counts.why);
+  CHECK(told == std::map<std::string, std::uint64_t>{{"one", ahead}, {"two", ahead}});
+  CHECK(counts.expiries_unknown == 1);
 }
 
 TEST_CASE("verify: large values are read in small pipelines") {

@@ -54,6 +54,7 @@ class Ledger {
                   });
                 },
             .right = [](const RepairTask& one) { return one.right; },
+            .expires = [](const RepairTask&, std::uint64_t) {},
             .ghosts = [](const std::string&, Side) { return std::vector<ServersClient>(); },
             .fenced = [](const std::string&, Side, const std::vector<ServersClient>&) {},
             .may_copy = [](const std::string&, Side) { return std::make_shared<int>(); },

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -88,7 +89,8 @@ class Sides {
   std::mutex turn;                          // what hold() holds
   std::function<void()> when_held = [] {};  // called as it is
   std::array<std::vector<ServersClient>, 2> ghosts;
-  bool leave = true;  // to write copies
+  bool leave = true;                              // to write copies
+  std::map<std::string, std::uint64_t> expiries;  // that it has told of
   bool rests = false;
   bool wakes = true;  // no write that relies on the rest is in flight
   RepairDoors doors{
@@ -101,6 +103,8 @@ class Sides {
             return std::shared_ptr<void>(this, [this](void*) { turn.unlock(); });
           },
       .right = [](const RepairTask& one) { return one.right; },
+      .expires = [this](const RepairTask& one,
+                        std::uint64_t at_ms) { expiries[one.at.key] = at_ms; },
       .ghosts = [this](const std::string&,
                        Side side) { return ghosts[static_cast<std::size_t>(side)]; },
       .fenced =

@@ -102,6 +102,22 @@ TEST_CASE("book: a key that is on disk is written again only when another side i
   CHECK(entry->last_at_ms == static_cast<std::int64_t>(1'000 * clerk.version));
 }
 
+TEST_CASE("book: it knows how many keys are right on each side, and says when one is turned") {
+  Clerk clerk;
+  CHECK_FALSE(clerk.note(suspect("k")).turned);
+  CHECK_FALSE(clerk.note(suspect("k")).turned);
+  clerk.note(suspect("other"));
+  CHECK(clerk.book.right_on(Side::Old) == 2);
+  CHECK(clerk.note(suspect("k", Side::New)).turned);
+  CHECK_FALSE(clerk.note(suspect("k", Side::New)).turned);
+  CHECK_FALSE(clerk.note({.at = {0, "k"}, .doubt = Doubt::Verify, .right = Side::Old}).turned);
+  CHECK(clerk.book.right_on(Side::Old) == 1);
+  CHECK(clerk.book.right_on(Side::New) == 1);
+  for (const LedgerEntry& entry : clerk.due()) clerk.settle(entry, RepairOutcome::Equal);
+  CHECK(clerk.book.right_on(Side::Old) == 0);
+  CHECK(clerk.book.right_on(Side::New) == 0);
+}
+
 TEST_CASE("book: a comparison does not say who is right where a write has") {
   Clerk clerk;
   clerk.note(suspect("k", Side::New));

@@ -135,7 +135,8 @@ TEST_CASE("ledger: what was told to be on disk is there in the next process, as 
   CHECK(page[1].at.key == odd);
   CHECK(page[0].doubt == Doubt::Unanswered);
   CHECK(note(ledger, {suspect("a", Side::New), suspect(odd, Side::New)}) == Told::Known);
-  CHECK(reasons(ledger).empty());
+  REQUIRE(reasons(ledger).size() == 1);  // what "a" had on old alone is not copied any more
+  CHECK(reasons(ledger)[0].starts_with("a key of the ledger had writes that one side alone has"));
 }
 
 TEST_CASE("ledger: keys that are known cost no commit") {
@@ -312,6 +313,34 @@ TEST_CASE("ledger: a server that was started again needs verification, also whil
   CHECK(ledger->suspected("m") == Suspected::None);
   CHECK_FALSE(ledger->suspects("m", 0, "any"));
   CHECK(ledger->doubtful()->load() == 0);
+}
+
+TEST_CASE("ledger: a server that has evicted keys since it was first seen needs verification") {
+  CapturedLog log;
+  TempFolder folder;
+  const Opened ledger(folder.file("l"));
+  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  const auto sees = [&](std::optional<std::uint64_t> evicted_keys) {
+    ledger->saw(
+        "m", {.endpoint = "new", .place = "host:1", .run_id = "one", .evicted_keys = evicted_keys});
+    return reasons(ledger).size();
+  };
+  CHECK(sees(std::nullopt) == 0);
+  CHECK(sees(7) == 0);  // before anybody wrote to both sides, for all that is known
+  CHECK(sees(7) == 0);
+  CHECK(sees(std::nullopt) == 0);
+  CHECK(sees(7) == 0);
+  CHECK(sees(0) == 0);  // it was told to count anew
+  CHECK(sees(2) == 1);
+  CHECK(reasons(ledger)[0].starts_with("endpoint 'new' evicted keys by itself"));
+  CHECK_FALSE(ledger->suspects("m", 0, "any"));  // reads stay where the strategy wants them
+  CHECK(sees(3) == 1);
+  const std::uint64_t begun = ledger->begin_verification("m");
+  CHECK(sees(9) == 1);
+  CHECK_FALSE(ledger->verified("m", begun));  // it evicts while it is being looked at
+  CHECK(ledger->verified("m", ledger->begin_verification("m")));
+  CHECK(sees(9) == 0);
+  CHECK(sees(1) == 1);
 }
 
 TEST_CASE(

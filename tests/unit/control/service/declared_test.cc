@@ -1,5 +1,7 @@
 // What the configuration file declares: there from the start, read-only, and changed by reading it
 // again.
+#include <algorithm>
+
 #include "../bench.h"
 #include "control/config_file.h"
 
@@ -123,6 +125,36 @@ TEST_CASE("declared: a reading that fails anywhere changes nothing") {
   CHECK(reloaded(bench, next) != "ok");
   CHECK(bench.plane.open == Ports{{"i", 7001}});
   CHECK(reloaded(bench, next) == "ok");
+}
+
+TEST_CASE("declared: a side of a dual write that the file moves is a reason for verification") {
+  const auto with_new_at = [](int port) {
+    return declared(R"({"endpoints":[
+        {"id":"a","kind":"redis","config":{"host":"10.0.0.1","port":1}},
+        {"id":"b","kind":"redis","config":{"host":"10.0.0.1","port":)" +
+                    std::to_string(port) + R"(}}],"interlays":[)" + kOne + "]}");
+  };
+  Bench bench;
+  bench.restart(with_new_at(2));
+  bench.add_migration("m", kCanary);
+  must(bench.life->migrations.add_interlay("m", "i", json(R"({"endpoint":"b"})"), bench.call));
+  must(bench.life->conductor.migrate("m", bench.call));
+  const auto moved = [&] {
+    const auto& uuid = bench.life->keeper.state()->migrations.begin()->first;
+    const auto reasons = bench.life->ledger.summary(uuid)->reasons;
+    return std::any_of(reasons.begin(), reasons.end(), [](const LedgerReason& reason) {
+      return reason.text.starts_with("endpoint 'b' was given another address");
+    });
+  };
+  CHECK(reloaded(bench, with_new_at(2)) == "ok");
+  CHECK_FALSE(moved());
+  SUBCASE("read again") { CHECK(reloaded(bench, with_new_at(3)) == "ok"); }
+  SUBCASE("at the next start") {
+    bench.restart(with_new_at(3));
+    REQUIRE(bench.life->booted.ok());
+  }
+  CHECK(moved());
+  CHECK(bench.plane.route("i").new_side->port == 3);
 }
 
 TEST_CASE("declared: what a migration needs can not disappear from the file") {

@@ -1,5 +1,7 @@
 // Endpoints: checked before they are believed, never shown with their secrets, kept while they are
 // used.
+#include <algorithm>
+
 #include "../bench.h"
 
 namespace crossfade {
@@ -83,7 +85,7 @@ TEST_CASE("endpoints: an id is given once") {
 TEST_CASE("endpoints: a PATCH of the address is in force on every route that leads there") {
   Bench bench;
   bench.add_sides();
-  bench.add_running("m", kCanary);
+  bench.add_running("m", R"({"type":"shadow_traffic"})");
   const Answer moved = bench.life->endpoints.patch(
       "new", json(R"({"config":{"host":"10.9.9.9","port":1}})"), bench.call);
   CHECK(*must(moved).data.find("epoch") == Json(bench.plane.table->epoch));
@@ -91,6 +93,41 @@ TEST_CASE("endpoints: a PATCH of the address is in force on every route that lea
   CHECK(said(bench.life->endpoints.patch("new", json(R"({"config":{"port":9}})"), bench.call))
             .find("503 Unavailable") == 0);
   CHECK(bench.plane.route("cache").new_side->port == 1);
+}
+
+TEST_CASE("endpoints: a side of a dual write leads to other data by force only, and says so") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", kCanary);
+  const auto move = [&](const char* endpoint, const char* config) {
+    bench.call.check = false;
+    return bench.life->endpoints.patch(endpoint, json(config), bench.call);
+  };
+  const auto reasons = [&] {
+    const auto& uuid = bench.life->keeper.state()->migrations.begin()->first;
+    return bench.life->ledger.summary(uuid)->reasons;
+  };
+  for (const char* endpoint : {"old", "new"}) {
+    for (const char* config : {R"({"config":{"host":"10.9.9.9"}})", R"({"config":{"port":9}})",
+                               R"({"config":{"db":3}})"}) {
+      CAPTURE(config);
+      CHECK(said(move(endpoint, config))
+                .find(std::string("409 Migration error: Endpoint '") + endpoint +
+                      "' is a side of migration 'm'") == 0);
+    }
+  }
+  must(move("new", R"({"config":{"username":"u","password":"p"},"description":"d"})"));
+  CHECK(reasons().empty());
+  bench.call.force = true;
+  must(move("new", R"({"config":{"port":9}})"));
+  REQUIRE(reasons().size() == 1);
+  CHECK(reasons()[0].text.starts_with("endpoint 'new' was given another address"));
+  CHECK(bench.life->ledger.suspects("m", 0, "any key"));
+  bench.restart();
+  const auto kept = reasons();
+  CHECK(std::any_of(kept.begin(), kept.end(), [](const LedgerReason& reason) {
+    return reason.text.starts_with("endpoint 'new' was given another address");
+  }));
 }
 
 TEST_CASE("endpoints: one that is used can not be deleted, and the refusal says by whom") {

@@ -1,7 +1,20 @@
 // Migrations as resources: what may be defined, changed, shown and deleted.
 #include "../bench.h"
 
+#include <algorithm>
+
 namespace crossfade {
+
+namespace {
+
+Ledger::Summary must_summary(Bench& bench) {
+  const auto summary =
+      bench.life->ledger.summary(bench.life->keeper.state()->migrations.begin()->first);
+  REQUIRE(summary.has_value());
+  return *summary;
+}
+
+}  // namespace
 
 TEST_CASE("migrations: what is not there has the guide's words") {
   Bench bench;
@@ -98,6 +111,59 @@ TEST_CASE("migrations: while running no PATCH stands in for a big bang") {
   CHECK(said(bench.patch_strategy("m", "null")) == refused);
   must(bench.patch_strategy("m", R"({"type":"shadow_traffic"})"));
   CHECK(std::holds_alternative<ShadowTraffic>(*bench.plane.route("cache").strategy));
+}
+
+TEST_CASE("migrations: another side is made right by force only while the former one has more") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", kCanary);
+  const auto note = [&](Side right) {
+    bench.life->ledger.note("m", {{{0, "k"}, Doubt::Unsent, right}}, nullptr);
+  };
+  const auto doubted = [&] { return !must_summary(bench).reasons.empty(); };
+  std::string to = R"({"write_mode":{"mode":"dual_write","policy":"new_authoritative"}})";
+  std::string why = "makes new right while the ledger has 1 keys";
+  SUBCASE("nothing is known to differ") {
+    must(bench.patch_strategy("m", to));
+    CHECK_FALSE(doubted());
+    return;
+  }
+  SUBCASE("its policy stays") {
+    note(Side::New);
+    must(bench.patch_strategy("m", R"({"read_percentage":0.5})"));
+    CHECK_FALSE(doubted());
+    return;
+  }
+  SUBCASE("all keys of the ledger are right there already") {
+    note(Side::New);
+    must(bench.patch_strategy("m", to));
+    CHECK_FALSE(doubted());
+    return;
+  }
+  SUBCASE("a key is right on the former one") { note(Side::Old); }
+  SUBCASE("best_effort has left a key that is right on new") {
+    must(bench.patch_strategy("m",
+                              R"({"write_mode":{"mode":"dual_write","policy":"best_effort"}})"));
+    note(Side::New);
+    to = kCanary;
+    why = "makes old right while the ledger has 1 keys";
+  }
+  SUBCASE("it comes back from a cutover") {
+    note(Side::Old);
+    must(bench.patch_strategy("m", R"({"write_mode":{"mode":"cutover","write_percentage":0}})"));
+  }
+  SUBCASE("any key may differ") {
+    bench.life->ledger.note_all("m", "for a test", nullptr);
+    why = "makes new right while any key may lack writes";
+  }
+  const Answer refused = bench.patch_strategy("m", to);
+  CHECK(said(refused).find("409 Migration error: strategy.write_mode.policy: " + why) == 0);
+  bench.call.force = true;
+  must(bench.patch_strategy("m", to));
+  const auto reasons = must_summary(bench).reasons;
+  CHECK(std::any_of(reasons.begin(), reasons.end(), [](const LedgerReason& reason) {
+    return reason.text.starts_with("another side was made right");
+  }));
 }
 
 TEST_CASE("migrations: a conditional PATCH is refused when the migration has changed") {

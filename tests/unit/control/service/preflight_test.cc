@@ -56,6 +56,29 @@ TEST_CASE(
   CHECK(said(bench.life->conductor.migrate("m", forced)) == "200");
 }
 
+TEST_CASE("migrations: a side that evicts keys is named by the test, and refused by nobody") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_ready("m", kCanary);
+  const auto detail = [&] {
+    const Answer answer = bench.life->conductor.test("m");
+    for (const Json& check : *must(answer).data.find("checks")->elements()) {
+      if (text_of(check, "name") != "evictions") continue;
+      CHECK(*check.find("ok") == Json(true));
+      return text_of(check, "detail");
+    }
+    return std::string();
+  };
+  RedisProbe& target = bench.told.up[2];
+  target.eviction_policy = "allkeys-lru";  // without a maxmemory nothing is evicted
+  CHECK(detail() == "neither side drops keys to stay within its maxmemory");
+  target.maxmemory = 1'000'000;
+  CHECK(detail().starts_with("new has the policy allkeys-lru, so that it drops keys"));
+  target.eviction_policy = "noeviction";
+  CHECK(detail() == "neither side drops keys to stay within its maxmemory");
+  must(bench.life->conductor.migrate("m", bench.call));
+}
+
 TEST_CASE("migrations: a durable big bang asks for a target that persists") {
   Bench bench;
   bench.add_sides();

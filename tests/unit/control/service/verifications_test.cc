@@ -25,9 +25,15 @@ VerifyCounts all_of(std::uint64_t looked_at, std::uint64_t differing) {
 
 // A migration that writes to both sides and needs full verification.
 struct Marked : Bench {
-  Marked() {
+  // `another`: interlay that it has beside "cache".
+  explicit Marked(const std::string& another = "") {
     add_sides();
-    add_running("m", kCanary);
+    add_ready("m", kCanary);
+    if (!another.empty()) {
+      add_interlay(another, "old", 7002);
+      must(life->migrations.add_interlay("m", another, json(R"({"endpoint":"new"})"), call));
+    }
+    must(life->conductor.migrate("m", call));
     doubt("somebody knows why");
   }
 
@@ -121,6 +127,40 @@ TEST_CASE("verification: one that ends early says why and takes nothing away") {
   CHECK(bench.ended() == "incomplete");
   CHECK(text_of(bench.verification(), "why") == "endpoint 'new' is gone");
   CHECK(bench.is_marked());
+}
+
+TEST_CASE(
+    "verification: a pair that is not complete keeps none of the others from being looked at") {
+  Marked bench("sessions");
+  int pairs = 0;
+  bench.told.when_verified = [&pairs](const auto& found, const auto&, const auto&) {
+    found({kDefaultDb, "k" + std::to_string(++pairs)});
+    VerifyCounts counts = all_of(2, 1);
+    counts.complete = pairs > 1;
+    if (!counts.complete) counts.why = "endpoint 'new' is gone";
+    return counts;
+  };
+  bench.start();
+  CHECK(bench.ended() == "incomplete");
+  CHECK(pairs == 2);
+  CHECK(text_of(bench.verification(), "why") == "interlay 'cache': endpoint 'new' is gone");
+  CHECK(text_of(bench.verification(), "keys_differing") == "2");
+  CHECK(text_of(bench.divergence(), "entries_total") == "2");
+  CHECK(bench.is_marked());
+}
+
+TEST_CASE("verification: expiries that are more than are remembered are told of") {
+  Marked bench;
+  bench.told.when_verified = [](const auto&, const auto&, const auto&) {
+    VerifyCounts counts = all_of(9, 0);
+    counts.expiries_unknown = 7;
+    return counts;
+  };
+  bench.start();
+  CHECK(bench.ended() == "complete");
+  const Answer events = bench.life->migrations.events("m", bench.call);
+  CHECK(text_of(must(events).data.elements()->back(), "reason").find("the expiries of 7 keys") !=
+        std::string::npos);
 }
 
 TEST_CASE("verification: doubts that come up meanwhile keep the mark") {

@@ -37,6 +37,36 @@ TEST_CASE("script words: chance, the clock, and expiries that count from now are
   }
 }
 
+TEST_CASE("script words: what one server alone knows is seen") {
+  for (const char* script : {
+           "if redis.call('publish', KEYS[2], ARGV[1]) == 0 then redis.call('rpush', KEYS[1], 1) "
+           "end",
+           "redis.call('SPUBLISH', 'c', 'm')",
+           "redis.call('pubsub', 'numsub', 'c')",
+           "redis.call('INFO', 'server')",
+           "redis.call('lastsave')",
+           "redis.call('memory', 'usage', KEYS[1])",
+           "redis.call('DBSIZE')",
+           "redis.call('slowlog', 'len')",
+           "redis.call('command', 'count')",
+           "redis.call('wait', 0, 0)",
+           "redis.call('client', 'id')",
+           "redis.call('dump', KEYS[1])",
+           "redis.call('xpending', KEYS[1], 'g')",
+           "redis.call('set', KEYS[1], tostring({}))",
+           "redis.call('set', KEYS[1], tostring( function() end ))",
+           "redis.call('set', KEYS[1], tostring {})",
+           "redis.call('set', KEYS[1], collectgarbage('count'))",
+           "redis.call('set', KEYS[1], redis.REDIS_VERSION)",
+           "if redis.REDIS_VERSION_NUM > 0x070000 then return 1 end",
+           "server.SERVER_VERSION_NUM",
+           "redis.acl_check_cmd('set', 'k', 'v')",
+       }) {
+    CAPTURE(script);
+    CHECK(hangs_on_chance(script));
+  }
+}
+
 TEST_CASE("script words: a word is whole, and what every script uses is none") {
   for (const char* script : {
            "",
@@ -47,6 +77,9 @@ TEST_CASE("script words: a word is whole, and what every script uses is none") {
            "table.sort(t)",
            "for k in pairs(KEYS) do end",
            "local index = 1",
+           "local info, command, client, memory, wait = 1, 2, 3, 4, 5",
+           "redis.call('set', KEYS[1], tostring(tonumber(ARGV[1]) + 1))",
+           "return tostring",
        }) {
     CAPTURE(script);
     CHECK_FALSE(hangs_on_chance(script));
