@@ -76,7 +76,7 @@ std::uint64_t OwedReplies::push(Owing owing, Mark mark, char type) {
   const std::uint64_t id = ++last_id_;
   if (owing == Owing::Nothing || over_) return id;
   if (skipping_ == Skipping::ToSync) {
-    if (owing != Owing::Sync) return id;
+    if (owing != Owing::Sync || mark == Mark::Synthesise) return id;
     skipping_ = Skipping::No;
   }
   if (owing == Owing::CopyEnd && !owes()) return id;
@@ -257,6 +257,10 @@ Arrival OwedReplies::fail() {
   return answer;
 }
 
+bool OwedReplies::ends_skipping(const Waiting& message) {
+  return message.owing == Owing::Sync && message.mark != Mark::Synthesise;
+}
+
 // A Sync fails, be it the next or one that was thought to be eaten.
 Arrival OwedReplies::fail_in_doubt() {
   if (settle_doubt()) {
@@ -275,7 +279,7 @@ Answer OwedReplies::spare(bool ends) {
 }
 
 void OwedReplies::drop_to_sync() {
-  while (!waiting_.empty() && waiting_.front().owing != Owing::Sync) waiting_.pop();
+  while (!waiting_.empty() && !ends_skipping(waiting_.front())) waiting_.pop();
   skipping_ = waiting_.empty() ? Skipping::ToSync : Skipping::No;
 }
 
@@ -291,7 +295,7 @@ bool OwedReplies::settle_doubt() {
   skipping_ = Skipping::No;
   prune();
   for (std::size_t i = 0; i < waiting_.size(); ++i) {
-    if (waiting_.at(i).owing != Owing::Sync) continue;
+    if (!ends_skipping(waiting_.at(i))) continue;
     if (i > 0 && !over) return false;
     drop_to_sync();
     return true;

@@ -75,9 +75,10 @@ enum class CopyMode : std::uint8_t { None, In, Out, Both };
 
 class OwedReplies {
  public:
-  // A message goes to the server; or, marked Synthesise, is answered as if it had. Returns its id:
-  // they rise. Messages that are never answered (Flush, CopyData, Terminate, passwords) are told
-  // all the same, and take no room; so is each message once, however many pieces it has.
+  // A message goes to the server; or, marked Synthesise, is answered as if it had (a Sync only when
+  // all of its segment is, as it leads the server out of no error). Returns its id; they rise by 1.
+  // Messages that are never answered (Flush, CopyData, Terminate, passwords) are told all the same,
+  // and take no room; so is each message once, however many pieces it has.
   //   cost   O(1) amortised
   std::uint64_t sent(const ClientMessage& message, Mark mark);
   // The start-up packet: owes everything up to the first ReadyForQuery.
@@ -146,6 +147,7 @@ class OwedReplies {
 
   static Owing owing_of(const ClientMessage& message);
   static bool is_extended(Owing owing);
+  static bool ends_skipping(const Waiting& message);
   static Step step(Active& active, char type);
   static Step step_result(Active& active, char type);
   std::uint64_t push(Owing owing, Mark mark, char type);
