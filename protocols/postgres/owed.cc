@@ -67,6 +67,7 @@ bool OwedReplies::is_extended(Owing owing) {
 }
 
 std::uint64_t OwedReplies::sent(const ClientMessage& message, Mark mark) {
+  if (message.type == from_client::kCopyData && active_) active_->fed = true;
   return push(owing_of(message), mark, message.type);
 }
 
@@ -92,6 +93,7 @@ void OwedReplies::absorb() {
     if (next.mark == Mark::Synthesise) return;
     if (next.owing == Owing::Sync) {
       ++active_->eaten;
+      active_->fed = false;
       spare_mark_ = next.mark;
       spare_id_ = next.id;
     } else if (next.owing == Owing::CopyEnd) {
@@ -246,11 +248,11 @@ Arrival OwedReplies::fail() {
     active_->eaten = 0;
     return Answer{Belongs::Reply, active_->message.mark, active_->message.id, false};
   }
-  const bool told_over = active_->stage == Stage::CopyInOver;
+  const bool after_syncs = active_->stage == Stage::CopyInOver || active_->fed;
   const Answer answer = end(active_->message);
   // In doubt nothing is discarded before it is known from where.
   if (eaten > 0) {
-    skipping_ = told_over ? Skipping::InDoubtOver : Skipping::InDoubt;
+    skipping_ = after_syncs ? Skipping::InDoubtOver : Skipping::InDoubt;
   } else {
     drop_to_sync();
   }
@@ -287,8 +289,8 @@ void OwedReplies::drop_to_sync() {
 // when it is one that COPY IN was thought to have eaten.
 //
 // It is the next when it follows at once, or when other messages are between them but the client
-// had ended its COPY: errors in data come behind the Syncs that libpq sends before it. Messages in
-// the midst of a COPY were meant for after a Sync that fails it.
+// had sent data, or ended its COPY, behind the Syncs: that is what fails, and libpq sends a Sync
+// before it. Messages that follow a Sync with no data were meant for after a COPY that fails early.
 bool OwedReplies::settle_doubt() {
   bool over = skipping_ == Skipping::InDoubtOver;
   over |= !waiting_.empty() && waiting_.front().owing == Owing::CopyEnd;

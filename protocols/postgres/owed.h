@@ -131,7 +131,7 @@ class OwedReplies {
   };
   enum class Step : std::uint8_t { Goes, Ends, Wrong };
   // In doubt: to a Sync, but perhaps to one that COPY IN has eaten in this queue. Over: the client
-  // had ended that COPY before the error came.
+  // had fed or ended that COPY behind it before the error came.
   enum class Skipping : std::uint8_t { No, ToSync, InDoubt, InDoubtOver };
   struct Waiting {
     std::uint64_t id = 0;
@@ -143,6 +143,7 @@ class OwedReplies {
     Waiting message;
     Stage stage = Stage::Waiting;
     std::uint32_t eaten = 0;  // Syncs that its COPY IN has taken, or perhaps not
+    bool fed = false;         // it was sent data behind these
   };
 
   static Owing owing_of(const ClientMessage& message);
