@@ -67,7 +67,8 @@ bool OwedReplies::is_extended(Owing owing) {
 }
 
 std::uint64_t OwedReplies::sent(const ClientMessage& message, Mark mark) {
-  if (message.type == from_client::kCopyData && active_) active_->fed = true;
+  const bool feeds = message.type == from_client::kCopyData && active_ && waiting_.empty();
+  if (feeds) active_->fed = true;  // nothing else was sent before it
   return push(owing_of(message), mark, message.type);
 }
 

@@ -142,6 +142,9 @@ TEST_CASE("owed: a COPY that fails before its first Sync is read may owe one mor
   CHECK(settles(">E >S >d >P >S <G <E <E <ZI <1 <ZI") == "G:1 E:1. E:2 ZI:2. 1:4. ZI:5.");
   CHECK(settles(">E >S >d >f >S <G <E <E <ZI <ZI") == "G:1 E:1. E:5 ZI:5. ZI:0.");
   CHECK(settles(">E >S >d >f >P >S <G <E <ZI") == "G:1 E:1. ZI:6.");
+  // Data that other messages are before did not fail.
+  CHECK(settles(">E >S >B >S <G >d >c <E <ZI <E <ZI") == "G:1 E:1. ZI:2. E:3. ZI:4.");
+  CHECK(settles(">E >S <G >d >B >S <E <ZI") == "G:1 E:1. ZI:5.");
   const Conversation doubtful = talk(">E >S >c >S <G <E <ZI");
   CHECK_FALSE(doubtful.owed.settled());
   CHECK_FALSE(doubtful.owed.owes());
