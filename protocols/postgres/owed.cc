@@ -6,6 +6,8 @@
 
 #include <cassert>
 
+#include "protocols/postgres/backend.h"
+
 namespace crossfade::postgres {
 namespace {
 
@@ -15,6 +17,23 @@ constexpr bool is_aside(char type) {
 }
 
 }  // namespace
+
+ClientMessage client_message_of(const Piece& first) {
+  const std::string_view body = first.body();
+  return {first.type, body.empty() ? '\0' : body[0], first.size};
+}
+
+std::optional<ServerMessage> server_message_of(const Piece& first) {
+  ServerMessage message{first.type};
+  if (first.type == from_server::kReadyForQuery) {
+    const auto status = view_ready(first.body());
+    if (!status) return std::nullopt;
+    message.status = *status;
+  } else if (first.type == from_server::kErrorResponse && ends_connection(first.body())) {
+    message.severity = Severity::Fatal;
+  }
+  return message;
+}
 
 OwedReplies::Owing OwedReplies::owing_of(const ClientMessage& message) {
   switch (message.type) {

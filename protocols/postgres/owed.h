@@ -53,6 +53,10 @@ struct ServerMessage {
   Severity severity = Severity::Ordinary;  // of ErrorResponse
 };
 
+// What the queue is told of a message, from its first piece. Nothing: no server sends this.
+ClientMessage client_message_of(const Piece& first);
+std::optional<ServerMessage> server_message_of(const Piece& first);
+
 enum class Belongs : std::uint8_t {
   Reply,      // to the message `id`; with `ends`, its last
   Aside,      // to nothing; `mark` is that of the message which is being worked on

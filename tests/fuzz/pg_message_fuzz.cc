@@ -59,6 +59,7 @@ void check_server(std::string_view body) {
   view_backend_key(body);
   view_ready(body);
   view_report(body);
+  ends_connection(body);
   view_command_tag(body);
   view_notification(body);
   view_copy_format(body);

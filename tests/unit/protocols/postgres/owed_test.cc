@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/unit/protocols/postgres/bytes.h"
 #include "tests/unit/protocols/postgres/conversation.h"
 
 namespace crossfade::postgres {
@@ -219,6 +220,21 @@ TEST_CASE("owed: the status of the transaction is that of the last ReadyForQuery
   CHECK(talk(">Q <C <ZT").owed.transaction() == Transaction::Open);
   CHECK(talk(">Q <C <ZT >Q <E <ZE").owed.transaction() == Transaction::Failed);
   CHECK(talk(">Q <C <ZT >Q <C <ZI").owed.transaction() == Transaction::Idle);
+}
+
+TEST_CASE("owed: what it is told of a message is in the first piece of it") {
+  const auto piece_of = [](const std::string& bytes) {
+    return Piece{bytes[0], bytes.size() + 100, 0, bytes};
+  };
+  const std::string describe = message('D', raw("Sname\0"));
+  CHECK(client_message_of(piece_of(describe)).subject == kStatement);
+  CHECK(client_message_of(piece_of(describe)).size == describe.size() + 100);
+  CHECK(server_message_of(piece_of(message('Z', "T")))->status == Transaction::Open);
+  CHECK_FALSE(server_message_of(piece_of(message('Z', "?"))));
+  const std::string fatal = message('E', raw("SFATAL\0VFATAL\0Mlo"));
+  CHECK(server_message_of(piece_of(fatal))->severity == Severity::Fatal);
+  const std::string error = message('E', raw("SERROR\0VERROR\0Mlo"));
+  CHECK(server_message_of(piece_of(error))->severity == Severity::Ordinary);
 }
 
 TEST_CASE("owed: there is room up to the limit, and again when answers have come") {
