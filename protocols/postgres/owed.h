@@ -109,7 +109,7 @@ class OwedReplies {
   Transaction transaction() const { return transaction_; }
 
  private:
-  enum class Owing : std::uint8_t {
+  enum class Owing : std::uint16_t {  // makes Waiting a size that is copied at once
     Nothing,
     StartUp,
     Query,
