@@ -81,6 +81,15 @@ std::optional<Report> view_report(std::string_view body) {
   return report;
 }
 
+bool ends_connection(std::string_view body) {
+  std::string_view severity;
+  Fields fields(body);
+  for (char code = fields.byte(); code == 'S' || code == 'V'; code = fields.byte()) {
+    severity = fields.text();  // both come first, the untranslated one behind the other
+  }
+  return severity == "FATAL" || severity == "PANIC";
+}
+
 std::optional<Setting> view_setting(std::string_view body) {
   Fields fields(body);
   const Setting setting{fields.text(), fields.text()};

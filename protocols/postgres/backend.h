@@ -55,10 +55,10 @@ struct Report {
   std::string_view message;
   std::string_view detail;
   std::string_view hint;
-  // FATAL or PANIC: the server closes the connection.
-  bool ends_connection() const { return severity == "FATAL" || severity == "PANIC"; }
 };
 std::optional<Report> view_report(std::string_view body);
+// Head: the error is FATAL or PANIC, so the server closes the connection.
+bool ends_connection(std::string_view body);
 
 struct Setting {  // ParameterStatus
   std::string_view name;

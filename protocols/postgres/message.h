@@ -28,7 +28,8 @@ inline constexpr std::size_t kHeaderSize = 5;               // type byte and len
 inline constexpr std::size_t kWholeMaxDefault = 64 * 1024;  // bytes of messages awaited whole
 
 // Whose bytes, and whether the login is over. A client's login ends with AuthenticationOk, a
-// server's with its first ReadyForQuery.
+// server's with its first ReadyForQuery. During login a client's bytes are cut only when a message
+// was asked for: what it sends ahead may be of after the login.
 enum class Stream : std::uint8_t { ClientLogin, Client, ServerLogin, Server };
 
 // Some bytes of one message, from `offset` of it on.

@@ -1,10 +1,12 @@
-// The forms of replies, by message; and whom an error, or the end of a COPY, discards.
+// The order of replies: whom each belongs to, and what an error, or the end of a COPY, discards.
 //
 // The message that is being answered is taken out of the queue: what is left there the server has
 // not begun to answer. That lets COPY IN eat what was sent behind it.
 #include "protocols/postgres/owed.h"
 
 #include <cassert>
+
+#include "protocols/postgres/backend.h"
 
 namespace crossfade::postgres {
 namespace {
@@ -16,57 +18,26 @@ constexpr bool is_aside(char type) {
 
 }  // namespace
 
-OwedReplies::Owing OwedReplies::owing_of(const ClientMessage& message) {
-  switch (message.type) {
-    case from_client::kQuery:
-      return Owing::Query;
-    case from_client::kFunctionCall:
-      return Owing::FunctionCall;
-    case from_client::kParse:
-      return Owing::Parse;
-    case from_client::kBind:
-      return Owing::Bind;
-    case from_client::kDescribe:
-      if (message.subject == kStatement) return Owing::DescribeStatement;
-      return message.subject == kPortal ? Owing::DescribePortal : Owing::OnlyError;
-    case from_client::kExecute:
-      return Owing::Execute;
-    case from_client::kClose:
-      return Owing::Close;
-    case from_client::kSync:
-      return Owing::Sync;
-    case from_client::kCopyDone:
-    case from_client::kCopyFail:
-      return Owing::CopyEnd;
-    case from_client::kFlush:
-      return message.size == kHeaderSize ? Owing::Nothing : Owing::OnlyError;
-    default:
-      return Owing::Nothing;
-  }
+ClientMessage client_message_of(const Piece& first) {
+  const std::string_view body = first.body();
+  return {first.type, body.empty() ? '\0' : body[0], first.size};
 }
 
-bool OwedReplies::is_extended(Owing owing) {
-  switch (owing) {
-    case Owing::Parse:
-    case Owing::Bind:
-    case Owing::DescribeStatement:
-    case Owing::DescribePortal:
-    case Owing::Execute:
-    case Owing::Close:
-    case Owing::OnlyError:
-      return true;
-    case Owing::Nothing:
-    case Owing::StartUp:
-    case Owing::Query:
-    case Owing::FunctionCall:
-    case Owing::Sync:
-    case Owing::CopyEnd:
-      return false;
+std::optional<ServerMessage> server_message_of(const Piece& first) {
+  ServerMessage message{first.type};
+  if (first.type == from_server::kReadyForQuery) {
+    const auto status = view_ready(first.body());
+    if (!status) return std::nullopt;
+    message.status = *status;
+  } else if (first.type == from_server::kErrorResponse && ends_connection(first.body())) {
+    message.severity = Severity::Fatal;
   }
-  return false;
+  return message;
 }
 
 std::uint64_t OwedReplies::sent(const ClientMessage& message, Mark mark) {
+  const bool feeds = message.type == from_client::kCopyData && active_ && waiting_.empty();
+  if (feeds) active_->fed = true;  // nothing else was sent before it
   return push(owing_of(message), mark, message.type);
 }
 
@@ -76,7 +47,7 @@ std::uint64_t OwedReplies::push(Owing owing, Mark mark, char type) {
   const std::uint64_t id = ++last_id_;
   if (owing == Owing::Nothing || over_) return id;
   if (skipping_ == Skipping::ToSync) {
-    if (owing != Owing::Sync) return id;
+    if (owing != Owing::Sync || mark == Mark::Synthesise) return id;
     skipping_ = Skipping::No;
   }
   if (owing == Owing::CopyEnd && !owes()) return id;
@@ -92,6 +63,7 @@ void OwedReplies::absorb() {
     if (next.mark == Mark::Synthesise) return;
     if (next.owing == Owing::Sync) {
       ++active_->eaten;
+      active_->fed = false;
       spare_mark_ = next.mark;
       spare_id_ = next.id;
     } else if (next.owing == Owing::CopyEnd) {
@@ -152,84 +124,6 @@ Arrival OwedReplies::arrived(const ServerMessage& message) {
   return Broken{"a reply of another form than is owed"};
 }
 
-OwedReplies::Step OwedReplies::step(Active& active, char type) {
-  const auto ends_if = [](bool right) { return right ? Step::Ends : Step::Wrong; };
-  const bool row_form = type == from_server::kRowDescription || type == from_server::kNoData;
-  switch (active.message.owing) {
-    case Owing::Parse:
-      return ends_if(type == from_server::kParseComplete);
-    case Owing::Bind:
-      return ends_if(type == from_server::kBindComplete);
-    case Owing::Close:
-      return ends_if(type == from_server::kCloseComplete);
-    case Owing::DescribePortal:
-      return ends_if(row_form);
-    case Owing::DescribeStatement:
-      if (active.stage != Stage::Waiting) return ends_if(row_form);
-      active.stage = Stage::Running;
-      return type == from_server::kParameterDescription ? Step::Goes : Step::Wrong;
-    case Owing::FunctionCall:
-      if (active.stage != Stage::Waiting) return Step::Wrong;
-      active.stage = Stage::Running;
-      return type == from_server::kFunctionCallResponse ? Step::Goes : Step::Wrong;
-    case Owing::StartUp:
-      active.stage = Stage::Running;
-      return type == from_server::kAuthentication || type == from_server::kBackendKeyData ||
-                     type == from_server::kNegotiateProtocolVersion
-                 ? Step::Goes
-                 : Step::Wrong;
-    case Owing::Query:
-    case Owing::Execute:
-      return step_result(active, type);
-    case Owing::Nothing:
-    case Owing::Sync:
-    case Owing::CopyEnd:
-    case Owing::OnlyError:
-      return Step::Wrong;
-  }
-  return Step::Wrong;
-}
-
-// Query and Execute: rows, copied data, and what completes them; a Query any number of these.
-OwedReplies::Step OwedReplies::step_result(Active& active, char type) {
-  const bool query = active.message.owing == Owing::Query;
-  const Stage stage = active.stage;
-  const auto go = [&active](Stage next) {
-    active.stage = next;
-    return Step::Goes;
-  };
-  if (stage == Stage::Failed) return Step::Wrong;
-  if (type == from_server::kCommandComplete) {  // after a "\." of COPY IN even before its end
-    if (stage == Stage::CopyOut) return Step::Wrong;
-    if (!query) return Step::Ends;
-    active.eaten = 0;
-    return go(Stage::Running);
-  }
-  if (stage == Stage::CopyOut || stage == Stage::CopyBoth) {
-    if (type == from_server::kCopyData) return Step::Goes;
-    return type == from_server::kCopyDone ? go(Stage::Running) : Step::Wrong;
-  }
-  if (stage == Stage::CopyIn || stage == Stage::CopyInOver) return Step::Wrong;
-  switch (type) {
-    case from_server::kRowDescription:
-      return query ? go(Stage::Running) : Step::Wrong;
-    case from_server::kDataRow:
-      return go(Stage::Running);
-    case from_server::kEmptyQueryResponse:
-      return query ? go(Stage::Running) : Step::Ends;
-    case from_server::kPortalSuspended:
-      return query ? Step::Wrong : Step::Ends;
-    case from_server::kCopyInResponse:
-      return go(Stage::CopyIn);
-    case from_server::kCopyOutResponse:
-      return go(Stage::CopyOut);
-    case from_server::kCopyBothResponse:
-      return query ? go(Stage::CopyBoth) : Step::Wrong;
-    default:
-      return Step::Wrong;
-  }
-}
-
 Answer OwedReplies::end(const Waiting& message) {
   const Answer answer{Belongs::Reply, message.mark, message.id, true};
   answered_id_ = message.id;
@@ -246,15 +140,19 @@ Arrival OwedReplies::fail() {
     active_->eaten = 0;
     return Answer{Belongs::Reply, active_->message.mark, active_->message.id, false};
   }
-  const bool told_over = active_->stage == Stage::CopyInOver;
+  const bool after_syncs = active_->stage == Stage::CopyInOver || active_->fed;
   const Answer answer = end(active_->message);
   // In doubt nothing is discarded before it is known from where.
   if (eaten > 0) {
-    skipping_ = told_over ? Skipping::InDoubtOver : Skipping::InDoubt;
+    skipping_ = after_syncs ? Skipping::InDoubtOver : Skipping::InDoubt;
   } else {
     drop_to_sync();
   }
   return answer;
+}
+
+bool OwedReplies::ends_skipping(const Waiting& message) {
+  return message.owing == Owing::Sync && message.mark != Mark::Synthesise;
 }
 
 // A Sync fails, be it the next or one that was thought to be eaten.
@@ -275,7 +173,7 @@ Answer OwedReplies::spare(bool ends) {
 }
 
 void OwedReplies::drop_to_sync() {
-  while (!waiting_.empty() && waiting_.front().owing != Owing::Sync) waiting_.pop();
+  while (!waiting_.empty() && !ends_skipping(waiting_.front())) waiting_.pop();
   skipping_ = waiting_.empty() ? Skipping::ToSync : Skipping::No;
 }
 
@@ -283,15 +181,15 @@ void OwedReplies::drop_to_sync() {
 // when it is one that COPY IN was thought to have eaten.
 //
 // It is the next when it follows at once, or when other messages are between them but the client
-// had ended its COPY: errors in data come behind the Syncs that libpq sends before it. Messages in
-// the midst of a COPY were meant for after a Sync that fails it.
+// had sent data, or ended its COPY, behind the Syncs: that is what fails, and libpq sends a Sync
+// before it. Messages that follow a Sync with no data were meant for after a COPY that fails early.
 bool OwedReplies::settle_doubt() {
   bool over = skipping_ == Skipping::InDoubtOver;
   over |= !waiting_.empty() && waiting_.front().owing == Owing::CopyEnd;
   skipping_ = Skipping::No;
   prune();
   for (std::size_t i = 0; i < waiting_.size(); ++i) {
-    if (waiting_.at(i).owing != Owing::Sync) continue;
+    if (!ends_skipping(waiting_.at(i))) continue;
     if (i > 0 && !over) return false;
     drop_to_sync();
     return true;

@@ -53,6 +53,10 @@ struct ServerMessage {
   Severity severity = Severity::Ordinary;  // of ErrorResponse
 };
 
+// What the queue is told of a message, from its first piece. Nothing: no server sends this.
+ClientMessage client_message_of(const Piece& first);
+std::optional<ServerMessage> server_message_of(const Piece& first);
+
 enum class Belongs : std::uint8_t {
   Reply,      // to the message `id`; with `ends`, its last
   Aside,      // to nothing; `mark` is that of the message which is being worked on
@@ -75,9 +79,10 @@ enum class CopyMode : std::uint8_t { None, In, Out, Both };
 
 class OwedReplies {
  public:
-  // A message goes to the server; or, marked Synthesise, is answered as if it had. Returns its id:
-  // they rise. Messages that are never answered (Flush, CopyData, Terminate, passwords) are told
-  // all the same, and take no room; so is each message once, however many pieces it has.
+  // A message goes to the server; or, marked Synthesise, is answered as if it had (a Sync only when
+  // all of its segment is, as it leads the server out of no error). Returns its id; they rise by 1.
+  // Messages that are never answered (Flush, CopyData, Terminate, passwords) are told all the same,
+  // and take no room; so is each message once, however many pieces it has.
   //   cost   O(1) amortised
   std::uint64_t sent(const ClientMessage& message, Mark mark);
   // The start-up packet: owes everything up to the first ReadyForQuery.
@@ -104,7 +109,7 @@ class OwedReplies {
   Transaction transaction() const { return transaction_; }
 
  private:
-  enum class Owing : std::uint8_t {
+  enum class Owing : std::uint16_t {  // makes Waiting a size that is copied at once
     Nothing,
     StartUp,
     Query,
@@ -130,7 +135,7 @@ class OwedReplies {
   };
   enum class Step : std::uint8_t { Goes, Ends, Wrong };
   // In doubt: to a Sync, but perhaps to one that COPY IN has eaten in this queue. Over: the client
-  // had ended that COPY before the error came.
+  // had fed or ended that COPY behind it before the error came.
   enum class Skipping : std::uint8_t { No, ToSync, InDoubt, InDoubtOver };
   struct Waiting {
     std::uint64_t id = 0;
@@ -142,10 +147,12 @@ class OwedReplies {
     Waiting message;
     Stage stage = Stage::Waiting;
     std::uint32_t eaten = 0;  // Syncs that its COPY IN has taken, or perhaps not
+    bool fed = false;         // it was sent data behind these
   };
 
   static Owing owing_of(const ClientMessage& message);
   static bool is_extended(Owing owing);
+  static bool ends_skipping(const Waiting& message);
   static Step step(Active& active, char type);
   static Step step_result(Active& active, char type);
   std::uint64_t push(Owing owing, Mark mark, char type);

@@ -3,6 +3,8 @@
 
 #include <cassert>
 #include <cstddef>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace crossfade::postgres {
@@ -32,7 +34,7 @@ class Ring {
   }
   void pop() {
     assert(!empty());
-    slots_[head_] = T{};
+    if constexpr (!std::is_trivially_destructible_v<T>) slots_[head_] = T{};
     head_ = (head_ + 1) & (slots_.size() - 1);
     if (--size_ == 0 && slots_.size() > kKept) slots_ = std::vector<T>(kKept), head_ = 0;
   }

@@ -69,6 +69,17 @@ Opening read_opening(std::string_view bytes, Wire wire) {
   return opening;
 }
 
+std::optional<EncryptionAnswer> view_encryption_answer(char byte) {
+  const auto answer = static_cast<EncryptionAnswer>(byte);
+  switch (answer) {
+    case EncryptionAnswer::Tls:
+    case EncryptionAnswer::Gss:
+    case EncryptionAnswer::Refused:
+      return answer;
+  }
+  return std::nullopt;
+}
+
 std::optional<Parameter> next_parameter(std::string_view& parameters) {
   Fields fields(parameters);
   const Parameter parameter{fields.text(), fields.text()};

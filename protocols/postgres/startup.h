@@ -70,6 +70,12 @@ enum class Wire : std::uint8_t { Plain, Tls };
 // grants it must refuse them, as they may come from somebody in between.
 Opening read_opening(std::string_view bytes, Wire wire);
 
+// The byte that answers an SSLRequest or a GSSENCRequest. Nothing: another, among them the 'E' of
+// an error that comes unencrypted and so from anybody; it is not to be shown or believed. Whoever
+// reads Tls must refuse bytes behind it, for the same reason.
+enum class EncryptionAnswer : char { Tls = 'S', Gss = 'G', Refused = 'N' };
+std::optional<EncryptionAnswer> view_encryption_answer(char byte);
+
 struct Parameter {
   std::string_view name;
   std::string_view value;
@@ -87,7 +93,8 @@ void append_ssl_request(std::string& out);
 void append_cancel_request(std::string& out, std::uint32_t pid, std::string_view key);
 void append_start_up(std::string& out, Version version, std::string_view parameters);
 void append_parameter(std::string& parameters, std::string_view name, std::string_view value);
-// "3.2 is the newest that is spoken here, and these options nobody knows."
+// "3.2 is the newest that is spoken here, and these options nobody knows." Of a version that both
+// know, `newest` is the one that was asked for.
 void append_negotiate_version(std::string& out, Version newest,
                               std::span<const std::string_view> unknown_options);
 // The FATAL error for a major version nobody speaks; in the form of protocol 2 below 3.

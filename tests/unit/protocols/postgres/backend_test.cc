@@ -28,9 +28,12 @@ TEST_CASE("backend: an error's fields are found, its severity untranslated") {
   CHECK(report->message == "no table");
   CHECK(report->detail == "detail");
   CHECK(report->hint == "hint");
-  CHECK_FALSE(report->ends_connection());
-  CHECK(view_report(raw("SFATAL\0C57P01\0\0"))->ends_connection());
-  CHECK(view_report(raw("SX\0VPANIC\0\0"))->ends_connection());
+  CHECK_FALSE(ends_connection(body));
+  CHECK(ends_connection(raw("SFATAL\0C57P01\0\0")));
+  CHECK(ends_connection(raw("SX\0VPANIC\0\0")));
+  CHECK(ends_connection(raw("SX\0VFATAL\0C57P01\0Mcut sho")));
+  CHECK_FALSE(ends_connection(raw("SX\0VERROR\0MFATAL\0VFATAL\0\0")));
+  CHECK_FALSE(ends_connection({}));
   for (std::size_t size = 0; size < body.size(); ++size) {
     CHECK_FALSE(view_report(std::string_view(body).substr(0, size)));
   }

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/unit/protocols/postgres/bytes.h"
 #include "tests/unit/protocols/postgres/conversation.h"
 
 namespace crossfade::postgres {
@@ -142,6 +143,9 @@ TEST_CASE("owed: a COPY that fails before its first Sync is read may owe one mor
   CHECK(settles(">E >S >d >P >S <G <E <E <ZI <1 <ZI") == "G:1 E:1. E:2 ZI:2. 1:4. ZI:5.");
   CHECK(settles(">E >S >d >f >S <G <E <E <ZI <ZI") == "G:1 E:1. E:5 ZI:5. ZI:0.");
   CHECK(settles(">E >S >d >f >P >S <G <E <ZI") == "G:1 E:1. ZI:6.");
+  // Data that other messages are before did not fail.
+  CHECK(settles(">E >S >B >S <G >d >c <E <ZI <E <ZI") == "G:1 E:1. ZI:2. E:3. ZI:4.");
+  CHECK(settles(">E >S <G >d >B >S <E <ZI") == "G:1 E:1. ZI:5.");
   const Conversation doubtful = talk(">E >S >c >S <G <E <ZI");
   CHECK_FALSE(doubtful.owed.settled());
   CHECK_FALSE(doubtful.owed.owes());
@@ -216,6 +220,21 @@ TEST_CASE("owed: the status of the transaction is that of the last ReadyForQuery
   CHECK(talk(">Q <C <ZT").owed.transaction() == Transaction::Open);
   CHECK(talk(">Q <C <ZT >Q <E <ZE").owed.transaction() == Transaction::Failed);
   CHECK(talk(">Q <C <ZT >Q <C <ZI").owed.transaction() == Transaction::Idle);
+}
+
+TEST_CASE("owed: what it is told of a message is in the first piece of it") {
+  const auto piece_of = [](const std::string& bytes) {
+    return Piece{bytes[0], bytes.size() + 100, 0, bytes};
+  };
+  const std::string describe = message('D', raw("Sname\0"));
+  CHECK(client_message_of(piece_of(describe)).subject == kStatement);
+  CHECK(client_message_of(piece_of(describe)).size == describe.size() + 100);
+  CHECK(server_message_of(piece_of(message('Z', "T")))->status == Transaction::Open);
+  CHECK_FALSE(server_message_of(piece_of(message('Z', "?"))));
+  const std::string fatal = message('E', raw("SFATAL\0VFATAL\0Mlo"));
+  CHECK(server_message_of(piece_of(fatal))->severity == Severity::Fatal);
+  const std::string error = message('E', raw("SERROR\0VERROR\0Mlo"));
+  CHECK(server_message_of(piece_of(error))->severity == Severity::Ordinary);
 }
 
 TEST_CASE("owed: there is room up to the limit, and again when answers have come") {

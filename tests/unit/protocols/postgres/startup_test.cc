@@ -66,6 +66,14 @@ TEST_CASE("startup: requests are known by their codes") {
   CHECK(built == raw("\0\0\0\x08\x04\xd2\x16\x2f"));
 }
 
+TEST_CASE("startup: a wish for encryption is answered by one byte, or by an old error") {
+  CHECK(view_encryption_answer('S') == EncryptionAnswer::Tls);
+  CHECK(view_encryption_answer('G') == EncryptionAnswer::Gss);
+  CHECK(view_encryption_answer('N') == EncryptionAnswer::Refused);
+  CHECK_FALSE(view_encryption_answer('E'));
+  CHECK_FALSE(view_encryption_answer('\0'));
+}
+
 TEST_CASE("startup: a cancel request has a key of 1 to 256 bytes") {
   for (const std::size_t size : {1u, 4u, 32u, 256u}) {
     std::string bytes;
@@ -121,7 +129,7 @@ TEST_CASE("startup: other major versions are refused, below 3 in the form of pro
   const auto report = view_report(std::string_view(refusal).substr(kHeaderSize));
   REQUIRE(report);
   CHECK(report->sqlstate == "0A000");
-  CHECK(report->ends_connection());
+  CHECK(report->severity == "FATAL");
   CHECK(report->message == "unsupported frontend protocol 4.1: server supports 3.0 to 3.2");
 }
 
