@@ -17,15 +17,13 @@ from relay import Relay
 PROXY_EXISTS = False
 
 
-def canary(share):
-    return {"type": "canary", "read_percentage": share}
-
-
 STRATEGIES = {
     "pass-through": None,
     "shadow": {"type": "shadow_traffic"},
-    "canary-nobody": canary(0.0),
-    "canary-everybody": canary(1.0),
+    "canary-nobody": {"type": "canary", "read_percentage": 0.0},
+    # What is read from new has to be there: the statements of writes are run on both sides.
+    "canary-everybody": {"type": "canary", "read_percentage": 1.0, "write_mode": {
+        "mode": "dual_write", "policy": "old_authoritative", "engine": "statement"}},
 }
 MODES = list(STRATEGIES) if PROXY_EXISTS else ["relay"]
 if os.environ.get("CROSSFADE_CLIENTS_DIRECT"):
@@ -59,6 +57,15 @@ class PgSetting:
         """Nothing that earlier clients gave to do is still under way."""
         return all(server.value(BUSY) == "0" for server in self.servers)
 
+    def asleep(self):
+        """How many backends run pg_sleep."""
+        return sum(int(server.value(SLEEPERS)) for server in self.servers)
+
+    def empty(self):
+        """Every server without tables, functions and types of its own."""
+        for server in self.servers:
+            server.sql("drop schema public cascade; create schema public authorization app")
+
     @property
     def answering(self):
         """The server that decides what a write's client sees."""
@@ -90,3 +97,4 @@ class PgSetting:
 
 BUSY = """select count(*) from pg_stat_activity where pid <> pg_backend_pid() and state <> 'idle'
 and backend_type = 'client backend'"""
+SLEEPERS = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
