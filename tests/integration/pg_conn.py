@@ -27,6 +27,10 @@ class ServerError(Exception):
         super().__init__(f"{self.code} {self.fields['M']}")
 
 
+def is_fatal(raw):
+    return kind_of(raw) == "E" and fields_of(raw).get("V") in ("FATAL", "PANIC")
+
+
 class TlsSocket:
     """A TLS client connection that looks like the non-blocking socket under it."""
 
@@ -139,9 +143,12 @@ class PgConn(RawConn):
         return found
 
     def ask(self, sql, limit_s=None):
-        """A simple query's messages, with ReadyForQuery."""
+        """A simple query's messages, up to ReadyForQuery or to an error that ends the session."""
         self.send(query(sql))
-        return self.until("Z", limit_s)
+        found = [self.read_raw(limit_s)]
+        while kind_of(found[-1]) != "Z" and not is_fatal(found[-1]):
+            found.append(self.read_raw(limit_s))
+        return found
 
     def rows(self, sql, limit_s=None):
         """All rows as lists of text and None; the first ErrorResponse is raised as ServerError."""

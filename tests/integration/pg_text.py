@@ -94,7 +94,7 @@ def line_of(raw):
         elif kind == "T":
             detail = ", ".join(column_text(one) for one in columns_of(raw))
         else:
-            detail = READERS.get(kind, value_text)(body)
+            detail = READERS.get(kind, value_text)(body) if body else ""
     except (struct.error, ValueError, IndexError):
         detail = f"not well-formed: {value_text(body)}"
     return f"{kind} {NAMES[kind]} {detail}".rstrip()
