@@ -3,8 +3,8 @@
 
     commit_load.py PORT SESSIONS SEED RESULT_FILE         until SIGTERM; "working" when all are connected
 
-Each transaction appends an id of its own to `commits` and, in most forms, counts up a row of `counters`, in one
-of FORMS: by simple and extended messages, in one round trip or many, by COPY, in a subtransaction, or
+Each transaction appends an id of its own to `commits` and, in most forms, counts up a row of `counters`, in
+one of FORMS: by simple and extended messages, in one round trip or many, by COPY, in a subtransaction, or
 rolled back. It asks the server for its port, so the account says where the transaction ran.
 
 What became of it is one of

@@ -1,4 +1,4 @@
-"""The account of commits: nothing acknowledged is missing, nothing refused is there, whatever is lost between.
+"""The account of commits: nothing acknowledged is missing, nothing refused is there, whatever breaks.
 
 While the sidecar does not speak PostgreSQL this shows the account itself to be right, through a relay that is
 killed and a server that is restarted under it; it is what switches of sides are tested with.
