@@ -8,8 +8,7 @@ import unittest
 from pg_login import LoginFailed, Scram, scram_verifier
 from pg_messages import (MessageCutter, bind, cancel, describe, execute, message, parse, query, startup)
 from pg_text import line_of
-from postgres import PgConn, PostgresServer, ServerError
-from postgres import TRUST
+from postgres import TRUST, PgConn, PostgresServer, ServerError
 
 STREAM = [b"R\0\0\0\x08\0\0\0\0", b"S\0\0\0\x09a\0bc\0", b"Z\0\0\0\5I", b"1\0\0\0\4",
           b"D\0\0\0\x0f\0\x02\0\0\0\x01x\xff\xff\xff\xff", b"Z\0\0\0\5T"]
@@ -96,6 +95,9 @@ class Servers(unittest.TestCase):
         context = ssl.create_default_context(cafile=server.authority)
         with server.connect(tls=context) as client:
             self.assertEqual(len(client.rows("select repeat('x', 1000) from generate_series(1, 500)")), 500)
+        if server.version >= 18:
+            with server.connect(direct_tls=context) as client:
+                self.assertEqual(client.value("select ssl from pg_stat_ssl where pid = pg_backend_pid()"), "t")
         with self.assertRaisesRegex(ServerError, "28000"), PgConn(server.port, "app"):
             pass
 

@@ -91,6 +91,8 @@ def line_of(raw):
             detail = error_text(raw)
         elif kind == "D":
             detail = f"[{', '.join(value_text(one) for one in row_of(raw))}]"
+        elif body[:1] == b"<":  # made normal by pg_normal.py
+            detail = value_text(body)
         elif kind == "T":
             detail = ", ".join(column_text(one) for one in columns_of(raw))
         else:
