@@ -14,6 +14,9 @@ STREAM = [b"R\0\0\0\x08\0\0\0\0", b"S\0\0\0\x09a\0bc\0", b"Z\0\0\0\5I", b"1\0\0\
           b"D\0\0\0\x0f\0\x02\0\0\0\x01x\xff\xff\xff\xff", b"Z\0\0\0\5T"]
 
 
+IS_ENCRYPTED = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
+
+
 class Messages(unittest.TestCase):
     def test_the_split_point_never_changes_the_messages(self):
         whole = b"".join([*STREAM[:2], b"N", *STREAM[2:]])
@@ -97,7 +100,7 @@ class Servers(unittest.TestCase):
             self.assertEqual(len(client.rows("select repeat('x', 1000) from generate_series(1, 500)")), 500)
         if server.version >= 18:
             with server.connect(direct_tls=context) as client:
-                self.assertEqual(client.value("select ssl from pg_stat_ssl where pid = pg_backend_pid()"), "t")
+                self.assertEqual(client.value(IS_ENCRYPTED), "t")
         with self.assertRaisesRegex(ServerError, "28000"), PgConn(server.port, "app"):
             pass
 

@@ -87,13 +87,15 @@ class PgSetting:
         self.port = self.between.add_interlay("postgres", "old")
         if STRATEGIES[self.mode] is not None:
             self.servers.append(PostgresServer(new_version, **config))
-            self._add_endpoint("new", self.servers[1])
+            # The client's login goes to old; new is entered with credentials of its own.
+            self._add_endpoint("new", self.servers[1], username="app")
             self.between.migrate("m", STRATEGIES[self.mode], "postgres", "new")
 
-    def _add_endpoint(self, name, server):
+    def _add_endpoint(self, name, server, **credentials):
         self.between.must("POST", "/endpoints", {
             "id": name, "kind": "postgres",
-            "config": {"host": server.host, "port": server.port, "database": "app"}})
+            "config": {"host": server.host, "port": server.port, "database": "app",
+                       **credentials}})
 
 
 BUSY = """select count(*) from pg_stat_activity where pid <> pg_backend_pid() and state <> 'idle'
