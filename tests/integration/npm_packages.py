@@ -6,12 +6,13 @@ import shutil
 import subprocess
 
 INSTALL_S = 240
+STAMP = ".installed-lock"  # in node_modules: the lock file that was installed
 BUILD = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "build")
 
 
 def install(lock_folder, folder=None):
     """`npm ci` with package.json and package-lock.json of `lock_folder`, in `folder` (default: there), unless
-    what is installed is as new as the lock file. Returns the path of node_modules."""
+    what is installed is what the lock file says. Returns the path of node_modules."""
     folder = folder or lock_folder
     modules = os.path.join(folder, "node_modules")
     os.makedirs(folder, exist_ok=True)
@@ -22,13 +23,23 @@ def install(lock_folder, folder=None):
         fcntl.flock(guard, fcntl.LOCK_EX)
         if not _is_new(lock_folder, modules):
             _install(lock_folder, folder)
+            with open(os.path.join(modules, STAMP), "w", encoding="utf-8") as stamp:
+                stamp.write(_lock_text(lock_folder))
     return modules
 
 
 def _is_new(lock_folder, modules):
-    done = os.path.join(modules, ".package-lock.json")
-    wanted = os.path.join(lock_folder, "package-lock.json")
-    return os.path.exists(done) and os.path.getmtime(done) >= os.path.getmtime(wanted)
+    """Programs of ours may run from there: nothing is installed again that has not changed."""
+    try:
+        with open(os.path.join(modules, STAMP), encoding="utf-8") as stamp:
+            return stamp.read() == _lock_text(lock_folder)
+    except FileNotFoundError:
+        return False
+
+
+def _lock_text(lock_folder):
+    with open(os.path.join(lock_folder, "package-lock.json"), encoding="utf-8") as lock:
+        return lock.read()
 
 
 def _install(lock_folder, folder):

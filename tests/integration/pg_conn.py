@@ -27,6 +27,10 @@ class ServerError(Exception):
         super().__init__(f"{self.code} {self.fields['M']}")
 
 
+def is_fatal(raw):
+    return kind_of(raw) == "E" and fields_of(raw).get("V") in ("FATAL", "PANIC")
+
+
 class TlsSocket:
     """A TLS client connection that looks like the non-blocking socket under it."""
 
@@ -66,11 +70,12 @@ class PgConn(RawConn):
     user        logs in at once, with `password` if one is asked for; None: not even start-up is sent
     version     of the protocol
     tls         an ssl.SSLContext: SSLRequest, then TLS
+    direct_tls  an ssl.SSLContext: TLS from the first byte, as servers from 17 on take it
     parameters  further ones of start-up
     """
 
     def __init__(self, port, user=None, database=None, host="127.0.0.1", limit_s=5.0, password=None,
-                 version=VERSION_3_0, tls=None, receive_buffer=None, **parameters):
+                 version=VERSION_3_0, tls=None, direct_tls=None, receive_buffer=None, **parameters):
         super().__init__(port, host, limit_s, receive_buffer)
         self._cutter = MessageCutter()
         self._address = (port, host)
@@ -79,6 +84,9 @@ class PgConn(RawConn):
         self.greeting = []  # what came back for start-up
         if tls:
             self.start_tls(tls)
+        if direct_tls:
+            direct_tls.set_alpn_protocols(["postgresql"])
+            self.socket = TlsSocket(self.socket, direct_tls, "localhost")
         if user:
             try:
                 self.log_in(user, database or user, password, version, **parameters)
@@ -139,9 +147,12 @@ class PgConn(RawConn):
         return found
 
     def ask(self, sql, limit_s=None):
-        """A simple query's messages, with ReadyForQuery."""
+        """A simple query's messages, up to ReadyForQuery or to an error that ends the session."""
         self.send(query(sql))
-        return self.until("Z", limit_s)
+        found = [self.read_raw(limit_s)]
+        while kind_of(found[-1]) != "Z" and not is_fatal(found[-1]):
+            found.append(self.read_raw(limit_s))
+        return found
 
     def rows(self, sql, limit_s=None):
         """All rows as lists of text and None; the first ErrorResponse is raised as ServerError."""

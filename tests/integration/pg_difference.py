@@ -6,8 +6,9 @@ import re
 
 from children import SLOWNESS, wait_until
 from difference import Transcript
-from pg_conn import PgConn
-from pg_messages import TERMINATE, VERSION_3_2, kind_of, startup
+from pg_conn import PgConn, ServerError
+from pg_login import LoginFailed
+from pg_messages import TERMINATE, VERSION_3_2, Broken, kind_of, startup
 from pg_normal import Normaliser
 from pg_notation import bytes_of, pairs_of
 from pg_text import line_of
@@ -103,7 +104,7 @@ class PgPlayer:
                 self._do(step)
             step = None
             self._finish()
-        except (TimeoutError, EOFError, OSError) as error:
+        except (TimeoutError, EOFError, OSError, ServerError, LoginFailed, Broken) as error:
             trouble = f"at {step.text if step else 'the end'!r}: {type(error).__name__}: {error}"
         finally:
             transcript = self._transcript(trouble)
@@ -160,9 +161,8 @@ class PgPlayer:
         conn.send(startup(user=parameters["user"], database="app"))
         try:
             conn.answer_login(parameters["user"], parameters["password"])
-        except Exception as error:  # the refusal is in the greeting, which is compared
-            if type(error).__name__ != "ServerError":
-                raise
+        except ServerError:
+            pass  # it is in the greeting, which is compared
         self._greeted(step.conn, conn)
 
     def _cancel(self, step):

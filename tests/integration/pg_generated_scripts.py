@@ -8,7 +8,7 @@ import random
 
 from difference import Script, Step
 from pg_messages import (COPY_DONE, FLUSH, SYNC, TERMINATE, bind, close, copy_data, copy_fail, describe,
-                         execute, function_call, message, parse, query)
+                         execute, function_call, message, parse, password, query)
 
 PARAMETERS_MAX = 65535
 RANDOM_SCRIPTS = 40
@@ -104,6 +104,40 @@ def copies():
         count=[{"G"}, {"Z"}]), send(query("select count(*) from t")))
 
 
+# Every message in every state
+
+STATES = {
+    "outside of a transaction": b"",
+    "in a transaction": query("begin"),
+    "in a failed transaction": query("begin") + query("x"),
+    "behind an error, before its Sync": parse("", "x"),
+    "behind a portal that is suspended": parse("", "select generate_series(1, 5)") + bind("", "") +
+    execute("", 2),
+    "within COPY in": query("copy t from stdin"),
+    "within COPY in by extended messages": parse("", "copy t from stdin") + bind("", "") + execute(""),
+    "behind a COPY in that failed": query("copy t from stdin") + copy_data(b"x\ty\n"),
+    "behind a COPY in by extended messages that failed":
+    parse("", "copy t from stdin") + bind("", "") + execute("") + copy_data(b"x\ty\n"),
+    "within COPY in, in a transaction": query("begin") + query("copy t from stdin"),
+}
+MESSAGES = [query("select 'Q'"), query(""), parse("s1", "select 'P'"), bind("p1", ""), describe("S", ""),
+            describe("P", ""), execute(""), close("S", "s1"), SYNC, FLUSH, copy_data(b"77\tx\n"), COPY_DONE,
+            copy_fail("no"), function_call(1395, ["-1"]), password("x"), message("Z", b"I"),
+            message("D", b"X"), TERMINATE]
+
+
+def states():
+    """A connection for each message: the state, the message twice, then what ends any state in order."""
+    end = COPY_DONE + SYNC + query("select count(*) from t") + query("rollback") + TERMINATE
+    for name, state in STATES.items():
+        steps = []
+        for number, sent in enumerate(MESSAGES):
+            conn = chr(ord("a") + number)
+            steps += [send(state + sent + sent + end, count=0, conn=conn),
+                      Step("closed", conn, text=f"!closed {conn}")]
+        yield script(f"every message {name}", *steps)
+
+
 # Drawn at random
 
 STATEMENTS = ["select 1", "select $1::int", "select generate_series(1, 5)", "insert into t values (10, 'x')",
@@ -143,5 +177,5 @@ def random_script(seed):
 
 
 def generated_scripts():
-    made = [*parameters(), *pipelines(), *big_values(), *copies()]
+    made = [*parameters(), *pipelines(), *big_values(), *copies(), *states()]
     return made + [random_script(seed) for seed in range(RANDOM_SCRIPTS)]

@@ -91,10 +91,12 @@ def line_of(raw):
             detail = error_text(raw)
         elif kind == "D":
             detail = f"[{', '.join(value_text(one) for one in row_of(raw))}]"
+        elif body[:1] == b"<":  # made normal by pg_normal.py
+            detail = value_text(body)
         elif kind == "T":
             detail = ", ".join(column_text(one) for one in columns_of(raw))
         else:
-            detail = READERS.get(kind, value_text)(body)
+            detail = READERS.get(kind, value_text)(body) if body else ""
     except (struct.error, ValueError, IndexError):
         detail = f"not well-formed: {value_text(body)}"
     return f"{kind} {NAMES[kind]} {detail}".rstrip()

@@ -9,6 +9,7 @@ A server is a copy of a template, which initdb makes once for each version and b
 (owner of database `app`) and `replicator`, no fsync, C locale. It is started in a tenth of a second.
 """
 
+import atexit
 import contextlib
 import fcntl
 import hashlib
@@ -35,6 +36,16 @@ SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "of
             "min_wal_size": "2MB", "max_wal_size": "64MB", "log_destination": "stderr"}
 CONTENT = ("CREATE ROLE app LOGIN", "CREATE ROLE replicator LOGIN REPLICATION",
            "CREATE DATABASE app OWNER app")
+
+
+_running = []
+
+
+@atexit.register
+def stop_all():
+    """Before children.py kills them: a killed server leaves shared memory behind."""
+    for server in list(_running):
+        server.stop()
 
 
 class Certificates:
@@ -123,6 +134,8 @@ class PostgresServer(Process):
         """SIGQUIT: at once, as after a crash; SIGINT: sessions are told 57P01, then a checkpoint; SIGTERM:
         when the last session has left."""
         self._forget_conn()
+        if self in _running:
+            _running.remove(self)
         if self.child is None:
             return
         if self.child.poll() is None:
@@ -146,6 +159,7 @@ class PostgresServer(Process):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.child.wait()
+        _running.remove(self)
         wait_until(lambda: all(state_of(pid) == "Z" for pid in family), 10, "all have ended")
         self._remove_segment()
 
@@ -199,6 +213,7 @@ class PostgresServer(Process):
         self.config = {"ssl": "on", **self.config}
 
     def _start(self):
+        _running.append(self)
         wanted = self.port
         for _ in range(20):
             self.port = wanted or free_port()

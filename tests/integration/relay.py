@@ -7,6 +7,7 @@
 A process of its own, so that it can be killed under load: relay.py LISTEN_PORT SERVER_PORT [DAMAGE].
 """
 
+import contextlib
 import selectors
 import socket
 import struct
@@ -137,16 +138,20 @@ class Connection:
             self._ways[1].expect_byte()
         way.take(data)
 
-    @staticmethod
-    def _write(way):
+    def _write(self, way):
         try:
             del way.waiting[:way.sink.send(way.waiting)]
         except BlockingIOError:
             pass
+        except OSError:
+            if way is self._ways[1]:
+                raise
+            way.waiting.clear()  # a server that hears no more may have said why: that is still read
 
     def _pass_end(self, way):
         way.passed_end = True
-        way.sink.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):
+            way.sink.shutdown(socket.SHUT_WR)
         if not self._half_closes:
             for other in self._ways:
                 other.passed_end = True
