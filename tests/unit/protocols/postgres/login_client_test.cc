@@ -8,7 +8,7 @@
 namespace crossfade::postgres {
 namespace {
 
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 
 constexpr std::uint32_t kOk = 0, kCleartext = 3, kMd5 = 5, kSasl = 10, kContinue = 11, kFinal = 12;
 const std::string kPlain = "SCRAM-SHA-256\0\0"s;

@@ -6,7 +6,7 @@
 namespace crossfade::postgres {
 namespace {
 
-using namespace std::string_literals;
+using std::string_literals::operator""s;
 
 constexpr Md5Salt kSalt{'\x01', '\0', '\xff', 'x'};
 

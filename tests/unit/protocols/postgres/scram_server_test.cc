@@ -61,7 +61,7 @@ TEST_CASE("scram server: the example of RFC 7677 is accepted, and gives its keys
 }
 
 TEST_CASE("scram server: channel binding is offered where there is a certificate, and first") {
-  using namespace std::string_literals;
+  using std::string_literals::operator""s;
   CHECK(server().mechanisms() == "SCRAM-SHA-256\0\0"s);
   CHECK(server(kHash).mechanisms() == "SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"s);
 }
