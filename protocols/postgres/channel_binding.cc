@@ -1,6 +1,7 @@
 // The certificate's hash, by OpenSSL.
 #include "protocols/postgres/channel_binding.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/objects.h>
 #include <openssl/x509.h>
@@ -18,9 +19,7 @@ using Certificate = std::unique_ptr<X509, FreeCertificate>;
 
 Error bad(const char* reason) { return {Errc::BadInput, "hash a certificate", reason}; }
 
-}  // namespace
-
-Result<std::string> server_end_point(std::string_view der) {
+Result<std::string> hash_of(std::string_view der) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
   const Certificate certificate(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
   if (certificate == nullptr) return bad("it is no X.509 certificate");
@@ -37,6 +36,16 @@ Result<std::string> server_end_point(std::string_view der) {
     return bad("the hash of its signature is not known");
   }
   return std::string(reinterpret_cast<const char*>(digest.data()), size);
+}
+
+}  // namespace
+
+Result<std::string> server_end_point(std::string_view der) {
+  // What fails here must not be found by the TLS of another connection of this thread.
+  ERR_set_mark();
+  Result<std::string> hash = hash_of(der);
+  ERR_pop_to_mark();
+  return hash;
 }
 
 }  // namespace crossfade::postgres

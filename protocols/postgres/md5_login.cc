@@ -1,6 +1,7 @@
 // MD5 logins: "md5" + hex(md5(hex(md5(password + user)) + salt)).
 #include "protocols/postgres/md5_login.h"
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include <optional>
@@ -24,9 +25,12 @@ std::string hex_of(const unsigned char* bytes, std::size_t size) {
 
 std::optional<std::string> md5_text(const std::string& bytes) {
   std::array<unsigned char, 16> digest;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_md5(), nullptr) != 1) {
-    return std::nullopt;
-  }
+  // What fails here must not be found by the TLS of another connection of this thread.
+  ERR_set_mark();
+  const int made =
+      EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, EVP_md5(), nullptr);
+  ERR_pop_to_mark();
+  if (made != 1) return std::nullopt;
   return "md5" + hex_of(digest.data(), digest.size());
 }
 

@@ -23,7 +23,8 @@ inline constexpr std::uint32_t kIterationsMax = 1'000'000;  // a quarter of a se
 
 struct Password {
   std::string text;                // as it was typed
-  std::optional<ScramKeys> known;  // keys() of an earlier login: saves the iterations if they fit
+  std::optional<ScramKeys> known;  // keys() of an earlier login with this very text: saves the
+                                   // iterations as long as the server keeps its salt
 };
 using ScramSecret = std::variant<Password, ScramKeys>;
 

@@ -38,7 +38,8 @@ ScramKey hmac_sha256(std::string_view key, std::string_view bytes);
 
 // Both keys of a password as it was typed: prepares it first (password_prep.h).
 //   iterations   > 0, and no more than an int holds
-//   cost         iterations times two SHA-256: seen here 4096 in 1 ms. The rest is microseconds.
+//   cost         iterations times two SHA-256: seen here 4096 in 1 to 2 ms. The rest is
+//   microseconds.
 ScramKeys keys_of_password(std::string_view password, std::string salt, std::uint32_t iterations);
 
 ScramKey stored_key_of(const ScramKey& client_key);

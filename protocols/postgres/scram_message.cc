@@ -7,6 +7,15 @@
 
 namespace crossfade::postgres {
 
+std::string without_plus(std::string_view mechanisms) {
+  const std::string name = std::string(kScramPlus) + '\0';
+  std::string left(mechanisms);
+  const bool first = left.starts_with(name);
+  const std::size_t at = first ? 0 : left.find('\0' + name);
+  if (at != std::string::npos) left.erase(at, name.size());
+  return left;
+}
+
 std::string nonce_of(std::string_view random) { return base64(random); }
 
 bool is_printable(std::string_view text) {

@@ -15,6 +15,11 @@ inline constexpr std::string_view kScramPlus = "SCRAM-SHA-256-PLUS";
 inline constexpr std::string_view kEndPoint = "tls-server-end-point";
 inline constexpr std::size_t kNonceBytes = 18;  // random ones to make a nonce of: as the server's
 
+// The mechanisms of AuthenticationSASL without -PLUS, for a client whose login is passed on: its
+// TLS, if any, ends here, so it can not bind to the server's. What is no list of names stays as it
+// is.
+std::string without_plus(std::string_view mechanisms);
+
 // A nonce of random bytes: printable, no comma.
 std::string nonce_of(std::string_view random);
 

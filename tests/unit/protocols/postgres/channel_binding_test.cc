@@ -2,6 +2,7 @@
 #include "protocols/postgres/channel_binding.h"
 
 #include <doctest/doctest.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
@@ -55,6 +56,11 @@ TEST_CASE("channel binding: the hash of a certificate is that of its signature, 
 TEST_CASE("channel binding: a signature without a hash binds nothing") {
   const Key key(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), EVP_PKEY_free);
   CHECK_FALSE(server_end_point(certificate(key, nullptr)).ok());
+}
+
+TEST_CASE("channel binding: what fails leaves no error behind for others to find") {
+  CHECK_FALSE(server_end_point("no certificate").ok());
+  CHECK(ERR_peek_error() == 0);
 }
 
 }  // namespace
