@@ -129,7 +129,7 @@ Status ScramClient::on_final(std::string_view data) {
   const auto text = take_value(left, 'v');
   if (!text) return bad("the server's last message is malformed");
   const auto signature = base64_decoded(*text);
-  if (!signature || !equal_secrets(*signature, view_of(server_signature_))) {
+  if (!signature || !server_signature_ || !equal_secrets(*signature, view_of(*server_signature_))) {
     return bad("the server does not prove that it knows this user: its signature is wrong");
   }
   return success();

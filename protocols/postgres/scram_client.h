@@ -67,7 +67,7 @@ class ScramClient {
   std::string nonce_;       // ours
   std::string first_bare_;  // client-first-message-bare
   ScramKeys keys_;
-  ScramKey server_signature_{};  // the one that the server will have to show
+  std::optional<ScramKey> server_signature_;  // the one that the server will have to show
 };
 
 }  // namespace crossfade::postgres

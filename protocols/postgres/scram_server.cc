@@ -2,7 +2,6 @@
 #include "protocols/postgres/scram_server.h"
 
 #include <algorithm>
-#include <cassert>
 #include <optional>
 
 #include "protocols/base/base64.h"
@@ -218,7 +217,8 @@ ScramServer::Step ScramServer::refuse(LoginRefusal refusal) {
 }
 
 ScramServer::Step ScramServer::advance(std::string_view body) {
-  assert(state_ != State::Ended);
+  // One try for each exchange, whatever a caller does.
+  if (state_ == State::Ended) return refuse(password_refusal(login_.user));
   if (body.size() > kSaslBodyMax) return refuse(password_refusal(login_.user));
   if (state_ == State::Initial) return on_initial(body);
   if (body.empty()) return refuse(malformed("The message is empty."));

@@ -62,8 +62,8 @@ class ScramServer {
   };
   using Step = std::variant<Challenge, Accepted, LoginRefusal>;
 
-  // The body of the client's next 'p' message: SASLInitialResponse first, then SASLResponses. Not
-  // to be called after Accepted or LoginRefusal.
+  // The body of the client's next 'p' message: SASLInitialResponse first, then SASLResponses. What
+  // comes after Accepted or a LoginRefusal is refused.
   Step advance(std::string_view body);
 
  private:

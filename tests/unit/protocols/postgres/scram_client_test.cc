@@ -156,6 +156,7 @@ TEST_CASE("scram client: a server that does not prove that it knows the user is 
     wrong[at] = wrong[at] == 'A' ? 'B' : 'A';
     CHECK_FALSE(asked.on_final(wrong).ok());
   }
+  CHECK_FALSE(client_of("pencil").on_final("v=" + base64(std::string(32, '\0'))).ok());
   const Status status = asked.on_final("e=invalid-proof");
   REQUIRE_FALSE(status.ok());
   CHECK(status.error().reason.find("invalid-proof") != std::string::npos);

@@ -178,6 +178,15 @@ TEST_CASE("scram server: a last message with any bit turned is refused") {
   }
 }
 
+TEST_CASE("scram server: an exchange that has ended takes nothing more, not even what is right") {
+  ScramServer asked = server();
+  challenge_of(asked.advance(initial(kScram, kFirst)));
+  const std::string right = right_final();
+  CHECK(refusal_of(asked.advance("c=biws,r=" + kNonce + ",p=" + base64(std::string(32, 'p'))))
+            .sqlstate == std::string("28P01"));
+  CHECK(refusal_of(asked.advance(right)).sqlstate == std::string("28P01"));
+}
+
 TEST_CASE("scram server: extensions of a last message are ignored, and signed") {
   ScramServer asked = server();
   const std::string challenge = challenge_of(asked.advance(initial(kScram, kFirst)));
@@ -201,7 +210,7 @@ TEST_CASE("scram server: a last message repeats the first one's flag and both no
 }
 
 TEST_CASE("scram server: a proof is 32 bytes") {
-  for (const std::size_t size : {0, 31, 33}) {
+  for (const std::size_t size : {0u, 31u, 33u}) {
     const std::string proof = base64(std::string(size, 'p'));
     CHECK(refusal_of(after_first("c=biws,r=" + kNonce + ",p=" + proof)).detail ==
           "Malformed proof in client-final-message.");
