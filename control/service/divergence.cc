@@ -1,10 +1,10 @@
 // Ledger entries as JSON, page by page.
 #include "control/service/divergence.h"
 
-#include "control/base64.h"
 #include "control/definitions/identity.h"
 #include "control/json/locate.h"
 #include "control/service/migrations.h"
+#include "protocols/base/base64.h"
 
 namespace crossfade {
 
