@@ -60,12 +60,16 @@ class SqlCatalog {
   // `row.name` may be a call of a volatile function that takes a row.
   bool is_volatile_field(std::string_view name) const;
 
+  // There is an implicit cast by volatile code: no statement shows where it is made.
+  bool has_volatile_casts() const { return casts_ == Casts::Volatile; }
+
   // Adds what a name stands for, with and without its schema; the worse of two of one name counts.
   void add_function(std::string_view schema, std::string_view name, FunctionEntry entry);
   void add_operation(std::string_view schema, std::string_view name, FunctionEntry entry);
   void add_relation(std::string_view schema, std::string_view name, const RelationEntry& entry);
   void add_volatile_type(std::string_view name);
   void add_volatile_field(std::string_view name);
+  void add_volatile_cast() { casts_ = Casts::Volatile; }
   // Replaces what is known of a name: the word of an operator.
   void declare_function(std::string_view schema, std::string_view name, FunctionEntry entry);
   void declare_relation(std::string_view schema, std::string_view name, const RelationEntry& entry);
@@ -86,6 +90,7 @@ class SqlCatalog {
   Names<RelationEntry> relations_;
   Names<bool> types_;
   Names<bool> fields_;
+  enum class Casts : std::uint8_t { Harmless, Volatile } casts_ = Casts::Harmless;
 };
 
 }  // namespace crossfade::postgres

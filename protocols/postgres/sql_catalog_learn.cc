@@ -83,8 +83,12 @@ class Learner {
     if (row.what == "r") return take_relation(row);
     if (row.what == "d") return take_default(row);
     if (row.what == "t") return take_type(row);
-    if (row.what != "a") return false;
-    catalog_->add_volatile_field(row.name);
+    if (row.what == "a") {
+      catalog_->add_volatile_field(row.name);
+      return true;
+    }
+    if (row.what != "c") return false;
+    catalog_->add_volatile_cast();
     return true;
   }
 

@@ -22,7 +22,8 @@ extern const char* const kSqlCatalogQuery;
 
 // One row, in the order of its columns.
 struct SqlCatalogRow {
-  // f function   o operator   r relation   d column default   t type   a attribute-like function
+  // f function   o operator   r relation   d column default   t type   a attribute-like function c
+  // implicit cast
   std::string_view what;
   std::string_view schema;
   std::string_view name;

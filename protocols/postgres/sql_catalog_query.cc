@@ -89,6 +89,9 @@ answer(rank, oid, what, schema, name, mark, detail) AS (
   WHERE f.prokind = 'f' AND f.volatility = 'v' AND f.author <> 's' AND f.pronargs > 0
   AND f.pronargs - f.pronargdefaults <= 1 AND t.typtype IN ('c', 'p')
   UNION ALL
+  SELECT 4, c.oid, 'c', '', '', '', '' FROM pg_cast c JOIN functions f ON f.oid = c.castfunc
+  WHERE c.castcontext = 'i' AND f.volatility = 'v' AND f.author <> 's'
+  UNION ALL
   SELECT 5, r.oid, 'r', r.nspname::text, r.relname::text,
          CASE WHEN r.author = 's' THEN 's' WHEN h.is_foreign THEN 'f'
               WHEN r.relkind = 'p' THEN 'r' ELSE r.relkind::text END

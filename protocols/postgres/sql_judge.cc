@@ -65,6 +65,8 @@ void SqlJudge::begin_statement(std::string_view text) {
 void SqlJudge::end_statement() {
   settle_reads();
   for (const Target& target : targets_) settle_target(target);
+  const bool certain_read = current_.strongest <= SqlClass::VolatileRead && !current_.writes;
+  if (certain_read && catalog_.has_volatile_casts()) hides_code();
   if (current_.writes && current_.strongest != SqlClass::Copy) at_least(SqlClass::Write);
   settle_class(current_);
   // CREATE TABLE pg_temp.t, SET search_path = pg_temp: wherever it stands.

@@ -180,6 +180,17 @@ class SqlCatalogTest(unittest.TestCase):
                 with self.subTest(read_only=statement):
                     self.assertNotEqual(self.outcome(client, statement), REFUSED_WRITE)
 
+    def test_an_implicit_cast_by_volatile_code_is_found(self):
+        with PostgresServer(15) as server:
+            server.sql("CREATE TYPE pair AS (x int, y int)",
+                       "CREATE FUNCTION to_pair(int) RETURNS pair LANGUAGE sql AS 'SELECT ROW($1, 1)::pair'",
+                       "CREATE CAST (int AS pair) WITH FUNCTION to_pair(int) AS ASSIGNMENT")
+            self.assertEqual(facts_of(server, ["SELECT 1"]), {"SELECT 1": "pure_read reads"})
+            server.sql("DROP CAST (int AS pair)",
+                       "CREATE CAST (int AS pair) WITH FUNCTION to_pair(int) AS IMPLICIT")
+            self.assertEqual(facts_of(server, ["SELECT 1"]),
+                             {"SELECT 1": "nondeterministic_write writes drawn pinned unlisted"})
+
     @staticmethod
     def outcome(client, statement):
         """The SQLSTATE that the server ends it with in a transaction that must not write."""

@@ -230,6 +230,14 @@ TEST_CASE("sql catalog: what an operator declares replaces what the server says"
   CHECK(acts("SELECT * FROM v") == SqlClass::VolatileRead);  // declared before views are read
 }
 
+TEST_CASE("sql catalog: with an implicit cast by volatile code nothing is a certain read") {
+  constexpr SqlCatalogRow kCast[] = {{"c", "", "", "", ""}, {"r", "public", "t", "rn", ""}};
+  const auto catalog = learn_sql_catalog(kCast, {});
+  REQUIRE(catalog.ok());
+  CHECK(class_in(*catalog.value(), "SELECT a FROM t") == SqlClass::NondeterministicWrite);
+  CHECK(class_in(*catalog.value(), "BEGIN") == SqlClass::Transaction);
+}
+
 TEST_CASE("sql catalog: rows that the query does not give are refused") {
   for (const SqlCatalogRow& row : std::vector<SqlCatalogRow>{{"z", "a", "b", "c", ""},
                                                              {"f", "a", "b", "xs", ""},
