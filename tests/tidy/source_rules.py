@@ -30,6 +30,11 @@ LIBRARIES = {
     "httplib.h": ("control/", 1),
     "sqlite3.h": ("control/", 1),
     "hiredis/hiredis.h": ("movement/", 1),
+    "pg_query.h": ("protocols/postgres/", 1),
+    "pg_query/pg_query_internal.h": ("protocols/postgres/", 1),
+    "postgres.h": ("protocols/postgres/sql_tree", None),
+    "nodes/parsenodes.h": ("protocols/postgres/sql_tree", None),
+    "nodes/nodeFuncs.h": ("protocols/postgres/sql_tree", 1),
     "CLI/CLI.hpp": (PROGRAM, 1),
 }
 PURE = ("protocols/", "strategies/")

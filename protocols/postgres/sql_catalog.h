@@ -1,0 +1,96 @@
+// What names in SQL stand for: how volatile functions and operators are, what relations hide.
+//
+// Read from the old server's own catalog (sql_catalog_learn.h). Without it nothing is known but a
+// few functions and operators of PostgreSQL itself. A name without a schema stands for everything
+// that has this name in any schema, and for the worst of it: search paths are not followed.
+//
+// Immutable once built; shared by all loops.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "protocols/postgres/sql_facts.h"
+
+namespace crossfade::postgres {
+
+enum class Volatility : std::uint8_t {
+  Immutable,
+  Stable,
+  Drawn,    // changes nothing, whatever pg_proc says; the answer hangs on clock or chance
+  Volatile  // may do anything
+};
+
+// Who made a function: what a name of PostgreSQL's own does is known, unless a user took the name.
+enum class Author : std::uint8_t { System, Extension, User };
+
+struct FunctionEntry {
+  Volatility volatility = Volatility::Immutable;  // the worst of all overloads
+  Author author = Author::System;                 // likewise
+};
+
+// What a write to a relation does that its statement does not say.
+enum class Hidden : std::uint8_t {
+  Nothing,
+  Cascades,  // foreign keys write other tables, equally on equal servers
+  Code       // rules, triggers, views: anything
+};
+
+struct RelationEntry {
+  SqlClass reading = SqlClass::PureRead;  // PureRead, VolatileRead; Unknown: reading it may write
+  bool sided = false;                     // about its server: system catalogs, statistics
+  Hidden hidden = Hidden::Nothing;
+  // Columns whose defaults the server draws (sequence, clock, chance), unless values are given.
+  std::vector<std::string> drawn;
+};
+
+class SqlCatalog {
+ public:
+  // Each lookup: `schema` empty where the text names none; nullptr when nobody knows the name.
+  //   cost  one hash over the name, no allocation for names of up to 126 bytes with their schema
+  const FunctionEntry* function(std::string_view schema, std::string_view name) const;
+  const FunctionEntry* operation(std::string_view schema, std::string_view name) const;
+  const RelationEntry* relation(std::string_view schema, std::string_view name) const;
+  // A cast to this type may run volatile code.
+  bool is_volatile_type(std::string_view name) const;
+  // `row.name` may be a call of a volatile function that takes a row.
+  bool is_volatile_field(std::string_view name) const;
+
+  // There is an implicit cast by volatile code: no statement shows where it is made.
+  bool has_volatile_casts() const { return casts_ == Casts::Volatile; }
+
+  // Adds what a name stands for, with and without its schema; the worse of two of one name counts.
+  void add_function(std::string_view schema, std::string_view name, FunctionEntry entry);
+  void add_operation(std::string_view schema, std::string_view name, FunctionEntry entry);
+  void add_relation(std::string_view schema, std::string_view name, const RelationEntry& entry);
+  void add_volatile_type(std::string_view name);
+  void add_volatile_field(std::string_view name);
+  void add_volatile_cast() { casts_ = Casts::Volatile; }
+  // Replaces what is known of a name: the word of an operator.
+  void declare_function(std::string_view schema, std::string_view name, FunctionEntry entry);
+  void declare_relation(std::string_view schema, std::string_view name, const RelationEntry& entry);
+
+  // Common functions and operators of PostgreSQL; no relations but those of its own schemas.
+  static std::shared_ptr<const SqlCatalog> built_in();
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const;
+  };
+  template <class Entry>
+  using Names = std::unordered_map<std::string, Entry, Hash, std::equal_to<>>;  // key: key_of()
+
+  Names<FunctionEntry> functions_;
+  Names<FunctionEntry> operations_;
+  Names<RelationEntry> relations_;
+  Names<bool> types_;
+  Names<bool> fields_;
+  enum class Casts : std::uint8_t { Harmless, Volatile } casts_ = Casts::Harmless;
+};
+
+}  // namespace crossfade::postgres

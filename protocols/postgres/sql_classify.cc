@@ -1,0 +1,107 @@
+// Bounds first, comments next, then the cache, and the parser last.
+#include "protocols/postgres/sql_classify.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "protocols/postgres/sql_comments.h"
+#include "protocols/postgres/sql_judge.h"
+#include "protocols/postgres/sql_tree.h"
+
+namespace crossfade::postgres {
+namespace {
+
+// PostgreSQL manual 24.3.1 "Supported Character Sets": those that servers cannot store.
+bool hides_ascii(std::string_view encoding) {
+  constexpr std::string_view kThose[] = {"BIG5", "GB18030",        "GBK", "JOHAB",
+                                         "SJIS", "SHIFT_JIS_2004", "UHC"};
+  return std::ranges::find(kThose, encoding) != std::end(kThose);
+}
+
+bool is_plain(std::string_view sql) {
+  return std::ranges::all_of(
+      sql, [](char c) { return static_cast<unsigned char>(c) < 0x80 && c != '\\'; });
+}
+
+// The text to look up and parse; nullopt when it must not be parsed.
+std::optional<std::string_view> clean(std::string_view sql, SqlReading reading,
+                                      std::string& scratch) {
+  if (reading == SqlReading::Foreign && !is_plain(sql)) return std::nullopt;
+  if (sql.find('\0') != std::string_view::npos) return std::nullopt;
+  if (without_comments(sql, scratch) != SqlLexis::Plain) return std::nullopt;
+  return scratch;
+}
+
+std::optional<SqlFacts> parse_facts(const std::string& sql, const SqlCatalog& catalog) {
+  SqlJudge judge(catalog);
+  if (read_sql(sql.c_str(), judge) == SqlRead::Broken) return std::nullopt;
+  return judge.take();
+}
+
+}  // namespace
+
+SqlReading reading_of(std::string_view standard_conforming_strings,
+                      std::string_view client_encoding) {
+  const bool standard = standard_conforming_strings != "off" && !hides_ascii(client_encoding);
+  return standard ? SqlReading::Standard : SqlReading::Foreign;
+}
+
+SqlFacts classify(std::string_view sql, const SqlCatalog& catalog, SqlReading reading,
+                  std::size_t parse_max, std::string& scratch) {
+  if (sql.size() > parse_max || !clean(sql, reading, scratch)) return unknown_sql();
+  return parse_facts(scratch, catalog).value_or(unknown_sql());
+}
+
+SqlClassifier::SqlClassifier(std::shared_ptr<const SqlCatalog> catalog, SqlLimits limits)
+    : catalog_(std::move(catalog)),
+      limits_(limits),
+      cache_(limits.sql_cache_max),
+      unknown_(std::make_shared<const SqlFacts>(unknown_sql())) {}
+
+void SqlClassifier::adopt(std::shared_ptr<const SqlCatalog> catalog) {
+  catalog_ = std::move(catalog);
+  cache_.clear();
+}
+
+const std::shared_ptr<const SqlFacts>& SqlClassifier::facts_of(std::string_view sql,
+                                                               SqlReading reading) {
+  if (sql.size() > limits_.sql_parse_max) {
+    ++counts_.too_long;
+    return unknown_;
+  }
+  // What is in the cache was read in the standard way.
+  const bool as_it_is = reading == SqlReading::Standard && has_no_comment(sql);
+  if (as_it_is) {
+    if (const auto* const known = cache_.find(sql)) {
+      ++counts_.hits;
+      return *known;
+    }
+  }
+  if (!clean(sql, reading, scratch_)) {
+    ++counts_.unclear;
+    return unknown_;
+  }
+  if (!as_it_is) {
+    if (const auto* const known = cache_.find(scratch_)) {
+      ++counts_.hits;
+      return *known;
+    }
+  }
+  return parse(scratch_);
+}
+
+const std::shared_ptr<const SqlFacts>& SqlClassifier::parse(std::string_view text) {
+  ++counts_.parsed;
+  auto facts = parse_facts(scratch_, *catalog_);
+  if (!facts) {
+    ++counts_.broken;
+    cache_.put(text, unknown_);
+    return unknown_;
+  }
+  last_ = std::make_shared<const SqlFacts>(*std::move(facts));
+  cache_.put(text, last_);
+  return last_;
+}
+
+}  // namespace crossfade::postgres

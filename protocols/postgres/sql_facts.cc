@@ -1,0 +1,104 @@
+// Facts of SQL: their names, and what follows from them.
+#include "protocols/postgres/sql_facts.h"
+
+#include <algorithm>
+
+namespace crossfade::postgres {
+
+const char* name_of(SqlClass sql_class) {
+  switch (sql_class) {
+    case SqlClass::PureRead:
+      return "pure_read";
+    case SqlClass::VolatileRead:
+      return "volatile_read";
+    case SqlClass::SessionState:
+      return "session_state";
+    case SqlClass::Transaction:
+      return "transaction";
+    case SqlClass::Lock:
+      return "lock";
+    case SqlClass::Copy:
+      return "copy";
+    case SqlClass::Write:
+      return "write";
+    case SqlClass::NondeterministicWrite:
+      return "nondeterministic_write";
+    case SqlClass::Ddl:
+      return "ddl";
+    case SqlClass::Unknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+Kind kind_of(const SqlFacts& facts) {
+  if (facts.writes) return Kind::Write;
+  if (facts.only_reads() || facts.strongest == SqlClass::Copy) return Kind::Read;
+  return Kind::Other;
+}
+
+SqlFacts unknown_sql() {
+  SqlFacts facts;
+  facts.strongest = SqlClass::Unknown;
+  facts.writes = true;
+  facts.deterministic = false;
+  facts.sided = true;
+  facts.writes_listed = false;
+  facts.statements = 1;
+  facts.pins.add(Pin::Unread);
+  return facts;
+}
+
+namespace {
+
+void add_tables(std::vector<TableName>& tables, const std::vector<TableName>& others, bool& all) {
+  for (const TableName& table : others) {
+    if (std::ranges::find(tables, table) != tables.end()) continue;
+    if (tables.size() == kTablesMax) {
+      all = false;
+      return;
+    }
+    tables.push_back(table);
+  }
+}
+
+const SessionStep* plain_execute(const SqlFacts& facts) {
+  if (facts.statements != 1 || facts.steps.size() != 1) return nullptr;
+  const auto* const step = std::get_if<SessionStep>(&facts.steps[0].what);
+  return step != nullptr && step->what == SessionStep::What::Execute ? step : nullptr;
+}
+
+}  // namespace
+
+void add_effects(SqlFacts& facts, const SqlFacts& other) {
+  facts.strongest = std::max(facts.strongest, other.strongest);
+  facts.writes |= other.writes;
+  facts.deterministic &= other.deterministic;
+  facts.sided |= other.sided;
+  facts.returning |= other.returning;
+  facts.writes_listed &= other.writes_listed;
+  facts.pins.add_all(other.pins);
+  facts.locks.add_all(other.locks);
+  bool all_read = true;  // reads beyond the limit are not needed for anything that must be exact
+  add_tables(facts.read, other.read, all_read);
+  add_tables(facts.written, other.written, facts.writes_listed);
+}
+
+void settle_class(SqlFacts& facts) {
+  if (facts.deterministic) return;
+  if (facts.strongest == SqlClass::PureRead) facts.strongest = SqlClass::VolatileRead;
+  if (facts.strongest == SqlClass::Write) facts.strongest = SqlClass::NondeterministicWrite;
+}
+
+SqlFacts executed(const SqlFacts& execute, const SqlFacts& prepared) {
+  const SessionStep* const step = plain_execute(execute);
+  if (step == nullptr || step->inner == nullptr) return execute;
+  SqlFacts facts = prepared;
+  facts.steps = execute.steps;
+  facts.statements = 1;
+  add_effects(facts, *step->inner);
+  settle_class(facts);
+  return facts;
+}
+
+}  // namespace crossfade::postgres

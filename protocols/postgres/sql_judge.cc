@@ -1,0 +1,295 @@
+// Judging mentions: functions and operators by volatility, tables by what they hide.
+#include "protocols/postgres/sql_judge.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace crossfade::postgres {
+namespace {
+
+bool same_letters(std::string_view text, std::string_view lower) {
+  return std::ranges::equal(text, lower, [](char left, char right) {
+    return (left >= 'A' && left <= 'Z' ? left + ('a' - 'A') : left) == right;
+  });
+}
+
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+bool mentions(std::string_view text, std::string_view lower) {
+  for (std::size_t at = 0; at + lower.size() <= text.size(); ++at) {
+    if (same_letters(text.substr(at, lower.size()), lower)) return true;
+  }
+  return false;
+}
+
+// Columns that every table has and that hold its server's own numbers.
+bool is_system_column(std::string_view name) {
+  return name == "tableoid" || name == "ctid" || name == "xmin" || name == "xmax" ||
+         name == "cmin" || name == "cmax" || name == "oid";
+}
+
+// Types whose values are numbers of one server.
+bool is_server_type(std::string_view name) {
+  return (name.starts_with("reg") &&
+          (name == "regclass" || name == "regproc" || name == "regprocedure" || name == "regoper" ||
+           name == "regoperator" || name == "regtype" || name == "regrole" ||
+           name == "regnamespace" || name == "regconfig" || name == "regdictionary" ||
+           name == "regcollation")) ||
+         name == "oid" || name == "xid" || name == "tid" || name == "pg_lsn";
+}
+
+// Constants that stand for a moment as soon as they are read as a date or time: 'now', 'Today
+// 12:00'.
+bool is_moment(std::string_view text) {
+  const std::size_t blanks = text.find_first_not_of(" \t\r\n\f\v");
+  if (blanks == std::string_view::npos) return false;
+  text.remove_prefix(blanks);
+  std::size_t size = 0;
+  while (size < text.size() && is_letter(text[size])) ++size;
+  const std::string_view word = text.substr(0, size);
+  return same_letters(word, "now") || same_letters(word, "today") ||
+         same_letters(word, "tomorrow") || same_letters(word, "yesterday");
+}
+
+}  // namespace
+
+void SqlJudge::begin_statement(std::string_view text) {
+  text_ = text;
+  current_ = SqlFacts{};
+  reads_.clear();
+  queries_.clear();
+  targets_.clear();
+  defaults_ = Defaults::Unsaid;
+}
+
+void SqlJudge::end_statement() {
+  settle_reads();
+  for (const Target& target : targets_) settle_target(target);
+  const bool certain_read = current_.strongest <= SqlClass::VolatileRead && !current_.writes;
+  if (certain_read && catalog_.has_volatile_casts()) hides_code();
+  if (current_.writes && current_.strongest != SqlClass::Copy) at_least(SqlClass::Write);
+  settle_class(current_);
+  // CREATE TABLE pg_temp.t, SET search_path = pg_temp: wherever it stands.
+  const bool may_make = current_.strongest > SqlClass::VolatileRead;
+  if (may_make && mentions(text_, "pg_temp")) current_.pins.add(Pin::TempObject);
+  add_effects(total_, current_);
+  total_.sorted = current_.sorted;
+  ++total_.statements;
+}
+
+SqlFacts SqlJudge::take() {
+  if (total_.statements != 1) total_.sorted = false;
+  if (total_.steps.size() > kStepsMax) return unknown_sql();
+  return std::move(total_);
+}
+
+void SqlJudge::calls(const SqlCall& call) {
+  const FunctionEntry* const entry = catalog_.function(call.function.schema, call.function.name);
+  if (entry == nullptr) {
+    at_least(SqlClass::Unknown);
+    hides_code();
+    return;
+  }
+  if (entry->author != Author::User) {
+    if (const auto nature = nature_of(call.function.name)) {
+      apply(*nature, call);
+      return;
+    }
+  }
+  if (entry->volatility == Volatility::Drawn) is_drawn();
+  if (entry->volatility != Volatility::Volatile) return;
+  if (entry->author == Author::System) {
+    writes_unseen();
+    is_sided();
+    return;
+  }
+  hides_code();
+}
+
+void SqlJudge::apply(FunctionNature nature, const SqlCall& call) {
+  switch (nature) {
+    case FunctionNature::Clock:
+      // age(later, earlier) looks at no clock.
+      if (call.function.name == "age" && call.arguments == 2) return;
+      is_drawn();
+      return;
+    case FunctionNature::Chance:
+      is_drawn();
+      return;
+    case FunctionNature::Sided:
+      is_sided();
+      return;
+    case FunctionNature::Sequence:
+      writes();
+      is_drawn();
+      return;
+    case FunctionNature::Settings:
+      set_config(call);
+      return;
+    case FunctionNature::Seed:
+      at_least(SqlClass::SessionState);
+      pins(Pin::UnreplayableSet);
+      return;
+    case FunctionNature::Opaque:
+      at_least(SqlClass::Unknown);
+      hides_code();
+      return;
+    case FunctionNature::LockSession:
+      locks(SqlLock::AdvisorySession);
+      pins(Pin::SessionLock);
+      return;
+    case FunctionNature::LockTransaction:
+      locks(SqlLock::AdvisoryTransaction);
+      return;
+    case FunctionNature::Unlock:
+      locks(SqlLock::AdvisoryRelease);
+      return;
+  }
+}
+
+void SqlJudge::set_config(const SqlCall& call) {
+  at_least(SqlClass::SessionState);
+  if (!call.last_is_true) {
+    pins(Pin::UnreplayableSet);
+    return;
+  }
+  step(SessionStep{.what = SessionStep::What::Set,
+                   .scope = SessionStep::Scope::Transaction,
+                   .name = std::string(call.first),
+                   .text = std::string(text_),
+                   .inner = nullptr});
+}
+
+void SqlJudge::uses_operator(const SqlName& name) {
+  const FunctionEntry* const entry = catalog_.operation(name.schema, name.name);
+  if (entry == nullptr) at_least(SqlClass::Unknown);
+  if (entry == nullptr || entry->volatility == Volatility::Volatile) hides_code();
+}
+
+void SqlJudge::casts_to(std::string_view type) {
+  if (is_server_type(type)) is_sided();
+  if (catalog_.is_volatile_type(type)) hides_code();
+}
+
+void SqlJudge::selects_field(std::string_view name) {
+  if (is_system_column(name)) is_sided();
+  if (catalog_.is_volatile_field(name)) hides_code();
+}
+
+void SqlJudge::holds_text(std::string_view text) {
+  if (is_moment(text)) is_drawn();
+}
+
+void SqlJudge::asks_default() { defaults_ = Defaults::Asked; }
+
+void SqlJudge::inserts(const SqlName& table, std::vector<std::string_view> columns) {
+  targets_.push_back({table, Target::Verb::Insert, std::move(columns)});
+  writes();
+}
+
+void SqlJudge::changes(const SqlName& table) {
+  targets_.push_back({table, Target::Verb::Change, {}});
+  writes();
+}
+
+void SqlJudge::defines(const SqlName& table) {
+  lists(current_.written, table, current_.writes_listed);
+}
+
+void SqlJudge::locks(SqlLock lock) {
+  current_.locks.add(lock);
+  at_least(SqlClass::Lock);
+}
+
+void SqlJudge::is_sided() {
+  current_.sided = true;
+  current_.deterministic = false;
+}
+
+void SqlJudge::writes_unseen() {
+  current_.writes = true;
+  current_.writes_listed = false;
+}
+
+void SqlJudge::at_least(SqlClass floor) {
+  current_.strongest = std::max(current_.strongest, floor);
+  if (floor != SqlClass::Unknown) return;
+  writes_unseen();
+  is_drawn();
+}
+
+void SqlJudge::hides_code() {
+  pins(Pin::HiddenCode);
+  writes_unseen();
+  is_drawn();
+}
+
+void SqlJudge::is_unread() {
+  at_least(SqlClass::Unknown);
+  pins(Pin::Unread);
+  is_sided();
+}
+
+void SqlJudge::step(decltype(Step::what) what) {
+  // One too many says that there were too many.
+  if (total_.steps.size() > kStepsMax) return;
+  total_.steps.push_back({total_.statements, std::move(what)});
+}
+
+bool SqlJudge::is_query(const SqlName& name) const {
+  return name.schema.empty() && std::ranges::binary_search(queries_, name.name);
+}
+
+void SqlJudge::settle_reads() {
+  bool all = true;  // reads beyond the limit are not needed for anything that must be exact
+  std::ranges::sort(queries_);
+  for (const SqlName& table : reads_) {
+    const RelationEntry* const entry = catalog_.relation(table.schema, table.name);
+    if (entry == nullptr && is_query(table)) continue;
+    lists(current_.read, table, all);
+    if (entry == nullptr) {
+      at_least(SqlClass::Unknown);
+      continue;
+    }
+    if (entry->sided) is_sided();
+    if (entry->reading != SqlClass::PureRead) at_least(entry->reading);
+    if (entry->reading == SqlClass::VolatileRead) is_drawn();
+  }
+}
+
+void SqlJudge::settle_target(const Target& target) {
+  lists(current_.written, target.table, current_.writes_listed);
+  const RelationEntry* const entry = catalog_.relation(target.table.schema, target.table.name);
+  if (entry == nullptr) {
+    writes_unseen();
+    is_drawn();
+    return;
+  }
+  if (entry->hidden != Hidden::Nothing) writes_unseen();
+  if (entry->hidden == Hidden::Code) is_drawn();
+  if (entry->sided) hides_code();  // UPDATE pg_settings is a SET
+  draws_defaults(target, *entry);
+}
+
+void SqlJudge::draws_defaults(const Target& target, const RelationEntry& entry) {
+  if (entry.drawn.empty()) return;
+  if (defaults_ == Defaults::Asked) is_drawn();
+  if (target.verb == Target::Verb::Change) return;
+  for (const std::string& column : entry.drawn) {
+    if (std::ranges::find(target.columns, column) == target.columns.end()) is_drawn();
+  }
+}
+
+void SqlJudge::lists(std::vector<TableName>& tables, const SqlName& table, bool& all) {
+  const auto is_table = [&](const TableName& known) {
+    return known.name == table.name && known.schema == table.schema;
+  };
+  if (std::ranges::any_of(tables, is_table)) return;
+  if (tables.size() == kTablesMax) {
+    all = false;
+    return;
+  }
+  tables.push_back({std::string(table.schema), std::string(table.name)});
+}
+
+}  // namespace crossfade::postgres

@@ -1,0 +1,329 @@
+// Statements, kind by kind: transactions, session, cursors, COPY, locks, definitions.
+#include "protocols/postgres/sql_tree_statement.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace crossfade::postgres::sql_tree {
+
+void Statement::session(Session::What what, const char* name, Session::Scope scope,
+                        std::shared_ptr<const SqlFacts> inner) {
+  judge_.at_least(SqlClass::SessionState);
+  judge_.step(Session{.what = what,
+                      .scope = scope,
+                      .name = std::string(text_of(name)),
+                      .text = std::string(judge_.text()),
+                      .inner = std::move(inner)});
+}
+
+void Statement::query(Node* statement) {
+  const bool sorted = IsA(statement, SelectStmt) && as<SelectStmt>(statement).sortClause != nullptr;
+  if (sorted) judge_.is_sorted();
+  walk_.from(statement);
+}
+
+void Statement::mode(std::string_view name, const Node* value, Transaction& step) {
+  if (name == "transaction_isolation") {
+    const std::string_view level = text_of(value);
+    using enum Transaction::Isolation;
+    step.isolation = level == "serializable"       ? Serializable
+                     : level == "repeatable read"  ? RepeatableRead
+                     : level == "read uncommitted" ? ReadUncommitted
+                                                   : ReadCommitted;
+  }
+  const bool yes = truth_of(value).value_or(true);
+  if (name == "transaction_read_only") {
+    step.access = yes ? Transaction::Access::ReadOnly : Transaction::Access::ReadWrite;
+  }
+  if (name == "transaction_deferrable") {
+    step.deferral = yes ? Transaction::Deferral::Deferrable : Transaction::Deferral::NotDeferrable;
+  }
+}
+
+void Statement::modes(const List* options, Transaction& step) {
+  each(options, [&](Node* option) {
+    mode(text_of(as<DefElem>(option).defname), as<DefElem>(option).arg, step);
+  });
+}
+
+void Statement::transaction(const TransactionStmt& statement) {
+  judge_.at_least(SqlClass::Transaction);
+  Transaction step{.chain = statement.chain,
+                   .name = std::string(text_of(statement.savepoint_name))};
+  if (statement.gid != nullptr) step.name = statement.gid;
+  modes(statement.options, step);
+  using enum Transaction::What;
+  switch (statement.kind) {
+    case TRANS_STMT_BEGIN:
+    case TRANS_STMT_START:
+      step.what = Begin;
+      break;
+    case TRANS_STMT_COMMIT:
+      step.what = Commit;
+      break;
+    case TRANS_STMT_ROLLBACK:
+      step.what = Rollback;
+      break;
+    case TRANS_STMT_SAVEPOINT:
+      step.what = Savepoint;
+      break;
+    case TRANS_STMT_RELEASE:
+      step.what = Release;
+      break;
+    case TRANS_STMT_ROLLBACK_TO:
+      step.what = RollbackTo;
+      break;
+    case TRANS_STMT_PREPARE:
+      step.what = Prepare;
+      break;
+    case TRANS_STMT_COMMIT_PREPARED:
+      step.what = CommitPrepared;
+      break;
+    case TRANS_STMT_ROLLBACK_PREPARED:
+      step.what = RollbackPrepared;
+      break;
+  }
+  // Prepared transactions are data of one server, written by whoever wrote them.
+  if (statement.gid != nullptr) {
+    judge_.is_sided();
+    judge_.writes_unseen();
+  }
+  judge_.step(std::move(step));
+}
+
+// SET transaction_read_only = on and its like speak of the transaction, not of the session.
+bool Statement::sets_modes(const VariableSetStmt& statement) {
+  const std::string_view name = text_of(statement.name);
+  if (name != "transaction_read_only" && name != "transaction_isolation" &&
+      name != "transaction_deferrable") {
+    return false;
+  }
+  Transaction step;
+  step.what = Transaction::What::SetModes;
+  if (statement.kind == VAR_SET_VALUE && statement.args != nullptr) {
+    mode(name, static_cast<const Node*>(linitial(statement.args)), step);
+  }
+  judge_.at_least(SqlClass::Transaction);
+  judge_.step(std::move(step));
+  return true;
+}
+
+void Statement::set_several(const VariableSetStmt& statement) {
+  const std::string_view name = text_of(statement.name);
+  if (name == "SESSION CHARACTERISTICS") return session(Session::What::Set, statement.name);
+  judge_.at_least(SqlClass::Transaction);
+  Transaction step;
+  step.what = Transaction::What::SetModes;
+  if (name == "TRANSACTION") {
+    modes(statement.args, step);
+  } else {
+    judge_.is_sided();  // TRANSACTION SNAPSHOT: of one server
+  }
+  judge_.step(std::move(step));
+}
+
+void Statement::set(const VariableSetStmt& statement) {
+  if (sets_modes(statement)) return;
+  const auto scope = statement.is_local ? Session::Scope::Transaction : Session::Scope::Session;
+  switch (statement.kind) {
+    case VAR_SET_MULTI:
+      return set_several(statement);
+    case VAR_SET_VALUE:
+    case VAR_SET_CURRENT:
+      return session(Session::What::Set, statement.name, scope);
+    case VAR_SET_DEFAULT:
+    case VAR_RESET:
+      return session(Session::What::Reset, statement.name, scope);
+    case VAR_RESET_ALL:
+      return session(Session::What::ResetAll, nullptr);
+  }
+}
+
+void Statement::discard(const DiscardStmt& statement) {
+  switch (statement.target) {
+    case DISCARD_ALL:
+      return session(Session::What::DiscardAll, nullptr);
+    case DISCARD_PLANS:
+      return session(Session::What::DiscardPlans, nullptr);
+    case DISCARD_SEQUENCES:
+      return session(Session::What::DiscardSequences, nullptr);
+    case DISCARD_TEMP:
+      return session(Session::What::DiscardTemp, nullptr);
+  }
+}
+
+void Statement::prepare(const PrepareStmt& statement) {
+  SqlJudge inner(judge_.catalog());
+  inner.begin_statement(judge_.text());
+  Statement(inner).query(statement.query);
+  inner.end_statement();
+  session(Session::What::Prepare, statement.name, Session::Scope::Session,
+          std::make_shared<const SqlFacts>(inner.take()));
+}
+
+void Statement::execute(const ExecuteStmt& statement) {
+  SqlJudge inner(judge_.catalog());
+  inner.begin_statement(judge_.text());
+  Walk(inner).from(statement.params);
+  inner.end_statement();
+  session(Session::What::Execute, statement.name, Session::Scope::Session,
+          std::make_shared<const SqlFacts>(inner.take()));
+  judge_.is_unread();
+}
+
+// EXECUTE inside of another statement: nobody looks up what it runs.
+void Statement::hidden_execute() { judge_.is_unread(); }
+
+void Statement::declare(const DeclareCursorStmt& statement) {
+  const bool hold = (statement.options & CURSOR_OPT_HOLD) != 0;
+  if (hold) judge_.pins(Pin::HoldCursor);
+  session(hold ? Session::What::DeclareHold : Session::What::Declare, statement.portalname,
+          hold ? Session::Scope::Session : Session::Scope::Transaction);
+  query(statement.query);
+}
+
+void Statement::copy(const CopyStmt& statement) {
+  CopyStep step{.way = statement.is_from ? CopyStep::Way::From : CopyStep::Way::To,
+                .place = statement.is_program            ? CopyStep::Place::Program
+                         : statement.filename != nullptr ? CopyStep::Place::File
+                                                         : CopyStep::Place::Client,
+                .table = {}};
+  judge_.at_least(SqlClass::Copy);
+  if (step.place != CopyStep::Place::Client) {  // reads or writes what is on the server's machine
+    judge_.is_sided();
+    judge_.writes();
+  }
+  if (statement.relation != nullptr) {
+    const SqlName table = name_of(*statement.relation);
+    step.table = {std::string(table.schema), std::string(table.name)};
+    if (statement.is_from) {
+      std::vector<std::string_view> columns;
+      each(statement.attlist, [&](Node* column) { columns.push_back(text_of(column)); });
+      judge_.inserts(table, std::move(columns));
+    } else {
+      judge_.reads(table);
+    }
+  }
+  walk_.from(statement.query);
+  walk_.from(statement.whereClause);
+  judge_.step(std::move(step));
+}
+
+void Statement::lock(const LockStmt& statement) {
+  judge_.locks(SqlLock::Table);
+  walk_.from(statement.relations);
+}
+
+// Its answer is the plan of one server. Without ANALYZE nothing is run.
+void Statement::explain(const ExplainStmt& statement) {
+  judge_.is_sided();
+  bool runs = false;
+  each(statement.options, [&](Node* node) {
+    const auto& option = as<DefElem>(node);
+    runs |= text_of(option.defname) == "analyze" && truth_of(option.arg).value_or(true);
+  });
+  if (runs) read(statement.query);
+}
+
+void Statement::create_as(const CreateTableAsStmt& statement) {
+  judge_.at_least(SqlClass::Ddl);
+  judge_.writes();
+  defines(statement.into->rel);
+  if (IsA(statement.query, ExecuteStmt)) return hidden_execute();
+  walk_.from(statement.query);
+}
+
+void Statement::truncate(const TruncateStmt& statement) {
+  each(statement.relations, [&](Node* table) { judge_.changes(name_of(as<RangeVar>(table))); });
+  if (statement.behavior == DROP_CASCADE) judge_.writes_unseen();
+}
+
+void Statement::call(const CallStmt& statement) {
+  judge_.hides_code();
+  walk_.from(statement.funccall);
+}
+
+void Statement::notify() { judge_.writes(); }
+
+void Statement::defines(const RangeVar* table) {
+  judge_.at_least(SqlClass::Ddl);
+  judge_.writes_unseen();
+  if (table == nullptr) return;
+  judge_.defines(name_of(*table));
+  if (table->relpersistence == kTemporary) judge_.pins(Pin::TempObject);
+}
+
+void Statement::read(Node* node) {
+  switch (static_cast<int>(nodeTag(node))) {
+    case T_SelectStmt:
+    case T_InsertStmt:
+    case T_UpdateStmt:
+    case T_DeleteStmt:
+    case T_MergeStmt:
+      return query(node);
+    case T_TransactionStmt:
+      return transaction(as<TransactionStmt>(node));
+    case T_VariableSetStmt:
+      return set(as<VariableSetStmt>(node));
+    case T_VariableShowStmt:
+      return show();
+    case T_DiscardStmt:
+      return discard(as<DiscardStmt>(node));
+    case T_PrepareStmt:
+      return prepare(as<PrepareStmt>(node));
+    case T_ExecuteStmt:
+      return execute(as<ExecuteStmt>(node));
+    case T_DeallocateStmt:
+      return session(Session::What::Deallocate, as<DeallocateStmt>(node).name);
+    case T_ListenStmt:
+      judge_.pins(Pin::Listen);
+      return session(Session::What::Listen, as<ListenStmt>(node).conditionname);
+    case T_UnlistenStmt:
+      return session(Session::What::Unlisten, as<UnlistenStmt>(node).conditionname);
+    case T_NotifyStmt:
+      return notify();
+    case T_DeclareCursorStmt:
+      return declare(as<DeclareCursorStmt>(node));
+    case T_FetchStmt:
+      return session(as<FetchStmt>(node).ismove ? Session::What::Move : Session::What::Fetch,
+                     as<FetchStmt>(node).portalname);
+    case T_ClosePortalStmt:
+      return session(Session::What::Close, as<ClosePortalStmt>(node).portalname);
+    case T_LoadStmt:
+      return session(Session::What::Load, as<LoadStmt>(node).filename);
+    case T_ConstraintsSetStmt:
+      return session(Session::What::SetConstraints, nullptr, Session::Scope::Transaction);
+    case T_CopyStmt:
+      return copy(as<CopyStmt>(node));
+    case T_LockStmt:
+      return lock(as<LockStmt>(node));
+    case T_ExplainStmt:
+      return explain(as<ExplainStmt>(node));
+    case T_CreateTableAsStmt:
+      return create_as(as<CreateTableAsStmt>(node));
+    case T_TruncateStmt:
+      return truncate(as<TruncateStmt>(node));
+    case T_CallStmt:
+      return call(as<CallStmt>(node));
+    case T_DoStmt:
+      return judge_.hides_code();
+    case T_CreateStmt:
+      return defines(as<CreateStmt>(node).relation);
+    case T_ViewStmt:
+      return defines(as<ViewStmt>(node).view);
+    case T_CreateSeqStmt:
+      return defines(as<CreateSeqStmt>(node).sequence);
+    case T_AlterTableStmt:
+      return defines(as<AlterTableStmt>(node).relation);
+    case T_IndexStmt:
+      return defines(as<IndexStmt>(node).relation);
+    case T_RefreshMatViewStmt:
+      return defines(as<RefreshMatViewStmt>(node).relation);
+    default:
+      // All other statements define something, or tend to how it is stored.
+      return defines(nullptr);
+  }
+}
+
+}  // namespace crossfade::postgres::sql_tree

@@ -1,0 +1,260 @@
+// The walk over expressions, kind by kind.
+//
+// raw_expression_tree_walker ends the process at nodes that it does not know, so it is asked only
+// about those that it does.
+#include "protocols/postgres/sql_tree_walk.h"
+
+#include <utility>
+
+extern "C" {
+#include <nodes/nodeFuncs.h>
+}
+
+namespace crossfade::postgres::sql_tree {
+
+void Walk::push(const void* node) {
+  if (node != nullptr) left_.push_back(static_cast<Node*>(const_cast<void*>(node)));
+}
+
+void Walk::visit_children(Node* node) {
+  bool (*const keep)(Node*, void*) = [](Node* child, void* left) {
+    if (child != nullptr) static_cast<std::vector<Node*>*>(left)->push_back(child);
+    return false;
+  };
+  const auto any = reinterpret_cast<void (*)()>(keep);
+  raw_expression_tree_walker(node, reinterpret_cast<bool (*)()>(any), &left_);
+}
+
+void Walk::visit(Node* node) {
+  switch (static_cast<int>(nodeTag(node))) {
+    case T_SelectStmt:
+      return select(as<SelectStmt>(node));
+    case T_InsertStmt:
+      return insert(as<InsertStmt>(node));
+    case T_UpdateStmt:
+      return update(as<UpdateStmt>(node));
+    case T_DeleteStmt:
+      return remove(as<DeleteStmt>(node));
+    case T_MergeStmt:
+      return merge(as<MergeStmt>(node));
+    case T_RangeVar:
+      return judge_.reads(name_of(as<RangeVar>(node)));
+    case T_FuncCall:
+      call(as<FuncCall>(node));
+      break;
+    case T_A_Expr:
+      operation(as<A_Expr>(node));
+      break;
+    case T_SubLink:
+      sublink(as<SubLink>(node));
+      break;
+    case T_SortBy:
+      if (const List* const name = as<SortBy>(node).useOp) judge_.uses_operator(name_of(name));
+      break;
+    case T_JoinExpr:
+      if (as<JoinExpr>(node).usingClause != nullptr || as<JoinExpr>(node).isNatural) {
+        judge_.uses_operator({{}, "="});
+      }
+      break;
+    case T_CaseExpr:
+      if (as<CaseExpr>(node).arg != nullptr) judge_.uses_operator({{}, "="});
+      break;
+    case T_TypeCast:
+      judge_.casts_to(name_of(as<TypeCast>(node).typeName->names).name);
+      break;
+    case T_A_Const:
+      return constant(as<A_Const>(node));
+    case T_ColumnRef:
+      return column(as<ColumnRef>(node).fields);
+    case T_A_Indirection:
+      column(as<A_Indirection>(node).indirection);
+      break;
+    case T_SQLValueFunction:
+      return clock(as<SQLValueFunction>(node));
+    case T_SetToDefault:
+      return judge_.asks_default();
+    case T_CurrentOfExpr:
+      return judge_.is_sided();
+    case T_CommonTableExpr:
+      judge_.names_query(text_of(as<CommonTableExpr>(node).ctename));
+      break;
+    case T_LockingClause:
+      return locking(as<LockingClause>(node));
+    case T_RangeTableSample:
+      judge_.is_drawn();
+      break;
+    case T_List:
+    case T_CaseWhen:
+    case T_RowExpr:
+    case T_CoalesceExpr:
+    case T_MinMaxExpr:
+    case T_XmlExpr:
+    case T_XmlSerialize:
+    case T_NullTest:
+    case T_BooleanTest:
+    case T_BoolExpr:
+    case T_NamedArgExpr:
+    case T_A_Indices:
+    case T_A_ArrayExpr:
+    case T_ResTarget:
+    case T_MultiAssignRef:
+    case T_CollateClause:
+    case T_WindowDef:
+    case T_RangeSubselect:
+    case T_RangeFunction:
+    case T_RangeTableFunc:
+    case T_RangeTableFuncCol:
+    case T_IndexElem:
+    case T_GroupingSet:
+    case T_GroupingFunc:
+    case T_WithClause:
+    case T_InferClause:
+    case T_OnConflictClause:
+    case T_MergeWhenClause:
+      break;
+    case T_ParamRef:
+    case T_TypeName:
+    case T_ColumnDef:
+    case T_Alias:
+    case T_A_Star:
+    case T_Integer:
+    case T_Float:
+    case T_Boolean:
+    case T_String:
+    case T_BitString:
+      return;  // nothing below them
+    default:
+      return judge_.is_unread();
+  }
+  visit_children(node);
+}
+
+void Walk::select(const SelectStmt& select) {
+  // Which rows LIMIT and DISTINCT ON keep hangs on an order that nobody asked for.
+  const bool cuts =
+      select.limitCount != nullptr || select.limitOffset != nullptr ||
+      (select.distinctClause != nullptr && linitial(select.distinctClause) != nullptr);
+  if (cuts && select.sortClause == nullptr) judge_.is_drawn();
+  SelectStmt rest = select;  // its children are shared
+  if (const IntoClause* const into = std::exchange(rest.intoClause, nullptr)) {
+    judge_.at_least(SqlClass::Ddl);
+    judge_.writes();
+    judge_.defines(name_of(*into->rel));
+    if (into->rel->relpersistence == kTemporary) judge_.pins(Pin::TempObject);
+  }
+  visit_children(node_of(&rest));
+}
+
+void Walk::insert(const InsertStmt& insert) {
+  std::vector<std::string_view> columns;
+  each(insert.cols, [&](Node* column) { columns.push_back(text_of(as<ResTarget>(column).name)); });
+  judge_.inserts(name_of(*insert.relation), std::move(columns));
+  if (insert.returningList != nullptr) judge_.is_returning();
+  if (insert.selectStmt == nullptr) judge_.asks_default();  // DEFAULT VALUES
+  push(insert.cols);
+  push(insert.selectStmt);
+  push(insert.onConflictClause);
+  push(insert.returningList);
+  push(insert.withClause);
+}
+
+void Walk::update(const UpdateStmt& update) {
+  judge_.changes(name_of(*update.relation));
+  if (update.returningList != nullptr) judge_.is_returning();
+  push(update.targetList);
+  push(update.whereClause);
+  push(update.fromClause);
+  push(update.returningList);
+  push(update.withClause);
+}
+
+void Walk::remove(const DeleteStmt& remove) {
+  judge_.changes(name_of(*remove.relation));
+  if (remove.returningList != nullptr) judge_.is_returning();
+  push(remove.usingClause);
+  push(remove.whereClause);
+  push(remove.returningList);
+  push(remove.withClause);
+}
+
+void Walk::merge(const MergeStmt& merge) {
+  const SqlName table = name_of(*merge.relation);
+  judge_.changes(table);
+  each(merge.mergeWhenClauses, [&](Node* node) {
+    const auto& when = as<MergeWhenClause>(node);
+    if (when.commandType != CMD_INSERT) return;
+    std::vector<std::string_view> columns;
+    each(when.targetList,
+         [&](Node* column) { columns.push_back(text_of(as<ResTarget>(column).name)); });
+    judge_.inserts(table, std::move(columns));
+    if (when.values == nullptr) judge_.asks_default();
+  });
+  push(merge.sourceRelation);
+  push(merge.joinCondition);
+  push(merge.mergeWhenClauses);
+  push(merge.withClause);
+}
+
+void Walk::locking(const LockingClause& clause) {
+  judge_.locks(SqlLock::Rows);
+  if (clause.waitPolicy != LockWaitBlock) judge_.is_drawn();
+}
+
+void Walk::call(const FuncCall& call) {
+  SqlCall told{.function = name_of(call.funcname),
+               .arguments = static_cast<std::size_t>(list_length(call.args)),
+               .first = {}};
+  if (told.arguments > 0) {
+    told.first = text_of(static_cast<const Node*>(linitial(call.args)));
+    const auto* const last = static_cast<const Node*>(llast(call.args));
+    told.last_is_true = is_true(last);
+  }
+  judge_.calls(told);
+}
+
+void Walk::sublink(const SubLink& link) {
+  if (link.operName != nullptr) return judge_.uses_operator(name_of(link.operName));
+  if (link.subLinkType == ANY_SUBLINK) judge_.uses_operator({{}, "="});  // IN (SELECT …)
+}
+
+void Walk::operation(const A_Expr& expression) {
+  switch (static_cast<int>(expression.kind)) {
+    case AEXPR_BETWEEN:
+    case AEXPR_NOT_BETWEEN:
+    case AEXPR_BETWEEN_SYM:
+    case AEXPR_NOT_BETWEEN_SYM:
+      judge_.uses_operator({{}, "<="});
+      judge_.uses_operator({{}, ">="});
+      return;
+    default:
+      judge_.uses_operator(name_of(expression.name));
+  }
+}
+
+void Walk::constant(const A_Const& constant) {
+  if (!constant.isnull && constant.val.node.type == T_String) {
+    judge_.holds_text(text_of(constant.val.sval.sval));
+  }
+}
+
+void Walk::column(const List* parts) {
+  each(parts, [&](Node* part) {
+    if (IsA(part, String)) judge_.selects_field(text_of(part));
+  });
+}
+
+void Walk::clock(const SQLValueFunction& function) {
+  switch (static_cast<int>(function.op)) {
+    case SVFOP_CURRENT_ROLE:
+    case SVFOP_CURRENT_USER:
+    case SVFOP_USER:
+    case SVFOP_SESSION_USER:
+    case SVFOP_CURRENT_CATALOG:
+    case SVFOP_CURRENT_SCHEMA:
+      return;
+    default:
+      judge_.is_drawn();
+  }
+}
+
+}  // namespace crossfade::postgres::sql_tree

@@ -1,0 +1,193 @@
+// The classifier: what is bounded, cached and refused; and SQL made to hurt parsers.
+#include <doctest/doctest.h>
+#include <pthread.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/unit/protocols/postgres/sql_samples.h"
+
+namespace crossfade::postgres {
+namespace {
+
+constexpr auto kStandard = SqlReading::Standard;
+constexpr std::size_t kHuge = 1 << 20;
+constexpr std::size_t kSmallStack = 128 << 10;
+
+std::string repeat(std::string_view text, std::size_t size) {
+  std::string all;
+  while (all.size() < size) all += text;
+  return all;
+}
+
+std::string nested(std::string_view open, std::string_view core, std::string_view close,
+                   std::size_t size) {
+  const std::size_t times = size / (open.size() + close.size());
+  return "SELECT " + repeat(open, times * open.size()) + std::string(core) +
+         repeat(close, times * close.size());
+}
+
+// Every shape of SQL that grows deep, at about `size` bytes each.
+std::vector<std::string> deep_sql(std::size_t size) {
+  return {"SELECT 1" + repeat("+1", size),
+          nested("(", "1", ")", size),
+          nested("CASE WHEN ", "true", " THEN 1 END", size),
+          "SELECT " + repeat("NOT ", size) + "true",
+          "SELECT " + repeat("- ", size) + "1",
+          nested("(SELECT ", "1", ")", size),
+          nested("* FROM (SELECT ", "1", ") a", size),
+          "SELECT 1 FROM t" + repeat(" CROSS JOIN t", size),
+          "SELECT 1" + repeat(" UNION SELECT 1", size),
+          "SELECT a" + repeat(" AND a", size),
+          "SELECT a" + repeat(" OR a", size),
+          nested("ARRAY[", "1", "]", size),
+          "SELECT a" + repeat(".a", size),
+          "SELECT a" + repeat("[1]", size),
+          "SELECT a" + repeat("::a", size),
+          nested("lower(", "a", ")", size),
+          "SELECT 1" + repeat(",1", size),
+          "INSERT INTO t VALUES (1)" + repeat(",(1)", size),
+          repeat("SELECT 1;", size),
+          "SELECT 1" + repeat(" /*x*/", size),
+          "SELECT 1 " + repeat("/*", size) + repeat("*/", size),
+          "SELECT 1 " + repeat("/*", size),
+          "SELECT 1 " + repeat("+", size) + "1",
+          "SELECT " + repeat("$a", size),
+          "SELECT '" + repeat("''", size) + "'"};
+}
+
+struct OnStack {
+  const std::vector<std::string>& texts;
+  std::size_t parse_max;
+};
+
+void* classify_all(void* given) {
+  const auto& job = *static_cast<const OnStack*>(given);
+  std::string scratch;
+  const SqlCatalog& catalog = *sample_catalog();
+  for (const std::string& sql : job.texts) {
+    (void)classify(sql, catalog, kStandard, job.parse_max, scratch);
+  }
+  return nullptr;
+}
+
+// Classifies all texts on a thread whose stack ends at a page that kills; the whole process, then.
+void on_small_stack(const std::vector<std::string>& texts, std::size_t parse_max,
+                    std::size_t stack_size) {
+  OnStack job{texts, parse_max};
+  (void)sample_catalog();  // not to be made on that stack
+  pthread_attr_t attributes;
+  REQUIRE(pthread_attr_init(&attributes) == 0);
+  REQUIRE(pthread_attr_setstacksize(&attributes, stack_size) == 0);
+  pthread_t thread;
+  REQUIRE(pthread_create(&thread, &attributes, classify_all, &job) == 0);
+  REQUIRE(pthread_join(thread, nullptr) == 0);
+  pthread_attr_destroy(&attributes);
+}
+
+TEST_CASE("sql classifier: deep SQL of any shape fits a small stack") {
+  // Twice the limit, on what musl gives to a thread: a 64th of what glibc does.
+  on_small_stack(deep_sql(2 * SqlLimits{}.sql_parse_max), kHuge, kSmallStack);
+}
+
+TEST_CASE("sql classifier: a megabyte of operators is harmless, parsed or not") {
+  const std::vector<std::string> megabyte{"SELECT 1" + repeat("+1", kHuge)};
+  on_small_stack(megabyte, 2 * kHuge, kSmallStack);
+  SqlClassifier classifier(sample_catalog());
+  CHECK(classifier.facts_of(megabyte[0], kStandard)->strongest == SqlClass::Unknown);
+  CHECK(classifier.counts().too_long == 1);
+  CHECK(classifier.counts().parsed == 0);
+}
+
+TEST_CASE("sql classifier: text at the limit is parsed, one byte more is not") {
+  const std::string sql = "SELECT a FROM t";
+  SqlClassifier exact(sample_catalog(), {.sql_parse_max = sql.size(), .sql_cache_max = 0});
+  CHECK(exact.facts_of(sql, kStandard)->strongest == SqlClass::PureRead);
+  SqlClassifier tight(sample_catalog(), {.sql_parse_max = sql.size() - 1, .sql_cache_max = 0});
+  const auto facts = tight.facts_of(sql, kStandard);
+  CHECK(words_of(*facts) == words_of(unknown_sql()));
+  CHECK(tight.counts().too_long == 1);
+}
+
+TEST_CASE("sql classifier: what costs the parser the square of its length is not parsed") {
+  SqlClassifier classifier(sample_catalog());
+  for (const std::string& sql :
+       {"SELECT 1 " + repeat("+", 1000) + "1", "SELECT 1 " + repeat("/*", 1000),
+        "SELECT 1 " + repeat("-+", 99)}) {
+    CHECK(classifier.facts_of(sql, kStandard)->strongest == SqlClass::Unknown);
+  }
+  CHECK(classifier.counts().unclear == 3);
+  CHECK(classifier.counts().parsed == 0);
+}
+
+TEST_CASE("sql classifier: the same text is parsed once, whatever its comments say") {
+  SqlClassifier classifier(sample_catalog());
+  const auto first = classifier.facts_of("SELECT a FROM t", kStandard);
+  CHECK(classifier.facts_of("SELECT a FROM t", kStandard) == first);
+  const auto traced = classifier.facts_of("SELECT a/*1*/FROM t--2", kStandard);
+  CHECK(classifier.facts_of("SELECT a/*3*/FROM t--4", kStandard) == traced);
+  CHECK(traced->strongest == SqlClass::PureRead);
+  CHECK(classifier.facts_of("SELECT a FROM t", SqlReading::Foreign) == first);
+  CHECK(classifier.counts().parsed == 1 + (traced == first ? 0 : 1));
+}
+
+TEST_CASE("sql classifier: a syntax error is remembered, too") {
+  SqlClassifier classifier(sample_catalog());
+  for (int i = 0; i < 3; ++i) {
+    CHECK(classifier.facts_of("SELEC 1", kStandard)->strongest == SqlClass::Unknown);
+  }
+  CHECK(classifier.counts().broken == 1);
+  CHECK(classifier.counts().hits == 2);
+}
+
+TEST_CASE("sql classifier: names mean what the newest catalog says") {
+  SqlClassifier classifier(SqlCatalog::built_in());
+  CHECK(classifier.facts_of("SELECT a FROM t", kStandard)->strongest == SqlClass::Unknown);
+  classifier.adopt(sample_catalog());
+  CHECK(classifier.facts_of("SELECT a FROM t", kStandard)->strongest == SqlClass::PureRead);
+}
+
+TEST_CASE("sql classifier: facts outlive the cache they came from") {
+  SqlClassifier classifier(sample_catalog(), {.sql_cache_max = 2000});
+  const std::shared_ptr<const SqlFacts> held = classifier.facts_of("TABLE t", kStandard);
+  for (int i = 0; i < 100; ++i) {
+    (void)classifier.facts_of("SELECT " + std::to_string(i), kStandard);
+    CHECK(classifier.cache_bytes() <= 2000);
+  }
+  CHECK(words_of(*held) == "pure_read r:t");
+}
+
+TEST_CASE("sql classifier: a foreign reading trusts only what all readings share") {
+  const auto foreign = [](const char* sql) { return facts_of(sql, SqlReading::Foreign).strongest; };
+  CHECK(foreign("SELECT 'a' FROM t") == SqlClass::PureRead);
+  CHECK(foreign("SELECT 'a\\' FROM t") == SqlClass::Unknown);
+  CHECK(foreign("SELECT '\x83\x5c' FROM t") == SqlClass::Unknown);
+  CHECK(facts_of("SELECT 'a\\' FROM t").strongest == SqlClass::PureRead);
+  CHECK(reading_of("on", "UTF8") == SqlReading::Standard);
+  CHECK(reading_of("off", "UTF8") == SqlReading::Foreign);
+  CHECK(reading_of("on", "SJIS") == SqlReading::Foreign);
+  CHECK(reading_of("on", "LATIN1") == SqlReading::Standard);
+}
+
+TEST_CASE("sql classifier: a zero byte hides nothing behind it") {
+  const std::string sql("SELECT 1\0; DROP TABLE t", 23);
+  CHECK(facts_of(sql).strongest == SqlClass::Unknown);
+}
+
+TEST_CASE("sql classifier: comments never change what a statement is") {
+  for (const char* const sql :
+       {"INSERT INTO t (a) VALUES ('x', 'y')", "SELECT a FROM t WHERE b = 'c'",
+        "SET search_path = a, b", "SELECT f_volatile(1)", "BEGIN READ ONLY"}) {
+    const std::string text = sql;
+    const std::string plain = words_of(facts_of(text));
+    for (std::size_t at = 0; at <= text.size(); ++at) {
+      if (at > 0 && at < text.size() && text[at - 1] != ' ' && text[at] != ' ') continue;
+      CAPTURE(at);
+      CHECK(words_of(facts_of(text.substr(0, at) + "/*'\"$$*/" + text.substr(at))) == plain);
+      CHECK(words_of(facts_of(text.substr(0, at) + "--'\"\n" + text.substr(at))) == plain);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace crossfade::postgres
