@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "control/definitions/redis_url.h"
+#include "control/definitions/tls.h"
 
 namespace crossfade {
 
@@ -30,11 +31,13 @@ void read_kind(Fields& fields) {
   }
 }
 
-void refuse_tls(Fields& fields) {
-  const Json* tls = fields.optional("tls");
-  if (tls == nullptr || tls->is_null()) return;
-  if (tls->boolean() != nullptr && !*tls->boolean()) return;
-  fields.complain("tls", "TLS is not supported by this version: leave it out, or give false");
+// Redis' protocol has no way to ask a server whether it speaks TLS.
+void read_tls(Fields& fields, EndpointAddress& address) {
+  const Json* json = fields.optional("tls");
+  if (json == nullptr) return;
+  auto tls = read_server_tls(*json, fields.path_of("tls"), address.tls, Negotiation::None);
+  if (!tls) return fields.take(tls.error());
+  address.tls = std::move(*tls);
 }
 
 // {"host", "port", "db"|"database", "username", "password", "tls"}, each replacing what it names.
@@ -66,7 +69,7 @@ void read_members(Fields& fields, EndpointAddress& address) {
   if (const auto secret = fields.string("password", kSecretMax)) {
     if (*secret != kHidden) address.password = *secret;
   }
-  refuse_tls(fields);
+  read_tls(fields, address);
   if (address.host.empty()) fields.complain("host", "is required");
   if (address.password.empty() && !address.username.empty()) {
     fields.complain("password", "is required with a username");
@@ -98,7 +101,9 @@ Result<EndpointAddress> read_config(const Json& config, const std::string& path,
   }
   if (const auto url = fields.string("url", kUrlMax)) {
     read_url(fields, *url, address);
-    refuse_tls(fields);
+    const bool scheme_says_so = static_cast<bool>(address.tls);
+    read_tls(fields, address);
+    if (scheme_says_so && !address.tls) fields.complain("tls", "contradicts rediss:// of the url");
   } else {
     read_members(fields, address);
   }
@@ -159,13 +164,14 @@ EndpointSpec spec_of(const Endpoint& endpoint) {
 
 namespace {
 
-Json config_of(const EndpointAddress& address, const std::string& shown_password) {
+Json config_of(const EndpointAddress& address, Secrets secrets) {
+  const std::string shown_password = secrets == Secrets::Shown ? address.password : kHidden;
   return Json::object({{"host", address.host},
                        {"port", address.port},
                        {"db", address.db},
                        {"username", address.username.empty() ? Json() : Json(address.username)},
                        {"password", address.password.empty() ? Json() : Json(shown_password)},
-                       {"tls", false}});
+                       {"tls", render(address.tls, secrets)}});
 }
 
 }  // namespace
@@ -174,7 +180,7 @@ Json render(const Endpoint& endpoint) {
   return Json::object({{"id", endpoint.identity.id},
                        {"uuid", endpoint.identity.uuid},
                        {"kind", "redis"},
-                       {"config", config_of(endpoint.address, kHidden)},
+                       {"config", config_of(endpoint.address, Secrets::Hidden)},
                        {"description", endpoint.description},
                        {"declared_in", endpoint.identity.origin == Origin::File ? "file" : "api"},
                        {"created_at", endpoint.identity.created_at},
@@ -185,7 +191,7 @@ Json to_stored(const Endpoint& endpoint) {
   Json stored = Json::object({});
   store_identity(endpoint.identity, stored);
   stored.set("kind", "redis");
-  stored.set("config", config_of(endpoint.address, endpoint.address.password));
+  stored.set("config", config_of(endpoint.address, Secrets::Shown));
   stored.set("description", endpoint.description);
   return stored;
 }

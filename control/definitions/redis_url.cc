@@ -1,10 +1,11 @@
-// Taking a redis:// URL apart.
+// Taking a redis:// or rediss:// URL apart.
 #include "control/definitions/redis_url.h"
 
 #include <charconv>
 #include <optional>
 
 #include "control/hex.h"
+#include "tls/context.h"
 
 namespace crossfade {
 
@@ -70,11 +71,14 @@ bool read_place(std::string_view place, EndpointAddress& address) {
 Result<EndpointAddress> parse_redis_url(std::string_view url) {
   const std::size_t scheme_end = url.find("://");
   const std::string_view scheme = url.substr(0, scheme_end);
-  if (scheme == "rediss") return bad("TLS is not supported by this version: use redis://");
-  if (scheme_end == url.npos || scheme != "redis") return bad("must begin with redis://");
+  const bool tls = scheme == "rediss";
+  if (scheme_end == url.npos || (scheme != "redis" && !tls)) {
+    return bad("must begin with redis:// or rediss://");
+  }
   std::string_view rest = url.substr(scheme_end + 3);
 
   EndpointAddress address;
+  if (tls) address.tls = make_tls({.mode = TlsMode::VerifyFull});
   // The last '@': an unencoded one in a password is what people write.
   if (const std::size_t at = rest.rfind('@'); at != rest.npos) {
     if (!read_login(rest.substr(0, at), address)) return bad("has a broken percent-encoding");
