@@ -31,7 +31,7 @@ struct InterlayDefinition {
   std::string endpoint;    // uuid
   std::uint16_t port = 0;  // what is bound, or was when it last ran
   std::string bind;
-  PortTls tls;
+  PortTls tls = {};
   SettingOverrides settings;
   std::string description;
   bool running = true;  // wanted by the operator: false after "stop"

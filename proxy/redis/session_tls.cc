@@ -19,10 +19,11 @@ bool RedisSession::secure_client() {
     return false;
   }
   accepted_at_ns_ = now_ns_;
-  loop().mark_busy(*this);
-  return client_.secure(
+  const bool begun = client_.secure(
       std::make_unique<TlsEngine>(std::move(*handle), TlsEngine::Role::Server),
       [](StreamOwner& owner, int status) { static_cast<RedisSession&>(owner).on_secured(status); });
+  if (begun) loop().mark_busy(*this);
+  return begun;
 }
 
 void RedisSession::on_secured(int status) {
