@@ -164,10 +164,13 @@ void Stream::seal_early() {
   release();
 }
 
-// The plain text of this stream is behind it already: nothing else may be between.
+// The plain text of this stream is behind it already: nothing else may be between. A connection
+// that was reset, or half-closed by us, takes nothing any more: what TLS itself would say is
+// dropped.
 void Stream::send_sealed() {
   std::string& wire = loop_.tls().wire();
   if (wire.empty()) return;
+  if (uv_is_writable(reinterpret_cast<uv_stream_t*>(handle_.get())) == 0) return wire.clear();
   std::size_t done = 0;
   if (!writing_ && pending_.empty()) {
     uv_buf_t buffer = uv_buf_init(wire.data(), static_cast<unsigned>(wire.size()));
@@ -185,9 +188,16 @@ void Stream::close_notify() {
   send_sealed();
 }
 
-// Only who got everything is told that this was all.
+// Only who got everything is told that this was all, if that can be said at once.
 void Stream::say_goodbye() {
-  if (gathered_ == 0 && unsent() == 0) close_notify();
+  if (hold_ != Hold::Nothing || !handle_ || gathered_ != 0 || unsent() != 0) return;
+  std::string& wire = loop_.tls().wire();
+  tls_->close_notify(wire);
+  uv_buf_t buffer = uv_buf_init(wire.data(), static_cast<unsigned>(wire.size()));
+  if (!wire.empty()) {
+    uv_try_write(reinterpret_cast<uv_stream_t*>(handle_.get()), &buffer, 1);
+  }
+  wire.clear();
 }
 
 }  // namespace crossfade
