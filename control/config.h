@@ -53,6 +53,7 @@ struct ProcessConfig {
   std::string config_path;                 // empty: no file
   std::string control_host = "127.0.0.1";  // numeric address or name
   std::uint16_t control_port = 8000;       // 0: any free one
+  PortTls control_tls;
   std::string state_path = "./crossfade.db";
   std::uint32_t loops = 1;               // event loops, 1..256
   std::string instance;                  // name of this sidecar; default: the host name

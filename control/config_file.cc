@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 
+#include "control/definitions/tls.h"
 #include "control/json/fields.h"
 #include "control/json/parse.h"
 
@@ -66,6 +67,11 @@ Status read_control(const Json& json, const std::string& path, ProcessConfig& co
   Fields fields(json, path);
   read_text(fields, "host", config.control_host);
   read_whole(fields, "port", 0, 65535, config.control_port);
+  if (const Json* said = fields.optional("tls")) {
+    auto tls = read_port_tls(*said, fields.path_of("tls"), {});
+    if (!tls) return tls.error();
+    config.control_tls = std::move(*tls);
+  }
   read_whole(fields, "body_max", kBodyMin, kBodyMax, config.limits.body_max);
   read_whole(fields, "request_timeout_ms", 100, kRequestTimeoutMax,
              config.limits.request_timeout_ms);

@@ -5,11 +5,13 @@
 
 #include <cassert>
 
+#include "control/definitions/tls.h"
 #include "control/http/api.h"
 #include "control/http/server.h"
 #include "control/ledger/ledger.h"
 #include "control/metrics.h"
 #include "control/service/boot.h"
+#include "control/service/certificates.h"
 #include "control/service/divergence.h"
 #include "control/service/dual_writes.h"
 #include "control/service/housekeeper.h"
@@ -55,7 +57,7 @@ struct ControlPlane::Parts {
           http({.body_max = parts.config.limits.body_max,
                 .request_timeout_ms = parts.config.limits.request_timeout_ms,
                 .connections_max = parts.config.limits.connections_max},
-               api.handlers()) {}
+               api.handlers(), parts.config.control_tls.end) {}
 
     std::string not_ready() const {
       if (keeper.confirmed()) return {};
@@ -110,6 +112,9 @@ ControlPlane::ControlPlane(ProcessConfig config, DataPlane data_plane, Prober pr
 ControlPlane::~ControlPlane() { stop(); }
 
 Status ControlPlane::start() {
+  if (Status loaded = load_tls(parts_->config.control_tls, "control.tls"); !loaded) {
+    return Error{Errc::BadConfig, "", loaded.error().reason};
+  }
   auto store = Store::open(parts_->config.state_path);
   if (!store) return store.error();
   if (Status status = parts_->ledger->open((*store)->beside("-ledger")); !status) return status;
@@ -146,6 +151,9 @@ std::string ControlPlane::address() const {
 
 Status ControlPlane::reload() {
   if (parts_->running == nullptr) return success();
+  // First, and each for itself: a mistake elsewhere must not let a certificate run out.
+  reload_certificate(parts_->config.control_tls, "control port");
+  reload_certificates(*parts_->running->keeper.state());
   auto fresh = load_process_config(parts_->config.flags, process_environment());
   if (!fresh) return fresh.error();
   if (Status status = redeclare(parts_->running->boot_parts(parts_->servers), fresh->declared);
@@ -156,8 +164,8 @@ Status ControlPlane::reload() {
   spdlog::set_level(spdlog::level::from_str(fresh->log_level));
   const ProcessConfig& now = parts_->config;
   if (fresh->control_host != now.control_host || fresh->control_port != now.control_port ||
-      fresh->state_path != now.state_path || fresh->loops != now.loops ||
-      fresh->instance != now.instance || fresh->region != now.region ||
+      !(fresh->control_tls == now.control_tls) || fresh->state_path != now.state_path ||
+      fresh->loops != now.loops || fresh->instance != now.instance || fresh->region != now.region ||
       fresh->drain_ms != now.drain_ms || fresh->ledger_max != now.ledger_max ||
       fresh->evictions_ms != now.evictions_ms || !(fresh->compare == now.compare) ||
       !(fresh->limits == now.limits) || !(fresh->interlay_defaults == now.interlay_defaults)) {

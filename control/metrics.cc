@@ -185,6 +185,21 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
   }
 }
 
+void add_tls(Families& families, const InterlayTraffic& traffic) {
+  families.gauge("crossfade_tls_sessions_open", "Of the client sessions that are open: over TLS",
+                 {{"interlay", traffic.id}}, static_cast<double>(traffic.tls_sessions_open));
+  for (std::size_t peer = 0; peer < kPeers; ++peer) {
+    for (std::size_t result = 0; result < kHandshakes; ++result) {
+      families.counter("crossfade_tls_handshakes_total",
+                       "TLS handshakes with clients and with the servers, by how they ended",
+                       {{"interlay", traffic.id},
+                        {"peer", name_of(static_cast<Peer>(peer))},
+                        {"result", name_of(static_cast<Handshake>(result))}},
+                       traffic.handshakes[peer][result]);
+    }
+  }
+}
+
 void add_ledger(Families& families, const LedgerFigures& ledger) {
   for (const LedgerCounts& counts : ledger.migrations) {
     const Labels labels{{"migration", counts.migration}};
@@ -229,7 +244,10 @@ std::string render_metrics(const Telemetry& telemetry, const ControlFigures& con
                      {{"code", std::to_string(status)}}, count);
   }
   add_ledger(families, control.ledger);
-  for (const InterlayTraffic& traffic : telemetry.interlays) add_interlay(families, traffic);
+  for (const InterlayTraffic& traffic : telemetry.interlays) {
+    add_interlay(families, traffic);
+    add_tls(families, traffic);
+  }
   return families.text();
 }
 

@@ -7,11 +7,20 @@ namespace crossfade {
 
 namespace {
 
+// What was loaded counts, too: it is what a loop begins handshakes with.
+bool same_ends(const InterlayRoute& one, const InterlayRoute& other) {
+  const auto end_of = [](const std::optional<EndpointAddress>& side) {
+    return side ? side->tls.end.get() : nullptr;
+  };
+  return one.tls.end == other.tls.end && one.old_side.tls.end == other.old_side.tls.end &&
+         end_of(one.new_side) == end_of(other.new_side);
+}
+
 bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
   return one.id == other.id && one.uuid == other.uuid && one.old_side == other.old_side &&
          one.new_side == other.new_side && one.strategy == other.strategy &&
          one.migration == other.migration && one.commands == other.commands &&
-         one.settings == other.settings;
+         one.settings == other.settings && one.tls == other.tls && same_ends(one, other);
 }
 
 InterlayRoute build_route(const State& state, const InterlayDefinition& interlay,
@@ -25,7 +34,8 @@ InterlayRoute build_route(const State& state, const InterlayDefinition& interlay
                       .strategy = std::nullopt,
                       .migration = {},
                       .commands = commands_of(*endpoint->second),
-                      .settings = overridden(defaults, interlay.settings)};
+                      .settings = overridden(defaults, interlay.settings),
+                      .tls = interlay.tls};
   const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
   if (migration == nullptr || !routes(migration->status)) return route;
   const auto target =

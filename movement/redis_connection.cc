@@ -101,8 +101,44 @@ Result<RedisConnection> RedisConnection::open(const EndpointAddress& address,
   }
   context->flags &= ~REDIS_BLOCK;  // as the socket is: EAGAIN is no error
   RedisConnection connection(context, address.id, timeout_ms, std::move(stop));
+  connection.call_ends_ = end;
+  if (Status secured = connection.secure(address); !secured) {
+    return Error{secured.error().code, doing, secured.error().reason};
+  }
   if (Status status = connection.log_in(address); !status) return status.error();
   return connection;
+}
+
+Status RedisConnection::secure(const EndpointAddress& address) {
+  if (!address.tls) return success();
+  auto handle = address.tls.end->begin(address.host);
+  if (!handle) return handle.error();
+  tls_ = std::make_unique<TlsSocket>(std::move(*handle), context_->fd, TlsSocket::Role::Client);
+  for (;;) {
+    const TlsSocket::Step step = tls_->handshake();
+    if (step.outcome == TlsSocket::Outcome::Some) return success();
+    auto now = moved(step);
+    if (!now) return now.error();
+    if (Status ready = wait(now->awaits); !ready) {
+      return Error{ready.error().code, "", "TLS: " + ready.error().reason};
+    }
+  }
+}
+
+Result<RedisConnection::Moved> RedisConnection::moved(const TlsSocket::Step& step) {
+  switch (step.outcome) {
+    case TlsSocket::Outcome::Some:
+      return Moved{step.size, 0};
+    case TlsSocket::Outcome::AwaitsRead:
+      return Moved{0, POLLIN};
+    case TlsSocket::Outcome::AwaitsWrite:
+      return Moved{0, POLLOUT};
+    case TlsSocket::Outcome::Closed:
+      return lost_for("the connection is lost");
+    case TlsSocket::Outcome::Failed:
+      return lost_for("TLS: " + tls_->why());
+  }
+  return Moved{};
 }
 
 Status RedisConnection::log_in(const EndpointAddress& address) {
@@ -164,19 +200,46 @@ Status RedisConnection::begin_call() {
 
 Status RedisConnection::write(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t sent = ::send(context_->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent >= 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(sent));
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      if (Status ready = wait(POLLOUT); !ready) {
-        lost_ = true;  // half a command was sent: nothing can follow it
-        return ready;
-      }
-    } else if (errno != EINTR) {
-      return lost_for(std::generic_category().message(errno));
+    auto now = write_some(bytes);
+    if (!now) return now.error();
+    bytes.remove_prefix(now->size);
+    if (now->awaits == 0) continue;
+    if (Status ready = wait(now->awaits); !ready) {
+      lost_ = true;  // half a command was sent: nothing can follow it
+      return ready;
     }
   }
   return success();
+}
+
+Result<RedisConnection::Moved> RedisConnection::write_some(std::string_view bytes) {
+  if (tls_) return moved(tls_->write(bytes));
+  const ssize_t sent = ::send(context_->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (sent >= 0) return Moved{static_cast<std::size_t>(sent), 0};
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return Moved{0, POLLOUT};
+  if (errno == EINTR) return Moved{};
+  return lost_for(std::generic_category().message(errno));
+}
+
+// Waits until there is something to read, and reads it: one byte at least.
+Result<std::size_t> RedisConnection::read_some(std::span<char> into) {
+  for (;;) {
+    Moved now{0, POLLIN};
+    if (tls_) {  // it may have read on already
+      auto read = moved(tls_->read(into.data(), into.size()));
+      if (!read) return read.error();
+      now = *read;
+    }
+    if (now.size > 0) return now.size;
+    if (Status ready = wait(now.awaits); !ready) return ready.error();
+    if (tls_) continue;
+    const ssize_t got = ::recv(context_->fd, into.data(), into.size(), 0);
+    if (got > 0) return static_cast<std::size_t>(got);
+    if (got == 0) return lost_for("the connection is lost");
+    if (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK) {
+      return lost_for(std::generic_category().message(errno));
+    }
+  }
 }
 
 Status RedisConnection::wait(short events) {
@@ -197,8 +260,12 @@ Result<RedisReply> RedisConnection::next() {
   for (;;) {
     if (redisGetReplyFromReader(context_.get(), &reply) != REDIS_OK) return failure();
     if (reply != nullptr) break;
-    if (Status ready = wait(POLLIN); !ready) return ready.error();
-    if (redisBufferRead(context_.get()) != REDIS_OK) return failure();
+    std::array<char, 16 << 10> piece;
+    auto got = read_some(piece);
+    if (!got) return got.error();
+    if (redisReaderFeed(context_->reader, piece.data(), *got) != REDIS_OK) {
+      return lost_for("out of memory");
+    }
   }
   --owed_;
   return copy_of(*std::unique_ptr<redisReply, FreeReply>(static_cast<redisReply*>(reply)));
@@ -216,6 +283,12 @@ Result<std::vector<RedisReply>> RedisConnection::receive() {
 }
 
 bool RedisConnection::has_ended() {
+  if (tls_) {  // tickets come unasked, and are none of our business
+    const TlsSocket::Outcome seen = tls_->look().outcome;
+    lost_ = lost_ ||
+            (seen != TlsSocket::Outcome::AwaitsRead && seen != TlsSocket::Outcome::AwaitsWrite);
+    return lost_;
+  }
   char byte = 0;
   const ssize_t got = ::recv(context_->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   const bool nothing_yet = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
@@ -246,16 +319,13 @@ Result<std::string> RedisConnection::call_raw(std::string_view request, std::siz
   redis::ReplyScanner scanner;
   std::string reply;
   while (owed_ > 0) {
-    if (Status ready = wait(POLLIN); !ready) {
-      lost_ = true;  // a part of the reply is gone: nobody can read the rest
-      return ready.error();
-    }
     std::array<char, 16 << 10> piece;
-    const ssize_t got = ::recv(context_->fd, piece.data(), piece.size(), 0);
-    if (got < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) continue;
-    if (got < 0) return lost_for(std::generic_category().message(errno));
-    if (got == 0) return lost_for("the connection is lost");
-    const auto step = scanner.advance({piece.data(), static_cast<std::size_t>(got)});
+    auto got = read_some(piece);
+    if (!got) {
+      lost_ = true;  // a part of the reply is gone: nobody can read the rest
+      return got.error();
+    }
+    const auto step = scanner.advance({piece.data(), *got});
     if (step.state == redis::ReplyScanner::State::Broken) return lost_for("no reply of Redis");
     if (reply.size() + step.consumed > reply_max) {
       Error error = lost_for("the reply is longer than " + std::to_string(reply_max) + " bytes");
@@ -264,7 +334,7 @@ Result<std::string> RedisConnection::call_raw(std::string_view request, std::siz
     }
     reply.append(piece.data(), step.consumed);
     if (step.state == redis::ReplyScanner::State::NeedMore) continue;
-    if (step.consumed < static_cast<std::size_t>(got)) return lost_for("more than one reply");
+    if (step.consumed < *got) return lost_for("more than one reply");
     owed_ = 0;
   }
   return reply;

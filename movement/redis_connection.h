@@ -16,6 +16,7 @@
 #include "movement/dial.h"
 #include "protocols/base/result.h"
 #include "strategies/ports.h"
+#include "tls/socket.h"
 
 struct redisContext;
 
@@ -39,9 +40,9 @@ class RedisConnection {
   // Connects, logs in with the address's credentials if it has any, and selects its database if
   // that is not 0. Every step, and every later call, is bounded by timeout_ms, and ends soon after
   // a stop is requested (dial.h).
-  //   errors  Unavailable: not reached, or no answer in time; BadConfig: the server refused the
-  //   login or
-  //           the database, in its own words
+  // Speaks TLS as the address says; a time limit holds for the handshake, too.
+  //   errors  Unavailable: not reached, not believed to be that server, or no answer in time;
+  //           BadConfig: the server refused the login or the database, in its own words
   static Result<RedisConnection> open(const EndpointAddress& address, std::uint32_t timeout_ms,
                                       std::stop_token stop = {});
 
@@ -89,16 +90,26 @@ class RedisConnection {
         endpoint_(std::move(endpoint)),
         timeout_ms_(timeout_ms),
         stop_(std::move(stop)) {}
+  Status secure(const EndpointAddress& address);
   Status log_in(const EndpointAddress& address);
   Status begin_call();
   Status write(std::string_view bytes);
   Result<RedisReply> next();
   Status wait(short events);
+  // What one attempt to move bytes came to, and what to poll for before the next.
+  struct Moved {
+    std::size_t size = 0;  // 0: wait
+    short awaits = 0;
+  };
+  Result<Moved> moved(const TlsSocket::Step& step);
+  Result<Moved> write_some(std::string_view bytes);
+  Result<std::size_t> read_some(std::span<char> into);
   Error failure();
   Error lost_for(std::string reason);
 
   std::unique_ptr<redisContext, Closer> context_;
-  std::string endpoint_;  // id, for messages
+  std::unique_ptr<TlsSocket> tls_;  // null: plain
+  std::string endpoint_;            // id, for messages
   std::uint32_t timeout_ms_;
   std::stop_token stop_;
   Deadline end_by_ = Deadline::max();

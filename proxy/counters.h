@@ -76,8 +76,13 @@ struct InterlayCounters {
   std::array<Counter, kLimits> limits;
   Counter client_in, client_out, server_in, server_out;
   Counter sessions_open, sessions_total, sessions_ended;
+  Counter tls_sessions_open;
+  std::array<std::array<Counter, kHandshakes>, kPeers> handshakes;
   std::array<Counter, kSides> down;
 
+  void ended(Handshake result, Peer peer) {
+    handshakes[static_cast<std::size_t>(peer)][static_cast<std::size_t>(result)].add();
+  }
   void hit(Limit limit) { limits[static_cast<std::size_t>(limit)].add(); }
   void add_to(InterlayTraffic& out) const;
 };

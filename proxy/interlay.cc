@@ -11,6 +11,7 @@
 #include "proxy/postgres/session.h"
 #include "proxy/redis/session.h"
 #include "proxy/session.h"
+#include "proxy/stream.h"
 
 namespace crossfade {
 
@@ -56,6 +57,20 @@ void Interlay::failed(Side side, Failure failure, std::uint64_t now_ns) {
   }
   counters_->failures[index(side)].add();
   show(side, was_down);
+}
+
+void Interlay::handshake_ended(Peer peer, const Stream& stream, int status) {
+  if (status == 0) {
+    counters_->ended(stream.tls()->resumed() ? Handshake::Resumed : Handshake::Full, peer);
+    return;
+  }
+  counters_->ended(Handshake::Failed, peer);
+  if (peer == Peer::Client) {
+    spdlog::debug("interlay {}: a client's handshake failed: {}", id(), stream.tls_why());
+  } else if (!down(peer == Peer::Old ? Side::Old : Side::New)) {
+    spdlog::warn("interlay {}: the {} side was not taken: {}", id(), name_of(peer),
+                 stream.tls_why());
+  }
 }
 
 void Interlay::connect_succeeded(Side side) {

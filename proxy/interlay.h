@@ -19,6 +19,7 @@ namespace crossfade {
 
 class Loop;
 class Session;
+class Stream;
 
 class Interlay {
  public:
@@ -69,6 +70,11 @@ class Interlay {
     answered_at_ns_[index(side)] = now_ns;
     if (health_[index(side)].down()) heard_again(side);
   }
+  // Counts a TLS handshake that has ended with that status, as Stream tells it, and says why a
+  // server's failed.
+  void handshake_ended(Peer peer, const Stream& stream, int status);
+  void handshake_late(Peer peer) { counters_->ended(Handshake::Timeout, peer); }
+
   // When a session last had a reply from there. One that gets none while others do is alone with
   // that.
   std::uint64_t answered_at_ns(Side side) const { return answered_at_ns_[index(side)]; }

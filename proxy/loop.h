@@ -23,6 +23,7 @@
 #include "proxy/redis/kept_pair.h"
 #include "proxy/session.h"
 #include "proxy/shared_writes.h"
+#include "proxy/tls_scratch.h"
 #include "proxy/uv_owner.h"
 #include "strategies/table.h"
 
@@ -51,6 +52,7 @@ class Loop {
   // Below: the loop's thread only.
   uv_loop_t* uv() { return &loop_; }
   uv_buf_t read_buffer() { return uv_buf_init(read_buffer_.get(), kReadBuffer); }
+  TlsScratch& tls() { return tls_; }
   redis::RequestCutter& cutter() { return cutter_; }
   redis::ExchangePool& exchanges() { return exchanges_; }
   redis::DualWritePool& dual_writes() { return dual_writes_; }
@@ -84,6 +86,7 @@ class Loop {
   bool inbox_closed_ = false;                 // guarded by inbox_mutex_
 
   std::unique_ptr<char[]> read_buffer_;
+  TlsScratch tls_{kReadBuffer};
   redis::RequestCutter cutter_;
   redis::ExchangePool exchanges_;
   redis::DualWritePool dual_writes_;

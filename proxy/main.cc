@@ -18,6 +18,8 @@
 
 #include "control/config.h"
 #include "control/control_plane.h"
+#include "control/definitions/tls.h"
+#include "control/service/certificates.h"
 #include "control/service/declared.h"
 #include "control/service/mismatch_list.h"
 #include "control/settings.h"
@@ -162,6 +164,13 @@ int check(const FlagValues& flags) {
   crossfade::State nothing_stored;
   if (const auto taken = crossfade::reconcile(nothing_stored, config->declared); !taken) {
     return fail(taken.error());
+  }
+  if (const auto loaded = crossfade::load_certificates({}, nothing_stored, config->declared);
+      !loaded) {
+    return fail(loaded.error());
+  }
+  if (const auto loaded = crossfade::load_tls(config->control_tls, "control.tls"); !loaded) {
+    return fail(loaded.error());
   }
   std::printf("configuration is valid: %zu endpoints, %zu interlays, %zu tokens\n",
               config->declared.endpoints.size(), config->declared.interlays.size(),

@@ -47,8 +47,11 @@ struct StreamCallbacks {
     if (!stream || n == 0) return;
     Entry entry(stream->loop_);
     if (n < 0) {
-      stream->read_stop();
-      stream->owner_.on_end(static_cast<int>(n));
+      stream->read_failed(static_cast<int>(n));
+      return;
+    }
+    if (stream->tls_) {
+      stream->take_wire({buffer->base, static_cast<std::size_t>(n)});
       return;
     }
     stream->owner_.on_bytes({buffer->base, static_cast<std::size_t>(n)});
@@ -66,6 +69,7 @@ struct StreamCallbacks {
       stream->owner_.on_end(status);
       return;
     }
+    if (stream->hold_ == Stream::Hold::Handshake) return;  // what waits is not encrypted yet
     if (!stream->pending_.empty()) {
       stream->start_write();
       return;
@@ -94,7 +98,7 @@ bool Stream::init() {
 
 void Stream::expect_connect() {
   assert(!open());
-  connecting_ = true;
+  hold_ = Hold::Connect;
 }
 
 bool Stream::accept(uv_stream_t* listener) {
@@ -104,13 +108,15 @@ bool Stream::accept(uv_stream_t* listener) {
   return true;
 }
 
-bool Stream::connect(const sockaddr* address, Connected done) {
+bool Stream::connect(const sockaddr* address, Connected done, std::unique_ptr<TlsEngine> tls) {
   struct Connecting {
     uv_connect_t request;
     Connected done;
   };
-  assert(connecting_);
+  assert(hold_ != Hold::Nothing);
+  hold_ = Hold::Connect;
   handle_.reset();
+  tls_ = std::move(tls);
   if (!init()) return false;
   auto connecting = std::make_unique<Connecting>();
   connecting->done = done;
@@ -120,25 +126,46 @@ bool Stream::connect(const sockaddr* address, Connected done) {
         auto* stream = static_cast<Stream*>(request->handle->data);
         if (!stream) return;
         Entry entry(stream->loop_);
-        if (status == 0) {
-          stream->connecting_ = false;
-          uv_tcp_nodelay(stream->handle_.get(), 1);
-          uv_tcp_keepalive(stream->handle_.get(), 1, kKeepaliveSeconds);
-          if (!stream->pending_.empty()) {
-            stream->start_write();
-          } else if (stream->after_sent_ == AfterSent::Shutdown) {
-            stream->shutdown_when_sent();
-          }
-        }
-        own->done(stream->owner_, status);
+        stream->on_connected(status, own->done);
       });
   if (error != 0) return false;
   connecting.release();
   return true;
 }
 
+void Stream::on_connected(int status, Connected done) {
+  if (status != 0) return done(owner_, status);
+  uv_tcp_nodelay(handle_.get(), 1);
+  uv_tcp_keepalive(handle_.get(), 1, kKeepaliveSeconds);
+  if (tls_) {
+    if (!begin_handshake(done)) end_handshake(UV_EPROTO);
+    return;
+  }
+  hold_ = Hold::Nothing;
+  release();
+  done(owner_, 0);
+}
+
+void Stream::read_failed(int status) {
+  if (securing()) return end_handshake(status);
+  read_stop();
+  owner_.on_end(status);
+}
+
+// What has waited goes out, and what was to follow it is done.
+void Stream::release() {
+  if (writing_) return;
+  if (!pending_.empty()) {
+    start_write();
+  } else if (after_sent_ == AfterSent::Shutdown) {
+    shutdown_when_sent();
+  }
+}
+
 void Stream::close() {
   if (!open()) return;
+  if (tls_) say_goodbye();
+  ++life_;
   gauge_sub(unsent());
   in_write_ = 0;
   full_.clear();
@@ -147,13 +174,17 @@ void Stream::close() {
   pending_.shrink_to_fit();
   std::string().swap(copied_);
   gathered_ = 0;
-  reading_ = writing_ = connecting_ = false;
+  reading_ = writing_ = false;
+  hold_ = Hold::Nothing;
+  secured_ = nullptr;
+  tls_.reset();
   after_sent_ = AfterSent::Nothing;
   handle_.reset();
 }
 
 void Stream::close_when_sent() {
   flush();
+  if (tls_) close_notify();
   if (unsent() == 0) {
     close();
   } else {
@@ -164,7 +195,8 @@ void Stream::close_when_sent() {
 void Stream::shutdown_when_sent() {
   if (!open()) return;
   flush();
-  if (connecting_ || unsent() != 0) {
+  if (tls_) close_notify();
+  if (hold_ != Hold::Nothing || unsent() != 0) {
     after_sent_ = AfterSent::Shutdown;
     return;
   }
@@ -177,20 +209,20 @@ void Stream::shutdown_when_sent() {
 }
 
 void Stream::read_start() {
-  if (reading_ || !handle_) return;
+  if (reading_ || !handle_ || securing()) return;
   reading_ = uv_read_start(reinterpret_cast<uv_stream_t*>(handle_.get()), StreamCallbacks::alloc,
                            StreamCallbacks::read) == 0;
 }
 
 void Stream::read_stop() {
-  if (!reading_) return;
+  if (!reading_ || securing()) return;  // a handshake reads until it is done
   uv_read_stop(reinterpret_cast<uv_stream_t*>(handle_.get()));
   reading_ = false;
 }
 
 void Stream::write(std::string_view view) {
   if (view.empty() || !open()) return;
-  if (writing_ || connecting_ || !pending_.empty()) {
+  if (waits() && !seals()) {
     keep(view);
     return;
   }
@@ -213,7 +245,7 @@ void Stream::write(std::string_view view) {
 void Stream::write_copy(std::string_view bytes) {
   if (bytes.empty() || !open()) return;
   if (gathered_ == kGatherMax || copied_.size() + bytes.size() > kCopiedMax) flush();
-  if (writing_ || connecting_ || !pending_.empty()) return keep(bytes);
+  if (waits() && !seals()) return keep(bytes);
   if (bytes.size() > kCopiedMax) {
     write(bytes);
     return flush();
@@ -226,6 +258,7 @@ void Stream::write_copy(std::string_view bytes) {
 
 void Stream::flush() {
   if (gathered_ == 0) return;
+  if (tls_) return flush_tls();
   const unsigned count = std::exchange(gathered_, 0);
   auto* stream = reinterpret_cast<uv_stream_t*>(handle_.get());
   const int sent = uv_try_write(stream, gather_, count);

@@ -1,8 +1,13 @@
 // One TCP connection on a loop: reads into the loop's shared buffer, writes views without copying.
+// With TLS, from its beginning or from some point on, where that was asked for.
 //
 // Views given to write() stay valid until the event's flush(); what the kernel does not take then
 // is copied, once, and goes out as the socket drains. unsent() tells the owner when to stop reading
 // the source of those bytes.
+//
+// Under TLS all of that holds for plain text: what a read brought is decrypted at once, into
+// another buffer of the loop, and what a flush() has gathered is encrypted there, in records as
+// large as they may be. What waits for the socket is encrypted already.
 //
 // Knows nothing of protocols.
 #pragma once
@@ -14,6 +19,7 @@
 #include <vector>
 
 #include "proxy/uv_owner.h"
+#include "tls/engine.h"
 
 namespace crossfade {
 
@@ -45,10 +51,24 @@ class Stream {
   void expect_connect();
   // Calls `done` later; status 0 is success. May be called again with another address after a
   // failure: bytes written meanwhile are kept. False when the system refuses at once.
+  //   tls  not null: the handshake follows at once, as its client, and is part of connecting;
+  //        status UV_EPROTO: it failed, and tls_why() says why
   using Connected = void (*)(StreamOwner& owner, int status);
-  bool connect(const sockaddr* address, Connected done);
+  bool connect(const sockaddr* address, Connected done, std::unique_ptr<TlsEngine> tls = nullptr);
 
-  bool open() const { return handle_ != nullptr || connecting_; }
+  // Begins TLS on an open connection that has nothing unsent, in the engine's role. Calls `done`
+  // later, as connect() does; bytes written meanwhile go out after it. It is read from then on,
+  // and plain text may follow at once. A time limit is the owner's to keep.
+  //   received  what was read before this, and is the handshake's
+  //   returns   false: it has failed already; tls_why() says why
+  bool secure(std::unique_ptr<TlsEngine> tls, Connected done, std::string_view received = {});
+  // Still true when `done` is told of a failure.
+  bool securing() const { return hold_ == Hold::Handshake; }
+  // Null without TLS. After a handshake that failed it is there until the next attempt.
+  const TlsEngine* tls() const { return tls_.get(); }
+  std::string tls_why() const;
+
+  bool open() const { return handle_ != nullptr || hold_ == Hold::Connect; }
   void close();               // immediately; unsent bytes are lost
   void close_when_sent();     // after the unsent bytes, or at once when there are none
   void shutdown_when_sent();  // half-close: the other end sees the end of our bytes
@@ -69,9 +89,33 @@ class Stream {
 
  private:
   friend struct StreamCallbacks;
+  enum class AfterSent : std::uint8_t { Nothing, Shutdown, Close };
+  // What keeps plain text from going out.
+  enum class Hold : std::uint8_t { Nothing, Connect, Handshake };
   bool init();
+  // Whether bytes have to wait behind others.
+  bool waits() const { return writing_ || hold_ != Hold::Nothing || !pending_.empty(); }
   void keep(std::string_view bytes);
   void start_write();
+  void on_connected(int status, Connected done);
+  void read_failed(int status);
+  void release();
+
+  // stream_tls.cc
+  // Under TLS plain text is gathered even while bytes wait: it is encrypted first.
+  bool seals() const { return tls_ && hold_ == Hold::Nothing; }
+  bool begin_handshake(Connected done);
+  bool go_on_with_handshake();
+  void end_handshake(int status);
+  void send_flight();
+  void take_wire(std::string_view bytes);
+  void read_plain();
+  void flush_tls();
+  void seal(std::string_view plain);
+  void seal_early();
+  void send_sealed();
+  void close_notify();
+  void say_goodbye();
   void gauge_add(std::size_t n) {
     if (gauge_) *gauge_ += n;
   }
@@ -85,6 +129,7 @@ class Stream {
   Loop& loop_;
   StreamOwner& owner_;
   UvOwner<uv_tcp_t> handle_;
+  std::unique_ptr<TlsEngine> tls_;
   uv_buf_t gather_[kGatherMax];
   std::string copied_;  // what write_copy() has gathered; keeps its capacity
   std::uint64_t* gauge_ = nullptr;
@@ -95,10 +140,12 @@ class Stream {
   std::string pending_;
   std::size_t in_write_ = 0;  // bytes of the write in progress
   unsigned gathered_ = 0;
-  bool connecting_ = false;
+  std::uint32_t life_ = 0;       // counts closings: is it the connection that it was?
+  Connected secured_ = nullptr;  // whom the end of the handshake is told
+  Hold hold_ = Hold::Nothing;
   bool writing_ = false;
   bool reading_ = false;
-  enum class AfterSent : std::uint8_t { Nothing, Shutdown, Close } after_sent_ = AfterSent::Nothing;
+  AfterSent after_sent_ = AfterSent::Nothing;
 };
 
 }  // namespace crossfade

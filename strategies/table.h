@@ -12,6 +12,7 @@
 
 #include "protocols/redis/command.h"
 #include "strategies/migration.h"
+#include "tls/settings.h"
 
 namespace crossfade {
 
@@ -31,6 +32,7 @@ struct EndpointAddress {
   std::string database;  // PostgreSQL; empty: the one that the client names
   std::string username;  // empty with a password: AUTH <password>
   std::string password;  // both empty: no credentials of its own
+  ServerTls tls = {};
 
   bool operator==(const EndpointAddress&) const = default;
 };
@@ -39,6 +41,7 @@ struct EndpointAddress {
 // "settings" in the API and of the `limit` label in metrics. 0 switches a time limit off.
 struct InterlaySettings {
   std::uint32_t connect_timeout_ms = 3'000;     // reaching a server
+  std::uint32_t handshake_timeout_ms = 10'000;  // TLS with a client
   std::uint32_t answer_timeout_ms = 60'000;     // authoritative reply; blocking commands are exempt
   std::uint32_t second_leg_timeout_ms = 1'000;  // reply of a side that is not authoritative
   std::uint32_t order_wait_ms = 2'000;          // a dual write's turn among those of its keys
@@ -64,6 +67,7 @@ struct InterlayRoute {
   std::string migration;                    // id of the migration in force, for messages
   std::shared_ptr<const redis::CommandTable> commands;  // never null
   InterlaySettings settings;
+  PortTls tls = {};  // of the data port
 
   // The server at that side, or null where there is none.
   const EndpointAddress* at(Side side) const {

@@ -70,10 +70,11 @@ enum class Limit : std::uint8_t {
   RequestHeadMax,
   ReorderMax,
   ConnectTimeout,
+  HandshakeTimeout,
   AnswerTimeout,
   OrderWait
 };
-inline constexpr std::size_t kLimits = 9;
+inline constexpr std::size_t kLimits = 10;
 constexpr const char* name_of(Limit limit) {
   switch (limit) {
     case Limit::ClientsMax:
@@ -90,12 +91,47 @@ constexpr const char* name_of(Limit limit) {
       return "reorder_max";
     case Limit::ConnectTimeout:
       return "connect_timeout_ms";
+    case Limit::HandshakeTimeout:
+      return "handshake_timeout_ms";
     case Limit::AnswerTimeout:
       return "answer_timeout_ms";
     case Limit::OrderWait:
       return "order_wait_ms";
   }
   return "clients_max";
+}
+
+// How a TLS handshake ended. The values of the `result` label.
+enum class Handshake : std::uint8_t { Full, Resumed, Failed, Timeout };
+inline constexpr std::size_t kHandshakes = 4;
+constexpr const char* name_of(Handshake result) {
+  switch (result) {
+    case Handshake::Full:
+      return "full";
+    case Handshake::Resumed:
+      return "resumed";
+    case Handshake::Failed:
+      return "failed";
+    case Handshake::Timeout:
+      return "timeout";
+  }
+  return "failed";
+}
+
+// Whom it was with. The values of the `peer` label.
+enum class Peer : std::uint8_t { Old, New, Client };
+inline constexpr std::size_t kPeers = 3;
+constexpr Peer peer_at(Side side) { return side == Side::Old ? Peer::Old : Peer::New; }
+constexpr const char* name_of(Peer peer) {
+  switch (peer) {
+    case Peer::Old:
+      return "old";
+    case Peer::New:
+      return "new";
+    case Peer::Client:
+      return "client";
+  }
+  return "client";
 }
 
 // Second legs of one sort. At rest: eligible == answered + sum(dropped); while running the
@@ -131,6 +167,8 @@ struct InterlayTraffic {
   std::array<std::uint64_t, 4> bytes{};  // from client, to client, from servers, to servers
   std::uint64_t sessions_open = 0;
   std::uint64_t sessions_total = 0;
+  std::uint64_t tls_sessions_open = 0;                                      // of those open
+  std::array<std::array<std::uint64_t, kHandshakes>, kPeers> handshakes{};  // [peer][result]
   std::uint64_t sessions_ended =
       0;  // closed because they were tied to a side that is not home any more
   std::array<bool, kSides> down{};  // side currently not tried by at least one loop

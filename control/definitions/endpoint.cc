@@ -5,6 +5,7 @@
 
 #include "control/definitions/postgres_url.h"
 #include "control/definitions/redis_url.h"
+#include "control/definitions/tls.h"
 
 namespace crossfade {
 
@@ -37,11 +38,13 @@ EndpointAddress blank(EndpointKind kind) {
   return address;
 }
 
-void refuse_tls(Fields& fields) {
-  const Json* tls = fields.optional("tls");
-  if (tls == nullptr || tls->is_null()) return;
-  if (tls->boolean() != nullptr && !*tls->boolean()) return;
-  fields.complain("tls", "TLS is not supported by this version: leave it out, or give false");
+// Redis' protocol has no way to ask a server whether it speaks TLS.
+void read_tls(Fields& fields, EndpointAddress& address) {
+  const Json* json = fields.optional("tls");
+  if (json == nullptr) return;
+  auto tls = read_server_tls(*json, fields.path_of("tls"), address.tls, Negotiation::None);
+  if (!tls) return fields.take(tls.error());
+  address.tls = std::move(*tls);
 }
 
 // Redis has numbers, PostgreSQL names; null takes the name away.
@@ -81,7 +84,7 @@ void read_members(Fields& fields, EndpointAddress& address) {
   if (const auto secret = fields.string("password", kSecretMax)) {
     if (*secret != kHidden) address.password = *secret;
   }
-  refuse_tls(fields);
+  read_tls(fields, address);
   if (address.host.empty()) fields.complain("host", "is required");
   // PostgreSQL lets in who needs no password.
   const bool lacks_password = address.password.empty() && !address.username.empty();
@@ -112,7 +115,9 @@ Result<EndpointAddress> read_config(const Json& config, const std::string& path,
   }
   if (const auto url = fields.string("url", kUrlMax)) {
     read_url(fields, *url, address);
-    refuse_tls(fields);
+    const bool scheme_says_so = static_cast<bool>(address.tls);
+    read_tls(fields, address);
+    if (scheme_says_so && !address.tls) fields.complain("tls", "contradicts rediss:// of the url");
   } else {
     read_members(fields, address);
   }
@@ -179,7 +184,8 @@ bool same_place(const EndpointAddress& one, const EndpointAddress& other) {
 
 namespace {
 
-Json config_of(const EndpointAddress& address, const std::string& shown_password) {
+Json config_of(const EndpointAddress& address, Secrets secrets) {
+  const std::string shown_password = secrets == Secrets::Shown ? address.password : kHidden;
   const bool numbered = address.kind == EndpointKind::Redis;
   const Json name = address.database.empty() ? Json() : Json(address.database);
   return Json::object({{"host", address.host},
@@ -187,7 +193,7 @@ Json config_of(const EndpointAddress& address, const std::string& shown_password
                        {numbered ? "db" : "database", numbered ? Json(address.db) : name},
                        {"username", address.username.empty() ? Json() : Json(address.username)},
                        {"password", address.password.empty() ? Json() : Json(shown_password)},
-                       {"tls", false}});
+                       {"tls", render(address.tls, secrets)}});
 }
 
 }  // namespace
@@ -196,7 +202,7 @@ Json render(const Endpoint& endpoint) {
   return Json::object({{"id", endpoint.identity.id},
                        {"uuid", endpoint.identity.uuid},
                        {"kind", name_of(endpoint.address.kind)},
-                       {"config", config_of(endpoint.address, kHidden)},
+                       {"config", config_of(endpoint.address, Secrets::Hidden)},
                        {"description", endpoint.description},
                        {"declared_in", endpoint.identity.origin == Origin::File ? "file" : "api"},
                        {"created_at", endpoint.identity.created_at},
@@ -207,7 +213,7 @@ Json to_stored(const Endpoint& endpoint) {
   Json stored = Json::object({});
   store_identity(endpoint.identity, stored);
   stored.set("kind", name_of(endpoint.address.kind));
-  stored.set("config", config_of(endpoint.address, endpoint.address.password));
+  stored.set("config", config_of(endpoint.address, Secrets::Shown));
   stored.set("description", endpoint.description);
   return stored;
 }

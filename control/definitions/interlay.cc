@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include "control/definitions/tls.h"
+
 namespace crossfade {
 
 namespace {
@@ -23,9 +25,12 @@ void read_common(Fields& fields, InterlaySpec& spec) {
     if (!numeric_address(*bind)) fields.complain("bind", "must be a numeric address");
     spec.bind = *bind;
   }
-  if (const Json* tls = fields.optional("tls"); tls != nullptr && !tls->is_null()) {
-    if (tls->boolean() == nullptr || *tls->boolean()) {
-      fields.complain("tls", "TLS is not supported by this version: leave it out, or give false");
+  if (const Json* json = fields.optional("tls")) {
+    auto tls = read_port_tls(*json, fields.path_of("tls"), spec.tls);
+    if (tls) {
+      spec.tls = std::move(*tls);
+    } else {
+      fields.take(tls.error());
     }
   }
   if (const Json* settings = fields.optional("settings"); settings && !settings->is_null()) {
@@ -74,6 +79,7 @@ InterlaySpec spec_of(const InterlayDefinition& interlay) {
           .endpoint = interlay.endpoint,
           .port = interlay.port,
           .bind = interlay.bind,
+          .tls = interlay.tls,
           .settings = interlay.settings,
           .description = interlay.description};
 }
@@ -84,6 +90,7 @@ Json to_stored(const InterlayDefinition& interlay) {
   stored.set("endpoint", interlay.endpoint);
   stored.set("port", interlay.port);
   stored.set("bind", interlay.bind);
+  stored.set("tls", render(interlay.tls, Secrets::Shown));
   Json settings = Json::object({});
   for (const auto& [name, value] : interlay.settings) settings.set(name, value);
   stored.set("settings", std::move(settings));
@@ -103,6 +110,7 @@ Result<InterlayDefinition> interlay_from_stored(const Json& stored) {
   read_common(fields, spec);
   if (auto error = fields.finish()) return *error;
   interlay.bind = spec.bind;
+  interlay.tls = spec.tls;
   interlay.settings = spec.settings;
   interlay.description = spec.description;
   return interlay;

@@ -8,6 +8,7 @@
 #include "control/definitions/interlay_settings.h"
 #include "control/json/value.h"
 #include "protocols/base/result.h"
+#include "tls/settings.h"
 
 namespace crossfade {
 
@@ -17,6 +18,7 @@ struct InterlaySpec {
   std::string endpoint;            // id or uuid, as it was given
   std::uint16_t port = 0;          // 0: any free one
   std::string bind = "127.0.0.1";  // numeric address
+  PortTls tls = {};
   SettingOverrides settings = {};
   std::string description = {};
 
@@ -29,6 +31,7 @@ struct InterlayDefinition {
   std::string endpoint;    // uuid
   std::uint16_t port = 0;  // what is bound, or was when it last ran
   std::string bind;
+  PortTls tls = {};
   SettingOverrides settings;
   std::string description;
   bool running = true;  // wanted by the operator: false after "stop"

@@ -1,9 +1,10 @@
-// Taking a redis:// URL apart.
+// Taking a redis:// or rediss:// URL apart.
 #include "control/definitions/redis_url.h"
 
 #include <charconv>
 
 #include "control/definitions/url.h"
+#include "tls/context.h"
 
 namespace crossfade {
 
@@ -16,13 +17,16 @@ Error bad(const char* reason) { return Error{Errc::BadInput, "", reason}; }
 Result<EndpointAddress> parse_redis_url(std::string_view url) {
   const std::size_t scheme_end = url.find("://");
   const std::string_view scheme = url.substr(0, scheme_end);
-  if (scheme == "rediss") return bad("TLS is not supported by this version: use redis://");
-  if (scheme_end == url.npos || scheme != "redis") return bad("must begin with redis://");
+  const bool tls = scheme == "rediss";
+  if (scheme_end == url.npos || (scheme != "redis" && !tls)) {
+    return bad("must begin with redis:// or rediss://");
+  }
   const char* why = nullptr;
   auto parts = parse_url_parts(url.substr(scheme_end + 3), why);
   if (!parts) return bad(why);
   if (parts->query) return bad("must have no query and no fragment");
   EndpointAddress address;
+  if (tls) address.tls = make_tls({.mode = TlsMode::VerifyFull});
   address.host = std::move(parts->host);
   address.port = parts->port.value_or(address.port);
   address.username = std::move(parts->user);

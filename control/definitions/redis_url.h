@@ -1,4 +1,4 @@
-// redis://[user[:password]@]host[:port][/db]
+// redis[s]://[user[:password]@]host[:port][/db]
 #pragma once
 
 #include <string_view>
@@ -13,9 +13,8 @@ inline constexpr std::uint32_t kDatabaseMax =
 
 // Reads a URL into an address (whose id stays empty). User and password are percent-decoded; IPv6
 // hosts stand in brackets; the default port is 6379 and the default db 0.
-//   errors  BadInput; the reason never quotes the URL, which may hold a password. rediss:// is
-//   refused,
-//           as this version does not speak TLS.
+// rediss:// is TLS with mode verify-full.
+//   errors  BadInput; the reason never quotes the URL, which may hold a password
 Result<EndpointAddress> parse_redis_url(std::string_view url);
 
 }  // namespace crossfade

@@ -1,6 +1,7 @@
 // The only file that includes httplib.h.
 #include "control/http/server.h"
 
+#include <fcntl.h>
 #include <httplib.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
@@ -16,6 +17,8 @@
 #include <vector>
 
 #include "control/http/connections.h"
+#include "tls/context.h"
+#include "tls/socket.h"
 
 namespace crossfade {
 
@@ -37,6 +40,18 @@ class BoundedStream : public httplib::Stream {
   BoundedStream(socket_t socket, Clock::duration limit, std::size_t bytes_max)
       : socket_(socket), limit_(limit), read_until_(Clock::now() + limit), bytes_left_(bytes_max) {}
 
+  // Begins TLS, which has the time of the request; false when that fails.
+  bool secure(TlsHandle handle) {
+    const int flags = ::fcntl(socket_, F_GETFL);
+    if (flags < 0 || ::fcntl(socket_, F_SETFL, flags | O_NONBLOCK) != 0) return false;
+    tls_.emplace(std::move(handle), socket_, TlsSocket::Role::Server);
+    return until_done([this] { return tls_->handshake(); }, read_until_) >= 0;
+  }
+  // Nothing more will be written.
+  void finish() {
+    if (tls_) tls_->close_notify();
+  }
+
   bool is_readable() const override { return begin_ != end_ || wait(POLLIN, read_until_); }
   bool is_writable() const override {
     return wait(POLLOUT, write_until_.value_or(Clock::now() + limit_));
@@ -45,8 +60,8 @@ class BoundedStream : public httplib::Stream {
   ssize_t read(char* into, size_t size) override {
     // httplib asks for single bytes while it reads the head.
     if (begin_ == end_) {
-      if (bytes_left_ == 0 || !wait(POLLIN, read_until_)) return -1;
-      const ssize_t got = ::recv(socket_, buffer_.data(), std::min(buffer_.size(), bytes_left_), 0);
+      if (bytes_left_ == 0) return -1;
+      const ssize_t got = receive(std::min(buffer_.size(), bytes_left_));
       if (got <= 0) return got;
       begin_ = 0;
       end_ = static_cast<std::size_t>(got);
@@ -60,6 +75,10 @@ class BoundedStream : public httplib::Stream {
 
   ssize_t write(const char* from, size_t size) override {
     if (!write_until_) write_until_ = Clock::now() + limit_;
+    if (tls_) {
+      const ssize_t put = until_done([&] { return tls_->write({from, size}); }, *write_until_);
+      return put > 0 ? put : -1;
+    }
     if (!wait(POLLOUT, *write_until_)) return -1;
     return ::send(socket_, from, size, MSG_NOSIGNAL);
   }
@@ -76,6 +95,34 @@ class BoundedStream : public httplib::Stream {
   socket_t socket() const override { return socket_; }
 
  private:
+  ssize_t receive(std::size_t most) {
+    if (tls_) return until_done([&] { return tls_->read(buffer_.data(), most); }, read_until_);
+    if (!wait(POLLIN, read_until_)) return -1;
+    return ::recv(socket_, buffer_.data(), most, 0);
+  }
+
+  // Takes a step of TLS as often as it has to wait; bytes, 0 at the end, -1 for a failure.
+  template <class Step>
+  ssize_t until_done(Step&& step, Clock::time_point until) {
+    for (;;) {
+      const TlsSocket::Step taken = step();
+      switch (taken.outcome) {
+        case TlsSocket::Outcome::Some:
+          return static_cast<ssize_t>(taken.size);
+        case TlsSocket::Outcome::Closed:
+          return 0;
+        case TlsSocket::Outcome::Failed:
+          return -1;
+        case TlsSocket::Outcome::AwaitsRead:
+          if (!wait(POLLIN, until)) return -1;
+          break;
+        case TlsSocket::Outcome::AwaitsWrite:
+          if (!wait(POLLOUT, until)) return -1;
+          break;
+      }
+    }
+  }
+
   bool wait(short events, Clock::time_point until) const {
     for (;;) {
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
@@ -88,6 +135,7 @@ class BoundedStream : public httplib::Stream {
   }
 
   const socket_t socket_;
+  std::optional<TlsSocket> tls_;
   const Clock::duration limit_;
   const Clock::time_point read_until_;
   std::optional<Clock::time_point> write_until_;
@@ -220,8 +268,9 @@ void close_gently(socket_t socket) {
 
 class Server : public httplib::Server {
  public:
-  Server(const HttpLimits& limits, const HttpHandlers& handlers, Connections& connections)
-      : limits_(limits), handlers_(handlers), connections_(connections) {
+  Server(const HttpLimits& limits, const HttpHandlers& handlers, Connections& connections,
+         std::shared_ptr<TlsServer> tls)
+      : limits_(limits), handlers_(handlers), connections_(connections), tls_(std::move(tls)) {
     new_task_queue = [this] {
       return new Workers(limits_.connections_max, connections_, [this] { forget_listener(); });
     };
@@ -371,15 +420,23 @@ class Server : public httplib::Server {
       BoundedStream stream(socket, limit, kHeadMax + limits_.body_max * 2ull);
       guest_ = &guest;
       bool closed = false;
-      ok = process_request(stream, true, closed, [](Request&) {});
+      ok = secured(stream) && process_request(stream, true, closed, [](Request&) {});
+      stream.finish();
     }
     close_gently(socket);
     return ok;
   }
 
+  bool secured(BoundedStream& stream) const {
+    if (!tls_) return true;
+    auto handle = tls_->begin();
+    return handle && stream.secure(std::move(*handle));
+  }
+
   const HttpLimits limits_;
   const HttpHandlers handlers_;
   Connections& connections_;
+  const std::shared_ptr<TlsServer> tls_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<bool> ending_ = false;
@@ -392,15 +449,16 @@ class Server : public httplib::Server {
 }  // namespace
 
 struct HttpServer::Parts {
-  Parts(HttpLimits limits, HttpHandlers handlers) : server(limits, handlers, connections) {}
+  Parts(HttpLimits limits, HttpHandlers handlers, std::shared_ptr<TlsServer> tls)
+      : server(limits, handlers, connections, std::move(tls)) {}
 
   Connections connections;
   Server server;
   std::thread acceptor;
 };
 
-HttpServer::HttpServer(HttpLimits limits, HttpHandlers handlers)
-    : parts_(std::make_unique<Parts>(limits, std::move(handlers))) {}
+HttpServer::HttpServer(HttpLimits limits, HttpHandlers handlers, std::shared_ptr<TlsServer> tls)
+    : parts_(std::make_unique<Parts>(limits, std::move(handlers), std::move(tls))) {}
 
 HttpServer::~HttpServer() { stop(); }
 

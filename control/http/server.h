@@ -56,9 +56,12 @@ struct HttpHandlers {
   std::function<HttpResponse(int status, const std::string& message)> refuse;
 };
 
+class TlsServer;
+
 class HttpServer {
  public:
-  HttpServer(HttpLimits limits, HttpHandlers handlers);
+  // Over TLS, where `tls` is not null.
+  HttpServer(HttpLimits limits, HttpHandlers handlers, std::shared_ptr<TlsServer> tls = nullptr);
   ~HttpServer();  // stops
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

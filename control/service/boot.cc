@@ -6,6 +6,7 @@
 #include <functional>
 #include <vector>
 
+#include "control/service/certificates.h"
 #include "control/service/declared.h"
 #include "control/service/housekeeper.h"
 
@@ -86,6 +87,7 @@ Status take_up(BootParts parts, const DeclaredResources& declared) {
   Keeper::Turn turn = parts.keeper.begin();
   const StatePtr restored = parts.keeper.state();
   if (Status status = reconcile(turn.next, declared); !status) return status;
+  if (Status status = load_certificates({}, turn.next, declared); !status) return status;
   learn_commands_of_interlays(turn.next, parts.servers);
   for (const auto& [uuid, interlay] : turn.next.interlays) {
     const Endpoint& endpoint = *turn.next.endpoints.at(interlay->endpoint);
@@ -120,6 +122,7 @@ Status redeclare(BootParts parts, const DeclaredResources& declared) {
   Keeper::Turn turn = parts.keeper.begin();
   const StatePtr before = parts.keeper.state();
   if (Status status = reconcile(turn.next, declared); !status) return status;
+  if (Status status = load_certificates(*before, turn.next, declared); !status) return status;
   Undo undo;
   undo.add([&] {
     if (const Status status = parts.keeper.put_in_force(*before); !status) {

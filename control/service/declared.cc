@@ -25,6 +25,8 @@ Status declare_endpoint(State& state, const EndpointSpec& spec, std::size_t inde
   if (current != nullptr && current->identity.origin == Origin::Api) {
     return at("endpoints", index, "id", made_by_api(spec.id));
   }
+  // Where the settings are the same, so is what was loaded by them.
+  const bool same_tls = current != nullptr && current->address.tls == spec.address.tls;
   Endpoint endpoint{
       .identity = current != nullptr ? current->identity : make_identity(spec.id, Origin::File),
       .address = spec.address,
@@ -33,6 +35,7 @@ Status declare_endpoint(State& state, const EndpointSpec& spec, std::size_t inde
     if (spec_of(*current) == spec) return success();
     touch(endpoint.identity);
   }
+  if (same_tls) endpoint.address.tls = current->address.tls;
   put(state.endpoints, std::move(endpoint));
   return success();
 }
@@ -65,6 +68,7 @@ Status declare_interlay(State& state, const InterlaySpec& spec, std::size_t inde
   interlay.endpoint = resolved.endpoint;
   interlay.port = port;
   interlay.bind = spec.bind;
+  if (!(interlay.tls == spec.tls)) interlay.tls = spec.tls;
   interlay.settings = spec.settings;
   interlay.description = spec.description;
   if (current != nullptr) touch(interlay.identity);

@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "control/definitions/tls.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
 
@@ -74,6 +75,9 @@ Answer Endpoints::get(const std::string& reference) {
 Answer Endpoints::create(const Json& body, const Call& call) {
   auto spec = read_endpoint(body, "");
   if (!spec) return refuse(spec.error());
+  if (Status loaded = load_tls(spec->address.tls, "config.tls"); !loaded) {
+    return refuse(loaded.error());
+  }
   Endpoint endpoint{.identity = make_identity(spec->id, Origin::Api),
                     .address = std::move(spec->address),
                     .description = std::move(spec->description)};
@@ -107,6 +111,11 @@ Answer Endpoints::patch(const std::string& reference, const Json& body, const Ca
   if (seen->identity.origin == Origin::File) return declared_in_file(kWhat, seen->identity.id);
   auto spec = patch_endpoint(spec_of(*seen), body);
   if (!spec) return refuse(spec.error());
+  if (spec->address.tls.end != seen->address.tls.end) {
+    if (Status loaded = load_tls(spec->address.tls, "config.tls"); !loaded) {
+      return refuse(loaded.error());
+    }
+  }
   const bool moved = !(spec->address == seen->address);
   std::optional<RedisProbe> told;
   if (call.check && moved && spec->address.kind != EndpointKind::Redis) {

@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "control/definitions/tls.h"
 #include "control/service/endpoints.h"
 #include "control/service/housekeeper.h"
 #include "control/service/interlay_rules.h"
@@ -36,7 +37,7 @@ Json Interlays::shown(const State& state, const InterlayDefinition& interlay) co
                        {"endpoint", state.endpoints.at(interlay.endpoint)->identity.id},
                        {"port", interlay.port},
                        {"bind", interlay.bind},
-                       {"tls", Json()},
+                       {"tls", render(interlay.tls, Secrets::Hidden)},
                        {"settings", render(overridden(keeper_.defaults(), interlay.settings))},
                        {"description", interlay.description},
                        {"running", interlay.running},
@@ -88,6 +89,7 @@ void Interlays::learn(const Endpoint& endpoint) {
 Answer Interlays::create(const Json& body, const Call& call) {
   auto spec = read_interlay(body, "");
   if (!spec) return refuse(spec.error());
+  if (Status loaded = load_tls(spec->tls, "tls"); !loaded) return refuse(loaded.error());
   if (const EndpointPtr endpoint = find(keeper_.state()->endpoints, spec->endpoint)) {
     learn(*endpoint);  // before the turn: it may take a while
   }
@@ -104,6 +106,7 @@ Answer Interlays::create(const Json& body, const Call& call) {
                               .endpoint = endpoint->identity.uuid,
                               .port = spec->port,
                               .bind = spec->bind,
+                              .tls = spec->tls,
                               .settings = spec->settings,
                               .description = spec->description,
                               .running = true};
@@ -142,6 +145,9 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
   auto spec = patch_interlay(spec_of(*current), body);
   if (!spec) return refuse(spec.error());
+  if (spec->tls.end != current->tls.end) {
+    if (Status loaded = load_tls(spec->tls, "tls"); !loaded) return refuse(loaded.error());
+  }
   const EndpointPtr endpoint = find(turn.next.endpoints, spec->endpoint);
   if (endpoint == nullptr) return not_found("Endpoint", spec->endpoint);
   if (endpoint->identity.uuid != current->endpoint) {
@@ -159,6 +165,7 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
   patched.endpoint = endpoint->identity.uuid;
   patched.port = spec->port;
   patched.bind = spec->bind;
+  patched.tls = spec->tls;
   patched.settings = spec->settings;
   patched.description = spec->description;
   touch(patched.identity);

@@ -43,6 +43,7 @@ RedisSession::RedisSession(Interlay& interlay)
 
 RedisSession::~RedisSession() {
   // What is still owed now will never be heard of.
+  if (secured_) counters().tls_sessions_open.sub();
   client_.close();
   give_back_next();
   give_back(std::exchange(transaction_write_, nullptr));
@@ -64,14 +65,20 @@ bool RedisSession::accept(uv_stream_t* listener) {
   if (!client_.accept(listener)) return false;
   if (interlay_.counters().sessions_open.get() > settings().clients_max) {
     counters().hit(Limit::ClientsMax);
+    if (route_->tls) return false;  // a handshake is what it would cost to say more
     client_.write_copy("-ERR max number of clients reached\r\n");
     client_.flush();
     return false;
   }
   begin_event();
+  if (route_->tls) return secure_client();
+  enter();
+  return true;
+}
+
+void RedisSession::enter() {
   reach(upstream(home_side()), Interlay::Use::Needed);
   client_.read_start();
-  return true;
 }
 
 void RedisSession::begin_event() { now_ns_ = uv_hrtime(); }
@@ -355,7 +362,7 @@ void RedisSession::flush() {
 void RedisSession::end_event() {
   for (Upstream* up : {&old_, &new_}) {
     if (std::exchange(loss_noticed_[static_cast<std::size_t>(up->side())], false)) {
-      on_lost(*up, "cannot connect");
+      on_lost(*up, up->refusal());
     }
   }
   if ((stalled_ && queue_.empty() && entered_ != Entered::Asking) ||

@@ -8,6 +8,7 @@
 //   session_ledger.cc    ... how they ended: what the ledger is told, and what it tells
 //   session_effects.cc   what commands do to the session: transactions, state, pins
 //   session_replies.cc   the servers' replies -> the client, in request order; second legs
+//   session_tls.cc       handshakes, with the client and with servers
 //   session_compare.cc   whether both sides have answered alike
 //   session_raw.cc       handed through as it is: SYNC, malformed bytes
 //
@@ -50,6 +51,7 @@ class RedisSession final : public Session, private StreamOwner {
   void abort() override;
 
   // From upstreams.
+  void on_handshake(Upstream& up, int status);
   void on_connected(Upstream& up);
   void on_lost(Upstream& up, std::string_view reason);
   void on_garbled(Upstream& up);
@@ -118,7 +120,13 @@ class RedisSession final : public Session, private StreamOwner {
   // A home connection that was silent for this much longer than the other side's may be replaced.
   static constexpr std::uint64_t kUnheardNs = 1'000'000'000;
 
+  // --- session_tls.cc
+  bool secure_client();
+  void on_secured(int status);
+  bool await_handshake();
+
   // --- session.cc
+  void enter();
   void on_bytes(std::string_view bytes) override;
   void on_end(int status) override;
   void on_room() override;
@@ -413,6 +421,7 @@ class RedisSession final : public Session, private StreamOwner {
   bool close_when_answered_ = false;
   bool home_lost_ = false;  // the connection that held our state is gone: the rest is refused
   bool draining_ = false;
+  bool secured_ = false;           // counted among the sessions over TLS
   bool second_sent_ = false;       // of the last request dispatched
   bool client_mid_frame_ = false;  // the last bytes for the client end inside of a frame ...
   bool client_mid_push_ = false;   // ... that nobody asked for; it may be held yet
@@ -421,6 +430,7 @@ class RedisSession final : public Session, private StreamOwner {
   std::uint64_t reordered_ = 0;        // bytes held for their turn
   std::uint64_t now_ns_ = 0;           // beginning of the event in progress
   std::uint64_t request_cost_ns_ = 0;  // our own share of the last request event
+  std::uint64_t accepted_at_ns_ = 0;   // while its handshake goes on
   std::uint64_t ended_at_ns_ = 0;
   std::uint64_t slow_since_ns_ = 0;  // the client has not read all that it was owed since then
   std::uint64_t left_behind_at_ns_ =

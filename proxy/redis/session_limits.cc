@@ -67,6 +67,7 @@ void RedisSession::update_reading() {
 
 bool RedisSession::on_tick(std::uint64_t now_ns) {
   now_ns_ = now_ns;
+  if (client_.securing()) return await_handshake();
   check_turns();
   note_silence_again();
   const bool old_busy = check_limits(old_, now_ns);
@@ -101,7 +102,12 @@ bool RedisSession::check_limits(Upstream& up, std::uint64_t now_ns) {
                     : limits.connect_timeout_ms;
     if (now_ns > up.opened_at_ns + limit_ms * kNsPerMs) {
       counters().hit(Limit::ConnectTimeout);
-      lose(up, Drop::Timeout, "did not accept a connection in time", Interlay::Failure::Connect);
+      const bool hands = up.stream().securing();
+      if (hands) interlay_.handshake_late(peer_at(up.side()));
+      lose(up, Drop::Timeout,
+           hands ? "did not finish the TLS handshake in time; does it speak TLS?"
+                 : "did not accept a connection in time",
+           Interlay::Failure::Connect);
       return false;
     }
     return true;

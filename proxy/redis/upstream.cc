@@ -127,14 +127,29 @@ void Upstream::resolve(std::uint64_t) {
   resolving_ = resolving;
 }
 
+// Sets `tls` where the endpoint has it; false when that cannot be spoken.
+bool Upstream::begin_tls(std::unique_ptr<TlsEngine>& tls) {
+  if (!address().tls) return true;
+  auto handle = address().tls.end->begin(address().host);
+  if (!handle) {
+    refusal_ = handle.error().reason;
+    return false;
+  }
+  tls = std::make_unique<TlsEngine>(std::move(*handle), TlsEngine::Role::Client);
+  return true;
+}
+
 void Upstream::connect_next() {
+  refusal_ = "cannot connect";
   while (!addresses_.empty()) {
-    const sockaddr_storage address = addresses_.back();
+    const sockaddr_storage to = addresses_.back();
     addresses_.pop_back();
-    if (stream_.connect(reinterpret_cast<const sockaddr*>(&address),
-                        [](StreamOwner& owner, int status) {
-                          static_cast<Upstream&>(owner).connected(status);
-                        })) {
+    std::unique_ptr<TlsEngine> tls;
+    if (!begin_tls(tls)) break;
+    if (stream_.connect(
+            reinterpret_cast<const sockaddr*>(&to),
+            [](StreamOwner& owner, int status) { static_cast<Upstream&>(owner).connected(status); },
+            std::move(tls))) {
       return;
     }
   }
@@ -142,9 +157,11 @@ void Upstream::connect_next() {
 }
 
 void Upstream::connected(int status) {
+  const bool shook_hands = stream_.tls() && (status == 0 || stream_.securing());
+  if (shook_hands) session_.on_handshake(*this, status);
   if (status != 0) {
     if (addresses_.empty()) {
-      session_.on_lost(*this, uv_err_name(status));
+      session_.on_lost(*this, shook_hands ? stream_.tls_why() : uv_err_name(status));
     } else {
       connect_next();
     }
@@ -157,7 +174,10 @@ void Upstream::connected(int status) {
   session_.on_connected(*this);
 }
 
-void Upstream::on_end(int status) { session_.on_lost(*this, uv_err_name(status)); }
+void Upstream::on_end(int status) {
+  const bool tls_broke = status == UV_EPROTO && stream_.tls();
+  session_.on_lost(*this, tls_broke ? stream_.tls_why() : uv_err_name(status));
+}
 
 void Upstream::on_room() { session_.on_upstream_room(); }
 

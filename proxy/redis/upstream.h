@@ -45,6 +45,8 @@ class Upstream final : public StreamOwner {
   // Begins to connect; what is sent meanwhile goes out when connected.
   void open(InterlayRoutePtr route, std::uint64_t now_ns);
   const EndpointAddress& address() const;
+  // Why it could not even begin to connect.
+  const std::string& refusal() const { return refusal_; }
   // Closes and forgets the connection. The owed queue must have been emptied by the session.
   void close();
 
@@ -114,6 +116,7 @@ class Upstream final : public StreamOwner {
   void on_room() override;
 
   void resolve(std::uint64_t now_ns);
+  bool begin_tls(std::unique_ptr<TlsEngine>& tls);
   void connect_next();
   void connected(int status);
   void take(std::string_view bytes);
@@ -131,6 +134,7 @@ class Upstream final : public StreamOwner {
   struct Resolving;
   Resolving* resolving_ = nullptr;
   std::vector<sockaddr_storage> addresses_;  // still to try, last one first
+  std::string refusal_ = "cannot connect";
   std::string kept_;  // the beginning of a frame that cannot be told apart yet
   State state_ = State::Idle;
   Side side_;

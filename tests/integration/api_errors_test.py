@@ -95,8 +95,6 @@ class Errors(unittest.TestCase):
 
     def test_400_what_this_version_does_not_support(self):
         rows = [
-            ({"id": "e", "kind": "redis", "config": {"url": "rediss://h"}}, "config.url: TLS"),
-            ({"id": "e", "kind": "redis", "config": {"host": "h", "tls": True}}, "config.tls: TLS"),
             ({"id": "e", "kind": "Postgres", "config": {"host": "h"}}, "kind: postgres endpoints"),
         ]
         for body, expected in rows:

@@ -85,10 +85,12 @@ class Target:
     """Where scripts are played: a client port, and the servers whose state they leave behind.
 
     settled   returns whether all is done that earlier scripts gave to do
+    tls       an ssl.SSLContext, where the client port speaks TLS
     """
 
-    def __init__(self, name, port, servers, settled=None):
+    def __init__(self, name, port, servers, settled=None, tls=None):
         self._settled = settled or (lambda: True)
+        self._tls = tls
         self.name = name
         self.port = port
         self.servers = servers
@@ -106,6 +108,9 @@ class Target:
         if self._turn:
             self._turn.close()
 
+    def connect(self, **how):
+        return RawConn(self.port, tls=self._tls, **how)
+
     def turn(self):
         """Returns after everything that reached the target's loop before has been processed there."""
         if self._turn is not None:
@@ -114,7 +119,7 @@ class Target:
                 return
             except EOFError:  # a script had the server close idle connections, or all
                 self._turn.close()
-        self._turn = RawConn(self.port)
+        self._turn = self.connect()
         self._turn.call("PING")
 
     def reset(self, keeps=(), leave=0):
@@ -285,7 +290,7 @@ class Player:
     def _conn(self, name):
         if name not in self._conns:
             spare, self._spare = self._spare, None
-            self._conns[name] = spare or RawConn(self._target.port, limit_s=WAIT_S * SLOWNESS)
+            self._conns[name] = spare or self._target.connect(limit_s=WAIT_S * SLOWNESS)
             self._replies[name] = []
         return self._conns[name]
 

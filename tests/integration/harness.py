@@ -296,9 +296,11 @@ class Sidecar(Process):
             "id": name, "kind": "redis",
             "config": {"host": "127.0.0.1", "port": port, **config}})
 
-    def add_interlay(self, name, endpoint, port=None, settings=None):
+    def add_interlay(self, name, endpoint, port=None, settings=None, tls=None):
         """Returns the port it listens on. `port` None: one chosen here; 0: one chosen by the sidecar."""
         body = {"id": name, "endpoint": endpoint, "port": free_port() if port is None else port}
+        if tls is not None:
+            body["tls"] = tls
         if settings is not None:
             body["settings"] = settings
         self.ports[name] = self.must("POST", "/interlays", body)["port"]

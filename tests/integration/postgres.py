@@ -58,7 +58,7 @@ class Certificates:
     def of_servers(cls):
         if cls.authority is None:
             cls.authority = Authority()
-            cls.pair = cls.authority.sign("localhost")
+            cls.pair = cls.authority.issue("localhost", "127.0.0.1")
         return cls.pair
 
 
@@ -206,7 +206,7 @@ class PostgresServer(Process):
 
     def _add_certificate(self):
         certificate, key = Certificates.of_servers()
-        self.authority = Certificates.authority.certificate
+        self.authority = Certificates.authority.cert
         shutil.copy(certificate, os.path.join(self.data, "server.crt"))
         shutil.copy(key, os.path.join(self.data, "server.key"))
         os.chmod(os.path.join(self.data, "server.key"), 0o600)

@@ -8,11 +8,13 @@ adds or drops one. Knows nothing of servers, sidecars or tests.
 import errno
 import select
 import socket
+import ssl
 import struct
 import time
 
 AGGREGATES = b"*%~>|"
 LINES = b"+-:,#_("
+WAITS = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 BLOBS = b"$=!"
 
 
@@ -169,7 +171,9 @@ class RawConn:
     or "reset". Every wait has a limit; passing it raises TimeoutError that says what had arrived.
     """
 
-    def __init__(self, port, host="127.0.0.1", limit_s=5.0, receive_buffer=None):
+    def __init__(self, port, host="127.0.0.1", limit_s=5.0, receive_buffer=None, tls=None,
+                 session=None):
+        """`tls`: an ssl.SSLContext to speak TLS with; `session`: one of its sessions to resume."""
         local = host.startswith("/")  # the path of a Unix socket, which has no port
         self.socket = socket.socket(socket.AF_UNIX if local else socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
@@ -178,6 +182,9 @@ class RawConn:
         self.socket.connect(host if local else (host, port))
         if not local:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname=host, session=session)
+        self.tls = tls
         self.socket.setblocking(False)
         self.limit_s = limit_s
         self.received = bytearray()
@@ -202,7 +209,7 @@ class RawConn:
             try:
                 view = view[self.socket.send(view):]
                 continue
-            except (BlockingIOError, InterruptedError):
+            except WAITS:
                 pass
             except OSError as error:
                 if error.errno in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
@@ -218,7 +225,9 @@ class RawConn:
 
     def shutdown_write(self):
         try:
-            self.socket.shutdown(socket.SHUT_WR)
+            # Under TLS, too, without a word of it: Python's own way to say it reads on, and throws
+            # away what comes.
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)
         except OSError:
             pass
 
@@ -300,8 +309,10 @@ class RawConn:
         while True:
             try:
                 data = self.socket.recv(1 << 18)
-            except (BlockingIOError, InterruptedError):
+            except WAITS:
                 return
+            except ssl.SSLZeroReturnError:  # both ends have said so
+                data = b""
             except OSError:
                 self.eof = "reset"
                 return
@@ -310,5 +321,5 @@ class RawConn:
                 return
             self.received += data
             self._cutter.feed(data)
-            if len(data) < 1 << 18:
+            if len(data) < 1 << 18 and not self.tls:  # TLS may have more that select does not see
                 return

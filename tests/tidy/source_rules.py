@@ -16,10 +16,11 @@ FILE_LONG = 500         # lines; a longer file probably has a second task: a war
 # folder -> where its includes may point. Decision 0002 says why movement may see the ports.
 ARROWS = {
     "protocols": ("protocols/",),
-    "strategies": ("strategies/", "protocols/"),
-    "proxy": ("proxy/", "strategies/", "protocols/"),
-    "control": ("control/", "strategies/", "protocols/"),
-    "movement": ("movement/", "strategies/ports.h", "protocols/"),
+    "tls": ("tls/", "protocols/base/"),
+    "strategies": ("strategies/", "protocols/", "tls/settings.h"),
+    "proxy": ("proxy/", "strategies/", "protocols/", "tls/"),
+    "control": ("control/", "strategies/", "protocols/", "tls/"),
+    "movement": ("movement/", "strategies/ports.h", "protocols/", "tls/"),
 }
 PROGRAM = "proxy/main.cc"  # wires all parts by hand: the only one that knows them all
 
@@ -35,6 +36,7 @@ LIBRARIES = {
     "postgres.h": ("protocols/postgres/sql_tree", None),
     "nodes/parsenodes.h": ("protocols/postgres/sql_tree", None),
     "nodes/nodeFuncs.h": ("protocols/postgres/sql_tree", 1),
+    "openssl/ssl.h": ("tls/", None),
     "CLI/CLI.hpp": (PROGRAM, 1),
 }
 PURE = ("protocols/", "strategies/")

@@ -99,14 +99,6 @@ TEST_CASE("endpoint: what is wrong is named by its path, also inside of write_co
 }
 
 TEST_CASE("endpoint: what this version does not support says so") {
-  for (const char* config :
-       {R"({"host":"h","tls":true})", R"({"host":"h","tls":{"insecure":true}})",
-        R"({"url":"redis://h","tls":true})"}) {
-    CAPTURE(config);
-    CHECK(config_refusal(config).find("config.tls: TLS is not supported by this version") == 0);
-  }
-  CHECK(config_refusal(R"({"url":"rediss://h"})").find("TLS is not supported") !=
-        std::string::npos);
   CHECK(refusal(read_endpoint(json(R"({"id":"e","kind":"Postgres","config":{"host":"h"}})"), "")) ==
         "kind: postgres endpoints are not supported by this version, only redis");
   CHECK(config_refusal(R"({"url":"postgresql://h"})").find("postgres endpoints") !=
@@ -212,8 +204,8 @@ TEST_CASE("interlay: defaults, overrides, and paths of what is wrong") {
             .find("settings.pipeline_max: must be a whole number from 1 to") == 0);
   CHECK(refused(R"({"id":"i","endpoint":"e","port":1,"settings":{"pipelines":1}})") ==
         "settings.pipelines: is not a known field");
-  CHECK(refused(R"({"id":"i","endpoint":"e","port":1,"tls":{"server_cert":"x"}})")
-            .find("tls: TLS is not supported") == 0);
+  CHECK(refused(R"({"id":"i","endpoint":"e","port":1,"tls":{"server_cert":"x"}})") ==
+        "tls.server_key: is required with its certificate");
 }
 
 TEST_CASE("interlay: a PATCH merges settings one by one, null takes an override away") {

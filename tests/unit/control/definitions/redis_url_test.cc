@@ -55,18 +55,25 @@ TEST_CASE("redis url: what percent_encode writes is read back") {
 }
 
 TEST_CASE("redis url: what is wrong is refused without quoting it") {
-  for (const char* url :
-       {"", "cache:6379", "http://cache", "redis:/cache", "redis://", "redis://:s3cret@",
-        "redis://:s3cret@h:0", "redis://:s3cret@h:65536", "redis://:s3cret@h:1x",
-        "redis://:s3cret@h/x", "redis://:s3cret@h/1/2", "redis://:s3cret@h/-1",
-        "redis://:s3cret%4@h", "redis://:s3cret%zz@h", "redis://s3cret@h", "redis://:s3cret@h?x=1",
-        "redis://:s3cret@[::1", "rediss://:s3cret@h"}) {
+  for (const char* url : {"", "cache:6379", "http://cache", "redis:/cache", "redis://",
+                          "redis://:s3cret@", "redis://:s3cret@h:0", "redis://:s3cret@h:65536",
+                          "redis://:s3cret@h:1x", "redis://:s3cret@h/x", "redis://:s3cret@h/1/2",
+                          "redis://:s3cret@h/-1", "redis://:s3cret%4@h", "redis://:s3cret%zz@h",
+                          "redis://s3cret@h", "redis://:s3cret@h?x=1", "redis://:s3cret@[::1"}) {
     CAPTURE(url);
     const auto address = parse_redis_url(url);
     REQUIRE_FALSE(address.ok());
     CHECK(address.error().message().find("s3cret") == std::string::npos);
   }
-  CHECK(parse_redis_url("rediss://h").error().reason.find("TLS") != std::string::npos);
+}
+
+TEST_CASE("redis url: rediss is TLS that verifies all there is, redis is none") {
+  const auto address = parse_redis_url("rediss://:s3cret@h:7000/2");
+  REQUIRE(address.ok());
+  CHECK(address.value().tls.settings.mode == TlsMode::VerifyFull);
+  CHECK(address.value().tls.end != nullptr);
+  CHECK(address.value().port == 7000);
+  CHECK_FALSE(parse_redis_url("redis://h").value().tls);
 }
 
 }  // namespace crossfade
