@@ -82,7 +82,8 @@ struct Prober {
   // timeout_ms.
   std::function<Result<RedisProbe>(const EndpointAddress&, std::uint32_t timeout_ms)> redis;
   // Likewise. An endpoint without credentials need not let us in: its clients bring their own.
-  std::function<Result<PostgresProbe>(const EndpointAddress&, std::uint32_t timeout_ms)> postgres;
+  std::function<Result<PostgresProbe>(const EndpointAddress&, std::uint32_t timeout_ms)> postgres =
+      {};
 };
 
 // What full verification knows of a pair of servers.

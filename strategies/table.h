@@ -29,7 +29,7 @@ struct EndpointAddress {
   std::string host;
   std::uint16_t port = 6379;
   std::uint32_t db = 0;  // Redis
-  std::string database;  // PostgreSQL; empty: the one that the client names
+  std::string database = {};  // PostgreSQL; empty: the one that the client names
   std::string username;  // empty with a password: AUTH <password>
   std::string password;  // both empty: no credentials of its own
   ServerTls tls = {};

@@ -203,11 +203,7 @@ void PostgresSession::on_request(const Piece& piece) {
     password_wanted_ = false;
     return;
   }
-  ClientMessage message{.type = piece.type, .size = piece.size};
-  const bool has_subject =
-      piece.type == from_client::kDescribe || piece.type == from_client::kClose;
-  if (has_subject && !piece.body().empty()) message.subject = piece.body()[0];
-  const std::uint64_t id = server_.owed().sent(message, Mark::Forward);
+  const std::uint64_t id = server_.owed().sent(client_message_of(piece), Mark::Forward);
   switch (piece.type) {
     case from_client::kQuery:
     case from_client::kSync:

@@ -40,17 +40,14 @@ void PostgresSession::on_reply(Upstream& up, const Piece& piece) {
 
 // False: it is not owed, and the session has ended.
 bool PostgresSession::note_first(Upstream& up, const Piece& piece) {
-  ServerMessage message{.type = piece.type};
-  if (piece.type == from_server::kReadyForQuery) {
-    message.status = view_ready(piece.body()).value_or(Transaction::Idle);
-  } else if (piece.type == from_server::kErrorResponse) {
+  if (piece.type == from_server::kErrorResponse) {
     counters().errors[static_cast<std::size_t>(up.side())].add();
-    const auto report = view_report(piece.body());
-    if (report && report->ends_connection()) message.severity = Severity::Fatal;
   } else if (phase_ == Phase::Login) {
     note_login(up, piece);
   }
-  return note_reply(up, message);
+  if (const auto message = server_message_of(piece)) return note_reply(up, *message);
+  on_garbled(up, "no server sends this");
+  return false;
 }
 
 bool PostgresSession::note_reply(Upstream& up, const ServerMessage& message) {

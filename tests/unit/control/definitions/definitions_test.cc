@@ -98,11 +98,40 @@ TEST_CASE("endpoint: what is wrong is named by its path, also inside of write_co
         "endpoints[3].id: is required");
 }
 
-TEST_CASE("endpoint: what this version does not support says so") {
-  CHECK(refusal(read_endpoint(json(R"({"id":"e","kind":"Postgres","config":{"host":"h"}})"), "")) ==
-        "kind: postgres endpoints are not supported by this version, only redis");
-  CHECK(config_refusal(R"({"url":"postgresql://h"})").find("postgres endpoints") !=
-        std::string::npos);
+TEST_CASE("endpoint: of kind postgres, in every shape, and kept as it is") {
+  const auto address_of = [](const char* config) {
+    auto spec = read_endpoint(
+        json(std::string(R"({"id":"e","kind":"PostgreSQL","config":)") + config + "}"), "");
+    REQUIRE(spec.ok());
+    return spec->address;
+  };
+  const EndpointAddress from_url =
+      address_of(R"({"url":"postgresql://u:p%40@h:7/d?sslmode=disable"})");
+  CHECK(from_url ==
+        address_of(R"({"host":"h","port":7,"database":"d","username":"u","password":"p@"})"));
+  CHECK(from_url.kind == EndpointKind::Postgres);
+  CHECK(address_of(R"({"url":"postgres://h"})").port == 5432);
+  CHECK(address_of(R"({"host":"h","username":"u"})").password.empty());
+  const Endpoint endpoint{
+      .identity = make_identity("e", Origin::Api), .address = from_url, .description = ""};
+  auto restored = endpoint_from_stored(json(to_text(to_stored(endpoint))));
+  REQUIRE(restored.ok());
+  CHECK(restored->address == from_url);
+  CHECK(to_text(render(endpoint)).find(R"("kind":"postgres")") != std::string::npos);
+}
+
+TEST_CASE("endpoint: what a postgres URL may not say is named") {
+  const auto refused = [](const char* url) {
+    return refusal(read_endpoint(
+        json(std::string(R"({"id":"e","kind":"postgres","config":{"url":")") + url + R"("}})"),
+        ""));
+  };
+  CHECK(refused("redis://h") == "config.url: must begin with postgresql://");
+  CHECK(refused("postgresql://h,i") == "config.url: must name one host");
+  CHECK(refused("postgresql://h?x=1") == "config.url: has a parameter other than sslmode");
+  CHECK(refused("postgresql://h?sslmode=require") ==
+        "config.url: asks for TLS, which this version does not speak: use sslmode=disable");
+  CHECK(refused("postgresql://u:%zz@h") == "config.url: has a broken percent-encoding");
 }
 
 TEST_CASE("endpoint: no error quotes a secret") {

@@ -1,6 +1,8 @@
 // redis:// URLs: every part, percent-decoded, and refusals that never quote them.
 #include "control/definitions/redis_url.h"
 
+#include "control/definitions/url.h"
+
 #include <doctest/doctest.h>
 
 #include <string>
