@@ -30,8 +30,10 @@ class Bounds(Sick):
             print(f"\nall at once, {leg}")
             # Clients wait for their dual writes: those do not pile up.
             overflow = ("overflow",) if name == "shadow" else ()
-            for reason in ("side_down", "connection_lost", *overflow):
+            for reason in ("side_down", *overflow):
                 self.assertGreater(leg.dropped[reason], 0, leg)
+            # On a slow machine the side may be down before a leg meets a connection that ends.
+            self.assertGreater(leg.dropped["connection_lost"] + leg.dropped["timeout"], 0, leg)
         self.memory_is_bounded()
         self.recovers(new)
 
