@@ -237,7 +237,8 @@ class Changes(Sick):
                     self.old.kill()
                     client.read_eof()
                 Legs(self.sidecar, strategy)
-                wait_until(lambda n=new: int(n.info("clients")["connected_clients"]) == 1, 5,
+                # Others ask new who it is, and stay.
+                wait_until(lambda n=new: b" cmd=set " not in n.call("CLIENT", "LIST"), 5,
                            "new's connection is closed, too")
                 self.assertEqual(new.call("GET", "k"), b"1")
 
