@@ -24,6 +24,8 @@ WRITES = int(os.environ.get("CROSSFADE_EQUALITY_WRITES", "400000")) // (10 if SL
 SEED = int(os.environ.get("CROSSFADE_SEED", "20240607"))
 HOT, MANY = 50, 100_000
 
+TURNED = ("a key of the ledger had writes that one side alone has, and then such of the other side: it is "
+          "copied from that one, and the former are gone")
 REASONS = ("outcome", "unsent", "unanswered", "order", "replies", "chance", "spread", "verify")
 
 # Write commands with keys that the load leaves out, and why.
@@ -175,7 +177,14 @@ class Pair(unittest.TestCase):
         ledger = Ledger(sidecar, "m")
         noted = ledger.noted()
         ledger.until_empty()
-        self.assertEqual(ledger.reasons(), [])
+        reasons = ledger.reasons()
+        if policy == "best_effort" and reasons == [TURNED]:
+            # While a key differs each side may take a write that the other refuses: one of them is lost, and
+            # that is said.
+            ledger.verify()
+            ledger.until_empty()
+        else:
+            self.assertEqual(reasons, [])
         assert_equal(self, old, new, **self.comparison)
         reasons = {reason: count for reason in REASONS if (count := int(ledger.noted(reason=reason)))}
         print(f"    {noted:.0f} writes were noted in the ledger: {reasons}")

@@ -10,6 +10,7 @@ import threading
 import unittest
 
 from harness import RawConn, RedisServer, Sidecar, encode, temp_folder, wait_until
+from pair import Pair
 
 OLD, NEW = b"$3\r\nold\r\n", b"$3\r\nnew\r\n"
 
@@ -172,16 +173,11 @@ class Restart(unittest.TestCase):
             self.assertEqual(client.call("GET", "side"), b"old")
 
 
-class DualWrites(unittest.TestCase):
+class DualWrites(Pair):
     """Whoever writes to both sides must end in good order, or say what that may have cost."""
 
     def setUp(self):
-        self.old = self.enterContext(RedisServer())
-        self.new = self.enterContext(RedisServer())
-        self.sidecar = self.enterContext(Sidecar())
-        self.sidecar.add_endpoint("old", self.old)
-        self.sidecar.add_endpoint("new", self.new)
-        self.sidecar.add_interlay("cache", "old")
+        super().setUp()
         self.sidecar.migrate("m", canary(0.5), "cache", "new")
 
     def in_doubt(self):

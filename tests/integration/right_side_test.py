@@ -3,20 +3,16 @@
 import unittest
 
 from canary_test import canary
-from harness import ApiError, RawConn, RedisServer, Sidecar
+from harness import ApiError, RawConn
 from ledger import Ledger
+from pair import Pair
 
 
-class RightSide(unittest.TestCase):
+class RightSide(Pair):
     policy = "old_authoritative"
 
     def setUp(self):
-        self.old = self.enterContext(RedisServer())
-        self.new = self.enterContext(RedisServer())
-        self.sidecar = self.enterContext(Sidecar())
-        self.sidecar.add_endpoint("old", self.old)
-        self.sidecar.add_endpoint("new", self.new)
-        self.port = self.sidecar.add_interlay("cache", "old")
+        super().setUp()
         self.sidecar.migrate("m", canary(0.0, self.policy), "cache", "new")
         self.ledger = Ledger(self.sidecar, "m")
         self.client = self.enterContext(RawConn(self.port))

@@ -30,8 +30,11 @@ class Bounds(Sick):
             print(f"\nall at once, {leg}")
             # Clients wait for their dual writes: those do not pile up.
             overflow = ("overflow",) if name == "shadow" else ()
-            for reason in ("side_down", "connection_lost", *overflow):
+            for reason in ("side_down", *overflow):
                 self.assertGreater(leg.dropped[reason], 0, leg)
+            # On a slow machine the side may be down before a leg meets a connection that ends.
+            lost = [leg.dropped.get(reason, 0) for reason in ("connection_lost", "timeout")]
+            self.assertGreater(sum(lost), 0, leg)
         self.memory_is_bounded()
         self.recovers(new)
 
@@ -235,7 +238,8 @@ class Changes(Sick):
                     self.old.kill()
                     client.read_eof()
                 Legs(self.sidecar, strategy)
-                wait_until(lambda n=new: int(n.info("clients")["connected_clients"]) == 1, 5,
+                # Others ask new who it is, and stay.
+                wait_until(lambda n=new: b" cmd=set " not in n.call("CLIENT", "LIST"), 5,
                            "new's connection is closed, too")
                 self.assertEqual(new.call("GET", "k"), b"1")
 

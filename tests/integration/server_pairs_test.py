@@ -5,21 +5,14 @@ import unittest
 
 from harness import ApiError, RawConn, RedisServer, Sidecar, wait_until
 from ledger import Ledger
+from pair import Pair
 
 DUAL_WRITE = {"type": "canary", "read_percentage": 0.0,
               "write_mode": {"mode": "dual_write", "policy": "old_authoritative"}}
 NOTICED_S = 10
 
 
-class Pair(unittest.TestCase):
-    def setUp(self):
-        self.old = self.enterContext(RedisServer())
-        self.new = self.enterContext(RedisServer())
-        self.sidecar = self.enterContext(Sidecar())
-        self.sidecar.add_endpoint("old", self.old)
-        self.sidecar.add_endpoint("new", self.new)
-        self.sidecar.add_interlay("cache", "old")
-
+class Servers(Pair):
     def add_by_name(self, name, server):
         """The same server, by a host name instead of its number."""
         self.sidecar.must("POST", "/endpoints", {
@@ -36,7 +29,7 @@ class Pair(unittest.TestCase):
         return [check["name"] for check in checks if not check["ok"]]
 
 
-class Names(Pair):
+class Names(Servers):
     def test_one_server_under_two_names_is_refused(self):
         self.add_by_name("twin", self.old)
         message = self.refused(lambda: self.sidecar.migrate("m", DUAL_WRITE, "cache", "twin"))
@@ -71,7 +64,7 @@ class Names(Pair):
         self.sidecar.must("POST", "/migrations/m/migrate")
 
 
-class Moved(Pair):
+class Moved(Servers):
     """Another address for a side of a running dual write: what it lacks is not read from there."""
 
     def setUp(self):
@@ -119,7 +112,7 @@ class Moved(Pair):
             self.check(sidecar)
 
 
-class FirstMoments(Pair):
+class FirstMoments(Servers):
     def test_a_server_that_starts_again_at_once_is_noticed(self):
         self.sidecar.migrate("m", DUAL_WRITE, "cache", "new")
         self.new.kill()
@@ -138,7 +131,7 @@ class FirstMoments(Pair):
         self.assertEqual(Ledger(self.sidecar, "m").reasons(), [])
 
 
-class Evictions(Pair):
+class Evictions(Servers):
     def test_a_server_that_evicts_keys_leaves_the_migration_in_doubt(self):
         self.new.call("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
         self.sidecar.migrate("m", DUAL_WRITE, "cache", "new")
@@ -164,7 +157,7 @@ class Evictions(Pair):
         self.sidecar.must("POST", "/migrations/m/migrate")
 
 
-class Takeovers(Pair):
+class Takeovers(Servers):
     def setUp(self):
         super().setUp()
         self.third = self.enterContext(RedisServer())

@@ -4,22 +4,18 @@ and only then does the migration say that nothing else can differ.
 
 import unittest
 
-from harness import READ, SLOWNESS, RawConn, RedisServer, Sidecar, wait_until
+from harness import READ, SLOWNESS, RawConn, wait_until
 from ledger import Ledger
+from pair import Pair
 
 KEYS = 3000
 DUAL_WRITE = {"type": "canary", "read_percentage": 0.0,
               "write_mode": {"mode": "dual_write", "policy": "old_authoritative"}}
 
 
-class Verify(unittest.TestCase):
+class Verify(Pair):
     def setUp(self):
-        self.old = self.enterContext(RedisServer())
-        self.new = self.enterContext(RedisServer())
-        self.sidecar = self.enterContext(Sidecar())
-        self.sidecar.add_endpoint("old", self.old)
-        self.sidecar.add_endpoint("new", self.new)
-        self.port = self.sidecar.add_interlay("cache", "old")
+        super().setUp()
         self.ledger = Ledger(self.sidecar, "m")
 
     def fill(self):
