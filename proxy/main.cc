@@ -119,9 +119,9 @@ int serve(const FlagValues& flags) {
   EventLoops loops(config->loops, {.door = comparison.door(), .limits = compare});
   if (auto started = loops.start(); !started) return fail(started.error());
   const crossfade::DataPlane data_plane = counting(loops.data_plane(), comparison.results());
-  ControlPlane control(
-      std::move(*config), data_plane,
-      {.redis = crossfade::probe_redis, .postgres = crossfade::probe_postgres}, verifier(loops));
+  ControlPlane control(std::move(*config), data_plane,
+                       {.redis = crossfade::probe_redis, .postgres = crossfade::probe_postgres},
+                       verifier(loops));
   control.show_mismatches([&comparison](const std::string& migration) {
     return crossfade::render(comparison.samples(migration));
   });

@@ -28,10 +28,10 @@ struct EndpointAddress {
   std::string id;  // the operator's name of the endpoint: the only part that error texts show
   std::string host;
   std::uint16_t port = 6379;
-  std::uint32_t db = 0;  // Redis
+  std::uint32_t db = 0;       // Redis
   std::string database = {};  // PostgreSQL; empty: the one that the client names
-  std::string username;  // empty with a password: AUTH <password>
-  std::string password;  // both empty: no credentials of its own
+  std::string username;       // empty with a password: AUTH <password>
+  std::string password;       // both empty: no credentials of its own
   ServerTls tls = {};
 
   bool operator==(const EndpointAddress&) const = default;
