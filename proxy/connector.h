@@ -13,6 +13,9 @@
 
 namespace crossfade {
 
+// An address of this very machine, which nobody in between can listen to.
+bool is_loopback(const sockaddr_storage& address);
+
 class Connector {
  public:
   Connector(Loop& loop, Stream& stream, StreamOwner& owner)

@@ -18,6 +18,7 @@
 #include "protocols/redis/request.h"
 #include "proxy/interlay.h"
 #include "proxy/postgres/cancel_keys.h"
+#include "proxy/postgres/known_keys.h"
 #include "proxy/redis/dual_write.h"
 #include "proxy/redis/exchange.h"
 #include "proxy/redis/kept_pair.h"
@@ -61,6 +62,7 @@ class Loop {
   std::vector<std::string_view>& args() { return args_; }  // scratch
   SharedWritesRegistry& shared_writes() { return shared_writes_; }
   postgres::CancelKeys& cancel_keys() { return cancel_keys_; }
+  postgres::KnownKeys& known_keys() { return known_keys_; }
 
   void adopt(TablePtr next, const std::vector<std::shared_ptr<InterlayCounters>>& counters);
   std::uint64_t adopted_epoch() const { return adopted_.load(std::memory_order_acquire); }
@@ -95,6 +97,7 @@ class Loop {
   std::vector<std::string_view> args_;
   SharedWritesRegistry& shared_writes_;
   postgres::CancelKeys& cancel_keys_;
+  postgres::KnownKeys known_keys_;
   TablePtr table_;
   std::atomic<std::uint64_t> adopted_{0};
   std::vector<std::unique_ptr<Interlay>> interlays_;

@@ -53,6 +53,10 @@ class PostgresSession final : public Session, public StreamOwner {
   void on_connected(Upstream& up);
   void on_garbled(Upstream& up, const char* reason);
   void on_lost(Upstream& up, const char* reason);
+  // An upstream that was to enter() has, or is not let in; within an event. Close it then.
+  //   why  for people, without secrets
+  void on_entered(Upstream& up);
+  void on_not_entered(Upstream& up, const std::string& why);
   void on_upstream_room();
   void flush();
   void end_event();

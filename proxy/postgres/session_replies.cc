@@ -121,6 +121,10 @@ void PostgresSession::on_lost(Upstream& up, const char* reason) {
   end_event();
 }
 
+void PostgresSession::on_entered(Upstream&) {}
+
+void PostgresSession::on_not_entered(Upstream& up, const std::string&) { up.close(); }
+
 // The client is told, unless it knows, or is in the midst of a message.
 void PostgresSession::lose_server(const char* reason) {
   const bool connecting = server_.state() == Upstream::State::Connecting;

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "protocols/postgres/backend.h"
 #include "protocols/postgres/types.h"
 #include "proxy/loop.h"
 #include "proxy/postgres/session.h"
@@ -12,7 +13,7 @@
 namespace crossfade::postgres {
 
 Upstream::Upstream(PostgresSession& session, Loop& loop)
-    : session_(session), stream_(loop, *this), connector_(loop, stream_, *this) {}
+    : session_(session), loop_(loop), stream_(loop, *this), connector_(loop, stream_, *this) {}
 
 bool Upstream::open(Side side, InterlayRoutePtr route, std::uint64_t now_ns) {
   assert(state_ == State::Idle);
@@ -24,26 +25,37 @@ bool Upstream::open(Side side, InterlayRoutePtr route, std::uint64_t now_ns) {
   owed_ = OwedReplies();
   pid = 0;
   secret.clear();
+  parameters.clear();
   return connector_.start(address(), connected);
 }
 
 void Upstream::connected(StreamOwner& owner, int status) {
   auto& self = static_cast<Upstream&>(owner);
   if (self.connector_.goes_on(status)) return;
-  if (status != 0) return self.session_.on_lost(self, uv_err_name(status));
-  self.state_ = State::Open;
+  if (status != 0) return self.lost(uv_err_name(status));
+  self.state_ = self.login_ ? State::Entering : State::Open;
   self.stream_.read_start();
+  if (self.login_) self.begin_login();
   self.session_.on_connected(self);
 }
 
 void Upstream::close() {
   connector_.stop();
   stream_.close();
+  login_.reset();
   std::string().swap(tail_);
   state_ = State::Idle;
 }
 
-void Upstream::on_end(int status) { session_.on_lost(*this, uv_err_name(status)); }
+void Upstream::on_end(int status) { lost(uv_err_name(status)); }
+
+// Called outside of an event.
+void Upstream::lost(const char* reason) {
+  if (!login_) return session_.on_lost(*this, reason);
+  session_.begin_reply_event(0);
+  not_entered(reason);
+  session_.end_reply_event();
+}
 
 void Upstream::on_room() { session_.on_upstream_room(); }
 
@@ -57,13 +69,13 @@ void Upstream::on_bytes(std::string_view bytes) {
   } else if (tail_.empty()) {
     const std::size_t taken = take(bytes);
     session_.flush();
-    if (state_ == State::Open) tail_.assign(bytes.substr(taken));
+    if (reads()) tail_.assign(bytes.substr(taken));
   } else {
     tail_.append(bytes);
     if (tail_.size() >= wanted_) {
       const std::size_t taken = take(tail_);
       session_.flush();  // before what was written as a view moves
-      tail_.erase(0, state_ == State::Open ? taken : tail_.size());
+      tail_.erase(0, reads() ? taken : tail_.size());
     }
   }
   session_.end_reply_event();
@@ -72,7 +84,7 @@ void Upstream::on_bytes(std::string_view bytes) {
 // Returns how many of the bytes were handed to the session; the rest is awaited whole.
 std::size_t Upstream::take(std::string_view bytes) {
   std::size_t at = 0;
-  while (at < bytes.size() && state_ == State::Open) {
+  while (at < bytes.size() && reads()) {
     const std::string_view rest = bytes.substr(at);
     if (const std::size_t rows = take_rows(rest[0], rest); rows > 0) {
       at += rows;
@@ -80,13 +92,23 @@ std::size_t Upstream::take(std::string_view bytes) {
     }
     const Cut cut = cutter_.next(rest);
     if (const auto* piece = std::get_if<Piece>(&cut)) {
-      session_.on_reply(*this, *piece);
+      if (piece->type == from_server::kParameterStatus) note_setting(*piece);
+      if (login_) {
+        on_login(*piece);
+      } else {
+        session_.on_reply(*this, *piece);
+      }
       at += piece->bytes.size();
     } else if (const auto* more = std::get_if<NeedMore>(&cut)) {
       wanted_ = rest.size() + more->at_least;
       break;
     } else {
-      session_.on_garbled(*this, std::get<Broken>(cut).reason);
+      const char* const reason = std::get<Broken>(cut).reason;
+      if (login_) {
+        not_entered(reason);
+      } else {
+        session_.on_garbled(*this, reason);
+      }
       return bytes.size();
     }
   }

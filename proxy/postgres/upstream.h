@@ -1,16 +1,22 @@
 // One connection of a session to a server: connects, remembers what the server owes, and cuts what
 // it sends into messages.
 //
+//   open()    the login is the client's: it is handed through, by the session
+//   enter()   the login is the upstream's own, and nothing of it reaches the session but its end
+//
 // It does not know clients or plans: what it finds it hands to its session.
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "protocols/postgres/message.h"
 #include "protocols/postgres/owed.h"
 #include "proxy/connector.h"
+#include "proxy/postgres/upstream_login.h"
 #include "proxy/stream.h"
 #include "strategies/table.h"
 
@@ -20,7 +26,7 @@ class PostgresSession;
 
 class Upstream final : public StreamOwner {
  public:
-  enum class State : std::uint8_t { Idle, Connecting, Open };
+  enum class State : std::uint8_t { Idle, Connecting, Entering, Open };
 
   Upstream(PostgresSession& session, Loop& loop);
 
@@ -34,11 +40,16 @@ class Upstream final : public StreamOwner {
 
   // Begins to connect; what is written meanwhile goes out when connected. False: refused at once.
   bool open(Side side, InterlayRoutePtr route, std::uint64_t now_ns);
+  // Likewise, and logs in there. One of session's on_entered() and on_not_entered() follows, later.
+  bool enter(Side side, InterlayRoutePtr route, Entry entry, std::uint64_t now_ns);
   void close();
 
   // The server's messages are of another phase from the next one on.
   void logged_in() { cutter_.continue_as(Stream::Server); }
   bool at_boundary() const { return cutter_.at_boundary() && tail_.empty(); }
+
+  // As the server reports them, from its login on; the newest value of each.
+  std::map<std::string, std::string, std::less<>> parameters;
 
   // What a CancelRequest for this connection needs; empty until the server has told.
   std::uint32_t pid = 0;
@@ -51,17 +62,28 @@ class Upstream final : public StreamOwner {
   void on_end(int status) override;
   void on_room() override;
   static void connected(StreamOwner& owner, int status);
+  void begin_login();
+  LoginWire login_wire() const;
+  void on_login(const Piece& piece);
+  void lost(const char* reason);
+  void not_entered(const std::string& why);
+  void note_key(const Piece& piece);
+  void note_setting(const Piece& piece);
   std::size_t take(std::string_view bytes);
   std::size_t take_rows(char type, std::string_view bytes);
 
+  bool reads() const { return state_ == State::Entering || state_ == State::Open; }
+
   PostgresSession& session_;
+  Loop& loop_;
   crossfade::Stream stream_;
   Connector connector_;
   MessageCutter cutter_{Stream::ServerLogin};
   OwedReplies owed_;
   InterlayRoutePtr route_;
-  std::string tail_;        // of a message that is awaited whole
-  std::size_t wanted_ = 0;  // bytes of it, for the next look
+  std::optional<UpstreamLogin> login_;  // of enter(), until it is over
+  std::string tail_;                    // of a message that is awaited whole
+  std::size_t wanted_ = 0;              // bytes of it, for the next look
   State state_ = State::Idle;
   Side side_ = Side::Old;
 };

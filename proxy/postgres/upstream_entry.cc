@@ -1,0 +1,69 @@
+// An upstream that logs itself in.
+#include <utility>
+#include <variant>
+
+#include "protocols/postgres/backend.h"
+#include "protocols/postgres/types.h"
+#include "proxy/loop.h"
+#include "proxy/postgres/session.h"
+#include "proxy/postgres/upstream.h"
+
+namespace crossfade::postgres {
+
+bool Upstream::enter(Side side, InterlayRoutePtr route, Entry entry, std::uint64_t now_ns) {
+  login_.emplace(std::move(entry), route->at(side)->id, loop_.known_keys());
+  if (open(side, std::move(route), now_ns)) return true;
+  login_.reset();
+  return false;
+}
+
+void Upstream::begin_login() {
+  owed_.sent_start_up(Mark::Skip);
+  stream_.write_copy(login_->begin(login_wire()));
+  stream_.flush();
+}
+
+// The password itself goes to nobody who could be somebody else.
+LoginWire Upstream::login_wire() const {
+  const bool here = is_loopback(peer());
+  return {.cleartext = here ? Cleartext::Allowed : Cleartext::Refused};
+}
+
+void Upstream::on_login(const Piece& piece) {
+  const auto message = server_message_of(piece);
+  if (!message || !piece.whole()) return not_entered("it sent what belongs to no login");
+  const Arrival arrival = owed_.arrived(*message);
+  if (const auto* broken = std::get_if<Broken>(&arrival)) return not_entered(broken->reason);
+  if (piece.type == from_server::kBackendKeyData) note_key(piece);
+  UpstreamLogin::Step step = login_->advance(piece);
+  if (const auto* send = std::get_if<UpstreamLogin::Send>(&step)) {
+    stream_.write_copy(send->bytes);
+    stream_.flush();
+  } else if (const auto* error = std::get_if<Error>(&step)) {
+    not_entered(error->message());
+  } else if (std::holds_alternative<UpstreamLogin::Entered>(step)) {
+    login_.reset();
+    state_ = State::Open;
+    logged_in();
+    session_.on_entered(*this);
+  }
+}
+
+void Upstream::not_entered(const std::string& why) {
+  login_.reset();
+  session_.on_not_entered(*this, why);
+}
+
+void Upstream::note_key(const Piece& piece) {
+  const auto key = view_backend_key(piece.body());
+  if (!key) return;
+  pid = key->pid;
+  secret = key->key;
+}
+
+void Upstream::note_setting(const Piece& piece) {
+  const auto setting = piece.whole() ? view_setting(piece.body()) : std::nullopt;
+  if (setting) parameters.insert_or_assign(std::string(setting->name), std::string(setting->value));
+}
+
+}  // namespace crossfade::postgres
