@@ -119,6 +119,13 @@ void Interlay::set_route(InterlayRoutePtr route) {
   loop_.bury();
 }
 
+postgres::SqlClassifier& Interlay::classifier() {
+  if (!classifier_) {
+    classifier_ = std::make_unique<postgres::SqlClassifier>(postgres::SqlCatalog::built_in());
+  }
+  return *classifier_;
+}
+
 bool Interlay::listen(int fd) {
   auto* handle = new uv_tcp_t;
   if (uv_tcp_init(loop_.uv(), handle) != 0) {

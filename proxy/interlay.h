@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "protocols/postgres/sql_classify.h"
 #include "proxy/counters.h"
 #include "proxy/known_suspects.h"
 #include "proxy/shared_writes.h"
@@ -35,6 +36,9 @@ class Interlay {
   void set_route(InterlayRoutePtr route);
   // Null where there is one side only.
   const std::shared_ptr<SharedWrites>& shared_writes() const { return shared_writes_; }
+
+  // Of PostgreSQL: reads SQL by the catalog of the route in force.
+  postgres::SqlClassifier& classifier();
 
   // Keys of its writes that the ledger is known to have, while one side is down.
   KnownSuspects& known_suspects() { return known_suspects_; }
@@ -121,6 +125,7 @@ class Interlay {
   std::shared_ptr<InterlayCounters> counters_;
   std::shared_ptr<SharedWrites> shared_writes_;
   KnownSuspects known_suspects_;
+  std::unique_ptr<postgres::SqlClassifier> classifier_;  // made when it is first asked for
   std::array<Health, kSides> health_;
   UvOwner<uv_tcp_t> listener_;
   Session* sessions_ = nullptr;

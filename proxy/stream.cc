@@ -214,6 +214,18 @@ void Stream::read_start() {
                            StreamCallbacks::read) == 0;
 }
 
+std::string Stream::peer_name() const {
+  sockaddr_storage peer{};
+  int size = sizeof peer;
+  auto* const address = reinterpret_cast<sockaddr*>(&peer);
+  if (!handle_ || uv_tcp_getpeername(handle_.get(), address, &size) != 0) return {};
+  char name[INET6_ADDRSTRLEN] = {};
+  uv_ip_name(address, name, sizeof name);
+  const auto port = peer.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(peer).sin6_port
+                                               : reinterpret_cast<sockaddr_in&>(peer).sin_port;
+  return std::string(name) + ":" + std::to_string(ntohs(port));
+}
+
 void Stream::read_stop() {
   if (!reading_ || securing()) return;  // a handshake reads until it is done
   uv_read_stop(reinterpret_cast<uv_stream_t*>(handle_.get()));

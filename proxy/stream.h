@@ -73,6 +73,9 @@ class Stream {
   void close_when_sent();     // after the unsent bytes, or at once when there are none
   void shutdown_when_sent();  // half-close: the other end sees the end of our bytes
 
+  // The other end, as "address:port"; empty when that is not known.
+  std::string peer_name() const;
+
   void read_start();
   void read_stop();
   bool reading() const { return reading_; }

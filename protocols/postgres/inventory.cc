@@ -1,6 +1,7 @@
 // The question, its rows, and the settings that follow from them.
 #include "protocols/postgres/inventory.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "protocols/postgres/builder.h"
@@ -188,6 +189,24 @@ std::string settings_query(const SettingValues& wanted, const SettingValues& the
   }
   if (const auto role = wanted.find("role"); role != wanted.end()) set("role", role->second);
   return query + values;
+}
+
+std::string statements_query(const std::vector<PreparedText>& wanted,
+                             const std::vector<PreparedText>& there) {
+  std::string query;
+  const auto among = [](const std::vector<PreparedText>& all, const PreparedText& one) {
+    return std::ranges::find(all, one) != all.end();
+  };
+  for (const PreparedText& statement : there) {
+    if (among(wanted, statement)) continue;
+    query += ";DEALLOCATE \"";
+    for (const char c : statement.name) query.append(c == '"' ? 2 : 1, c);
+    query += '"';
+  }
+  for (const PreparedText& statement : wanted) {
+    if (!among(there, statement)) query += ";" + statement.text;
+  }
+  return query;
 }
 
 }  // namespace crossfade::postgres

@@ -82,4 +82,8 @@ class InventoryReader {
 // ASCII.
 std::string settings_query(const SettingValues& wanted, const SettingValues& there);
 
+// Likewise, of statements that SQL has prepared: goes behind the former.
+std::string statements_query(const std::vector<PreparedText>& wanted,
+                             const std::vector<PreparedText>& there);
+
 }  // namespace crossfade::postgres

@@ -9,6 +9,9 @@
 namespace crossfade::postgres {
 namespace {
 
+// FirstNormalObjectId: below it are OIDs that every server gives to the same things.
+constexpr std::uint32_t kFirstUserOid = 16384;
+
 using What = TransactionStep::What;
 using Access = TransactionStep::Access;
 
@@ -104,28 +107,24 @@ void UnitFacts::add(const SqlFacts& facts) {
   ++parts;
 }
 
-void UnitReader::begin() {
+void UnitReader::begin(SqlClassifier& classifier, SqlReading reading) {
+  classifier_ = &classifier;
+  reading_ = reading;
   facts_ = UnitFacts();
-  last_.reset();
   parsed_.clear();
   custom_.clear();
 }
 
 void UnitReader::on_message(const Piece& first) {
-  last_.reset();
   switch (first.type) {
     case from_client::kQuery:
       if (const auto text = first.whole() ? view_query(first.body()) : std::nullopt) {
-        return on_text(*text);
+        on_text(*text);
+        return;
       }
       return on_unknown();
-    case from_client::kParse: {
-      const auto parse = first.whole() ? view_parse(first.body()) : std::nullopt;
-      if (!parse) return on_unknown();
-      on_text(parse->text);
-      parsed_.emplace_back(parse->name, last_);
-      return;
-    }
+    case from_client::kParse:
+      return on_parse(first);
     case from_client::kBind:
       if (const auto bind = view_bind(first.body())) return on_statement(bind->statement);
       return on_unknown();
@@ -136,10 +135,24 @@ void UnitReader::on_message(const Piece& first) {
   }
 }
 
-void UnitReader::on_text(std::string_view text) {
-  last_ = classifier_.facts_of(text, reading_);
-  facts_.add(*last_);
-  note_settings(*last_);
+// Types of users' making have other OIDs on another server.
+void UnitReader::on_parse(const Piece& first) {
+  const auto parse = first.whole() ? view_parse(first.body()) : std::nullopt;
+  if (!parse) {
+    parsed_.emplace_back(view_parse_name(first.body()).value_or(""), nullptr);
+    return on_unknown();
+  }
+  parsed_.emplace_back(parse->name, on_text(parse->text));
+  for (std::size_t i = 0; i < parse->type_count(); ++i) {
+    facts_.sided |= parse->type(i) >= kFirstUserOid;
+  }
+}
+
+const UnitReader::Facts& UnitReader::on_text(std::string_view text) {
+  const Facts& facts = classifier_->facts_of(text, reading_);
+  facts_.add(*facts);
+  note_settings(*facts);
+  return facts;
 }
 
 void UnitReader::on_statement(std::string_view name) {

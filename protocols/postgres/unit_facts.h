@@ -49,32 +49,35 @@ struct UnitFacts {
 // Of a unit's messages, told in their order.
 class UnitReader {
  public:
-  UnitReader(SqlClassifier& classifier, SqlReading reading, const SessionState& state)
-      : classifier_(classifier), reading_(reading), state_(state) {}
+  using Facts = SessionState::Facts;
 
-  void begin();
+  explicit UnitReader(const SessionState& state) : state_(state) {}
+
+  // A new unit; the classifier is used until the next one begins.
+  void begin(SqlClassifier& classifier, SqlReading reading);
   // The first piece of each.
   //   cost   of a Query or Parse: SqlClassifier::facts_of(); of others O(log statements)
   void on_message(const Piece& first);
   const UnitFacts& facts() const { return facts_; }
-  // Facts of the text of the last message, if it was a Query or Parse; else null.
-  const std::shared_ptr<const SqlFacts>& last() const { return last_; }
+  // Facts of the Parse with that index among those of the unit; null: not read.
+  Facts facts_of_parse(std::size_t index) const {
+    return index < parsed_.size() ? parsed_[index].second : nullptr;
+  }
   // Names of settings with a dot in them that it sets.
   const std::vector<std::string>& custom_settings() const { return custom_; }
 
  private:
-  void on_text(std::string_view text);
+  void on_parse(const Piece& first);
+  const Facts& on_text(std::string_view text);
   void on_statement(std::string_view name);
   void on_unknown();
   void note_settings(const SqlFacts& facts);
 
-  SqlClassifier& classifier_;
-  const SqlReading reading_;
   const SessionState& state_;
+  SqlClassifier* classifier_ = nullptr;
+  SqlReading reading_ = SqlReading::Standard;
   UnitFacts facts_;
-  std::shared_ptr<const SqlFacts> last_;
-  std::vector<std::pair<std::string_view, std::shared_ptr<const SqlFacts>>>
-      parsed_;  // in this unit
+  std::vector<std::pair<std::string_view, Facts>> parsed_;  // in this unit: names, as views of it
   std::vector<std::string> custom_;
 };
 

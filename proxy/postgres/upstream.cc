@@ -26,6 +26,7 @@ bool Upstream::open(Side side, InterlayRoutePtr route, std::uint64_t now_ns) {
   pid = 0;
   secret.clear();
   parameters.clear();
+  holds = Holdings();
   return connector_.start(address(), connected);
 }
 

@@ -16,6 +16,7 @@
 #include "protocols/postgres/message.h"
 #include "protocols/postgres/owed.h"
 #include "proxy/connector.h"
+#include "proxy/postgres/holdings.h"
 #include "proxy/postgres/upstream_login.h"
 #include "proxy/stream.h"
 #include "strategies/table.h"
@@ -23,6 +24,13 @@
 namespace crossfade::postgres {
 
 class PostgresSession;
+
+// Where a message of a server goes.
+enum class Goes : std::uint8_t {
+  Client,
+  Kept,  // until it is known whether a trial succeeds
+  Nowhere
+};
 
 class Upstream final : public StreamOwner {
  public:
@@ -56,6 +64,11 @@ class Upstream final : public StreamOwner {
   std::string secret;
 
   std::uint64_t opened_at_ns = 0;
+
+  // What the session has there.
+  Holdings holds;
+  // Where the pieces of the message that is passing by go.
+  Goes passing = Goes::Client;
 
  private:
   void on_bytes(std::string_view bytes) override;
