@@ -72,9 +72,13 @@ enum class Limit : std::uint8_t {
   ConnectTimeout,
   HandshakeTimeout,
   AnswerTimeout,
-  OrderWait
+  OrderWait,
+  SqlLengthMax,
+  SegmentMax,
+  StatementsMax,
+  SideChangeWait
 };
-inline constexpr std::size_t kLimits = 10;
+inline constexpr std::size_t kLimits = 14;
 constexpr const char* name_of(Limit limit) {
   switch (limit) {
     case Limit::ClientsMax:
@@ -97,6 +101,14 @@ constexpr const char* name_of(Limit limit) {
       return "answer_timeout_ms";
     case Limit::OrderWait:
       return "order_wait_ms";
+    case Limit::SqlLengthMax:
+      return "sql_length_max";
+    case Limit::SegmentMax:
+      return "segment_max";
+    case Limit::StatementsMax:
+      return "statements_max";
+    case Limit::SideChangeWait:
+      return "side_change_wait_ms";
   }
   return "clients_max";
 }
