@@ -37,8 +37,9 @@ class Interlay {
   // Null where there is one side only.
   const std::shared_ptr<SharedWrites>& shared_writes() const { return shared_writes_; }
 
-  // Of PostgreSQL: reads SQL by the catalog of the route in force.
-  postgres::SqlClassifier& classifier();
+  // Of PostgreSQL: reads SQL by the catalog of the route in force, or, in a database that this is
+  // not of, by what is PostgreSQL's own.
+  postgres::SqlClassifier& classifier(std::string_view database);
 
   // Keys of its writes that the ledger is known to have, while one side is down.
   KnownSuspects& known_suspects() { return known_suspects_; }
@@ -125,7 +126,9 @@ class Interlay {
   std::shared_ptr<InterlayCounters> counters_;
   std::shared_ptr<SharedWrites> shared_writes_;
   KnownSuspects known_suspects_;
-  std::unique_ptr<postgres::SqlClassifier> classifier_;  // made when it is first asked for
+  // Made when they are first asked for.
+  std::unique_ptr<postgres::SqlClassifier> classifier_;           // by the route's catalog
+  std::unique_ptr<postgres::SqlClassifier> built_in_classifier_;  // by PostgreSQL's own
   std::array<Health, kSides> health_;
   UvOwner<uv_tcp_t> listener_;
   Session* sessions_ = nullptr;

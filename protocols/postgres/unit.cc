@@ -27,7 +27,7 @@ Unit::What what_is(char type) {
 
 // Whether the unit has its last message in this one.
 bool closes(const Unit& unit, char type) {
-  return ends_unit(type) || unit.what != Unit::What::Segment;
+  return ends_unit(type) || type == from_client::kTerminate || unit.what != Unit::What::Segment;
 }
 
 }  // namespace
@@ -44,8 +44,11 @@ UnitCut cut_unit(std::string_view bytes, std::size_t segment_max) {
     const std::string_view rest = bytes.substr(unit.size);
     const Cut cut = cutter.next(rest);
     if (const auto* more = std::get_if<NeedMore>(&cut)) {
-      const bool full = unit.size > 0 && bytes.size() > segment_max;
-      return full ? UnitCut(unit) : UnitCut(*more);
+      if (unit.size == 0) return *more;
+      if (bytes.size() > segment_max) return unit;
+      unit.end = Unit::End::Unfinished;
+      unit.at_least = more->at_least;
+      return unit;
     }
     if (const auto* broken = std::get_if<Broken>(&cut)) {
       return unit.size > 0 ? UnitCut(unit) : UnitCut(*broken);

@@ -25,14 +25,20 @@ struct Unit {
     Data,     // CopyData, CopyDone, CopyFail: perhaps a part of one
     Farewell  // Terminate
   } what;
-  // Open: there is more of it than these bytes: the client wants answers before (Flush), or it is
-  // longer than segment_max. It ends with the next Sync, Query, or FunctionCall.
-  enum class End : std::uint8_t { Closed, Open } end;
+  enum class End : std::uint8_t {
+    Closed,
+    // There is more of it than these bytes: the client wants answers before (Flush), or it is
+    // longer than segment_max. It ends with the next Sync, Query, or FunctionCall.
+    Open,
+    // Likewise, but its end may be awaited, `at_least` more bytes.
+    Unfinished
+  } end;
+  std::size_t at_least = 0;
 };
 using UnitCut = std::variant<Unit, NeedMore, Broken>;
 
 // The first unit of `bytes`, which begin between two messages.
-//   NeedMore  its end may still come, and it is not longer than segment_max bytes by now
+//   NeedMore  there is no whole message, and it is not longer than segment_max bytes by now
 //   Broken    as by MessageCutter; whole messages before that are an open unit first
 //   cost      O(messages), no allocation
 UnitCut cut_unit(std::string_view bytes, std::size_t segment_max);

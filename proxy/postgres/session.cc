@@ -205,9 +205,8 @@ void PostgresSession::remember_start_up(std::string_view packet) {
   version_asked_ = asked.version;
   start_up_ = asked.parameters;
   const auto user = find_parameter(start_up_, "user").value_or("");
-  const auto database = find_parameter(start_up_, "database").value_or(user);
-  bucket_ =
-      bucket_of(std::string(user) + '\0' + std::string(database) + '\0' + client_.peer_name());
+  database_ = find_parameter(start_up_, "database").value_or(user);
+  bucket_ = bucket_of(std::string(user) + '\0' + database_ + '\0' + client_.peer_name());
 }
 
 // False: it is known to be down, and the client has been told.

@@ -105,6 +105,7 @@ class PostgresSession final : public Session, public StreamOwner {
     enum class Do : std::uint8_t {
       Go,  // to the server that is talked to
       Wait,
+      Await,   // its end, as that says where it goes
       Refuse,  // nothing but reading is done in a read-only transaction on new
       Gone     // the session has ended
     } act;
@@ -249,6 +250,7 @@ class PostgresSession final : public Session, public StreamOwner {
   std::uint64_t request_cost_ns_ = 0;
   // --- watched
   Version version_asked_;
+  std::string database_;
   std::string start_up_;      // parameters
   std::uint32_t bucket_ = 0;  // of the session: which side its reads are on
   SessionState state_;

@@ -78,6 +78,7 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
   const Unit unit = std::get<Unit>(cut);
   const std::string_view whole = bytes.substr(0, unit.size);
   const Choice choice = choose(unit, whole);
+  wanted_ = 0;
   switch (choice.act) {
     case Choice::Do::Go:
       send_unit(whole, unit, choice);
@@ -89,6 +90,9 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
       held_ = Held::Side;
       loop().mark_busy(*this);
       return 0;
+    case Choice::Do::Await:
+      wanted_ = bytes.size() + unit.at_least;
+      return 0;
     case Choice::Do::Gone:
       return 0;
   }
@@ -96,7 +100,7 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
 }
 
 void PostgresSession::read_unit(std::string_view bytes) {
-  reader_.begin(interlay_.classifier(), reading_);
+  reader_.begin(interlay_.classifier(database_), reading_);
   MessageCutter cutter(Stream::Client, settings().segment_max);
   for (std::size_t at = 0; at < bytes.size();) {
     const Cut cut = cutter.next(bytes.substr(at));
@@ -110,7 +114,7 @@ void PostgresSession::read_unit(std::string_view bytes) {
 // More of a unit whose side was chosen before all of it was there.
 void PostgresSession::read_on(const Piece& piece) {
   parses_ = 0;
-  reader_.begin(interlay_.classifier(), reading_);
+  reader_.begin(interlay_.classifier(database_), reading_);
   reader_.on_message(piece);
   bring_for(piece);
   note_sent(reader_.facts());
@@ -165,9 +169,11 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit) {
   const UnitFacts& facts = reader_.facts();
   read_only_block_ = false;
   Facts request = facts_for_plan(facts, bucket_);
+  const Side whole_side = answering(route, request);
   // What is not known to its end may yet write.
-  if (unit.end == Unit::End::Open) request.kind = Kind::Write;
+  if (unit.end != Unit::End::Closed) request.kind = Kind::Write;
   const Side side = answering(route, request);
+  if (unit.end == Unit::End::Unfinished && side != whole_side) return {Choice::Do::Await};
   const bool reads_there = side != write_side();
   const bool tried = reads_there && side == Side::New;
   const Errand errand = tried ? Errand::Trial : Errand::Unit;
@@ -213,7 +219,7 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
     at += piece->bytes.size();
   }
   on_trial_ = trial;
-  mid_unit_ = unit.what == Unit::What::Segment && unit.end == Unit::End::Open;
+  mid_unit_ = unit.what == Unit::What::Segment && unit.end != Unit::End::Closed;
   note_sent(facts);
 }
 
