@@ -246,7 +246,11 @@ std::uint64_t PostgresSession::on_request(const Piece& piece) {
   const std::uint64_t id = server().owed().sent(client_message_of(piece), Mark::Forward);
   mid_unit_ = !ends_unit(piece.type) && is_extended(piece.type);
   was_used_ = true;
-  if (watched_) note_request(id, piece);
+  if (watched_) {
+    note_request(id, piece);
+  } else {
+    glance(piece);
+  }
   switch (piece.type) {
     case from_client::kQuery:
     case from_client::kSync:

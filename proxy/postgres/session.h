@@ -166,6 +166,7 @@ class PostgresSession final : public Session, public StreamOwner {
   std::size_t take_unit(std::string_view bytes);
   void read_unit(std::string_view bytes);
   void read_on(const Piece& piece);
+  void glance(const Piece& piece);
   void note_request(std::uint64_t id, const Piece& piece);
   Choice choose(const Unit& unit, std::string_view bytes);
   Choice choose_in_block();

@@ -191,8 +191,9 @@ void PostgresSession::take_over_statements() {
       std::string message;
       append_parse(message, statement.name, statement.text, statement.types);
       const std::uint64_t serial = state_.next_serial();
-      state_.prepared(statement.name, {std::move(message), serial,
-                                       interlay_.classifier(database_).facts_of(statement.text, reading_)});
+      state_.prepared(statement.name,
+                      {std::move(message), serial,
+                       interlay_.classifier(database_).facts_of(statement.text, reading_)});
       server().holds.statements.insert_or_assign(statement.name, serial);
     }
   }

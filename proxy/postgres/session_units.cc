@@ -5,6 +5,7 @@
 
 #include "protocols/postgres/backend.h"
 #include "protocols/postgres/frontend.h"
+#include "protocols/postgres/sql_glance.h"
 #include "protocols/postgres/types.h"
 #include "proxy/loop.h"
 #include "proxy/postgres/session.h"
@@ -118,6 +119,15 @@ void PostgresSession::read_on(const Piece& piece) {
   reader_.on_message(piece);
   bring_for(piece);
   note_sent(reader_.facts());
+}
+
+// While there is one side nobody reads SQL, but for what no server tells later.
+void PostgresSession::glance(const Piece& piece) {
+  const bool sql = piece.type == from_client::kQuery || piece.type == from_client::kParse;
+  if (!sql || !may_set_custom(piece.body())) return;
+  reader_.begin(interlay_.classifier(database_), reading_);
+  reader_.on_message(piece);
+  for (const std::string& name : reader_.custom_settings()) custom_.insert(name);
 }
 
 void PostgresSession::note_request(std::uint64_t id, const Piece& piece) {
