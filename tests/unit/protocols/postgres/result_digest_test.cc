@@ -8,39 +8,10 @@
 
 #include "protocols/postgres/backend.h"
 #include "tests/unit/protocols/postgres/bytes.h"
+#include "tests/unit/protocols/postgres/tell.h"
 
 namespace crossfade::postgres {
 namespace {
-
-// Tells a stream of messages in pieces of `size` bytes, as a session does: runs of whole rows at
-// once, what is awaited whole only when it is there.
-ResultDigest digest_of(std::string_view bytes, std::size_t size = SIZE_MAX, How how = How::Exact) {
-  ResultDigest digest;
-  digest.expect(how);
-  MessageCutter cutter(Stream::Server);
-  std::size_t begin = 0;
-  for (std::size_t end = 0; end < bytes.size();) {
-    end += std::min(size, bytes.size() - end);
-    while (begin < end) {
-      const std::string_view here = bytes.substr(begin, end - begin);
-      const Run run = cutter.at_boundary() && (here[0] == 'D' || here[0] == 'd')
-                          ? run_of(here[0], here)
-                          : Run{0, 0};
-      if (run.messages > 0) {
-        digest.on_rows(here[0], here.substr(0, run.size));
-        begin += run.size;
-        continue;
-      }
-      const Cut cut = cutter.next(here);
-      const auto* const piece = std::get_if<Piece>(&cut);
-      REQUIRE_FALSE(std::holds_alternative<Broken>(cut));
-      if (piece == nullptr) break;
-      digest.on_piece(*piece);
-      begin += piece->bytes.size();
-    }
-  }
-  return digest;
-}
 
 Difference difference(const std::string& one, const std::string& other, How how = How::Exact) {
   const Difference what = compare(digest_of(one), digest_of(other), how).what;
