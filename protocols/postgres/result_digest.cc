@@ -43,6 +43,13 @@ std::string_view sqlstate_of(std::string_view body) {
   return {};
 }
 
+// COPY has one tag for both ways; on its way out it has rows of its own.
+bool writes(const Result& result) {
+  const std::string_view command = result.command_text();
+  if (command == "COPY") return result.rows == 0;
+  return command == "INSERT" || command == "UPDATE" || command == "DELETE" || command == "MERGE";
+}
+
 void append_columns(Hash128& shape, Columns columns) {
   while (const auto column = columns.next()) {
     append(shape, column->name);
@@ -240,6 +247,7 @@ void ResultDigest::complete(std::string_view body) {
   const std::size_t size = std::min(tag.command.size(), result.command.size());
   std::copy_n(tag.command.begin(), size, result.command.begin());
   result.count = tag.count;
+  if (writes(result)) written_ += tag.count.value_or(0);
   end(Result::Ending::Complete);
 }
 
@@ -249,6 +257,7 @@ void ResultDigest::fail(std::string_view body) {
   std::copy_n(sqlstate.begin(), std::min(sqlstate.size(), result.sqlstate.size()),
               result.sqlstate.begin());
   ++failures_;
+  sqlstate_ = result.sqlstate;
   end(Result::Ending::Failed);
 }
 
@@ -261,6 +270,7 @@ void ResultDigest::end(Result::Ending ending) {
     ++beyond_;
     fold_rest(result);
   }
+  if (ending != Result::Ending::Open) last_ = result;
   begun_ = false;
   copy_head_ = 0;
 }

@@ -119,6 +119,12 @@ class ResultDigest {
   std::uint64_t results_beyond() const { return beyond_; }
   std::uint64_t failures() const { return failures_; }  // results that Failed, all counted
   std::uint64_t rows() const { return rows_; }          // of all results
+  // Rows that INSERT, UPDATE, DELETE, MERGE and COPY IN say they have written, all results.
+  std::uint64_t written() const { return written_; }
+  // The last that something has ended; nothing: none has.
+  const std::optional<Result>& last() const { return last_; }
+  // Of the last result that Failed; zeros: none has.
+  const std::array<char, 5>& sqlstate() const { return sqlstate_; }
   // As the last ReadyForQuery said; nothing: none has come.
   std::optional<Transaction> status() const { return status_; }
   // ReadyForQuery messages so far.
@@ -152,6 +158,9 @@ class ResultDigest {
   std::array<Hash128, 3> rest_;  // of these, one after the other, for each How
   std::uint64_t failures_ = 0;
   std::uint64_t rows_ = 0;
+  std::uint64_t written_ = 0;
+  std::optional<Result> last_;
+  std::array<char, 5> sqlstate_{};
   std::uint64_t turns_ = 0;
   Hash128 statuses_;  // of ReadyForQuery, one after the other
   std::optional<Transaction> status_;
