@@ -6,31 +6,31 @@
 namespace crossfade::postgres {
 namespace {
 
-std::string outcome_text(const Result& result) {
+std::string outcome_text(const QueryResult& result) {
   switch (result.ending) {
-    case Result::Ending::Open:
+    case QueryResult::Ending::Open:
       return "not executed";
-    case Result::Ending::Complete:
-    case Result::Ending::Called:
+    case QueryResult::Ending::Complete:
+    case QueryResult::Ending::Called:
       return "done";
-    case Result::Ending::Empty:
+    case QueryResult::Ending::Empty:
       return "empty";
-    case Result::Ending::Suspended:
+    case QueryResult::Ending::Suspended:
       return "suspended";
-    case Result::Ending::Failed:
+    case QueryResult::Ending::Failed:
       return "error " + std::string(result.sqlstate_text());
   }
   return "";
 }
 
-std::string counts_text(const Result& result) {
+std::string counts_text(const QueryResult& result) {
   std::string text = std::to_string(result.rows) + " rows";
   if (result.count) text += ", count " + std::to_string(*result.count);
   return text;
 }
 
 // Commands are the server's own words: they show no values.
-std::string texts_of(Difference what, const Result& result) {
+std::string texts_of(Difference what, const QueryResult& result) {
   switch (what) {
     case Difference::Outcome:
       return outcome_text(result);
@@ -50,7 +50,7 @@ std::string texts_of(Difference what, const Result& result) {
   return "";
 }
 
-Difference rows_differ(const Result& one, const Result& other, How how) {
+Difference rows_differ(const QueryResult& one, const QueryResult& other, How how) {
   if (one.rows != other.rows || one.count != other.count) return Difference::Counts;
   if (how == How::Multiset && (one.torn || other.torn)) return Difference::None;
   if (one.sum != other.sum) return Difference::Rows;
@@ -58,17 +58,13 @@ Difference rows_differ(const Result& one, const Result& other, How how) {
   return Difference::None;
 }
 
-Difference differ(const Result& one, const Result& other, How how) {
+Difference differ(const QueryResult& one, const QueryResult& other, How how) {
   if (one.ending_for(how) != other.ending_for(how) || one.sqlstate != other.sqlstate)
     return Difference::Outcome;
-  if (one.ending == Result::Ending::Failed) return Difference::None;
+  if (one.ending == QueryResult::Ending::Failed) return Difference::None;
   if (one.ending == other.ending && one.command != other.command) return Difference::Command;
   if (one.shape != other.shape) return Difference::Columns;
   return how == How::ShapeOnly ? Difference::None : rows_differ(one, other, how);
-}
-
-std::string status_text(const std::optional<Transaction>& status) {
-  return status ? std::string(1, static_cast<char>(*status)) : std::string("none");
 }
 
 }  // namespace
@@ -81,37 +77,38 @@ struct Comparison {
   Compared results(How how) const {
     const auto& olds = old_side.results_;
     const auto& news = new_side.results_;
-    for (std::uint32_t i = 0; i < std::min(olds.size(), news.size()); ++i) {
+    const std::size_t both = std::min(olds.size(), news.size());
+    for (std::size_t i = 0; i < both; ++i) {
       const How agreed = weaker(how, weaker(olds[i].how, news[i].how));
       const Difference what = differ(olds[i], news[i], agreed);
-      if (what != Difference::None) return {what, i, text(what, i)};
+      if (what == Difference::None) continue;
+      return {what, static_cast<std::uint32_t>(i), texts_of(what, olds[i]),
+              texts_of(what, news[i])};
     }
-    const auto count = [](const ResultDigest& one) { return one.results_.size() + one.beyond_; };
     if (count(old_side) == count(new_side)) return rest(how);
-    return {Difference::Results, static_cast<std::uint32_t>(std::min(olds.size(), news.size())),
-            std::to_string(count(old_side)) + " results / " + std::to_string(count(new_side))};
+    return {Difference::Results, static_cast<std::uint32_t>(both),
+            std::to_string(count(old_side)) + " results",
+            std::to_string(count(new_side)) + " results"};
   }
 
-  std::string text(Difference what, std::uint32_t i) const {
-    return "result " + std::to_string(i + 1) + ": " + texts_of(what, old_side.results_[i]) + " / " +
-           texts_of(what, new_side.results_[i]);
-  }
+  static std::uint64_t count(const ResultDigest& one) { return one.results_.size() + one.beyond_; }
 
   Compared rest(How how) const {
     const auto level = static_cast<std::size_t>(how);
-    if (old_side.rest_[level] != new_side.rest_[level]) {
-      return {Difference::Results, static_cast<std::uint32_t>(kResultsTold),
-              "some result behind the first " + std::to_string(kResultsTold)};
-    }
-    return status();
+    if (old_side.rest_[level] == new_side.rest_[level]) return status();
+    const std::string beyond = "another result behind " + std::to_string(kResultsTold);
+    return {Difference::Results, static_cast<std::uint32_t>(kResultsTold), beyond, beyond};
   }
 
   Compared status() const {
     if (old_side.statuses_ == new_side.statuses_ && old_side.turns_ == new_side.turns_) return {};
-    return {Difference::Status, 0,
-            "status " + status_text(old_side.status_) + " after " +
-                std::to_string(old_side.turns_) + " / " + status_text(new_side.status_) +
-                " after " + std::to_string(new_side.turns_)};
+    return {Difference::Status, 0, status_text(old_side), status_text(new_side)};
+  }
+
+  static std::string status_text(const ResultDigest& one) {
+    const std::string status =
+        one.status_ ? std::string(1, static_cast<char>(*one.status_)) : "none";
+    return "status " + status + " after " + std::to_string(one.turns_) + " turns";
   }
 };
 

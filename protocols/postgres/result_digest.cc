@@ -44,7 +44,7 @@ std::string_view sqlstate_of(std::string_view body) {
 }
 
 // COPY has one tag for both ways; on its way out it has rows of its own.
-bool writes(const Result& result) {
+bool writes(const QueryResult& result) {
   const std::string_view command = result.command_text();
   if (command == "COPY") return result.rows == 0;
   return command == "INSERT" || command == "UPDATE" || command == "DELETE" || command == "MERGE";
@@ -90,7 +90,7 @@ CommandTag split_tag(std::string_view tag) {
   }
 }
 
-std::string_view Result::command_text() const {
+std::string_view QueryResult::command_text() const {
   const auto end = std::find(command.begin(), command.end(), '\0');
   return {command.data(), static_cast<std::size_t>(end - command.begin())};
 }
@@ -101,7 +101,7 @@ ResultDigest::ResultDigest(ResultDigest&&) noexcept = default;
 ResultDigest& ResultDigest::operator=(ResultDigest&&) noexcept = default;
 
 void ResultDigest::clear() {
-  std::vector<Result> results = std::move(results_);
+  std::vector<QueryResult> results = std::move(results_);
   std::unique_ptr<RowStream> stream = std::move(stream_);
   std::string description = std::move(description_);
   results.clear();
@@ -117,9 +117,9 @@ void ResultDigest::expect(How how) {
   if (begun_) open_.how = weaker(open_.how, how);
 }
 
-Result& ResultDigest::current() {
+QueryResult& ResultDigest::current() {
   if (!begun_) {
-    open_ = Result();
+    open_ = QueryResult();
     open_.how = how_;
     open_.torn = torn_;
     begun_ = true;
@@ -146,10 +146,10 @@ void ResultDigest::take_first(const Piece& piece) {
     case from_server::kCommandComplete:
       return complete(piece.body());
     case from_server::kEmptyQueryResponse:
-      return end(Result::Ending::Empty);
+      return end(QueryResult::Ending::Empty);
     case from_server::kPortalSuspended:
       torn_ = current().torn = true;
-      return end(Result::Ending::Suspended);
+      return end(QueryResult::Ending::Suspended);
     case from_server::kErrorResponse:
       return fail(piece.body());
     case from_server::kReadyForQuery:
@@ -204,12 +204,12 @@ void ResultDigest::take_row_piece(const Piece& piece) {
     if (piece.last()) add_row(of(XXH3_128bits_digest(&stream_->state)), stream_size_);
   }
   if (piece.last() && piece.type == from_server::kFunctionCallResponse) {
-    end(Result::Ending::Called);
+    end(QueryResult::Ending::Called);
   }
 }
 
 void ResultDigest::add_row(const Hash128& hash, std::uint64_t size) {
-  Result& result = current();
+  QueryResult& result = current();
   ++rows_;
   ++result.rows;
   result.bytes += size;
@@ -228,7 +228,7 @@ void ResultDigest::take_description(const Piece& piece) {
 }
 
 void ResultDigest::describe(char type, std::size_t size, std::string_view body) {
-  Result& result = current();
+  QueryResult& result = current();
   append(result.shape, static_cast<std::uint64_t>(type));
   if (size > kDescriptionMax) {
     append(result.shape, size);
@@ -243,26 +243,26 @@ void ResultDigest::describe(char type, std::size_t size, std::string_view body) 
 
 void ResultDigest::complete(std::string_view body) {
   const CommandTag tag = split_tag(view_command_tag(body).value_or(body));
-  Result& result = current();
+  QueryResult& result = current();
   const std::size_t size = std::min(tag.command.size(), result.command.size());
   std::copy_n(tag.command.begin(), size, result.command.begin());
   result.count = tag.count;
   if (writes(result)) written_ += tag.count.value_or(0);
-  end(Result::Ending::Complete);
+  end(QueryResult::Ending::Complete);
 }
 
 void ResultDigest::fail(std::string_view body) {
-  Result& result = current();
+  QueryResult& result = current();
   const std::string_view sqlstate = sqlstate_of(body);
   std::copy_n(sqlstate.begin(), std::min(sqlstate.size(), result.sqlstate.size()),
               result.sqlstate.begin());
   ++failures_;
   sqlstate_ = result.sqlstate;
-  end(Result::Ending::Failed);
+  end(QueryResult::Ending::Failed);
 }
 
-void ResultDigest::end(Result::Ending ending) {
-  Result& result = current();
+void ResultDigest::end(QueryResult::Ending ending) {
+  QueryResult& result = current();
   result.ending = ending;
   if (results_.size() < kResultsTold) {
     results_.push_back(result);
@@ -270,26 +270,26 @@ void ResultDigest::end(Result::Ending ending) {
     ++beyond_;
     fold_rest(result);
   }
-  if (ending != Result::Ending::Open) last_ = result;
+  if (ending != QueryResult::Ending::Open) last_ = result;
   begun_ = false;
   copy_head_ = 0;
 }
 
 void ResultDigest::turn(std::string_view body) {
-  if (begun_) end(Result::Ending::Open);
+  if (begun_) end(QueryResult::Ending::Open);
   ++turns_;
   status_ = view_ready(body);
   append(statuses_, body);
 }
 
 // As strictly as compare() would compare it.
-void ResultDigest::fold_rest(const Result& result) {
+void ResultDigest::fold_rest(const QueryResult& result) {
   for (std::size_t level = 0; level < rest_.size(); ++level) {
     Hash128& chain = rest_[level];
     const How how = weaker(static_cast<How>(level), result.how);
     append(chain, static_cast<std::uint64_t>(result.ending_for(how)));
     append(chain, result.sqlstate_text());
-    if (result.ending == Result::Ending::Failed) continue;
+    if (result.ending == QueryResult::Ending::Failed) continue;
     append(chain, result.shape);
     if (how == How::ShapeOnly) continue;
     append(chain, result.command_text());

@@ -56,7 +56,7 @@ struct CommandTag {
 };
 CommandTag split_tag(std::string_view tag);
 
-struct Result {
+struct QueryResult {
   enum class Ending : std::uint8_t {
     Open,       // nothing has ended it: what was described, but not executed
     Complete,   // CommandComplete
@@ -115,14 +115,14 @@ class ResultDigest {
   void clear();
 
   // The first kResultsTold results in order; the last one may be Open.
-  const std::vector<Result>& results() const { return results_; }
+  const std::vector<QueryResult>& results() const { return results_; }
   std::uint64_t results_beyond() const { return beyond_; }
   std::uint64_t failures() const { return failures_; }  // results that Failed, all counted
   std::uint64_t rows() const { return rows_; }          // of all results
   // Rows that INSERT, UPDATE, DELETE, MERGE and COPY IN say they have written, all results.
   std::uint64_t written() const { return written_; }
   // The last that something has ended; nothing: none has.
-  const std::optional<Result>& last() const { return last_; }
+  const std::optional<QueryResult>& last() const { return last_; }
   // Of the last result that Failed; zeros: none has.
   const std::array<char, 5>& sqlstate() const { return sqlstate_; }
   // As the last ReadyForQuery said; nothing: none has come.
@@ -134,7 +134,7 @@ class ResultDigest {
   friend struct Comparison;
   struct RowStream;
 
-  Result& current();
+  QueryResult& current();
   void take_first(const Piece& piece);
   void take_row(std::string_view body);
   void take_row_piece(const Piece& piece);
@@ -144,12 +144,12 @@ class ResultDigest {
   std::string_view without_copy_head(std::string_view bytes);
   void complete(std::string_view body);
   void fail(std::string_view body);
-  void end(Result::Ending ending);
+  void end(QueryResult::Ending ending);
   void turn(std::string_view body);
-  void fold_rest(const Result& result);
+  void fold_rest(const QueryResult& result);
 
-  std::vector<Result> results_;
-  Result open_;         // what is not ended yet
+  std::vector<QueryResult> results_;
+  QueryResult open_;    // what is not ended yet
   bool begun_ = false;  // open_ says something
   bool torn_ = false;   // a Suspended result has come
   How how_ = How::Exact;
@@ -159,7 +159,7 @@ class ResultDigest {
   std::uint64_t failures_ = 0;
   std::uint64_t rows_ = 0;
   std::uint64_t written_ = 0;
-  std::optional<Result> last_;
+  std::optional<QueryResult> last_;
   std::array<char, 5> sqlstate_{};
   std::uint64_t turns_ = 0;
   Hash128 statuses_;  // of ReadyForQuery, one after the other
@@ -186,8 +186,10 @@ const char* name_of(Difference difference);
 struct Compared {
   Difference what = Difference::None;
   std::uint32_t result = 0;  // which one differs, counting from 0; up to Rows and Order
-  std::string text;          // for people; no value of any row; empty: None
+  std::string old_text;      // for people, without any value of a row; empty: None
+  std::string new_text;
 
+  std::string text() const { return same() ? "" : old_text + " / " + new_text; }
   bool same() const { return what == Difference::None; }
 };
 

@@ -7,7 +7,7 @@ namespace {
 WriteOutcome outcome_of(const ResultDigest& digest) {
   if (!digest.status() || !digest.last()) return WriteOutcome::Untold;
   if (*digest.status() != Transaction::Idle) return WriteOutcome::Open;
-  if (digest.last()->ending == Result::Ending::Failed) return WriteOutcome::Failed;
+  if (digest.last()->ending == QueryResult::Ending::Failed) return WriteOutcome::Failed;
   const bool undone = digest.last()->command_text() == "ROLLBACK";
   return undone ? WriteOutcome::RolledBack : WriteOutcome::Done;
 }
@@ -45,9 +45,8 @@ WriteComparison compare_writes(const ResultDigest& first, const ResultDigest& se
   const WriteReport one = report_of(first), other = report_of(second);
   const WriteVerdict verdict = verdict_of(one, other);
   if (verdict != WriteVerdict::Equal) return {verdict, text_of(one) + " / " + text_of(other)};
-  Compared compared = compare(first, second, how);
-  if (compared.same()) return {WriteVerdict::Equal, ""};
-  return {WriteVerdict::Differing, std::move(compared.text)};
+  const Compared compared = compare(first, second, how);
+  return {compared.same() ? WriteVerdict::Equal : WriteVerdict::Differing, compared.text()};
 }
 
 const char* name_of(WriteOutcome outcome) {

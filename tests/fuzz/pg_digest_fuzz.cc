@@ -37,7 +37,7 @@ void check_order(const ResultDigest& one, const ResultDigest& other) {
   for (const How how : kAll) {
     const Compared compared = compare(one, other, how);
     require(!same || compared.same(), "what is alike strictly is alike less strictly");
-    require(compared.same() == compared.text.empty(), "a difference is described");
+    require(compared.same() == compared.text().empty(), "a difference is described");
     same = compared.same();
   }
 }

@@ -64,8 +64,8 @@ const std::string kConversation =
 TEST_CASE("result digest: a result is told by command, count, columns, rows") {
   const ResultDigest digest = digest_of(select({"a", "bc"}) + kIdle);
   REQUIRE(digest.results().size() == 1);
-  const Result& result = digest.results()[0];
-  CHECK(result.ending == Result::Ending::Complete);
+  const QueryResult& result = digest.results()[0];
+  CHECK(result.ending == QueryResult::Ending::Complete);
   CHECK(result.command_text() == "SELECT");
   CHECK(result.count == 2);
   CHECK(result.columns == 1);
@@ -83,7 +83,7 @@ TEST_CASE("result digest: where the bytes are split never changes it") {
   for (std::size_t size = 1; size < 200; ++size) {
     INFO("pieces of ", size);
     const Compared compared = compare(whole, digest_of(kConversation, size), How::Exact);
-    CHECK_MESSAGE(compared.same(), compared.text);
+    CHECK_MESSAGE(compared.same(), compared.text());
   }
 }
 
