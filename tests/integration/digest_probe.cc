@@ -6,7 +6,8 @@
 //                                   hexadecimal digits ("-": none). Prints for each: in what they
 //                                   differ, and how that is described
 //   digest_probe look OLD NEW USER SETTINGS SHOWN READ ...
-//                                   OLD, NEW: ports of 127.0.0.1; USER: name or name:password;
+//                                   OLD, NEW: ports of 127.0.0.1; USER: name or name:password, with
+//                                   "tls+" in front of it by TLS;
 //                                   SETTINGS: SQL, or empty; SHOWN: redacted|plain;
 //                                   READ: exact|multiset|shape:SQL, or with =VALUE in front of it,
 //                                   a statement with $1. Asks both, prints in what they differ,
@@ -23,6 +24,7 @@
 #include "protocols/postgres/frontend.h"
 #include "protocols/postgres/repeated_reads.h"
 #include "tests/unit/protocols/postgres/tell.h"
+#include "tls/context.h"
 
 namespace crossfade {
 namespace {
@@ -120,6 +122,11 @@ EndpointAddress address_of(const char* id, const char* port, const std::string& 
   address.port = static_cast<std::uint16_t>(std::stoi(port));
   address.username = user.substr(0, user.find(':'));
   if (user.find(':') != std::string::npos) address.password = user.substr(user.find(':') + 1);
+  if (address.username.starts_with("tls+")) {
+    address.username.erase(0, 4);
+    address.tls = make_tls(TlsClientSettings{.mode = TlsMode::Require});
+    if (!address.tls.end->load()) std::puts("TLS is not loaded");
+  }
   return address;
 }
 

@@ -11,7 +11,7 @@ import pg_conversations
 from children import SLOWNESS, end, spawn
 from harness import binary
 from pg_conversations import describe, execute, message, parse, query
-from postgres import TRUST, PostgresServer
+from postgres import PostgresServer
 
 PROBE = os.path.join(os.path.dirname(binary()), "tests", "digest_probe")
 LIMIT_S = 30 * SLOWNESS
@@ -269,29 +269,37 @@ class Looks(Servers):
 
 
 class Logins(unittest.TestCase):
-    def test_whatever_a_server_asks_for_is_given(self):
+    def setUp(self):
         hba = ("host all +md5 127.0.0.1/32 md5", "host all +clear 127.0.0.1/32 password",
                "host all all 127.0.0.1/32 scram-sha-256")
-        with PostgresServer(15, hba=hba) as old, PostgresServer(15, hba=TRUST) as new:
-            new.sql("SET ROLE app", "CREATE TABLE t (a int)", "INSERT INTO t VALUES (2)")
-            old.sql("CREATE ROLE md5", "CREATE ROLE clear", "SET password_encryption = md5",
-                    "CREATE ROLE hashed LOGIN PASSWORD 'pencil' IN ROLE md5",
-                    "SET password_encryption = 'scram-sha-256'", "CREATE ROLE salted LOGIN PASSWORD 'pencil'",
-                    "CREATE ROLE plain LOGIN PASSWORD 'pencil' IN ROLE clear", "CREATE TABLE t (a int)",
-                    "INSERT INTO t VALUES (1)", "GRANT SELECT ON t TO public")
-            new.sql("RESET ROLE", "GRANT SELECT ON t TO public")
-            for user in ("hashed", "salted", "plain"):
-                new.sql(f"CREATE ROLE {user} LOGIN")
-                done = subprocess.run(
-                    [PROBE, "look", str(old.port), str(new.port), f"{user}:pencil", "", "plain",
-                     "multiset:SELECT a FROM t"], input="\n", capture_output=True, text=True, check=True,
-                    timeout=LIMIT_S)
-                with self.subTest(user):
-                    if user == "plain":  # not in clear without TLS
-                        self.assertIn("TLS", done.stdout)
-                    else:
-                        self.assertEqual(done.stdout.splitlines()[:2], ["rows", "real"])
-                    self.assertNotIn("pencil", done.stdout)
+        self.servers = [self.enterContext(PostgresServer(15, hba=hba, ssl=True)) for _ in range(2)]
+        for number, server in enumerate(self.servers):
+            server.sql("CREATE ROLE md5", "CREATE ROLE clear", "SET password_encryption = md5",
+                       "CREATE ROLE hashed LOGIN PASSWORD 'pencil' IN ROLE md5",
+                       "SET password_encryption = 'scram-sha-256'",
+                       "CREATE ROLE salted LOGIN PASSWORD 'pencil'",
+                       "CREATE ROLE plain LOGIN PASSWORD 'pencil' IN ROLE clear", "CREATE TABLE t (a int)",
+                       f"INSERT INTO t VALUES ({number})", "GRANT SELECT ON t TO public")
+
+    def look(self, user):
+        ports = [str(server.port) for server in self.servers]
+        done = subprocess.run([PROBE, "look", *ports, user, "", "plain", "multiset:SELECT a FROM t"],
+                              input="\n", capture_output=True, text=True, check=True, timeout=LIMIT_S)
+        self.assertNotIn("pencil", done.stdout + done.stderr)
+        return done.stdout
+
+    def test_whatever_a_server_asks_for_is_given(self):
+        for user in ("hashed:pencil", "salted:pencil", "tls+hashed:pencil", "tls+salted:pencil",
+                     "tls+plain:pencil"):
+            with self.subTest(user):
+                self.assertEqual(self.look(user).splitlines()[:2], ["rows", "real"])
+
+    def test_a_password_is_not_sent_in_clear_and_a_wrong_one_lets_nobody_in(self):
+        for user in ("plain:pencil", "salted:wrong", "salted", "nobody:pencil", "tls+salted:wrong"):
+            with self.subTest(user):
+                told = self.look(user)
+                self.assertIn("connect to endpoint 'old'", told)
+                self.assertNotIn("real", told)
 
 
 if __name__ == "__main__":
