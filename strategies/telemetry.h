@@ -71,10 +71,11 @@ enum class Limit : std::uint8_t {
   ReorderMax,
   ConnectTimeout,
   HandshakeTimeout,
+  LoginTimeout,
   AnswerTimeout,
   OrderWait
 };
-inline constexpr std::size_t kLimits = 10;
+inline constexpr std::size_t kLimits = 11;
 constexpr const char* name_of(Limit limit) {
   switch (limit) {
     case Limit::ClientsMax:
@@ -93,6 +94,8 @@ constexpr const char* name_of(Limit limit) {
       return "connect_timeout_ms";
     case Limit::HandshakeTimeout:
       return "handshake_timeout_ms";
+    case Limit::LoginTimeout:
+      return "login_timeout_ms";
     case Limit::AnswerTimeout:
       return "answer_timeout_ms";
     case Limit::OrderWait:

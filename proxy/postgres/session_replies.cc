@@ -61,6 +61,7 @@ bool PostgresSession::note_reply(Upstream& up, const ServerMessage& message) {
   if (answer->belongs == Belongs::Reply && message.type == from_server::kReadyForQuery) {
     if (phase_ == Phase::Login) {
       phase_ = Phase::Ready;
+      logged_in_ = true;
       up.logged_in();
     }
     settle(up, answer->id);
@@ -116,6 +117,9 @@ void PostgresSession::on_lost(Upstream& up, const char* reason) {
   begin_event();
   if (up.state() == Upstream::State::Connecting) {
     interlay_.failed(up.side(), Interlay::Failure::Connect, now_ns_);
+  } else if (!last_words_ && !client_ended_ && phase_ != Phase::Raw &&
+             phase_ != Phase::Cancelling) {
+    counters().failures[static_cast<std::size_t>(up.side())].add();
   }
   lose_server(reason);
   end_event();

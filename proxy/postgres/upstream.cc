@@ -45,6 +45,10 @@ void Upstream::close() {
 
 void Upstream::on_end(int status) { session_.on_lost(*this, uv_err_name(status)); }
 
+// A server that closes has said why before: that, and what the client has not taken yet, is still
+// to be read, up to the end of it.
+void Upstream::on_deaf(int) {}
+
 void Upstream::on_room() { session_.on_upstream_room(); }
 
 void Upstream::on_bytes(std::string_view bytes) {
