@@ -66,7 +66,7 @@ struct StreamCallbacks {
     stream->in_write_ = 0;
     stream->writing_ = false;
     if (status < 0) {
-      stream->owner_.on_end(status);
+      stream->owner_.on_deaf(status);
       return;
     }
     if (stream->hold_ == Stream::Hold::Handshake) return;  // what waits is not encrypted yet

@@ -32,6 +32,9 @@ class StreamOwner {
   virtual void on_bytes(std::string_view bytes) = 0;
   // The other end closed (status UV_EOF) or the connection failed. The stream is still open.
   virtual void on_end(int status) = 0;
+  // Bytes could not be sent: the other end hears no more. What it said before, and its end, can
+  // still be read by who goes on reading; for everybody else this is the end.
+  virtual void on_deaf(int status) { on_end(status); }
   // All that was unsent has been sent.
   virtual void on_room() = 0;
 

@@ -43,6 +43,7 @@ struct EndpointAddress {
 struct InterlaySettings {
   std::uint32_t connect_timeout_ms = 3'000;     // reaching a server
   std::uint32_t handshake_timeout_ms = 10'000;  // TLS with a client
+  std::uint32_t login_timeout_ms = 60'000;      // PostgreSQL: from accepting to being logged in
   std::uint32_t answer_timeout_ms = 60'000;     // authoritative reply; blocking commands are exempt
   std::uint32_t second_leg_timeout_ms = 1'000;  // reply of a side that is not authoritative
   std::uint32_t order_wait_ms = 2'000;          // a dual write's turn among those of its keys

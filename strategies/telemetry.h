@@ -71,6 +71,7 @@ enum class Limit : std::uint8_t {
   ReorderMax,
   ConnectTimeout,
   HandshakeTimeout,
+  LoginTimeout,
   AnswerTimeout,
   OrderWait,
   SqlLengthMax,
@@ -78,7 +79,7 @@ enum class Limit : std::uint8_t {
   StatementsMax,
   SideChangeWait
 };
-inline constexpr std::size_t kLimits = 14;
+inline constexpr std::size_t kLimits = 15;
 constexpr const char* name_of(Limit limit) {
   switch (limit) {
     case Limit::ClientsMax:
@@ -97,6 +98,8 @@ constexpr const char* name_of(Limit limit) {
       return "connect_timeout_ms";
     case Limit::HandshakeTimeout:
       return "handshake_timeout_ms";
+    case Limit::LoginTimeout:
+      return "login_timeout_ms";
     case Limit::AnswerTimeout:
       return "answer_timeout_ms";
     case Limit::OrderWait:

@@ -28,6 +28,7 @@ constexpr std::uint32_t kSqlLengthMost = 1u << 20;
 constexpr std::array kRanges = {
     Range{"connect_timeout_ms", &InterlaySettings::connect_timeout_ms, 1, kHour},
     Range{"handshake_timeout_ms", &InterlaySettings::handshake_timeout_ms, 0, kHour},
+    Range{"login_timeout_ms", &InterlaySettings::login_timeout_ms, 0, kHour},
     Range{"answer_timeout_ms", &InterlaySettings::answer_timeout_ms, 0, kHour},
     Range{"second_leg_timeout_ms", &InterlaySettings::second_leg_timeout_ms, 1, kHour},
     Range{"order_wait_ms", &InterlaySettings::order_wait_ms, 1, kHour},

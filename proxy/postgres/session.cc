@@ -12,10 +12,11 @@ namespace crossfade::postgres {
 
 namespace {
 constexpr std::uint64_t kNsPerMs = 1'000'000;
-// A server takes this long for a login by default (authentication_timeout).
-constexpr std::uint64_t kLoginNs = 60'000 * kNsPerMs;
-// Who does not read why its connection ends is not waited for longer.
-constexpr std::uint64_t kLingerNs = 10'000 * kNsPerMs;
+// Whoever takes nothing for so long of what is left when its connection ends is not waited for.
+constexpr std::uint64_t kLingerNs = 60'000 * kNsPerMs;
+// Whoever still sends when all was said has this long to hear it.
+constexpr std::uint64_t kHearOutNs = 2'000 * kNsPerMs;
+
 bool is_extended(char type) {
   switch (type) {
     case from_client::kParse:
@@ -92,6 +93,7 @@ void PostgresSession::on_upstream_room() {
 
 // Views into `bytes` are flushed before they end.
 void PostgresSession::consume(std::string_view bytes) {
+  if (phase_ == Phase::Closing) return;
   if (kept_.empty()) {
     const std::size_t taken = take(bytes);
     flush();
@@ -190,8 +192,8 @@ std::size_t PostgresSession::take_opening(std::string_view bytes) {
 
 // The packet goes to the home side as it is.
 void PostgresSession::start_up(std::string_view packet, Phase next) {
-  if (!reach_home()) return;
   phase_ = next;
+  if (!reach_home()) return;
   if (next == Phase::Login) remember_start_up(packet);
   if (next == Phase::Login) server().owed().sent_start_up(Mark::Forward);
   server().stream().write(packet);
@@ -209,7 +211,7 @@ void PostgresSession::remember_start_up(std::string_view packet) {
   bucket_ = bucket_of(std::string(user) + '\0' + database_ + '\0' + client_.peer_name());
 }
 
-// False: it is known to be down, and the client has been told.
+// False: it is known to be down, and the client has been told that.
 bool PostgresSession::reach_home() {
   const Side side = interlay_.route()->home_side();
   current_ = side;
@@ -218,7 +220,11 @@ bool PostgresSession::reach_home() {
     loop().mark_busy(*this);
     return true;
   }
-  say_and_close("08006", unreachable(side));
+  if (phase_ == Phase::Cancelling) {
+    close_client();  // nothing is ever said to a cancel
+  } else {
+    say_and_close("08006", unreachable(side));
+  }
   return false;
 }
 
@@ -317,8 +323,8 @@ void PostgresSession::end_event() {
 // A slow reader slows its own source.
 void PostgresSession::update_reading() {
   const std::size_t most = settings().output_buffer_max;
-  if (client_.open() && !client_ended_ && phase_ != Phase::Closing) {
-    if (held_ != Held::No || server().stream().unsent() > most) {
+  if (client_.open() && !client_ended_) {
+    if (phase_ != Phase::Closing && (held_ != Held::No || server().stream().unsent() > most)) {
       client_.read_stop();
     } else {
       client_.read_start();
@@ -379,12 +385,18 @@ void PostgresSession::say_and_close(std::string_view sqlstate, const std::string
   close_client();
 }
 
+// A connection that is closed before its client has ended takes with it what the client has not
+// read, if that sends anything more: so it is half-closed first, and what comes is dropped.
 void PostgresSession::close_client() {
+  const bool may_send = (phase_ == Phase::Ready || phase_ == Phase::Raw) && !client_ended_;
   phase_ = Phase::Closing;
   closing_at_ns_ = now_ns_;
   for (Upstream& up : upstreams_) up.close();
-  client_.read_stop();
-  client_.close_when_sent();
+  if (may_send && !draining_) {
+    client_.shutdown_when_sent();
+  } else {
+    client_.close_when_sent();
+  }
   loop().mark_busy(*this);
 }
 
@@ -396,15 +408,16 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
   }
   switch (phase_) {
     case Phase::Opening:
-      if (now_ns > accepted_at_ns_ + kLoginNs) close_client();
+      check_login();
       break;
     case Phase::Login:
     case Phase::Raw:
     case Phase::Cancelling:
+      check_login();
       check_connecting(connect_ns);
       break;
     case Phase::Closing:
-      if (now_ns > closing_at_ns_ + kLingerNs) client_.close();
+      check_lingering();
       break;
     case Phase::Ready:
       check_entries();
@@ -417,11 +430,31 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
          staying_since_ns_ != 0 || entering();
 }
 
-void PostgresSession::check_connecting(std::uint64_t limit_ns) {
-  if (server().state() != Upstream::State::Connecting) {
-    if (phase_ == Phase::Login && now_ns_ > accepted_at_ns_ + kLoginNs) close_client();
-    return;
+// Who has not logged in in time is closed, as by a server, and in its words. A server that keeps
+// silent itself is as good as none.
+void PostgresSession::check_login() {
+  const std::uint64_t limit_ns = settings().login_timeout_ms * kNsPerMs;
+  if (logged_in_ || limit_ns == 0 || now_ns_ <= accepted_at_ns_ + limit_ns) return;
+  counters().hit(Limit::LoginTimeout);
+  if (phase_ != Phase::Login) return close_client();
+  if (password_wanted_) {
+    return say_and_close("57014", "canceling authentication due to timeout");
   }
+  interlay_.failed(server().side(), Interlay::Failure::Answer, now_ns_);
+  lose_server("it did not answer the login in time");
+}
+
+// A slow reader is given all of it, one that stands still is not waited for.
+void PostgresSession::check_lingering() {
+  if (client_.unsent() != lingering_) {
+    lingering_ = client_.unsent();
+    closing_at_ns_ = now_ns_;
+  }
+  if (now_ns_ > closing_at_ns_ + (lingering_ > 0 ? kLingerNs : kHearOutNs)) client_.close();
+}
+
+void PostgresSession::check_connecting(std::uint64_t limit_ns) {
+  if (server().state() != Upstream::State::Connecting) return;
   if (limit_ns == 0 || now_ns_ <= server().opened_at_ns + limit_ns) return;
   counters().hit(Limit::ConnectTimeout);
   lose_server("did not accept a connection in time");

@@ -228,7 +228,9 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- the end
   bool safe_point() const;
   bool left_behind() const;
+  void check_login();
   void check_connecting(std::uint64_t limit_ns);
+  void check_lingering();
   void lose_server(const char* reason);
   bool go_on_without(Upstream& up);
   void say_and_close(std::string_view sqlstate, const std::string& message);
@@ -248,6 +250,7 @@ class PostgresSession final : public Session, public StreamOwner {
   std::uint64_t now_ns_ = 0;
   std::uint64_t accepted_at_ns_ = 0;
   std::uint64_t closing_at_ns_ = 0;
+  std::size_t lingering_ = 0;  // bytes that the client had not taken since then
   std::uint64_t request_cost_ns_ = 0;
   // --- watched
   Version version_asked_;
@@ -287,6 +290,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool was_used_ = false;           // something was asked before it was watched
   bool ssl_asked_ = false;
   bool gss_asked_ = false;
+  bool logged_in_ = false;
   bool password_wanted_ = false;  // the server waits for the client in its login
   bool last_words_ = false;       // the server has said why it closes, or the client that it does
   bool client_ended_ = false;

@@ -110,6 +110,7 @@ Goes PostgresSession::note_answer(Upstream& up, const Answer& answer, char type,
   if (type == from_server::kReadyForQuery) {
     if (phase_ == Phase::Login) {
       phase_ = Phase::Ready;
+      logged_in_ = true;
       up.logged_in();
       note_setting(up);
     }
@@ -217,6 +218,9 @@ void PostgresSession::on_lost(Upstream& up, const char* reason) {
   begin_event();
   if (up.state() == Upstream::State::Connecting) {
     interlay_.failed(up.side(), Interlay::Failure::Connect, now_ns_);
+  } else if (!last_words_ && !client_ended_ && phase_ != Phase::Raw &&
+             phase_ != Phase::Cancelling) {
+    counters().failures[static_cast<std::size_t>(up.side())].add();
   }
   if (!go_on_without(up)) lose_server(reason);
   end_event();

@@ -58,6 +58,10 @@ void Upstream::lost(const char* reason) {
   session_.end_reply_event();
 }
 
+// A server that closes has said why before: that, and what the client has not taken yet, is still
+// to be read, up to the end of it.
+void Upstream::on_deaf(int) {}
+
 void Upstream::on_room() { session_.on_upstream_room(); }
 
 void Upstream::on_bytes(std::string_view bytes) {

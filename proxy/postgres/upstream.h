@@ -73,6 +73,7 @@ class Upstream final : public StreamOwner {
  private:
   void on_bytes(std::string_view bytes) override;
   void on_end(int status) override;
+  void on_deaf(int status) override;
   void on_room() override;
   static void connected(StreamOwner& owner, int status);
   void begin_login();
