@@ -145,6 +145,9 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
   families.gauge("crossfade_sessions_open", "Clients connected", labels,
                  static_cast<double>(traffic.sessions_open));
   families.counter("crossfade_sessions_total", "Clients accepted", labels, traffic.sessions_total);
+  families.counter("crossfade_sessions_one_sided_total",
+                   "Sessions of PostgreSQL that new did not let in, or not in time", labels,
+                   traffic.sessions_one_sided);
   families.counter("crossfade_sessions_ended_total",
                    "Clients closed because they were tied to a side that is not home any more",
                    labels, traffic.sessions_ended);

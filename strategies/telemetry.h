@@ -184,6 +184,7 @@ struct InterlayTraffic {
   std::uint64_t sessions_total = 0;
   std::uint64_t tls_sessions_open = 0;                                      // of those open
   std::array<std::array<std::uint64_t, kHandshakes>, kPeers> handshakes{};  // [peer][result]
+  std::uint64_t sessions_one_sided = 0;  // that new has not let in, or not in time: old answers
   std::uint64_t sessions_ended =
       0;  // closed because they were tied to a side that is not home any more
   std::array<bool, kSides> down{};  // side currently not tried by at least one loop
