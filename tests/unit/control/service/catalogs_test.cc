@@ -22,7 +22,7 @@ constexpr const char* kShadow = R"({"type":"shadow_traffic"})";
 
 // Interlay "app" before endpoint "pg-old" of database "shop", whose server tells a stable total().
 struct CatalogBench : Bench {
-  explicit CatalogBench() {
+  CatalogBench() {
     told.catalogs[11] = rows("su");
     for (const auto& [id, port] : {std::pair("pg-old", 11), std::pair("pg-new", 12)}) {
       must(life->endpoints.create(
@@ -46,9 +46,8 @@ struct CatalogBench : Bench {
   std::string database() const { return plane.route("app").catalog_database; }
   Volatility total() const { return catalog()->function("public", "total")->volatility; }
   std::string shown(const char* member) {
-    return text_of(*must(life->interlays.get("app", call)).data.find("catalog"), member);
+    return text_of(*must(life->interlays.get("app")).data.find("catalog"), member);
   }
-  // Another interlay's PATCH would do: it builds a table.
   void look(std::set<std::string> rung) {
     CatalogWatch(life->keeper, life->servers, std::make_shared<CatalogBell>(),
                  std::chrono::seconds(1))
@@ -127,6 +126,7 @@ TEST_CASE_FIXTURE(CatalogBench, "catalogs: rows that nobody understands serve no
 
 TEST_CASE_FIXTURE(CatalogBench, "catalogs: an endpoint at another address has to tell anew") {
   told.catalogs[13] = rows("vu");
+  told.postgres[13] = told.postgres[11];
   must(life->endpoints.patch("pg-old", json(R"({"config":{"port":13}})"), call));
   CHECK(database().empty());
   learn_from_servers(*life->keeper.state(), life->servers);
@@ -153,16 +153,13 @@ TEST_CASE_FIXTURE(CatalogBench, "catalogs: a word that is none is refused with i
   const auto patch = [&](const char* body) {
     return said(life->interlays.patch("app", json(body), call));
   };
-  CHECK(patch(R"({"sql":{"functions":{"f(int)":"read"
-}
-}
-})") ==
+  CHECK(patch(R"j({"sql":{"functions":{"f(int)":"read"}}})j") ==
         "400 Bad Request: sql.functions.f(int): must be name or schema.name, without arguments");
-CHECK(patch(R"({"sql":{"relations":{"a.b.c":"read"}}})") ==
-      "400 Bad Request: sql.relations.a.b.c: must be name or schema.name, without arguments");
-CHECK(patch(R"({"sql":{"relations":{"a":"maybe"}}})") ==
-      "400 Bad Request: sql.relations.a: must be read, volatile_read or write");
-CHECK(patch(R"({"sql":{"types":{}}})").starts_with("400 Bad Request: sql.types"));
+  CHECK(patch(R"({"sql":{"relations":{"a.b.c":"read"}}})") ==
+        "400 Bad Request: sql.relations.a.b.c: must be name or schema.name, without arguments");
+  CHECK(patch(R"({"sql":{"relations":{"a":"maybe"}}})") ==
+        "400 Bad Request: sql.relations.a: must be read, volatile_read or write");
+  CHECK(patch(R"({"sql":{"types":{}}})").starts_with("400 Bad Request: sql.types"));
 }
 
 TEST_CASE_FIXTURE(CatalogBench, "catalogs: whoever rings is heard, and the end ends the waiting") {
