@@ -6,6 +6,7 @@
 
 #include "control/definitions/identity.h"
 #include "control/definitions/interlay_settings.h"
+#include "control/definitions/sql_names.h"
 #include "control/json/value.h"
 #include "protocols/base/result.h"
 #include "tls/settings.h"
@@ -20,6 +21,7 @@ struct InterlaySpec {
   std::string bind = "127.0.0.1";  // numeric address
   PortTls tls = {};
   SettingOverrides settings = {};
+  SqlNames sql = {};  // PostgreSQL
   std::string description = {};
 
   bool operator==(const InterlaySpec&) const = default;
@@ -33,11 +35,13 @@ struct InterlayDefinition {
   std::string bind;
   PortTls tls = {};
   SettingOverrides settings;
+  SqlNames sql;  // PostgreSQL
   std::string description;
   bool running = true;  // wanted by the operator: false after "stop"
 };
 
-// Reads {"id", "endpoint", "port", "bind"?, "tls"?, "settings"?, "description"?} as POST takes it.
+// Reads {"id", "endpoint", "port", "bind"?, "tls"?, "settings"?, "sql"?, "description"?} as POST
+// takes it.
 //   errors  BadInput with the path; what this version does not support says so
 Result<InterlaySpec> read_interlay(const Json& body, const std::string& path);
 

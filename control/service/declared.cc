@@ -70,6 +70,7 @@ Status declare_interlay(State& state, const InterlaySpec& spec, std::size_t inde
   interlay.bind = spec.bind;
   if (!(interlay.tls == spec.tls)) interlay.tls = spec.tls;
   interlay.settings = spec.settings;
+  interlay.sql = spec.sql;
   interlay.description = spec.description;
   if (current != nullptr) touch(interlay.identity);
   put(state.interlays, std::move(interlay));

@@ -44,6 +44,7 @@ Json Interlays::shown(const State& state, const InterlayDefinition& interlay) co
        {"running", interlay.running},
        {"migration", migration == nullptr ? Json() : Json(migration->identity.id)},
        {"declared_in", identity.origin == Origin::File ? "file" : "api"},
+       {"sql", render(interlay.sql)},
        {"catalog", servers_.catalogs().shown(interlay, *state.endpoints.at(interlay.endpoint))},
        {"created_at", identity.created_at},
        {"updated_at", identity.updated_at}});
@@ -111,6 +112,7 @@ Answer Interlays::create(const Json& body, const Call& call) {
                               .bind = spec->bind,
                               .tls = spec->tls,
                               .settings = spec->settings,
+                              .sql = spec->sql,
                               .description = spec->description,
                               .running = true};
   const State before = turn.next;
@@ -170,6 +172,7 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
   patched.bind = spec->bind;
   patched.tls = spec->tls;
   patched.settings = spec->settings;
+  patched.sql = spec->sql;
   patched.description = spec->description;
   touch(patched.identity);
   const bool moved = patched.port != current->port || patched.bind != current->bind;
