@@ -17,6 +17,7 @@ DRAIN_MS = 20_000
 WORDS = "terminating connection due to administrator command"
 SLOT = 'CREATE_REPLICATION_SLOT "s" TEMPORARY LOGICAL pgoutput'
 STREAM = "START_REPLICATION SLOT \"s\" LOGICAL 0/0 (proto_version '1', publication_names 'p')"
+STREAMING = "select count(*) from pg_stat_replication where state = 'streaming'"
 RECEIVEWAL = "/usr/lib/postgresql/15/bin/pg_receivewal"
 
 
@@ -150,9 +151,10 @@ class Replication(Served):
 
     def test_pg_receivewal_receives_what_the_server_writes(self):
         folder = temp_folder("wal")
-        receiver = spawn([RECEIVEWAL, "-h", "127.0.0.1", "-p", str(self.port), "-U", "replicator", "-w", "-D",
-                          folder, "--no-loop", "--no-sync"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: self.old.value("select count(*) from pg_stat_replication") == "1", 20, "it streams")
+        receiver = spawn([RECEIVEWAL, "-h", "127.0.0.1", "-p", str(self.port), "-U", "replicator", "-w",
+                          "-D", folder, "--no-loop", "--no-sync"],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: self.old.value(STREAMING) == "1", 20, "it streams")
         first = self.old.value("select pg_walfile_name(pg_current_wal_lsn())")
         self.old.sql("set role app; create table t as select repeat('x', 1000) from generate_series(1, 3000)",
                      "reset role; select pg_switch_wal()")
