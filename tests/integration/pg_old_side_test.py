@@ -246,7 +246,7 @@ class LastWords(Served):
 
 class AgainAndAgain(Served):
     def test_nothing_hangs_while_it_dies_and_returns(self):
-        """What clients were told was committed is there; they hear of 57P01 to 57P03 and 08006, nothing else."""
+        """What clients were told was committed is there; they hear 57P01 to 57P03 and 08006, nothing else."""
         self.start(server={"fsync": "on", "synchronous_commit": "on"})
         self.old.sql("set role app; create table t (id bigint primary key)")
         trouble, committed, over = [], [], threading.Event()
