@@ -11,7 +11,8 @@ import unittest
 from children import SLOWNESS, wait_until
 from fake_server import BackloggedPort, FakeServer
 from harness import free_port
-from pg_messages import SYNC, bind, cancel, copy_data, execute, fields_of, kind_of, parse, query, startup
+from pg_messages import (SYNC, TERMINATE, bind, cancel, copy_data, execute, fields_of, kind_of, parse, query,
+                         startup)
 from pg_served import PgConn, Served, ServerError
 
 
@@ -238,6 +239,21 @@ class LastWords(Served):
         messages = client.read_eof()
         self.assertEqual([kind_of(raw) for raw in messages], ["T", *"D" * 3000, "C", "Z"])
 
+
+    def test_a_reader_that_half_closes_behind_its_last_request_gets_the_rest(self):
+        self.start()
+        client = self.client(receive_buffer=16 << 10)
+        rows = 10_000
+        client.send(query(f"select repeat('x', 1000) from generate_series(1, {rows})") + TERMINATE)
+        taken = 0
+        while self.metric("bytes_total", direction="server_in") < rows * 1011:
+            client.socket.settimeout(60 * SLOWNESS)
+            taken += len(client.socket.recv(64 << 10))
+        # All that is left waits in the sidecar and in its kernel for the client.
+        client.shutdown_write()
+        while more := len(client.socket.recv(64 << 10)):
+            taken += more
+        self.assertEqual(taken, 32 + rows * 1011 + len(f"SELECT {rows}") + 6 + 6)
 
     def taken_over(self, size):
         wait_until(lambda: self.metric("bytes_total", direction="server_in") >= size, 10,
