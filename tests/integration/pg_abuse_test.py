@@ -13,7 +13,6 @@ from pg_messages import (SSL_REQUEST, SYNC, VERSION_3_2, bind, cancel, describe,
                          parse, query, row_of, startup, untyped)
 from pg_served import MINUTE_S, PgConn, Served
 
-ALONE = "unless slowed"
 IDLE = 2000 if SLOWNESS == 1 else 200
 START = startup(user="app", database="app")
 HALVES = (START[:1], START[:7], START[:8], START[:-1], untyped(SSL_REQUEST)[:5],

@@ -16,7 +16,6 @@ from pg_conn import PgConn
 from pg_messages import COPY_DONE, TERMINATE, bind, copy_data, execute, kind_of, parse, query, startup, SYNC
 from pg_served import MINUTE_S, Served
 
-ALONE = True
 SLOW = SLOWNESS != 1
 RESULT = (10 if SLOW else 100) * 1000   # rows of 1000 bytes
 ROW = 64 * MIB if SLOW else 500 * MIB
