@@ -185,7 +185,7 @@ class Halves(Served):
         for number, client in enumerate(clients):
             client.sendall(HALVES[number % len(HALVES)])
         wait_until(lambda: self.metric("sessions_open") == count, 20, "they are there")
-        for _ in range(20):
+        for _ in range(10):
             self.served()
         grew_less(self, self.sidecar, before, count * 16 * KIB)
         for client in clients:
