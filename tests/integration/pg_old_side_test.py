@@ -152,14 +152,18 @@ class GoesAway(Served):
         self.recovers()
         self.all_gone()
 
+    def codes_to_the_end(self, client):
+        messages = client.read_eof()
+        self.assertEqual(client.rest, b"")
+        return [fields_of(raw)["C"] for raw in messages if kind_of(raw) in "EN"]
+
     def test_stopped_at_once_in_its_own_words(self):
         clients = self.clients()
         self.old.stop(signal.SIGQUIT)
-        for client in clients:
-            messages = client.read_eof()
-            self.assertEqual(client.rest, b"")
-            codes = [fields_of(raw)["C"] for raw in messages if kind_of(raw) in "EN"]
-            self.assertEqual(codes, ["57P01", "08006"])
+        found = [self.codes_to_the_end(client) for client in clients]
+        # Directly, too, a backend that is stopped in certain moments says nothing.
+        self.assertIn(["57P01", "08006"], found)
+        self.assertTrue(all(codes in (["57P01", "08006"], ["08006"]) for codes in found), found)
         self.old.restart()
         self.recovers()
 
@@ -182,8 +186,7 @@ class GoesAway(Served):
         victim, other = self.client(), self.client()
         os.kill(victim.pid, signal.SIGKILL)
         self.assertIn("was lost", self.told(victim, "08006"))
-        messages = other.read_eof()
-        self.assertEqual([fields_of(raw)["C"] for raw in messages], ["57P02", "08006"])
+        self.assertIn(self.codes_to_the_end(other), (["57P02", "08006"], ["08006"]))  # 1 of 6 says nothing
         self.recovers(30)
 
 
