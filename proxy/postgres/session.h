@@ -179,6 +179,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void inject(std::string_view message, char type, char subject = kStatement);
   void bring_for(const Piece& piece);
   void bring_statement(std::string_view name);
+  void drop_stale(std::string_view name);
   void note_made(const Piece& parse);
   // --- trials
   void succeed();

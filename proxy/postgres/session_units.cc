@@ -281,18 +281,31 @@ void PostgresSession::bring_for(const Piece& piece) {
     const auto name = view_parse_name(piece.body());
     const bool underway = name && state_.underway(*name) != SessionState::Underway::Nothing;
     if (!name || name->empty() || underway) return;
-    if (state_.find(*name)) return bring_statement(*name);
-    if (!server().holds.statements.contains(*name)) return;
-    std::string close;
-    append_close(close, kStatement, *name);
-    inject(close, from_client::kClose);
+    bring_statement(*name);
   }
 }
 
-void PostgresSession::bring_statement(std::string_view name) {
-  const SessionState::Statement* const statement = state_.find(name);
-  if (!statement || state_.underway(name) != SessionState::Underway::Nothing) return;
+// The session has no such statement any more: the server must not have it, either.
+void PostgresSession::drop_stale(std::string_view name) {
+  if (state_.kept() == Kept::NotAll) return;
   Holdings& there = server().holds;
+  if (name.empty()) {
+    if (std::exchange(there.unnamed, 0) == 0) return;
+  } else {
+    const auto found = there.statements.find(name);
+    if (found == there.statements.end()) return;
+    there.statements.erase(found);
+  }
+  std::string close;
+  append_close(close, kStatement, name);
+  inject(close, from_client::kClose);
+}
+
+void PostgresSession::bring_statement(std::string_view name) {
+  if (state_.underway(name) != SessionState::Underway::Nothing) return;
+  Holdings& there = server().holds;
+  const SessionState::Statement* const statement = state_.find(name);
+  if (!statement) return drop_stale(name);
   if (name.empty()) {
     if (std::exchange(there.unnamed, statement->serial) == statement->serial) return;
     return inject(statement->message, from_client::kParse);

@@ -270,7 +270,7 @@ class FallsBack(PgPair):
 
     tables = ("create table t (id int primary key, n int)",
               "insert into t select i, i from generate_series(1, 10) i")
-    settings = {"second_leg_timeout_ms": 1500 * SLOWNESS, "connect_timeout_ms": 1000}
+    settings = {"second_leg_timeout_ms": int(1500 * SLOWNESS), "connect_timeout_ms": 1000}
 
     def setUp(self):
         super().setUp()
