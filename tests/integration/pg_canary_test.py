@@ -284,6 +284,7 @@ class FallsBack(PgPair):
     def test_an_error_of_new_is_not_seen(self):
         self.new.sql("alter table t rename to elsewhere")
         self.assertEqual(self.client.value("select n from t where id = 3"), "3")
+        self.comes_to(self.client, "new")
         self.client.send(parse("s", "select n from t where id = 4") + describe("S", "s") +
                          bind("", "s") + describe("P", "") + execute("") + SYNC)
         kinds = "".join(kind_of(one) for one in self.client.until("Z"))
