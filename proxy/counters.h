@@ -78,6 +78,7 @@ struct InterlayCounters {
   Counter sessions_open, sessions_total, sessions_ended, one_sided;
   Counter tls_sessions_open;
   std::array<std::array<Counter, kHandshakes>, kPeers> handshakes;
+  std::array<Counter, kStays> staying;
   std::array<Counter, kSides> down;
 
   void ended(Handshake result, Peer peer) {

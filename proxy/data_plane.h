@@ -31,6 +31,9 @@ class EventLoops {
   // Where keys that may differ are written down. Before the first table is published.
   void set_ledger(LedgerDoor ledger) { shared_writes_.ledger = std::move(ledger); }
 
+  // Whom to tell that definitions have changed. Before the first table is published.
+  void set_catalog(CatalogDoor catalog) { postgres_.catalog = std::move(catalog); }
+
   // Adds to the doors of the repair worker those that lead here.
   void open_doors(RepairDoors& doors);
 
@@ -51,7 +54,7 @@ class EventLoops {
   Telemetry telemetry();
 
   SharedWritesRegistry shared_writes_;
-  postgres::CancelKeys cancel_keys_;
+  postgres::Shared postgres_;
   std::vector<std::unique_ptr<Loop>> loops_;
   bool running_ = false;
 

@@ -6,13 +6,12 @@
 
 namespace crossfade {
 
-Loop::Loop(SharedWritesRegistry& shared, postgres::CancelKeys& cancel_keys,
-           const Comparison& comparison)
+Loop::Loop(SharedWritesRegistry& shared, postgres::Shared& postgres, const Comparison& comparison)
     : read_buffer_(new char[kReadBuffer]),
       kept_pairs_(comparison.limits),
       compare_door_(comparison.door),
       shared_writes_(shared),
-      cancel_keys_(cancel_keys) {}
+      postgres_(postgres) {}
 
 Loop::~Loop() { assert(!thread_.joinable()); }
 

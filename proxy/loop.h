@@ -17,8 +17,8 @@
 #include "protocols/base/result.h"
 #include "protocols/redis/request.h"
 #include "proxy/interlay.h"
-#include "proxy/postgres/cancel_keys.h"
 #include "proxy/postgres/known_keys.h"
+#include "proxy/postgres/shared.h"
 #include "proxy/redis/dual_write.h"
 #include "proxy/redis/exchange.h"
 #include "proxy/redis/kept_pair.h"
@@ -36,8 +36,7 @@ inline constexpr std::size_t kReadBuffer = 256 * 1024;  // shared by all connect
 
 class Loop {
  public:
-  Loop(SharedWritesRegistry& shared, postgres::CancelKeys& cancel_keys,
-       const Comparison& comparison);
+  Loop(SharedWritesRegistry& shared, postgres::Shared& postgres, const Comparison& comparison);
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -61,7 +60,7 @@ class Loop {
   const CompareDoor& compare_door() const { return compare_door_; }
   std::vector<std::string_view>& args() { return args_; }  // scratch
   SharedWritesRegistry& shared_writes() { return shared_writes_; }
-  postgres::CancelKeys& cancel_keys() { return cancel_keys_; }
+  postgres::Shared& postgres() { return postgres_; }
   postgres::KnownKeys& known_keys() { return known_keys_; }
 
   void adopt(TablePtr next, const std::vector<std::shared_ptr<InterlayCounters>>& counters);
@@ -96,7 +95,7 @@ class Loop {
   const CompareDoor compare_door_;
   std::vector<std::string_view> args_;
   SharedWritesRegistry& shared_writes_;
-  postgres::CancelKeys& cancel_keys_;
+  postgres::Shared& postgres_;
   postgres::KnownKeys known_keys_;
   TablePtr table_;
   std::atomic<std::uint64_t> adopted_{0};

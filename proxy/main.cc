@@ -130,6 +130,7 @@ int serve(const FlagValues& flags) {
     return crossfade::render(comparison.samples(migration));
   });
   loops.set_ledger(control.ledger_door());
+  loops.set_catalog(control.catalog_door());
   if (auto started = control.start(); !started) return fail(started.error());
   crossfade::RepairDoors doors = control.repair_doors();
   loops.open_doors(doors);

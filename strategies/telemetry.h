@@ -152,39 +152,33 @@ constexpr const char* name_of(Peer peer) {
 // Why a PostgreSQL session stays on a side that does not serve it any more. The values of the
 // `reason` label. The first that holds counts.
 enum class Stay : std::uint8_t {
-  Transaction,      // it is in the midst of one, or of a request
-  TempObject,       // it has temporary tables
-  HoldCursor,       // a cursor WITH HOLD
-  SessionLock,      // an advisory lock of the session
-  Listen,           // LISTEN
-  UnreplayableSet,  // a setting that no statement of its own has set
-  HiddenCode,       // it ran code that may have done any of these
-  Unread,           // so may text that was not understood
-  StatementsMax,    // more prepared statements than statements_max
-  Refused,          // the other side did not take its login, or its state
-  Unreachable       // the other side cannot be reached
+  Transaction,  // it is in the midst of one, or of a request
+  Listens,      // LISTEN
+  TempObject,   // it has temporary tables, or other temporary objects
+  HeldCursor,   // a cursor WITH HOLD
+  SessionLock,  // an advisory lock of the session
+  SessionUser,  // SET SESSION AUTHORIZATION
+  Untold,       // its server did not tell what it holds, or there is more than is kept
+  Refused,      // the other side did not take what it holds
+  Unreachable   // the other side did not let it in
 };
-inline constexpr std::size_t kStays = 11;
+inline constexpr std::size_t kStays = 9;
 constexpr const char* name_of(Stay stay) {
   switch (stay) {
     case Stay::Transaction:
       return "transaction";
+    case Stay::Listens:
+      return "listens";
     case Stay::TempObject:
       return "temp_object";
-    case Stay::HoldCursor:
-      return "hold_cursor";
+    case Stay::HeldCursor:
+      return "held_cursor";
     case Stay::SessionLock:
       return "session_lock";
-    case Stay::Listen:
-      return "listen";
-    case Stay::UnreplayableSet:
-      return "unreplayable_set";
-    case Stay::HiddenCode:
-      return "hidden_code";
-    case Stay::Unread:
-      return "unread";
-    case Stay::StatementsMax:
-      return "statements_max";
+    case Stay::SessionUser:
+      return "session_user";
+    case Stay::Untold:
+      return "untold";
     case Stay::Refused:
       return "refused";
     case Stay::Unreachable:

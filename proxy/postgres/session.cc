@@ -48,6 +48,7 @@ PostgresSession::PostgresSession(Interlay& interlay)
 }
 
 PostgresSession::~PostgresSession() {
+  show_stay(std::nullopt);
   handle_->session = nullptr;
   forget_key();
   answer_askers();
@@ -308,6 +309,7 @@ void PostgresSession::flush() {
 void PostgresSession::end_event() {
   if (may_go_on()) resume();
   follow();
+  show_stay(why_it_stays());
   flush();
   if (safe_point() && (draining_ || left_behind())) {
     if (!draining_) counters().sessions_ended.add();

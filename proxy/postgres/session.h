@@ -200,6 +200,8 @@ class PostgresSession final : public Session, public StreamOwner {
   void on_given(Upstream& up);
   bool enter(Side side);
   void follow();
+  std::optional<Stay> why_it_stays() const;
+  void show_stay(std::optional<Stay> why);
   void check_staying();
   void check_entries();
   void check_trial();
@@ -277,6 +279,7 @@ class PostgresSession final : public Session, public StreamOwner {
   std::uint64_t trial_began_ns_ = 0;
   std::uint64_t alone_until_ns_ = 0;  // new is not tried again before
   std::uint64_t staying_since_ns_ = 0;
+  std::optional<Stay> stays_;  // as it is counted
   std::uint64_t answered_in_event_ = 0;
   Phase phase_ = Phase::Opening;
   Held held_ = Held::No;
@@ -288,6 +291,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool reads_there_ = false;      // the server that is talked to gets nothing but reads
   bool read_only_block_ = false;  // ... in a transaction block that can only read
   bool on_trial_ = false;
+  bool defines_ = false;            // definitions may change when its transaction ends
   bool statements_unseen_ = false;  // some may have been made while nobody looked
   bool was_used_ = false;           // something was asked before it was watched
   bool ssl_asked_ = false;

@@ -11,7 +11,7 @@ namespace crossfade::postgres {
 
 void PostgresSession::start_cancel(const CancelRequest& request, std::string_view packet) {
   const SessionHandlePtr target =
-      loop().cancel_keys().find(interlay_.id(), request.pid, request.key);
+      loop().postgres().cancel_keys.find(interlay_.id(), request.pid, request.key);
   if (!target) {  // another sidecar's, or a made up one: the server knows
     return start_up(packet, Phase::Cancelling);
   }
@@ -65,7 +65,7 @@ void PostgresSession::answer_askers() {
 
 void PostgresSession::forget_key() {
   if (std::exchange(listed_, false)) {
-    loop().cancel_keys().remove(interlay_.id(), server().pid, handle_);
+    loop().postgres().cancel_keys.remove(interlay_.id(), server().pid, handle_);
   }
 }
 

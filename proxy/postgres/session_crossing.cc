@@ -273,6 +273,30 @@ void PostgresSession::follow() {
   go_to(write_side(), Errand::Follow);
 }
 
+std::optional<Stay> PostgresSession::why_it_stays() const {
+  if (!watched_ || phase_ != Phase::Ready || reads_there_ || current_ == write_side()) {
+    return std::nullopt;
+  }
+  if (!safe_point()) return Stay::Transaction;
+  constexpr std::pair<Tie, Stay> kReasons[] = {
+      {Tie::Listens, Stay::Listens},         {Tie::TempObject, Stay::TempObject},
+      {Tie::HeldCursor, Stay::HeldCursor},   {Tie::SessionLock, Stay::SessionLock},
+      {Tie::SessionUser, Stay::SessionUser}, {Tie::Untold, Stay::Untold}};
+  for (const auto& [tie, stay] : kReasons) {
+    if (tied() && inventory_.ties.has(tie)) return stay;
+  }
+  if (upstreams_[index(other(current_))].holds.refused) return Stay::Refused;
+  if (staying_since_ns_ != 0) return Stay::Unreachable;
+  return std::nullopt;  // it goes over with its next request
+}
+
+void PostgresSession::show_stay(std::optional<Stay> why) {
+  if (why == stays_) return;
+  if (stays_) counters().staying[static_cast<std::size_t>(*stays_)].sub();
+  if (why) counters().staying[static_cast<std::size_t>(*why)].add();
+  stays_ = why;
+}
+
 void PostgresSession::check_staying() {
   if (staying_since_ns_ == 0 || !safe_point()) return;
   if (current_ == write_side()) {
@@ -281,6 +305,7 @@ void PostgresSession::check_staying() {
   }
   const std::uint64_t limit_ns = settings().side_change_wait_ms * kNsPerMs;
   if (now_ns_ < staying_since_ns_ + limit_ns) return;
+  counters().hit(Limit::SideChangeWait);
   counters().sessions_ended.add();
   say_and_close("57P01",
                 "crossfade: terminating connection because its interlay has moved to another "

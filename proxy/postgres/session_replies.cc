@@ -182,7 +182,7 @@ void PostgresSession::note_login(Upstream& up, const Piece& piece) {
     if (!key) return;
     up.pid = key->pid;
     up.secret = key->key;
-    loop().cancel_keys().add(interlay_.id(), up.pid, up.secret, handle_);
+    loop().postgres().cancel_keys.add(interlay_.id(), up.pid, up.secret, handle_);
     listed_ = true;
   }
 }
@@ -197,6 +197,10 @@ void PostgresSession::settle(Upstream& up, std::uint64_t id) {
     sent_.pop();
   }
   answered_in_event_ += answered;
+  if (defines_ && up.owed().transaction() == Transaction::Idle) {
+    defines_ = false;
+    if (loop().postgres().catalog.changed) loop().postgres().catalog.changed(interlay_.id());
+  }
 }
 
 void PostgresSession::end_reply_event() {

@@ -247,6 +247,7 @@ void PostgresSession::send_refusal() {
 void PostgresSession::note_sent(const UnitFacts& facts) {
   for (const std::string& name : reader_.custom_settings()) custom_.insert(name);
   if (facts.changes_session) ++version_;
+  defines_ |= facts.strongest >= SqlClass::Ddl;
   switch (facts.leaves) {
     case Leaves::AsItWas:
       break;

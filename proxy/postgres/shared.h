@@ -1,0 +1,14 @@
+// What sessions of PostgreSQL share over all loops, and with control.
+#pragma once
+
+#include "proxy/postgres/cancel_keys.h"
+#include "strategies/ports.h"
+
+namespace crossfade::postgres {
+
+struct Shared {
+  CancelKeys cancel_keys;
+  CatalogDoor catalog;  // set before the first table is published
+};
+
+}  // namespace crossfade::postgres
