@@ -141,6 +141,7 @@ Result<PortTls> read_port_tls(const Json& json, const std::string& path, const P
   if (knows_clients != knew_clients) settings.require_client_certificate = knows_clients;
   settings.require_client_certificate =
       fields.boolean("require_client_certificate").value_or(settings.require_client_certificate);
+  settings.require_tls = fields.boolean("require_tls").value_or(settings.require_tls);
   if (settings.require_client_certificate && !knows_clients) {
     fields.complain("client_ca_cert", "is required with require_client_certificate");
   }
@@ -165,7 +166,8 @@ Json render(const PortTls& tls, Secrets secrets) {
   return Json::object({{"server_cert", shown(settings.server_cert, false, secrets)},
                        {"server_key", shown(settings.server_key, true, secrets)},
                        {"client_ca_cert", shown(settings.client_ca_cert, false, secrets)},
-                       {"require_client_certificate", settings.require_client_certificate}});
+                       {"require_client_certificate", settings.require_client_certificate},
+                       {"require_tls", settings.require_tls}});
 }
 
 Status load_tls(const ServerTls& tls, const std::string& path) { return load(tls, path); }

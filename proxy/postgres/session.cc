@@ -1,4 +1,4 @@
-// A session's life, what comes before it, and the client's bytes.
+// A session's life, and the client's bytes.
 #include "proxy/postgres/session.h"
 
 #include <utility>
@@ -12,11 +12,8 @@ namespace crossfade::postgres {
 
 namespace {
 constexpr std::uint64_t kNsPerMs = 1'000'000;
-// A server takes this long for a login by default (authentication_timeout).
-constexpr std::uint64_t kLoginNs = 60'000 * kNsPerMs;
 // Who does not read why its connection ends is not waited for longer.
 constexpr std::uint64_t kLingerNs = 10'000 * kNsPerMs;
-constexpr std::string_view kNotGranted = "N";  // to SSLRequest and GSSENCRequest
 }  // namespace
 
 void accept_session(Interlay& interlay, uv_stream_t* listener) {
@@ -36,6 +33,7 @@ PostgresSession::~PostgresSession() {
   handle_->session = nullptr;
   forget_key();
   answer_askers();
+  if (secure_) counters().tls_sessions_open.sub();
   interlay_.leave(*this);
 }
 
@@ -104,7 +102,7 @@ std::size_t PostgresSession::take(std::string_view bytes) {
         continue;
       }
       case Phase::Raw:
-        server_.stream().write(rest);
+        server_.write(rest);
         counters().server_out.add(rest.size());
         return bytes.size();
       case Phase::Cancelling:
@@ -131,61 +129,6 @@ std::size_t PostgresSession::take(std::string_view bytes) {
     }
   }
   return at;
-}
-
-// --- before the session
-
-std::size_t PostgresSession::take_opening(std::string_view bytes) {
-  const Opening opening = read_opening(bytes, Wire::Plain);
-  const std::string_view packet = bytes.substr(0, opening.size);
-  if (const auto* more = std::get_if<NeedMore>(&opening.kind)) {
-    wanted_ = bytes.size() + more->at_least;
-    return 0;
-  }
-  if (std::holds_alternative<StartUp>(opening.kind)) {
-    start_up(packet, Phase::Login);
-  } else if (const auto* cancel = std::get_if<CancelRequest>(&opening.kind)) {
-    start_cancel(*cancel, packet);
-  } else if (std::holds_alternative<SslRequest>(opening.kind) && !std::exchange(ssl_asked_, true)) {
-    client_.write_copy(kNotGranted);
-  } else if (std::holds_alternative<GssEncRequest>(opening.kind) &&
-             !std::exchange(gss_asked_, true)) {
-    client_.write_copy(kNotGranted);
-  } else if (opening.size > 0) {  // a version nobody speaks, a bad layout: in the server's words
-    counters().protocol_errors.add();
-    start_up(packet, Phase::Raw);
-  } else {  // no server answers that
-    counters().protocol_errors.add();
-    close_client();
-    return bytes.size();
-  }
-  return opening.size;
-}
-
-// The packet goes to the home side as it is.
-void PostgresSession::start_up(std::string_view packet, Phase next) {
-  if (!reach_home()) return;
-  phase_ = next;
-  if (next == Phase::Login) server_.owed().sent_start_up(Mark::Forward);
-  server_.stream().write(packet);
-  counters().server_out.add(packet.size());
-}
-
-// False: it is known to be down, and the client has been told.
-bool PostgresSession::reach_home() {
-  const Side side = interlay_.route()->home_side();
-  if (interlay_.try_now(side, Interlay::Use::Needed, now_ns_) &&
-      server_.open(side, interlay_.route(), now_ns_)) {
-    loop().mark_busy(*this);
-    return true;
-  }
-  say_and_close("08006", unreachable(side));
-  return false;
-}
-
-std::string PostgresSession::unreachable(Side side) const {
-  return "crossfade: " + std::string(name_of(side)) + " endpoint '" +
-         interlay_.route()->at(side)->id + "' is unreachable, try again";
 }
 
 // --- requests
@@ -229,7 +172,7 @@ void PostgresSession::resume() {
     flush();
     kept_.erase(0, taken);
   }
-  if (client_ended_ && held_ == Held::No) server_.stream().shutdown_when_sent();
+  if (client_ended_ && held_ == Held::No) server_.finish();
 }
 
 // --- the end
@@ -240,7 +183,7 @@ void PostgresSession::on_end(int status) {
   if (status != UV_EOF || phase_ == Phase::Opening || phase_ == Phase::Closing) {
     client_.close();
   } else if (held_ == Held::No) {
-    server_.stream().shutdown_when_sent();  // the server sees the end where the client put it
+    server_.finish();  // the server sees the end where the client put it
   }
   end_event();
 }
@@ -323,7 +266,7 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
   }
   switch (phase_) {
     case Phase::Opening:
-      if (now_ns > accepted_at_ns_ + kLoginNs) close_client();
+      check_opening();
       break;
     case Phase::Login:
     case Phase::Raw:
@@ -342,7 +285,7 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
 
 void PostgresSession::check_connecting(std::uint64_t limit_ns) {
   if (server_.state() != Upstream::State::Connecting) {
-    if (phase_ == Phase::Login && now_ns_ > accepted_at_ns_ + kLoginNs) close_client();
+    if (phase_ == Phase::Login && now_ns_ > accepted_at_ns_ + kLoginMaxNs) close_client();
     return;
   }
   if (limit_ns == 0 || now_ns_ <= server_.opened_at_ns + limit_ns) return;

@@ -7,7 +7,7 @@
 //   Cancelling  the connection carries a CancelRequest and nothing else
 //   Closing     what is still to be said is being sent
 //
-// In three files: its life and the client's bytes, what servers send, cancelling.
+// In four files: its life and the client's bytes, what comes before, what servers send, cancelling.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,9 @@
 #include "proxy/stream.h"
 
 namespace crossfade::postgres {
+
+// A server takes this long for a login by default (authentication_timeout).
+inline constexpr std::uint64_t kLoginMaxNs = 60'000'000'000;
 
 // Accepts one client; it is the interlay's from then on.
 void accept_session(Interlay& interlay, uv_stream_t* listener);
@@ -51,6 +54,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void on_reply(Upstream& up, const Piece& piece);
   void on_rows(Upstream& up, char type, std::string_view rows);
   void on_connected(Upstream& up);
+  void on_handshake(Upstream& up, int status);  // has ended, as Stream tells it
   void on_garbled(Upstream& up, const char* reason);
   void on_lost(Upstream& up, const char* reason);
   // An upstream that was to enter() has, or is not let in; within an event. Close it then.
@@ -68,6 +72,11 @@ class PostgresSession final : public Session, public StreamOwner {
 
  private:
   enum class Phase : std::uint8_t { Opening, Login, Ready, Raw, Cancelling, Closing };
+  // What the client has asked for before its start-up packet. Each question may be asked once, and a
+  // refused GSSAPI leaves TLS to ask for, as in the server.
+  enum class Asked : std::uint8_t { Nothing, Gss, Tls };
+  // How its TLS begins.
+  enum class Handshakes : std::uint8_t { Asked, Directly };
   // Why the client's bytes are not handed on.
   enum class Held : std::uint8_t {
     No,
@@ -91,8 +100,15 @@ class PostgresSession final : public Session, public StreamOwner {
 
   // --- before the session
   std::size_t take_opening(std::string_view bytes);
+  void take_start_up(const StartUp& start, std::string_view packet);
+  void take_gss_request();
+  bool serves_tls() const;
+  std::size_t take_ssl_request(std::size_t size, std::string_view bytes);
+  void secure_client(Handshakes how, std::string_view received);
+  void on_secured(int status);
+  void check_opening();
   void start_up(std::string_view packet, Phase next);
-  bool reach_home();
+  bool reach_home(ServerReach::Ask ask);
   std::string unreachable(Side side) const;
 
   // --- the client's bytes
@@ -136,13 +152,15 @@ class PostgresSession final : public Session, public StreamOwner {
   std::vector<SessionHandlePtr> askers_;
   std::uint64_t now_ns_ = 0;
   std::uint64_t accepted_at_ns_ = 0;
+  std::uint64_t secured_at_ns_ = 0;  // since when TLS is negotiated with the client
   std::uint64_t closing_at_ns_ = 0;
   std::uint64_t request_cost_ns_ = 0;
   std::uint64_t answered_in_event_ = 0;
   Phase phase_ = Phase::Opening;
   Held held_ = Held::No;
-  bool ssl_asked_ = false;
-  bool gss_asked_ = false;
+  Asked asked_ = Asked::Nothing;
+  Handshakes handshakes_ = Handshakes::Asked;
+  bool secure_ = false;  // the client's handshake is done
   bool password_wanted_ = false;  // the server waits for the client in its login
   bool last_words_ = false;       // the server has said why it closes, or the client that it does
   bool client_ended_ = false;

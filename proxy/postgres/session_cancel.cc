@@ -37,7 +37,7 @@ void PostgresSession::cancel(const SessionHandlePtr& asker) {
   if (!server_.owed().owes() || server_.state() != Upstream::State::Open || server_.pid == 0) {
     answer_askers();  // it runs nothing
   } else if (!canceller_) {
-    canceller_ = std::make_unique<Canceller>(*this, loop(), now_ns_);
+    canceller_ = std::make_unique<Canceller>(*this, loop(), server_.address(), now_ns_);
     loop().mark_busy(*this);
     if (!canceller_->start(server_.peer(), server_.pid, server_.secret)) on_cancelled();
   }

@@ -25,8 +25,8 @@ void Upstream::begin_login() {
 
 // The password itself goes to nobody who could be somebody else.
 LoginWire Upstream::login_wire() const {
-  const bool here = is_loopback(peer());
-  return {.cleartext = here ? Cleartext::Allowed : Cleartext::Refused};
+  return {.cleartext = reach_.trusted() ? Cleartext::Allowed : Cleartext::Refused,
+          .certificate_hash = stream_.tls() ? stream_.tls()->end_point() : std::string()};
 }
 
 void Upstream::on_login(const Piece& piece) {
