@@ -20,7 +20,8 @@ bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
   return one.id == other.id && one.uuid == other.uuid && one.old_side == other.old_side &&
          one.new_side == other.new_side && one.strategy == other.strategy &&
          one.migration == other.migration && one.commands == other.commands &&
-         one.settings == other.settings && one.tls == other.tls && same_ends(one, other);
+         one.settings == other.settings && one.tls == other.tls && one.login == other.login &&
+         same_ends(one, other);
 }
 
 InterlayRoute build_route(const State& state, const InterlayDefinition& interlay,
@@ -35,7 +36,9 @@ InterlayRoute build_route(const State& state, const InterlayDefinition& interlay
                       .migration = {},
                       .commands = commands_of(*endpoint->second),
                       .settings = overridden(defaults, interlay.settings),
-                      .tls = interlay.tls};
+                      .tls = interlay.tls,
+                      .login = interlay.login,
+                      .mock_secret = interlay.mock_secret};
   const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
   if (migration == nullptr || !routes(migration->status)) return route;
   const auto target =

@@ -1,4 +1,4 @@
-// libpq, polled.
+// Connecting and asking by libpq, which is polled.
 #include "movement/postgres_client.h"
 
 #include <libpq-fe.h>

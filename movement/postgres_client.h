@@ -11,7 +11,7 @@
 
 #include "movement/dial.h"
 #include "protocols/base/result.h"
-#include "strategies/table.h"
+#include "strategies/ports.h"
 
 struct pg_conn;
 struct pg_result;

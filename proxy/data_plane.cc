@@ -141,7 +141,7 @@ std::set<CopyLeave::Target> alone_after(const Table* before, const Table& next) 
 
 EventLoops::EventLoops(unsigned count, const Comparison& comparison) {
   for (unsigned i = 0; i < count; ++i) {
-    loops_.push_back(std::make_unique<Loop>(shared_writes_, cancel_keys_, comparison));
+    loops_.push_back(std::make_unique<Loop>(shared_writes_, cancel_keys_, auth_door_, comparison));
   }
 }
 

@@ -31,6 +31,9 @@ class EventLoops {
   // Where keys that may differ are written down. Before the first table is published.
   void set_ledger(LedgerDoor ledger) { shared_writes_.ledger = std::move(ledger); }
 
+  // Where users of PostgreSQL are looked up. Likewise; it is used until stop().
+  void set_auth_door(AuthDoor door) { auth_door_ = std::move(door); }
+
   // Adds to the doors of the repair worker those that lead here.
   void open_doors(RepairDoors& doors);
 
@@ -52,6 +55,7 @@ class EventLoops {
 
   SharedWritesRegistry shared_writes_;
   postgres::CancelKeys cancel_keys_;
+  AuthDoor auth_door_;
   std::vector<std::unique_ptr<Loop>> loops_;
   bool running_ = false;
 

@@ -6,13 +6,14 @@
 
 namespace crossfade {
 
-Loop::Loop(SharedWritesRegistry& shared, postgres::CancelKeys& cancel_keys,
+Loop::Loop(SharedWritesRegistry& shared, postgres::CancelKeys& cancel_keys, const AuthDoor& auth,
            const Comparison& comparison)
     : read_buffer_(new char[kReadBuffer]),
       kept_pairs_(comparison.limits),
       compare_door_(comparison.door),
       shared_writes_(shared),
-      cancel_keys_(cancel_keys) {}
+      cancel_keys_(cancel_keys),
+      auth_door_(auth) {}
 
 Loop::~Loop() { assert(!thread_.joinable()); }
 

@@ -26,6 +26,7 @@
 #include "proxy/shared_writes.h"
 #include "proxy/tls_scratch.h"
 #include "proxy/uv_owner.h"
+#include "strategies/ports.h"
 #include "strategies/table.h"
 
 namespace crossfade {
@@ -36,7 +37,7 @@ inline constexpr std::size_t kReadBuffer = 256 * 1024;  // shared by all connect
 
 class Loop {
  public:
-  Loop(SharedWritesRegistry& shared, postgres::CancelKeys& cancel_keys,
+  Loop(SharedWritesRegistry& shared, postgres::CancelKeys& cancel_keys, const AuthDoor& auth,
        const Comparison& comparison);
   ~Loop();
   Loop(const Loop&) = delete;
@@ -63,6 +64,7 @@ class Loop {
   SharedWritesRegistry& shared_writes() { return shared_writes_; }
   postgres::CancelKeys& cancel_keys() { return cancel_keys_; }
   postgres::KnownKeys& known_keys() { return known_keys_; }
+  const AuthDoor& auth_door() const { return auth_door_; }
 
   void adopt(TablePtr next, const std::vector<std::shared_ptr<InterlayCounters>>& counters);
   std::uint64_t adopted_epoch() const { return adopted_.load(std::memory_order_acquire); }
@@ -98,6 +100,7 @@ class Loop {
   SharedWritesRegistry& shared_writes_;
   postgres::CancelKeys& cancel_keys_;
   postgres::KnownKeys known_keys_;
+  const AuthDoor& auth_door_;
   TablePtr table_;
   std::atomic<std::uint64_t> adopted_{0};
   std::vector<std::unique_ptr<Interlay>> interlays_;

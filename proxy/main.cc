@@ -24,6 +24,7 @@
 #include "control/service/mismatch_list.h"
 #include "control/settings.h"
 #include "control/state.h"
+#include "movement/auth_worker.h"
 #include "movement/compare_worker.h"
 #include "movement/postgres_probe.h"
 #include "movement/redis_probe.h"
@@ -126,6 +127,9 @@ int serve(const FlagValues& flags) {
     return crossfade::render(comparison.samples(migration));
   });
   loops.set_ledger(control.ledger_door());
+  crossfade::AuthWorker auth;
+  auth.start();
+  loops.set_auth_door(auth.door());
   if (auto started = control.start(); !started) return fail(started.error());
   crossfade::RepairDoors doors = control.repair_doors();
   loops.open_doors(doors);
@@ -149,6 +153,7 @@ int serve(const FlagValues& flags) {
   repair.stop();
   watch.stop();
   control.stop();
+  auth.stop();
   loops.stop();
   comparison.stop();
   spdlog::info("stopped");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "protocols/redis/command.h"
+#include "strategies/login.h"
 #include "strategies/migration.h"
 #include "tls/settings.h"
 
@@ -67,7 +68,9 @@ struct InterlayRoute {
   std::string migration;                    // id of the migration in force, for messages
   std::shared_ptr<const redis::CommandTable> commands;  // never null
   InterlaySettings settings;
-  PortTls tls = {};  // of the data port
+  PortTls tls = {};              // of the data port
+  InterlayLogin login = {};      // PostgreSQL
+  std::string mock_secret = {};  // of this interlay, for users that do not exist; stays as it is
 
   // The server at that side, or null where there is none.
   const EndpointAddress* at(Side side) const {

@@ -50,8 +50,8 @@ Negotiation negotiation_of(EndpointKind kind) {
 void read_tls(Fields& fields, EndpointAddress& address) {
   const Json* json = fields.optional("tls");
   if (json == nullptr) return;
-  auto tls = read_server_tls(*json, fields.path_of("tls"), address.tls,
-                             negotiation_of(address.kind));
+  auto tls =
+      read_server_tls(*json, fields.path_of("tls"), address.tls, negotiation_of(address.kind));
   if (!tls) return fields.take(tls.error());
   address.tls = std::move(*tls);
 }

@@ -52,7 +52,7 @@ const char* read_query(std::string_view query, TlsClientSettings& tls) {
     query.remove_prefix(end == query.npos ? query.size() : end + 1);
     const std::size_t equals = one.find('=');
     auto value = percent_decode(equals == one.npos ? "" : one.substr(equals + 1));
-    if (!value) return "is not percent-encoded as it should be";
+    if (!value) return "has a broken percent-encoding";
     if (const char* why = read_parameter(one.substr(0, equals), std::move(*value), tls)) return why;
   }
   return tls.cert.empty() == tls.key.empty() ? nullptr : "names one of sslcert and sslkey only";

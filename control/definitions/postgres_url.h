@@ -1,4 +1,4 @@
-// postgresql://[user[:password]@]host[:port][/database][?sslmode=…&sslrootcert=…&sslcert=…&sslkey=…]
+// postgresql://[user[:password]@]host[:port][/database][?sslmode=…&sslrootcert=…&sslcert=…&…]
 #pragma once
 
 #include <cstdint>

@@ -17,8 +17,8 @@ class Canceller final : public ReachOwner {
  public:
   Canceller(PostgresSession& session, Loop& loop, EndpointAddress to, std::uint64_t now_ns);
 
-  // To the very server that the backend belongs to, with TLS where its session would have it. False:
-  // the system refuses at once.
+  // To the very server that the backend belongs to, with TLS where its session would have it.
+  // False: the system refuses at once.
   bool start(const sockaddr_storage& at, std::uint32_t pid, std::string_view secret);
   std::uint64_t began_at_ns() const { return began_at_ns_; }
 

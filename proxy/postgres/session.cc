@@ -101,6 +101,12 @@ std::size_t PostgresSession::take(std::string_view bytes) {
         at += taken;
         continue;
       }
+      case Phase::Proving: {
+        const std::size_t taken = take_proof(rest);
+        if (taken == 0) return at;
+        at += taken;
+        continue;
+      }
       case Phase::Raw:
         server_.write(rest);
         counters().server_out.add(rest.size());
@@ -117,6 +123,7 @@ std::size_t PostgresSession::take(std::string_view bytes) {
     const Cut cut = cutter_.next(rest);
     if (const auto* piece = std::get_if<Piece>(&cut)) {
       if (piece->first()) on_request(*piece);
+      if (phase_ == Phase::Closing) return bytes.size();
       server_.stream().write(piece->bytes);
       counters().server_out.add(piece->bytes.size());
       at += piece->bytes.size();
@@ -134,16 +141,19 @@ std::size_t PostgresSession::take(std::string_view bytes) {
 // --- requests
 
 PostgresSession::Held PostgresSession::held(char type) const {
+  if (phase_ == Phase::Proving) return login_.scram ? Held::No : Held::Login;
   // A cancel that is on its way must not hit what was not meant.
   if (canceller_ && !server_.owed().owes()) return Held::Cancel;
   if (!server_.owed().room()) return Held::Room;
-  const bool early = cutter_.stream() == Stream::ClientLogin && type != from_client::kPassword;
-  return early && !password_wanted_ ? Held::Login : Held::No;
+  if (cutter_.stream() != Stream::ClientLogin) return Held::No;
+  if (login_.ours) return Held::Login;
+  return type != from_client::kPassword && !password_wanted_ ? Held::Login : Held::No;
 }
 
 void PostgresSession::on_request(const Piece& piece) {
   if (phase_ == Phase::Login && cutter_.stream() == Stream::ClientLogin) {
     password_wanted_ = false;
+    if (binds_in_vain(piece)) refuse(kBindsInVain);
     return;
   }
   const std::uint64_t id = server_.owed().sent(client_message_of(piece), Mark::Forward);
@@ -180,7 +190,8 @@ void PostgresSession::resume() {
 void PostgresSession::on_end(int status) {
   begin_event();
   client_ended_ = true;
-  if (status != UV_EOF || phase_ == Phase::Opening || phase_ == Phase::Closing) {
+  if (status != UV_EOF || phase_ == Phase::Opening || phase_ == Phase::Proving ||
+      phase_ == Phase::Closing) {
     client_.close();
   } else if (held_ == Held::No) {
     server_.finish();  // the server sees the end where the client put it
@@ -266,6 +277,7 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
   }
   switch (phase_) {
     case Phase::Opening:
+    case Phase::Proving:
       check_opening();
       break;
     case Phase::Login:
@@ -302,7 +314,7 @@ void PostgresSession::drain() {
   draining_ = true;
   begin_event();
   loop().mark_busy(*this);
-  if (phase_ == Phase::Opening || phase_ == Phase::Login) {
+  if (phase_ == Phase::Opening || phase_ == Phase::Proving || phase_ == Phase::Login) {
     say_and_close("57P03", "the database system is shutting down");
   }
   end_event();

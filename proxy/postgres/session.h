@@ -1,13 +1,17 @@
 // A PostgreSQL client: its connection, its server, and what is under way between them.
 //
 //   Opening     reads the packets that come before a session: what is wanted, and in which protocol
-//   Login       the start-up packet went to the home side; its login is handed through, both ways
+//   Proving     the client proves to the sidecar who it is, before any server hears of it
+//   Login       the start-up packet went to the home side; its login is handed through, both ways,
+//   or what
+//               is left of it once we have logged in there
 //   Ready       messages are handed through, and it is known which of them are answered
 //   Raw         the client does not speak the protocol: the server is to tell it so
 //   Cancelling  the connection carries a CancelRequest and nothing else
 //   Closing     what is still to be said is being sent
 //
-// In four files: its life and the client's bytes, what comes before, what servers send, cancelling.
+// In five files: its life and the client's bytes, what comes before, logins, what servers send,
+// cancelling.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +26,7 @@
 #include "proxy/interlay.h"
 #include "proxy/postgres/cancel_keys.h"
 #include "proxy/postgres/canceller.h"
+#include "proxy/postgres/client_login.h"
 #include "proxy/postgres/upstream.h"
 #include "proxy/session.h"
 #include "proxy/stream.h"
@@ -70,10 +75,14 @@ class PostgresSession final : public Session, public StreamOwner {
   void cancel(const SessionHandlePtr& asker);
   void on_cancelled();  // its canceller is through
 
+  // --- logins, on this session's loop
+  // The client's user was looked up.
+  void on_looked_up(const AuthLookup& found);
+
  private:
-  enum class Phase : std::uint8_t { Opening, Login, Ready, Raw, Cancelling, Closing };
-  // What the client has asked for before its start-up packet. Each question may be asked once, and a
-  // refused GSSAPI leaves TLS to ask for, as in the server.
+  enum class Phase : std::uint8_t { Opening, Proving, Login, Ready, Raw, Cancelling, Closing };
+  // What the client has asked for before its start-up packet. Each question may be asked once, and
+  // a refused GSSAPI leaves TLS to ask for, as in the server.
   enum class Asked : std::uint8_t { Nothing, Gss, Tls };
   // How its TLS begins.
   enum class Handshakes : std::uint8_t { Asked, Directly };
@@ -110,6 +119,21 @@ class PostgresSession final : public Session, public StreamOwner {
   void start_up(std::string_view packet, Phase next);
   bool reach_home(ServerReach::Ask ask);
   std::string unreachable(Side side) const;
+
+  // --- logins
+  void prove(const StartUp& start);
+  void negotiate_version(const StartUp& start);
+  void look_up();
+  void ask_for_proof(postgres::ScramVerifier verifier, Chance chance);
+  postgres::ScramVerifier mock() const;
+  std::size_t take_proof(std::string_view bytes);
+  void on_proof(std::string_view body);
+  void refuse(const LoginRefusal& refusal);
+  void enter_home();
+  Entry entry_at(Side side) const;
+  void home_not_entered(const std::string& why);
+  bool hide_plus(Upstream& up, const Piece& piece);
+  bool binds_in_vain(const Piece& piece) const;
 
   // --- the client's bytes
   void consume(std::string_view bytes);
@@ -158,9 +182,10 @@ class PostgresSession final : public Session, public StreamOwner {
   std::uint64_t answered_in_event_ = 0;
   Phase phase_ = Phase::Opening;
   Held held_ = Held::No;
+  ClientLogin login_;
   Asked asked_ = Asked::Nothing;
   Handshakes handshakes_ = Handshakes::Asked;
-  bool secure_ = false;  // the client's handshake is done
+  bool secure_ = false;           // the client's handshake is done
   bool password_wanted_ = false;  // the server waits for the client in its login
   bool last_words_ = false;       // the server has said why it closes, or the client that it does
   bool client_ended_ = false;

@@ -1,5 +1,5 @@
-// What comes before a session: which packets open the connection, whether TLS is spoken, and the way
-// to the home side.
+// What comes before a session: which packets open the connection, whether TLS is spoken, and the
+// way to the home side.
 #include <memory>
 #include <utility>
 #include <variant>
@@ -66,7 +66,9 @@ void PostgresSession::take_start_up(const StartUp& start, std::string_view packe
   if (tls && tls.settings.refuses_plain() && !client_.tls()) {
     return say_and_close("28000", "crossfade: this port takes connections over TLS only");
   }
-  (void)start;
+  login_.parameters = start.parameters;
+  login_.user = find_parameter(start.parameters, "user").value_or("").substr(0, kUserMax);
+  if (interlay_.route()->login.mode != LoginMode::PassThrough) return prove(start);
   start_up(packet, Phase::Login);
 }
 

@@ -35,6 +35,7 @@ void PostgresSession::on_rows(Upstream& up, char type, std::string_view rows) {
 
 void PostgresSession::on_reply(Upstream& up, const Piece& piece) {
   if (piece.first() && !note_first(up, piece)) return;
+  if (phase_ == Phase::Login && hide_plus(up, piece)) return;
   send(piece.bytes);
 }
 
@@ -123,7 +124,10 @@ void PostgresSession::on_lost(Upstream& up, const char* reason) {
 
 void PostgresSession::on_entered(Upstream&) {}
 
-void PostgresSession::on_not_entered(Upstream& up, const std::string&) { up.close(); }
+void PostgresSession::on_not_entered(Upstream& up, const std::string& why) {
+  if (&up == &server_) return home_not_entered(why);
+  up.close();
+}
 
 // The client is told, unless it knows, or is in the midst of a message.
 void PostgresSession::lose_server(const char* reason) {

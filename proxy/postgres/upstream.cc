@@ -15,8 +15,7 @@ namespace crossfade::postgres {
 Upstream::Upstream(PostgresSession& session, Loop& loop)
     : session_(session), loop_(loop), stream_(loop, *this), reach_(loop, stream_, *this) {}
 
-bool Upstream::open(Side side, InterlayRoutePtr route, std::uint64_t now_ns,
-                    ServerReach::Ask ask) {
+bool Upstream::open(Side side, InterlayRoutePtr route, std::uint64_t now_ns, ServerReach::Ask ask) {
   assert(state_ == State::Idle);
   side_ = side;
   route_ = std::move(route);

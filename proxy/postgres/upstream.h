@@ -47,7 +47,11 @@ class Upstream final : public ReachOwner {
   bool open(Side side, InterlayRoutePtr route, std::uint64_t now_ns,
             ServerReach::Ask ask = ServerReach::Ask::AsConfigured);
   // Likewise, and logs in there. One of session's on_entered() and on_not_entered() follows, later.
-  bool enter(Side side, InterlayRoutePtr route, Entry entry, std::uint64_t now_ns);
+  //   FromOk   the session gets AuthenticationOk and what follows it, as if it had handed the login
+  //            through: on_entered() is not called then. So it does a server's error, but for those
+  //            about the login itself, which is not the client's
+  enum class Shown : std::uint8_t { Nothing, FromOk };
+  bool enter(Side side, InterlayRoutePtr route, Entry entry, Shown shown, std::uint64_t now_ns);
   void close();
 
   // As stream().write(), and may be called before the server is reached: it goes out then.
@@ -77,6 +81,7 @@ class Upstream final : public ReachOwner {
   void begin_login();
   LoginWire login_wire() const;
   void on_login(const Piece& piece);
+  bool hand_over(const Piece& piece);
   void lost(const char* reason);
   void not_entered(const std::string& why);
   void note_key(const Piece& piece);
@@ -94,12 +99,13 @@ class Upstream final : public ReachOwner {
   OwedReplies owed_;
   InterlayRoutePtr route_;
   std::optional<UpstreamLogin> login_;  // of enter(), until it is over
-  std::string early_;  // what waits for the server to be reached
+  std::string early_;                   // what waits for the server to be reached
   bool ends_early_ = false;
-  std::string tail_;                    // of a message that is awaited whole
-  std::size_t wanted_ = 0;              // bytes of it, for the next look
+  std::string tail_;        // of a message that is awaited whole
+  std::size_t wanted_ = 0;  // bytes of it, for the next look
   State state_ = State::Idle;
   Side side_ = Side::Old;
+  Shown shown_ = Shown::Nothing;  // of enter()
 };
 
 }  // namespace crossfade::postgres
