@@ -126,7 +126,8 @@ Result<InterlayLogin> read_login(const Json& json, const std::string& path,
 
 Json render(const InterlayLogin& login, Secrets secrets) {
   if (login.mode == LoginMode::PassThrough) return Json();
-  Json shown = Json::object({{"mode", name_of(login.mode)}});
+  Json shown = Json::object({});
+  shown.set("mode", name_of(login.mode));
   if (login.mode == LoginMode::Trust) return shown;
   Json users = Json::array();
   for (const auto& [name, verifier] : login.users) {
