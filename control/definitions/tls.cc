@@ -42,8 +42,12 @@ bool insecure(const TlsClientSettings& settings) {
   return settings.mode == TlsMode::Require && settings.ca_cert.empty();
 }
 
+// Whoever says something of TLS and not in which mode means the strict one: `prefer` has to be
+// said.
+bool unsaid(TlsMode mode) { return mode == TlsMode::Disable || mode == TlsMode::Prefer; }
+
 void read_mode(Fields& fields, Negotiation negotiation, TlsClientSettings& settings) {
-  if (settings.mode == TlsMode::Disable) settings.mode = TlsMode::VerifyFull;
+  if (unsaid(settings.mode)) settings.mode = TlsMode::VerifyFull;
   const auto name = fields.string("mode", kIdMax);
   if (name) {
     const auto mode = mode_named(*name);
@@ -113,7 +117,7 @@ Result<ServerTls> read_server_tls(const Json& json, const std::string& path,
   TlsClientSettings settings = current.settings;
   if (const bool* on = json.boolean()) {
     if (!*on) return ServerTls{};
-    if (settings.mode == TlsMode::Disable) settings.mode = TlsMode::VerifyFull;
+    if (unsaid(settings.mode)) settings.mode = TlsMode::VerifyFull;
   } else if (json.members() == nullptr) {
     return error_at(path, std::string("must be true, false or an object, is ") + json.sort());
   } else {

@@ -33,6 +33,8 @@
 
 namespace crossfade::postgres {
 
+// An SSLRequest as if it was a version, which a server that has had one takes it for.
+inline constexpr Version kSslCode{1234, 5679};
 // A server takes this long for a login by default (authentication_timeout).
 inline constexpr std::uint64_t kLoginMaxNs = 60'000'000'000;
 
@@ -111,6 +113,7 @@ class PostgresSession final : public Session, public StreamOwner {
   std::size_t take_opening(std::string_view bytes);
   void take_start_up(const StartUp& start, std::string_view packet);
   void take_gss_request();
+  void say_unsupported(Version version);
   bool serves_tls() const;
   std::size_t take_ssl_request(std::size_t size, std::string_view bytes);
   void secure_client(Handshakes how, std::string_view received);

@@ -13,7 +13,7 @@ namespace crossfade::postgres {
 
 namespace {
 constexpr std::uint64_t kNsPerMs = 1'000'000;
-constexpr Version kGssEncCode{1234, 5680};
+constexpr Version kGssEncCode{1234, 5680};  // as if it was a version: what servers say
 constexpr const char* kAlpn = "postgresql";
 constexpr std::string_view kNotGranted = "N";  // to SSLRequest and GSSENCRequest
 constexpr std::string_view kGranted = "S";     // to SSLRequest
@@ -55,8 +55,12 @@ void PostgresSession::take_gss_request() {
     return client_.write_copy(kNotGranted);
   }
   counters().protocol_errors.add();
+  say_unsupported(kGssEncCode);
+}
+
+void PostgresSession::say_unsupported(Version version) {
   std::string text;
-  append_unsupported(text, kGssEncCode);
+  append_unsupported(text, version);
   client_.write_copy(text);
   close_client();
 }

@@ -132,6 +132,9 @@ void PostgresSession::on_not_entered(Upstream& up, const std::string& why) {
 // The client is told, unless it knows, or is in the midst of a message.
 void PostgresSession::lose_server(const char* reason) {
   const bool connecting = server_.state() == Upstream::State::Connecting;
+  if (phase_ == Phase::Raw && connecting && asked_ == Asked::Tls) {
+    return say_unsupported(kSslCode);  // it was not to be told of the client's second SSLRequest
+  }
   const bool silent = last_words_ || client_ended_ || phase_ == Phase::Raw ||
                       phase_ == Phase::Cancelling || !server_.at_boundary();
   if (silent) return close_client();

@@ -3,7 +3,9 @@
 No password, verifier or key is in any log line or answer; unknown users are told what wrong passwords are.
 """
 
+import asyncio
 import hashlib
+import importlib
 import json
 import os
 import statistics
@@ -11,6 +13,7 @@ import subprocess
 import time
 import unittest
 
+import asyncpg
 from certificates import Authority
 from harness import SLOWNESS, Sidecar, wait_until
 from pg_conn import PgConn, ServerError
@@ -304,7 +307,7 @@ class TerminateTest(Case):
     def test_real_drivers_log_in(self):
         port = self.port(self.secure, self.users, tls=True)
         for module in ("psycopg2", "psycopg"):
-            driver = __import__("importlib").import_module(module)
+            driver = importlib.import_module(module)
             with driver.connect(host="127.0.0.1", port=port, user="app", password=PASSWORD, dbname="app",
                                 sslmode="verify-full", sslrootcert=self.ca.cert) as connection:
                 with connection.cursor() as cursor:
@@ -312,6 +315,21 @@ class TerminateTest(Case):
                     self.assertEqual(cursor.fetchone(), (7,))
             with self.assertRaises(driver.OperationalError):
                 driver.connect(host="127.0.0.1", port=port, user="app", password="wrong", dbname="app")
+
+
+    def test_asyncpg_logs_in(self):
+        port = self.port(self.secure, self.users, tls=True)
+
+        async def enter(password):
+            connection = await asyncpg.connect(
+                host="localhost", port=port, user="app", password=password, database="app",
+                ssl=self.ca.context(), timeout=20 * SLOWNESS)
+            value = await connection.fetchval("select 7")
+            await connection.close()
+            return value
+        self.assertEqual(asyncio.run(enter(PASSWORD)), 7)
+        with self.assertRaises(asyncpg.InvalidPasswordError):
+            asyncio.run(enter("wrong"))
 
 
 class CredentialsTest(Case):

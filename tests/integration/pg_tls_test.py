@@ -76,8 +76,10 @@ class Case(unittest.TestCase):
         return self.sidecar.must("POST", "/endpoints", {
             "id": name, "kind": "postgres", "config": {"host": "127.0.0.1", "port": server.port, **config}})
 
-    def port(self, server, tls=None, settings=None, **config):
-        self.endpoint(server, **config)
+    def port(self, server, tls=None, settings=None):
+        """`tls`: None for neither, False for a server that is reached without, a dict for clients."""
+        self.endpoint(server, **({"tls": False} if tls is False else {}))
+        tls = tls or (tls if tls == {} else None)
         return self.sidecar.add_interlay("i", "old", settings=settings, tls=None if tls is None else {
             "server_cert": self.base + ".pem", "server_key": self.base + ".key", **tls})
 
@@ -132,6 +134,21 @@ class PortTest(Case):
         [said] = conn.read_eof()
         self.assertEqual(fields_of(said)["M"], "received unencrypted data after SSL request")
         self.assertEqual(fields_of(said)["C"], "08P01")
+
+    def test_sessions_are_resumed_by_tickets(self):
+        port = self.port(self.plain, tls={})
+        context = self.ca.context()
+        session = None
+        for _ in range(4):  # whichever loop it meets
+            with socket.create_connection(("127.0.0.1", port), 10 * SLOWNESS) as plain:
+                plain.sendall(untyped(SSL_REQUEST))
+                self.assertEqual(plain.recv(1), b"S")
+                with context.wrap_socket(plain, server_hostname="localhost", session=session) as tls:
+                    self.assertEqual(tls.session_reused, session is not None)
+                    tls.sendall(startup(user="app", database="app"))
+                    self.assertEqual(tls.recv(1), b"R")
+                    session = tls.session
+        self.assertEqual(self.handshakes("client", "resumed"), 3)
 
     def test_a_second_request_within_tls_hears_what_the_server_says(self):
         with PostgresServer(ssl=True) as server:
@@ -257,11 +274,21 @@ class ServerTest(Case):
                     "host": "127.0.0.1", "port": server.port, "username": "app", "tls": False}})
             self.assertNotEqual(status, 201, answer)
 
-    def test_handshakes_with_servers_are_resumed(self):
+    def test_every_handshake_with_a_server_is_counted(self):
         port = self.port(self.secure)
         for _ in range(3):
             self.connect(port)
         self.assertEqual(self.handshakes("old", "full") + self.handshakes("old", "resumed"), 3)
+        self.assertEqual(self.handshakes("old", "failed"), 0)
+
+    def test_a_second_request_is_refused_where_the_server_must_not_be_asked(self):
+        conn = self.enterContext(PgConn(self.port(self.secure, tls=False), limit_s=10 * SLOWNESS))
+        conn.expect_byte()
+        conn.send(untyped(SSL_REQUEST))
+        self.assertEqual(conn.read_raw(), b"N")
+        conn.send(untyped(SSL_REQUEST))
+        [said] = conn.read_eof()
+        self.assertIn("unsupported frontend protocol 1234.5679", fields_of(said)["M"])
 
     def test_a_cancel_goes_over_tls_where_its_session_does(self):
         between = self.enterContext(Beginnings(self.secure.port))

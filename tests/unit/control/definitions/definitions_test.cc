@@ -120,6 +120,9 @@ TEST_CASE("endpoint: of kind postgres, in every shape, and kept as it is") {
   CHECK(silent == address_of(R"({"host":"h","tls":{"mode":"prefer"}})"));
   CHECK(address_of(R"({"url":"postgres://h?sslmode=verify-full&sslrootcert=%2Fca.pem"})") ==
         address_of(R"({"host":"h","tls":{"ca_cert":"/ca.pem"}})"));
+  CHECK(address_of(R"({"host":"h","tls":true})").tls.settings.mode == TlsMode::VerifyFull);
+  CHECK(address_of(R"({"url":"postgres://h","tls":true})").tls.settings.mode ==
+        TlsMode::VerifyFull);
   CHECK(address_of(R"({"host":"h","username":"u"})").password.empty());
   const Endpoint endpoint{
       .identity = make_identity("e", Origin::Api), .address = from_url, .description = ""};
