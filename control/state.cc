@@ -18,6 +18,10 @@ bool writes_both(const Migration& migration) {
          !migration.bindings.empty();
 }
 
+bool writes_both_by(const Migration& migration, Engine engine) {
+  return writes_both(migration) && engine_of(migration.spec.strategy) == engine;
+}
+
 const Binding* binding_of(const Migration& migration, std::string_view interlay) {
   const auto found =
       std::find_if(migration.bindings.begin(), migration.bindings.end(),

@@ -57,6 +57,8 @@ MigrationPtr migration_of(const State& state, std::string_view interlay);
 
 // True while a migration sends writes to both of its sides.
 bool writes_both(const Migration& migration);
+// Likewise, and by that engine.
+bool writes_both_by(const Migration& migration, Engine engine);
 
 // The binding of an interlay in a migration; nullptr when it takes no part.
 const Binding* binding_of(const Migration& migration, std::string_view interlay);

@@ -20,21 +20,25 @@ bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
   return one.id == other.id && one.uuid == other.uuid && one.old_side == other.old_side &&
          one.new_side == other.new_side && one.strategy == other.strategy &&
          one.migration == other.migration && one.commands == other.commands &&
+         one.catalog == other.catalog && one.catalog_database == other.catalog_database &&
          one.settings == other.settings && one.tls == other.tls && one.login == other.login &&
          same_ends(one, other);
 }
 
 InterlayRoute build_route(const State& state, const InterlayDefinition& interlay,
-                          const InterlaySettings& defaults, const CommandsOf& commands_of) {
+                          const InterlaySettings& defaults, const Learned& learned) {
   const auto endpoint = state.endpoints.find(interlay.endpoint);
   assert(endpoint != state.endpoints.end());
+  CatalogOfDatabase names = learned.catalog_of(interlay, *endpoint->second);
   InterlayRoute route{.id = interlay.identity.id,
                       .uuid = interlay.identity.uuid,
                       .old_side = endpoint->second->address,
                       .new_side = std::nullopt,
                       .strategy = std::nullopt,
                       .migration = {},
-                      .commands = commands_of(*endpoint->second),
+                      .commands = learned.commands_of(*endpoint->second),
+                      .catalog = std::move(names.catalog),
+                      .catalog_database = std::move(names.database),
                       .settings = overridden(defaults, interlay.settings),
                       .tls = interlay.tls,
                       .login = interlay.login,
@@ -63,11 +67,10 @@ InterlayRoutePtr share(InterlayRoute route, const Table* previous) {
 }  // namespace
 
 Table build_table(const State& state, std::uint64_t epoch, const InterlaySettings& defaults,
-                  const CommandsOf& commands_of, const Table* previous) {
+                  const Learned& learned, const Table* previous) {
   Table table{.epoch = epoch, .interlays = {}};
   for (const auto& [uuid, interlay] : state.interlays) {
-    table.interlays.push_back(
-        share(build_route(state, *interlay, defaults, commands_of), previous));
+    table.interlays.push_back(share(build_route(state, *interlay, defaults, learned), previous));
   }
   return table;
 }

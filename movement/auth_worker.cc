@@ -1,8 +1,6 @@
 // A queue, a cache, and one question at a time.
 #include "movement/auth_worker.h"
 
-#include <libpq-fe.h>
-
 #include <utility>
 #include <variant>
 
@@ -25,10 +23,10 @@ postgres::Timestamp now() {
   return {std::chrono::duration_cast<std::chrono::microseconds>(since).count()};
 }
 
-std::optional<std::string_view> cell(const PGresult* rows, int column) {
-  if (PQgetisnull(rows, 0, column) == 1) return std::nullopt;
-  return std::string_view(PQgetvalue(rows, 0, column),
-                          static_cast<std::size_t>(PQgetlength(rows, 0, column)));
+// A verifier and a time have a text; NULL comes as none.
+std::optional<std::string_view> given(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  return text;
 }
 
 AuthLookup failed(std::string why) {
@@ -39,11 +37,9 @@ AuthLookup nobody(std::string why = {}) {
   return {.found = AuthLookup::Found::Nobody, .why = std::move(why)};
 }
 
-AuthLookup judged(const PGresult* rows, const std::string& user) {
-  if (PQnfields(rows) != 3) return failed("the auth query gives no three columns");
-  if (PQntuples(rows) == 0) return nobody();
-  if (PQntuples(rows) > 1) return failed("the auth query gives several rows for one user");
-  const postgres::AuthRow row{cell(rows, 0).value_or(""), cell(rows, 1), cell(rows, 2)};
+AuthLookup judged(PostgresRow fields, const std::string& user) {
+  if (fields.size() != 3) return failed("the auth query gives no three columns");
+  const postgres::AuthRow row{fields[0], given(fields[1]), given(fields[2])};
   auto answer = postgres::judge(row, user, now());
   if (!answer) return failed(answer.error().message());
   const auto* usable = std::get_if<postgres::Usable>(&answer.value());
@@ -142,25 +138,30 @@ AuthLookup AuthWorker::ask_server(const Job& job, const std::stop_token& stop) {
   Server& server = server_of(job.at);
   if (Clock::now() < server.left_until) return failed(server.why);
   const Deadline end = Clock::now() + std::chrono::milliseconds(limits_.answer_ms);
-  const bool kept = server.connection != nullptr;
+  const bool kept = server.connection.has_value();
   if (!kept) {
-    PostgresParameters parameters(job.at, limits_.answer_ms);
-    parameters.add("options", kOptions);
-    auto connection = log_in(job.at, parameters, end, stop);
-    if (connection) {
-      server.connection = std::move(*connection);
-    } else {
+    auto connection = PostgresConnection::open(job.at, "", end, stop, kOptions);
+    if (!connection) {
       server.why = connection.error().message();
       server.left_until = Clock::now() + kLeftAlone;
       return failed(server.why);
     }
+    server.connection = std::move(*connection);
   }
-  auto rows = ask(server.connection.get(), job.at, job.query.sql.c_str(), {job.user}, end, stop);
-  if (rows) return judged(rows->get(), job.user);
-  const bool lost = rows.error().code == Errc::Unavailable;
-  if (lost) server.connection.reset();
-  if (lost && kept) return ask_server(job, stop);
-  return failed(rows.error().message());
+  AuthLookup answer = nobody();
+  bool first_seen = false;
+  bool several = false;
+  const Status asked =
+      server.connection->ask_of(job.query.sql.c_str(), job.user, end, [&](PostgresRow row) {
+        answer = judged(row, job.user);
+        several = std::exchange(first_seen, true);
+        return !several;
+      });
+  if (asked) return answer;
+  server.connection.reset();
+  if (several) return failed("the auth query gives several rows for one user");
+  if (asked.error().code == Errc::Unavailable && kept) return ask_server(job, stop);
+  return failed(asked.error().message());
 }
 
 }  // namespace crossfade

@@ -20,7 +20,7 @@
 #include <thread>
 #include <tuple>
 
-#include "movement/postgres_client.h"
+#include "movement/postgres_connection.h"
 #include "strategies/ports.h"
 
 namespace crossfade {
@@ -58,7 +58,7 @@ class AuthWorker {
   };
   struct Server {
     EndpointAddress address = {};
-    PostgresConnection connection = {};
+    std::optional<PostgresConnection> connection = {};
     Clock::time_point left_until{};
     std::string why = {};  // it is left alone
   };

@@ -15,6 +15,23 @@ std::uint64_t secret_seed() {
   return (std::uint64_t{chance()} << 32) | chance();
 }
 
+// Digests that differ have been compared by meaning. Rows in another order may be ties of ORDER BY,
+// or another collation: nobody can tell.
+Meaning meaning_of(const Mismatch& mismatch) {
+  if (mismatch.sql) {
+    const bool order = mismatch.sql->compared.what == postgres::Difference::Order;
+    return order ? Meaning::Tolerable : Meaning::Different;
+  }
+  // A part of a reply says nothing, unless both are asked again.
+  if (mismatch.truncated) return Meaning::Different;
+  return judge(mismatch.command, mismatch.old_reply, mismatch.new_reply);
+}
+
+// What an operator might want to see.
+bool is_sampled(const Mismatch& mismatch, MismatchClass what) {
+  return what != MismatchClass::Same && (what != MismatchClass::Tolerable || mismatch.sql);
+}
+
 constexpr MismatchClass class_of(Meaning meaning) {
   return meaning == Meaning::Same ? MismatchClass::Same : MismatchClass::Tolerable;
 }
@@ -25,6 +42,7 @@ CompareWorker::CompareWorker(const CompareSettings& settings)
     : settings_(settings),
       seed_(secret_seed()),
       second_look_(settings_, stop_.get_token()),
+      sql_look_(settings_, stop_.get_token()),
       samples_(settings_.mismatch_samples_max) {}
 
 CompareWorker::~CompareWorker() { stop(); }
@@ -84,6 +102,7 @@ void CompareWorker::run() {
     } else if (!due) {
       lock.unlock();
       second_look_.hang_up();
+      sql_look_.hang_up();
       lock.lock();
       changed_.wait(lock, [this] { return stopping_ || !fresh_.empty(); });
     }
@@ -96,11 +115,8 @@ void CompareWorker::take_fresh(std::unique_lock<std::mutex>& lock) {
   fresh_.pop_front();
   in_hand_ = 1;
   lock.unlock();
-  // A part of a reply says nothing, unless both are asked again.
-  const Meaning meaning = mismatch.truncated
-                              ? Meaning::Different
-                              : judge(mismatch.command, mismatch.old_reply, mismatch.new_reply);
-  const bool chance = hangs_on_chance(mismatch.command, mismatch.chance);
+  const Meaning meaning = meaning_of(mismatch);
+  const bool chance = !mismatch.sql && hangs_on_chance(mismatch.command, mismatch.chance);
   lock.lock();
   if (meaning == Meaning::Different && !chance) {
     in_hand_ = 0;
@@ -117,7 +133,7 @@ void CompareWorker::take_due(std::unique_lock<std::mutex>& lock) {
   again_.pop_front();
   in_hand_ = 1;
   lock.unlock();
-  const MismatchClass what = second_look_.look(mismatch);
+  const MismatchClass what = mismatch.sql ? sql_look_.look(mismatch) : second_look_.look(mismatch);
   lock.lock();
   settle(lock, std::move(mismatch), what);
 }
@@ -126,7 +142,7 @@ void CompareWorker::take_due(std::unique_lock<std::mutex>& lock) {
 // it.
 void CompareWorker::settle(std::unique_lock<std::mutex>& lock, Mismatch mismatch,
                            MismatchClass what) {
-  if (what != MismatchClass::Same && what != MismatchClass::Tolerable) {
+  if (is_sampled(mismatch, what)) {
     lock.unlock();
     MismatchSample sample =
         sample_of(mismatch, what, std::time(nullptr), settings_.redact_values, seed_);

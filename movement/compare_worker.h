@@ -19,6 +19,7 @@
 #include "movement/mismatch_samples.h"
 #include "movement/reply_meaning.h"
 #include "movement/second_look.h"
+#include "movement/sql_look.h"
 #include "strategies/ports.h"
 
 namespace crossfade {
@@ -71,6 +72,7 @@ class CompareWorker {
   const std::uint64_t seed_;  // of the hashes in samples
   std::stop_source stop_;
   SecondLook second_look_;  // the thread's alone
+  SqlLook sql_look_;        // likewise
   std::thread thread_;
 
   mutable std::mutex mutex_;  // all below

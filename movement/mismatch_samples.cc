@@ -9,20 +9,13 @@
 #include <utility>
 
 #include "movement/reply_value.h"
+#include "movement/sql_samples.h"
 
 namespace crossfade {
 
 namespace {
 
 using Type = ReplyValue::Type;
-
-std::string hidden(std::string_view value, std::uint64_t seed) {
-  std::array<char, 64> text;
-  const auto hash = XXH3_64bits_withSeed(value.data(), value.size(), seed) >> 32;
-  std::snprintf(text.data(), text.size(), "<%zu bytes, %08llx>", value.size(),
-                static_cast<unsigned long long>(hash));
-  return text.data();
-}
 
 // Servers say these by themselves.
 bool harmless(std::string_view text) { return text == "OK" || text == "QUEUED" || text == "PONG"; }
@@ -34,10 +27,11 @@ void append_hidden(const ReplyValue& value, std::uint64_t seed, std::string& out
   } else if (value.type == Type::Error) {
     const std::string_view word = value.text.substr(0, value.text.find(' '));
     out += "(error) " + printable(word, 32);
-    if (word.size() < value.text.size()) out += ' ' + hidden(value.text.substr(word.size()), seed);
+    if (word.size() < value.text.size())
+      out += ' ' + hidden_value(value.text.substr(word.size()), seed);
   } else if (!value.aggregate()) {
     if (value.type == Type::Number) out += "(integer) ";
-    out += harmless(value.text) ? std::string(value.text) : hidden(value.text, seed);
+    out += harmless(value.text) ? std::string(value.text) : hidden_value(value.text, seed);
   } else {
     const bool map = value.type == Type::Map;
     const bool ordered = value.type == Type::List;
@@ -51,6 +45,14 @@ void append_hidden(const ReplyValue& value, std::uint64_t seed, std::string& out
 }
 
 }  // namespace
+
+std::string hidden_value(std::string_view value, std::uint64_t seed) {
+  std::array<char, 64> text;
+  const auto hash = XXH3_64bits_withSeed(value.data(), value.size(), seed) >> 32;
+  std::snprintf(text.data(), text.size(), "<%zu bytes, %08llx>", value.size(),
+                static_cast<unsigned long long>(hash));
+  return text.data();
+}
 
 std::string printable(std::string_view bytes, std::size_t max) {
   std::string text;
@@ -78,29 +80,52 @@ std::string printable(std::string_view bytes, std::size_t max) {
 
 std::string redacted(std::string_view reply, std::uint64_t seed) {
   const auto value = read_reply(reply);
-  if (!value) return "(cut) " + hidden(reply, seed);
+  if (!value) return "(cut) " + hidden_value(reply, seed);
   std::string text;
   append_hidden(*value, seed, text);
   return printable(text);
 }
 
+namespace {
+
+std::vector<std::string> shown_keys(const Mismatch& mismatch) {
+  std::vector<std::string> shown;
+  const std::size_t keys = std::min(mismatch.keys.size(), kSampleKeysMax);
+  for (std::size_t i = 0; i < keys; ++i) shown.push_back(printable(mismatch.keys[i]));
+  return shown;
+}
+
+MismatchSample sql_sample_of(const Mismatch& mismatch, MismatchClass what,
+                             std::int64_t unix_seconds, const Showing& showing) {
+  ShownReplies replies = show_replies(mismatch, showing);
+  return {.at = unix_seconds,
+          .interlay = mismatch.route->id,
+          .sort = mismatch.sort,
+          .what = what,
+          .command = show_statement(mismatch.command, showing),
+          .db = mismatch.db,
+          .keys = shown_keys(mismatch),
+          .old_reply = std::move(replies.old_side),
+          .new_reply = std::move(replies.new_side)};
+}
+
+}  // namespace
+
 MismatchSample sample_of(const Mismatch& mismatch, MismatchClass what, std::int64_t unix_seconds,
                          bool redact_values, std::uint64_t seed) {
+  if (mismatch.sql) return sql_sample_of(mismatch, what, unix_seconds, {redact_values, seed});
   const auto shown = [&](std::string_view reply) {
     return redact_values ? redacted(reply, seed) : printable(reply);
   };
-  MismatchSample sample{.at = unix_seconds,
-                        .interlay = mismatch.route->id,
-                        .sort = mismatch.sort,
-                        .what = what,
-                        .command = printable(mismatch.command),
-                        .db = mismatch.db,
-                        .keys = {},
-                        .old_reply = shown(mismatch.old_reply),
-                        .new_reply = shown(mismatch.new_reply)};
-  const std::size_t keys = std::min(mismatch.keys.size(), kSampleKeysMax);
-  for (std::size_t i = 0; i < keys; ++i) sample.keys.push_back(printable(mismatch.keys[i]));
-  return sample;
+  return {.at = unix_seconds,
+          .interlay = mismatch.route->id,
+          .sort = mismatch.sort,
+          .what = what,
+          .command = printable(mismatch.command),
+          .db = mismatch.db,
+          .keys = shown_keys(mismatch),
+          .old_reply = shown(mismatch.old_reply),
+          .new_reply = shown(mismatch.new_reply)};
 }
 
 void MismatchSamples::keep(const std::string& migration, MismatchSample sample) {

@@ -21,6 +21,9 @@ inline constexpr std::size_t kSampledMigrationsMax = 64;  // the longest unheard
 // "..." then says.
 std::string printable(std::string_view bytes, std::size_t max = kSampleTextMax);
 
+// What stands for a value: its length and a hash, "<12 bytes, 9f3c5a01>".
+std::string hidden_value(std::string_view value, std::uint64_t seed);
+
 // A reply without its values: forms, counts, nulls and the first word of errors stay; every value
 // becomes its length and a hash, "<12 bytes, 9f3c5a01>". Equal values have equal hashes, as long
 // as the seed is the same.

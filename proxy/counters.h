@@ -75,7 +75,7 @@ struct InterlayCounters {
   Counter fallbacks, new_only_writes, new_only_unsure, refused_split, protocol_errors;
   std::array<Counter, kLimits> limits;
   Counter client_in, client_out, server_in, server_out;
-  Counter sessions_open, sessions_total, sessions_ended;
+  Counter sessions_open, sessions_total, sessions_ended, one_sided;
   Counter tls_sessions_open;
   std::array<std::array<Counter, kHandshakes>, kPeers> handshakes;
   std::array<Counter, kSides> down;

@@ -109,6 +109,13 @@ void Interlay::set_route(InterlayRoutePtr route) {
   // What was learned of a server says nothing of the next one.
   if (!(route->old_side == route_->old_side)) forget(Side::Old);
   if (!(route->new_side == route_->new_side)) forget(Side::New);
+  if (classifier_ && route->catalog && route->catalog != route_->catalog) {
+    classifier_->adopt(route->catalog);
+  }
+  if (!(route->settings == route_->settings)) {
+    classifier_ = nullptr;
+    built_in_classifier_ = nullptr;
+  }
   route_ = std::move(route);
   share_writes();
   for (Session* session = sessions_; session;) {
@@ -117,6 +124,18 @@ void Interlay::set_route(InterlayRoutePtr route) {
     session = next;
   }
   loop_.bury();
+}
+
+postgres::SqlClassifier& Interlay::classifier(std::string_view database) {
+  const bool ours = route_->catalog && database == route_->catalog_database;
+  auto& classifier = ours ? classifier_ : built_in_classifier_;
+  if (!classifier) {
+    classifier = std::make_unique<postgres::SqlClassifier>(
+        ours ? route_->catalog : postgres::SqlCatalog::built_in(),
+        postgres::SqlLimits{.sql_parse_max = route_->settings.sql_length_max,
+                            .sql_cache_max = route_->settings.sql_cache_max});
+  }
+  return *classifier;
 }
 
 bool Interlay::listen(int fd) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "protocols/postgres/sql_classify.h"
 #include "proxy/counters.h"
 #include "proxy/known_suspects.h"
 #include "proxy/shared_writes.h"
@@ -35,6 +36,10 @@ class Interlay {
   void set_route(InterlayRoutePtr route);
   // Null where there is one side only.
   const std::shared_ptr<SharedWrites>& shared_writes() const { return shared_writes_; }
+
+  // Of PostgreSQL: reads SQL by the catalog of the route in force, or, in a database that this is
+  // not of, by what is PostgreSQL's own.
+  postgres::SqlClassifier& classifier(std::string_view database);
 
   // Keys of its writes that the ledger is known to have, while one side is down.
   KnownSuspects& known_suspects() { return known_suspects_; }
@@ -121,6 +126,9 @@ class Interlay {
   std::shared_ptr<InterlayCounters> counters_;
   std::shared_ptr<SharedWrites> shared_writes_;
   KnownSuspects known_suspects_;
+  // Made when they are first asked for.
+  std::unique_ptr<postgres::SqlClassifier> classifier_;           // by the route's catalog
+  std::unique_ptr<postgres::SqlClassifier> built_in_classifier_;  // by PostgreSQL's own
   std::array<Health, kSides> health_;
   UvOwner<uv_tcp_t> listener_;
   Session* sessions_ = nullptr;

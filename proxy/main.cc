@@ -26,6 +26,7 @@
 #include "control/state.h"
 #include "movement/auth_worker.h"
 #include "movement/compare_worker.h"
+#include "movement/postgres_catalog.h"
 #include "movement/postgres_probe.h"
 #include "movement/redis_probe.h"
 #include "movement/redis_verify.h"
@@ -121,7 +122,9 @@ int serve(const FlagValues& flags) {
   if (auto started = loops.start(); !started) return fail(started.error());
   const crossfade::DataPlane data_plane = counting(loops.data_plane(), comparison.results());
   ControlPlane control(std::move(*config), data_plane,
-                       {.redis = crossfade::probe_redis, .postgres = crossfade::probe_postgres},
+                       {.redis = crossfade::probe_redis,
+                        .postgres = crossfade::probe_postgres,
+                        .catalog = crossfade::read_postgres_catalog},
                        verifier(loops));
   control.show_mismatches([&comparison](const std::string& migration) {
     return crossfade::render(comparison.samples(migration));

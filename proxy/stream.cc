@@ -66,7 +66,7 @@ struct StreamCallbacks {
     stream->in_write_ = 0;
     stream->writing_ = false;
     if (status < 0) {
-      stream->owner_.on_end(status);
+      stream->owner_.on_deaf(status);
       return;
     }
     if (stream->hold_ == Stream::Hold::Handshake) return;  // what waits is not encrypted yet
@@ -212,6 +212,18 @@ void Stream::read_start() {
   if (reading_ || !handle_ || securing()) return;
   reading_ = uv_read_start(reinterpret_cast<uv_stream_t*>(handle_.get()), StreamCallbacks::alloc,
                            StreamCallbacks::read) == 0;
+}
+
+std::string Stream::peer_name() const {
+  sockaddr_storage peer{};
+  int size = sizeof peer;
+  auto* const address = reinterpret_cast<sockaddr*>(&peer);
+  if (!handle_ || uv_tcp_getpeername(handle_.get(), address, &size) != 0) return {};
+  char name[INET6_ADDRSTRLEN] = {};
+  uv_ip_name(address, name, sizeof name);
+  const auto port = peer.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(peer).sin6_port
+                                               : reinterpret_cast<sockaddr_in&>(peer).sin_port;
+  return std::string(name) + ":" + std::to_string(ntohs(port));
 }
 
 void Stream::read_stop() {

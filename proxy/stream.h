@@ -32,6 +32,9 @@ class StreamOwner {
   virtual void on_bytes(std::string_view bytes) = 0;
   // The other end closed (status UV_EOF) or the connection failed. The stream is still open.
   virtual void on_end(int status) = 0;
+  // Bytes could not be sent: the other end hears no more. What it said before, and its end, can
+  // still be read by who goes on reading; for everybody else this is the end.
+  virtual void on_deaf(int status) { on_end(status); }
   // All that was unsent has been sent.
   virtual void on_room() = 0;
 
@@ -72,6 +75,9 @@ class Stream {
   void close();               // immediately; unsent bytes are lost
   void close_when_sent();     // after the unsent bytes, or at once when there are none
   void shutdown_when_sent();  // half-close: the other end sees the end of our bytes
+
+  // The other end, as "address:port"; empty when that is not known.
+  std::string peer_name() const;
 
   void read_start();
   void read_stop();

@@ -8,9 +8,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "protocols/postgres/result_digest.h"
 #include "strategies/ledger.h"
 #include "strategies/plan.h"
 #include "strategies/table.h"
@@ -31,7 +33,18 @@ struct CompareSettings {
   bool operator==(const CompareSettings&) const = default;
 };
 
-// One pair of replies whose hashes differ.
+// Of PostgreSQL: what a transaction had asked, and how it can be asked again.
+struct AskedSql {
+  std::string database;    // that the client is in; empty: the endpoint's own
+  std::string parameters;  // of its start-up packet, that are to be given again: name, NUL, value,
+                           // NUL, and so on; neither user nor database
+  std::string settings;    // Query messages that SET what it has set since
+  std::vector<postgres::How> hows;  // for each turn of Mismatch::request; RepeatedReads::hows()
+  postgres::Compared compared;      // in what the two differ
+  std::array<std::uint64_t, kSides> failures{};  // ResultDigest::failures()
+};
+
+// One pair of replies whose hashes, or digests, differ.
 struct Mismatch {
   InterlayRoutePtr route;      // the one it was planned by: whose interlay, migration, and sides
   Second sort = Second::Copy;  // Copy or Write
@@ -44,6 +57,9 @@ struct Mismatch {
   std::string old_reply;   // up to compare_reply_max bytes
   std::string new_reply;   // likewise
   bool truncated = false;  // at least one reply was longer
+  // Set: it is one of PostgreSQL. `command` is then the text of a statement, `request` what
+  // RepeatedReads::messages() says, `keys` tables, and replies are messages of servers, or empty.
+  std::optional<AskedSql> sql = {};
 };
 
 // What came of it. The values of the `class` label. Every pair that is offered ends in one of these

@@ -5,6 +5,7 @@
 // the data plane writes to, and gives the repair worker its work. Tests hand it lambdas.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -77,6 +78,10 @@ struct PostgresProbe {
   std::uint64_t latency_us = 0;
 };
 
+// The catalog of one PostgreSQL database: rows of postgres::kSqlCatalogQuery, in its order of rows
+// and fields.
+using CatalogRows = std::vector<std::array<std::string, 5>>;
+
 struct Prober {
   // Connects, logs in with the endpoint's credentials, selects its db, asks. Blocks up to
   // timeout_ms.
@@ -84,6 +89,9 @@ struct Prober {
   // Likewise. An endpoint without credentials need not let us in: its clients bring their own.
   std::function<Result<PostgresProbe>(const EndpointAddress&, std::uint32_t timeout_ms)> postgres =
       {};
+  // Reads the catalog of the database that the endpoint names, as its user. Blocks up to
+  // timeout_ms.
+  std::function<Result<CatalogRows>(const EndpointAddress&, std::uint32_t timeout_ms)> catalog = {};
 };
 
 // What full verification knows of a pair of servers.

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "protocols/postgres/sql_catalog.h"
 #include "protocols/redis/command.h"
 #include "strategies/login.h"
 #include "strategies/migration.h"
@@ -43,6 +44,7 @@ struct EndpointAddress {
 struct InterlaySettings {
   std::uint32_t connect_timeout_ms = 3'000;     // reaching a server
   std::uint32_t handshake_timeout_ms = 10'000;  // TLS with a client
+  std::uint32_t login_timeout_ms = 60'000;      // PostgreSQL: from accepting to being logged in
   std::uint32_t answer_timeout_ms = 60'000;     // authoritative reply; blocking commands are exempt
   std::uint32_t second_leg_timeout_ms = 1'000;  // reply of a side that is not authoritative
   std::uint32_t order_wait_ms = 2'000;          // a dual write's turn among those of its keys
@@ -55,6 +57,12 @@ struct InterlaySettings {
   std::uint32_t unread_max = 16u << 20;          // likewise, while its pipeline is full
   std::uint32_t request_head_max = 64u << 20;    // bytes kept to find a request's keys
   std::uint32_t reorder_max = 16u << 20;  // reply bytes kept until their turn comes, per session
+  // PostgreSQL.
+  std::uint32_t sql_length_max = 32u << 10;    // bytes of SQL that is parsed
+  std::uint32_t sql_cache_max = 4u << 20;      // bytes of SQL and what is known of it, per loop
+  std::uint32_t segment_max = 1u << 20;        // bytes up to a Sync kept to plan them whole
+  std::uint32_t statements_max = 4u << 20;     // bytes of prepared statements, per session
+  std::uint32_t side_change_wait_ms = 30'000;  // a session that cannot go over stays so long
 
   bool operator==(const InterlaySettings&) const = default;
 };
@@ -67,6 +75,11 @@ struct InterlayRoute {
   std::optional<Strategy> strategy;         // nullopt: everything to old
   std::string migration;                    // id of the migration in force, for messages
   std::shared_ptr<const redis::CommandTable> commands;  // never null
+  // What names in SQL stand for on old, in that database; null for Redis. To sessions of any other
+  // database it says nothing: they have postgres::SqlCatalog::built_in(). So has everybody while
+  // old has not told, and no database is named.
+  std::shared_ptr<const postgres::SqlCatalog> catalog = {};
+  std::string catalog_database = {};
   InterlaySettings settings;
   PortTls tls = {};              // of the data port
   InterlayLogin login = {};      // PostgreSQL

@@ -71,10 +71,15 @@ enum class Limit : std::uint8_t {
   ReorderMax,
   ConnectTimeout,
   HandshakeTimeout,
+  LoginTimeout,
   AnswerTimeout,
-  OrderWait
+  OrderWait,
+  SqlLengthMax,
+  SegmentMax,
+  StatementsMax,
+  SideChangeWait
 };
-inline constexpr std::size_t kLimits = 10;
+inline constexpr std::size_t kLimits = 15;
 constexpr const char* name_of(Limit limit) {
   switch (limit) {
     case Limit::ClientsMax:
@@ -93,10 +98,20 @@ constexpr const char* name_of(Limit limit) {
       return "connect_timeout_ms";
     case Limit::HandshakeTimeout:
       return "handshake_timeout_ms";
+    case Limit::LoginTimeout:
+      return "login_timeout_ms";
     case Limit::AnswerTimeout:
       return "answer_timeout_ms";
     case Limit::OrderWait:
       return "order_wait_ms";
+    case Limit::SqlLengthMax:
+      return "sql_length_max";
+    case Limit::SegmentMax:
+      return "segment_max";
+    case Limit::StatementsMax:
+      return "statements_max";
+    case Limit::SideChangeWait:
+      return "side_change_wait_ms";
   }
   return "clients_max";
 }

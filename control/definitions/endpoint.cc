@@ -188,7 +188,8 @@ EndpointSpec spec_of(const Endpoint& endpoint) {
 }
 
 bool same_place(const EndpointAddress& one, const EndpointAddress& other) {
-  return one.host == other.host && one.port == other.port && one.db == other.db;
+  return one.host == other.host && one.port == other.port && one.db == other.db &&
+         one.database == other.database;
 }
 
 namespace {

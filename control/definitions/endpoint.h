@@ -42,8 +42,8 @@ Result<EndpointSpec> patch_endpoint(const EndpointSpec& spec, const Json& body);
 
 EndpointSpec spec_of(const Endpoint& endpoint);
 
-// Whether both lead to the same data, as whomever: host, port and db. One server under two names is
-// two.
+// Whether both lead to the same data, as whomever: host, port and database. One server under two
+// names is two.
 bool same_place(const EndpointAddress& one, const EndpointAddress& other);
 
 // As GET shows it, secrets hidden.

@@ -4,6 +4,8 @@
 #include <array>
 
 #include "control/json/fields.h"
+#include "protocols/postgres/session_state.h"
+#include "protocols/postgres/sql_classify.h"
 
 namespace crossfade {
 
@@ -18,12 +20,15 @@ struct Range {
 
 constexpr std::uint32_t kHour = 3'600'000;  // ms
 constexpr std::uint32_t kGigabyte = 1u << 30;
+// The loop waits for the parser: 0.2 s for this much at worst, and 200 MiB.
+constexpr std::uint32_t kSqlLengthMost = 1u << 20;
 
 // The lower bounds keep a setting from switching off what cannot be done without; only time limits
 // may be 0, which means none.
 constexpr std::array kRanges = {
     Range{"connect_timeout_ms", &InterlaySettings::connect_timeout_ms, 1, kHour},
     Range{"handshake_timeout_ms", &InterlaySettings::handshake_timeout_ms, 0, kHour},
+    Range{"login_timeout_ms", &InterlaySettings::login_timeout_ms, 0, kHour},
     Range{"answer_timeout_ms", &InterlaySettings::answer_timeout_ms, 0, kHour},
     Range{"second_leg_timeout_ms", &InterlaySettings::second_leg_timeout_ms, 1, kHour},
     Range{"order_wait_ms", &InterlaySettings::order_wait_ms, 1, kHour},
@@ -36,9 +41,18 @@ constexpr std::array kRanges = {
     Range{"unread_max", &InterlaySettings::unread_max, 4096, kGigabyte},
     Range{"request_head_max", &InterlaySettings::request_head_max, 1024, kGigabyte},
     Range{"reorder_max", &InterlaySettings::reorder_max, 4096, kGigabyte},
+    Range{"sql_length_max", &InterlaySettings::sql_length_max, 1024, kSqlLengthMost},
+    Range{"sql_cache_max", &InterlaySettings::sql_cache_max, 4096, kGigabyte},
+    Range{"segment_max", &InterlaySettings::segment_max, 4096, kGigabyte},
+    Range{"statements_max", &InterlaySettings::statements_max, 4096, kGigabyte},
+    Range{"side_change_wait_ms", &InterlaySettings::side_change_wait_ms, 0, kHour},
 };
 static_assert(sizeof(InterlaySettings) == kRanges.size() * sizeof(std::uint32_t),
               "every setting has a line here");
+static_assert(InterlaySettings{}.sql_length_max == postgres::SqlLimits{}.sql_parse_max &&
+                  InterlaySettings{}.sql_cache_max == postgres::SqlLimits{}.sql_cache_max &&
+                  InterlaySettings{}.statements_max == postgres::kStatementsMaxDefault,
+              "one default for whoever has no interlay");
 
 }  // namespace
 

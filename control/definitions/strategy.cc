@@ -42,12 +42,27 @@ void read_policy(Fields& fields, WriteModeSpec& spec) {
   fields.complain("policy", "must be old_authoritative, new_authoritative or best_effort");
 }
 
+void read_engine(Fields& fields, WriteModeSpec& spec) {
+  const auto given = fields.string("engine", kWordMax);
+  if (!given) return;
+  if (*given == "statement") {
+    spec.engine = Engine::Statement;
+  } else if (*given == "replication") {
+    fields.complain("engine",
+                    "\"replication\" comes with PostgreSQL data movement; this version has "
+                    "\"statement\"");
+  } else {
+    fields.complain("engine", "must be \"statement\"");
+  }
+}
+
 Result<WriteModeSpec> read_write_mode(const Json& json, const std::string& path) {
   Fields fields(json, path);
   WriteModeSpec spec;
   const std::string mode = fields.required_string("mode", kWordMax);
   if (mode == "dual_write") {
     read_policy(fields, spec);
+    read_engine(fields, spec);
   } else if (mode == "cutover") {
     spec.mode = WriteMode::Mode::Cutover;
     spec.write_percentage = fields.required_share("write_percentage");
@@ -90,7 +105,9 @@ Json render(const WriteModeSpec& spec) {
   if (spec.mode == WriteMode::Mode::Cutover) {
     return Json::object({{"mode", "cutover"}, {"write_percentage", spec.write_percentage}});
   }
-  return Json::object({{"mode", "dual_write"}, {"policy", name_of(spec.policy)}});
+  Json json = Json::object({{"mode", "dual_write"}, {"policy", name_of(spec.policy)}});
+  if (spec.engine == Engine::Statement) json.set("engine", "statement");
+  return json;
 }
 
 std::uint32_t share_of(double percentage) {
@@ -187,7 +204,8 @@ Strategy to_strategy(const StrategySpec& strategy) {
                 canary.write_mode =
                     WriteMode{.mode = spec.write_mode->mode,
                               .policy = spec.write_mode->policy,
-                              .write_share = share_of(spec.write_mode->write_percentage)};
+                              .write_share = share_of(spec.write_mode->write_percentage),
+                              .engine = spec.write_mode->engine};
               }
               return Strategy(canary);
             },
@@ -210,11 +228,16 @@ std::optional<std::string> history_objection(const StrategySpec& strategy) {
          "writes go to old only";
 }
 
-bool dual_writes(const StrategySpec& strategy) {
+std::optional<Engine> engine_of(const StrategySpec& strategy) {
   const auto* canary = std::get_if<CanarySpec>(&strategy);
-  return canary != nullptr && canary->write_mode &&
-         canary->write_mode->mode == WriteMode::Mode::DualWrite;
+  if (canary == nullptr || !canary->write_mode ||
+      canary->write_mode->mode != WriteMode::Mode::DualWrite) {
+    return std::nullopt;
+  }
+  return canary->write_mode->engine;
 }
+
+bool dual_writes(const StrategySpec& strategy) { return engine_of(strategy).has_value(); }
 
 bool everything_on_new(const StrategySpec& strategy) {
   return std::visit(Visit{[](const BigBangSpec&) { return true; },

@@ -22,6 +22,7 @@ struct WriteModeSpec {
   WriteMode::Mode mode = WriteMode::Mode::DualWrite;
   Policy policy = Policy::OldAuthoritative;  // DualWrite
   double write_percentage = 0;               // Cutover; 0..1
+  Engine engine = Engine::Effect;            // DualWrite; Effect is what no "engine" means
 
   bool operator==(const WriteModeSpec&) const = default;
 };
@@ -71,6 +72,9 @@ std::optional<std::string> history_objection(const StrategySpec& strategy);
 
 // True when, in force, it writes to both sides.
 bool dual_writes(const StrategySpec& strategy);
+
+// How its dual writes reach the other side; nullopt: it does none.
+std::optional<Engine> engine_of(const StrategySpec& strategy);
 
 // True when no request can be answered by old, so that a migration may be called complete.
 bool everything_on_new(const StrategySpec& strategy);

@@ -88,9 +88,10 @@ Status take_up(BootParts parts, const DeclaredResources& declared) {
   const StatePtr restored = parts.keeper.state();
   if (Status status = reconcile(turn.next, declared); !status) return status;
   if (Status status = load_certificates({}, turn.next, declared); !status) return status;
-  learn_commands_of_interlays(turn.next, parts.servers);
+  learn_from_servers(turn.next, parts.servers);
   for (const auto& [uuid, interlay] : turn.next.interlays) {
     const Endpoint& endpoint = *turn.next.endpoints.at(interlay->endpoint);
+    if (endpoint.address.kind != EndpointKind::Redis) continue;  // it has said so itself
     if (parts.servers.knows_commands_of(endpoint)) continue;
     spdlog::warn(
         "endpoint {}: does not tell its commands yet, the built-in table serves interlay {}",

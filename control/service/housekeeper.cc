@@ -16,6 +16,10 @@ constexpr int kRoundsBetweenLearning = 3;
 constexpr std::size_t kAskedAtOnce = 16;  // servers, each by a thread that mostly waits
 
 void ask(Servers& servers, const Endpoint& endpoint) {
+  if (endpoint.address.kind == EndpointKind::Postgres) {
+    servers.catalogs().read(endpoint, kLearnTimeout_ms);
+    return;
+  }
   const auto told = servers.ask(endpoint.identity.uuid, endpoint.address, kLearnTimeout_ms);
   if (told) return;
   spdlog::debug("endpoint {}: commands not learned: {}", endpoint.identity.id,
@@ -24,11 +28,11 @@ void ask(Servers& servers, const Endpoint& endpoint) {
 
 }  // namespace
 
-void learn_commands_of_interlays(const State& state, Servers& servers) {
+void learn_from_servers(const State& state, Servers& servers) {
   std::set<EndpointPtr> unknown;
   for (const auto& [uuid, interlay] : state.interlays) {
     const EndpointPtr& endpoint = state.endpoints.at(interlay->endpoint);
-    if (!servers.knows_commands_of(*endpoint)) unknown.insert(endpoint);
+    if (!servers.has_told(*endpoint)) unknown.insert(endpoint);
   }
   for (auto next = unknown.begin(); next != unknown.end();) {
     std::vector<std::thread> asking;
@@ -64,7 +68,7 @@ void Housekeeper::work() {
     new_only_writes_.sample();
     dual_writes_.sample();
     if (round % kRoundsBetweenLearning != 0) continue;
-    learn_commands_of_interlays(*keeper_.state(), servers_);
+    learn_from_servers(*keeper_.state(), servers_);
     // Whoever asked a server, here or in a call: what it told is put into force here.
     Keeper::Turn turn = keeper_.begin();  // nothing changes but what the table is built from
     if (!keeper_.outdated(turn.next)) continue;

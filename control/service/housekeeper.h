@@ -15,8 +15,9 @@ namespace crossfade {
 
 inline constexpr std::uint32_t kLearnTimeout_ms = 1'000;  // for one server to tell its commands
 
-// Asks the servers behind interlays that have not told their commands, all at once.
-void learn_commands_of_interlays(const State& state, Servers& servers);
+// Asks the servers behind interlays that have not told their commands, or their catalogs, all at
+// once.
+void learn_from_servers(const State& state, Servers& servers);
 
 class Housekeeper {
  public:

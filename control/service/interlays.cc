@@ -33,20 +33,22 @@ std::optional<std::string> removal_objection(const State& state,
 Json Interlays::shown(const State& state, const InterlayDefinition& interlay) const {
   const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
   const Identity& identity = interlay.identity;
-  return Json::object({{"id", identity.id},
-                       {"uuid", identity.uuid},
-                       {"endpoint", state.endpoints.at(interlay.endpoint)->identity.id},
-                       {"port", interlay.port},
-                       {"bind", interlay.bind},
-                       {"tls", render(interlay.tls, Secrets::Hidden)},
-                       {"auth", render(interlay.login, Secrets::Hidden)},
-                       {"settings", render(overridden(keeper_.defaults(), interlay.settings))},
-                       {"description", interlay.description},
-                       {"running", interlay.running},
-                       {"migration", migration == nullptr ? Json() : Json(migration->identity.id)},
-                       {"declared_in", identity.origin == Origin::File ? "file" : "api"},
-                       {"created_at", identity.created_at},
-                       {"updated_at", identity.updated_at}});
+  return Json::object(
+      {{"id", identity.id},
+       {"uuid", identity.uuid},
+       {"endpoint", state.endpoints.at(interlay.endpoint)->identity.id},
+       {"port", interlay.port},
+       {"bind", interlay.bind},
+       {"tls", render(interlay.tls, Secrets::Hidden)},
+       {"auth", render(interlay.login, Secrets::Hidden)},
+       {"settings", render(overridden(keeper_.defaults(), interlay.settings))},
+       {"description", interlay.description},
+       {"running", interlay.running},
+       {"migration", migration == nullptr ? Json() : Json(migration->identity.id)},
+       {"declared_in", identity.origin == Origin::File ? "file" : "api"},
+       {"catalog", servers_.catalogs().shown(interlay, *state.endpoints.at(interlay.endpoint))},
+       {"created_at", identity.created_at},
+       {"updated_at", identity.updated_at}});
 }
 
 Answer Interlays::list() const {
@@ -79,6 +81,7 @@ Answer Interlays::gone(const Identity& identity) const {
 }
 
 void Interlays::learn(const Endpoint& endpoint) {
+  if (!servers_.catalogs().knows(endpoint)) servers_.catalogs().read(endpoint, kLearnTimeout_ms);
   if (endpoint.address.kind != EndpointKind::Redis) return;
   if (servers_.knows_commands_of(endpoint)) return;
   const auto told = servers_.ask(endpoint.identity.uuid, endpoint.address, kLearnTimeout_ms);

@@ -30,8 +30,8 @@ class Interlays {
  private:
   Answer reply(const std::string& uuid, int status) const;
   Answer gone(const Identity& identity) const;  // what a deletion answers
-  // Asks the endpoint's server for its commands unless it has told them; a dead one is asked again
-  // later.
+  // Asks the endpoint's server for its commands, or its catalog, unless it has told them; a dead
+  // one is asked again later.
   void learn(const Endpoint& endpoint);
   Answer set_running(const std::string& reference, const Call& call, const bool wanted);
 

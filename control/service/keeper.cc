@@ -104,7 +104,12 @@ Keeper::Turn Keeper::begin() {
 Table Keeper::build(const State& state) const {
   return build_table(
       state, handed_epoch_ + 1, defaults_,
-      [this](const Endpoint& endpoint) { return servers_.commands_of(endpoint); }, handed_.get());
+      {.commands_of = [this](const Endpoint& endpoint) { return servers_.commands_of(endpoint); },
+       .catalog_of =
+           [this](const InterlayDefinition& interlay, const Endpoint& endpoint) {
+             return servers_.catalogs().of(interlay, endpoint);
+           }},
+      handed_.get());
 }
 
 Status Keeper::publish(Table table) {

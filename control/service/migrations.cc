@@ -9,6 +9,7 @@
 #include "control/service/endpoints.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
+#include "control/service/migration_rules.h"
 #include "control/service/right_side.h"
 #include "control/service/server_pairs.h"
 
@@ -197,6 +198,9 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
   auto spec = patch_migration(current->spec, body);
   if (!spec) return refuse(spec.error());
+  if (const auto objection = strategy_objection(turn.next, with_spec(*current, *spec))) {
+    return bad_request(*objection);
+  }
   if (const Status status = check_patch(*current, *spec, call); !status)
     return refuse(status.error());
   if (begins_to_write_both(*current, *spec)) {
@@ -284,12 +288,14 @@ Answer Migrations::add_interlay(const std::string& reference, const std::string&
   if (endpoint->identity.uuid == interlay->endpoint) {
     return bad_request("endpoint: is the one that the interlay stands before already");
   }
-  if (endpoint->address.kind != EndpointKind::Redis ||
-      turn.next.endpoints.at(interlay->endpoint)->address.kind != EndpointKind::Redis) {
-    return bad_request("endpoint: this version migrates redis interlays only");
+  if (const auto objection = kind_objection(turn.next, *interlay, *endpoint)) {
+    return bad_request(*objection);
   }
   Migration changed = *current;
   changed.bindings.push_back({interlay->identity.uuid, endpoint->identity.uuid});
+  if (const auto objection = strategy_objection(turn.next, changed)) {
+    return bad_request(*objection);
+  }
   changed.status = MigrationStatus::Ready;
   touch(changed.identity);
   turn.journal(changed.identity.uuid, call.actor, name_of(current->status), name_of(changed.status),

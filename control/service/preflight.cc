@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "control/service/endpoints.h"
+#include "control/service/postgres_checks.h"
 #include "control/service/server_pairs.h"
 
 namespace crossfade {
@@ -209,7 +210,14 @@ std::vector<Check> preflight(const State& state, const Migration& migration, Ser
     const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
     const Sides sides{interlay, *state.endpoints.at(interlay.endpoint),
                       *state.endpoints.at(binding.endpoint)};
-    InterlayChecks(sides, migration, checks).run(servers);
+    if (sides.new_endpoint.address.kind == EndpointKind::Redis) {
+      InterlayChecks(sides, migration, checks).run(servers);
+      continue;
+    }
+    for (Check& check :
+         postgres_checks(interlay, sides.old_endpoint, sides.new_endpoint, servers)) {
+      checks.push_back(std::move(check));
+    }
   }
   ask_who_is_there(state, migration, servers);
   for (Check& check : pair_checks(state, migration, servers)) checks.push_back(std::move(check));

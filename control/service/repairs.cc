@@ -34,7 +34,9 @@ std::vector<RepairTask> Repairs::due(std::size_t max) {
     std::erase_if(resting_,
                   [now = steady_clock::now()](const auto& one) { return one.second <= now; });
     for (const auto& [uuid, migration] : state->migrations) {
-      if (writes_both(*migration) && !resting_.contains(uuid)) migrations.push_back(migration);
+      if (writes_both_by(*migration, Engine::Effect) && !resting_.contains(uuid)) {
+        migrations.push_back(migration);
+      }
     }
   }
   std::vector<RepairTask> tasks;

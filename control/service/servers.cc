@@ -21,6 +21,12 @@ Status Servers::check(const std::string& uuid, const EndpointAddress& address,
   return told ? success() : Status(told.error());
 }
 
+Result<PostgresProbe> Servers::ask_postgres(const Endpoint& endpoint, std::uint32_t timeout_ms) {
+  Result<PostgresProbe> told = prober_.postgres(endpoint.address, timeout_ms);
+  note(endpoint.identity.uuid, endpoint.address, told);
+  return told;
+}
+
 void Servers::refresh(const std::string& uuid, const EndpointAddress& address,
                       std::uint32_t timeout_ms) {
   {
@@ -87,6 +93,11 @@ bool Servers::knows_commands_of(const Endpoint& endpoint) const {
          (found->second.commands != nullptr || found->second.refused);
 }
 
+bool Servers::has_told(const Endpoint& endpoint) const {
+  if (endpoint.address.kind == EndpointKind::Postgres) return catalogs_.knows(endpoint);
+  return knows_commands_of(endpoint);
+}
+
 std::string Servers::run_id_of(const Endpoint& endpoint) const {
   const std::lock_guard held(mutex_);
   const auto found = known_.find(endpoint.identity.uuid);
@@ -116,6 +127,7 @@ Json Servers::health_of(const std::string& uuid) const {
 }
 
 void Servers::forget(const std::string& uuid) {
+  catalogs_.forget(uuid);
   const std::lock_guard held(mutex_);
   known_.erase(uuid);
 }

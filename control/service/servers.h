@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "control/json/value.h"
+#include "control/service/catalogs.h"
 #include "control/state.h"
 #include "strategies/ports.h"
 
@@ -19,7 +20,11 @@ namespace crossfade {
 
 class Servers {
  public:
-  explicit Servers(Prober prober) : prober_(std::move(prober)) {}
+  explicit Servers(Prober prober) : prober_(std::move(prober)), catalogs_(prober_) {}
+
+  // What PostgreSQL servers tell of their catalogs.
+  Catalogs& catalogs() { return catalogs_; }
+  const Catalogs& catalogs() const { return catalogs_; }
 
   // Whether the server at an endpoint's address answers, and lets us in; blocks up to timeout_ms.
   // What it says is kept under the endpoint's uuid.
@@ -29,7 +34,10 @@ class Servers {
   Result<RedisProbe> ask(const std::string& uuid, const EndpointAddress& address,
                          std::uint32_t timeout_ms);
 
-  // As ask(), unless the server was asked there within the last second: for callers who may come
+  // What a PostgreSQL server tells. Likewise.
+  Result<PostgresProbe> ask_postgres(const Endpoint& endpoint, std::uint32_t timeout_ms);
+
+  // As check(), unless the server was asked there within the last second: for callers who may come
   // often, and must not become a load on somebody's database.
   void refresh(const std::string& uuid, const EndpointAddress& address, std::uint32_t timeout_ms);
 
@@ -43,6 +51,9 @@ class Servers {
   // null.
   std::shared_ptr<const redis::CommandTable> commands_of(const Endpoint& endpoint) const;
   bool knows_commands_of(const Endpoint& endpoint) const;
+
+  // Its commands, or its catalog: there is nothing left to ask it for.
+  bool has_told(const Endpoint& endpoint) const;
 
   // What the process there called itself when it last told; empty: it never did.
   std::string run_id_of(const Endpoint& endpoint) const;
@@ -73,7 +84,8 @@ class Servers {
   // With the mutex held: what is known there now.
   Known& note_answer(const std::string& uuid, const EndpointAddress& address, const Error* error);
 
-  Prober prober_;
+  const Prober prober_;
+  Catalogs catalogs_;
   mutable std::mutex mutex_;
   std::map<std::string, Known> known_;  // by uuid
 };

@@ -34,6 +34,10 @@ Refusal cannot_verify(const Migration& migration) {
     return conflict(std::string("Cannot verify migration in status: ") +
                     title_of(migration.status));
   }
+  if (writes_both_by(migration, Engine::Statement)) {
+    return conflict("Cannot verify migration '" + migration.identity.id +
+                    "': this version verifies Redis only; compare the tables by other means");
+  }
   return conflict("Cannot verify migration '" + migration.identity.id +
                   "': its strategy does not write to both sides");
 }
@@ -130,7 +134,7 @@ Answer Verifications::start(const std::string& reference, const Call& call) {
   Keeper::Turn turn = keeper_.begin();
   const MigrationPtr migration = find(turn.next.migrations, reference);
   if (migration == nullptr) return not_found(kMigrationWord, reference);
-  if (!writes_both(*migration)) return cannot_verify(*migration);
+  if (!writes_both_by(*migration, Engine::Effect)) return cannot_verify(*migration);
   const Identity& identity = migration->identity;
   const std::lock_guard held(mutex_);
   std::unique_ptr<Run>& place = runs_[identity.uuid];

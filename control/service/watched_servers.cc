@@ -15,7 +15,7 @@ std::vector<WatchedServer> WatchedServers::all() const {
   const StatePtr state = keeper_.state();
   std::vector<WatchedServer> servers;
   for (const auto& [uuid, migration] : state->migrations) {
-    if (!writes_both(*migration)) continue;
+    if (!writes_both_by(*migration, Engine::Effect)) continue;
     for (const Binding& binding : migration->bindings) {
       const InterlayDefinition& interlay = *state->interlays.at(binding.interlay);
       for (const std::string& endpoint : {interlay.endpoint, binding.endpoint}) {

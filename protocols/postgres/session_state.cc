@@ -13,23 +13,23 @@ std::size_t SessionState::cost(const Pending& pending) {
   return sizeof(Pending) + pending.name.size() + pending.message.size();
 }
 
-void SessionState::sent(std::uint64_t id, const Piece& first) {
+void SessionState::sent(std::uint64_t id, const Piece& first, Facts facts) {
   switch (first.type) {
     case from_client::kParse:
-      sent_parse(id, first);
+      sent_parse(id, first, std::move(facts));
       break;
     case from_client::kBind:
       if (const auto bind = view_bind(first.body()); bind && !bind->portal.empty()) {
-        keep({id, first.type, kPortal, std::string(bind->portal), {}});
+        keep({id, first.type, kPortal, std::string(bind->portal), {}, 0, {}});
       }
       break;
     case from_client::kClose:
       if (const auto subject = view_subject(first.body())) {
-        keep({id, first.type, subject->kind, std::string(subject->name), {}});
+        keep({id, first.type, subject->kind, std::string(subject->name), {}, 0, {}});
       }
       break;
     case from_client::kQuery:
-      if (unnamed_ || unnamed_lost_ || !pending_.empty()) keep({id, first.type, 0, {}, {}});
+      if (unnamed_ || unnamed_lost_ || !pending_.empty()) keep({id, first.type, 0, {}, {}, 0, {}});
       [[fallthrough]];
     case from_client::kFunctionCall:
     case from_client::kSync:
@@ -46,13 +46,14 @@ void SessionState::sent(std::uint64_t id, const Piece& first) {
 }
 
 // One that is too long may replace another, or end it, and so is remembered without its bytes.
-void SessionState::sent_parse(std::uint64_t id, const Piece& first) {
+void SessionState::sent_parse(std::uint64_t id, const Piece& first, Facts facts) {
   const auto name = view_parse_name(first.body());
   if (!name) {  // longer than what has arrived
     lost_id_ = id;
     return;
   }
-  Pending pending{id, first.type, kStatement, std::string(*name), {}};
+  Pending pending{id, first.type,    kStatement,      std::string(*name),
+                  {}, next_serial(), std::move(facts)};
   const bool fits = first.whole() && bytes_ + cost(pending) + first.size <= bytes_max_;
   if (fits) pending.message = first.bytes;
   keep(std::move(pending));
@@ -108,7 +109,7 @@ void SessionState::answered(std::uint64_t id, char type, std::string_view body) 
 void SessionState::apply(Pending& pending) {
   switch (pending.type) {
     case from_client::kParse:
-      define(std::move(pending.name), std::move(pending.message));
+      define(pending);
       break;
     case from_client::kBind:
       if (portals_.insert(pending.name).second) bytes_ += pending.name.size();
@@ -130,47 +131,62 @@ void SessionState::apply_failed(const Pending& pending) {
   if (unnamed_parse || pending.type == from_client::kQuery) set_unnamed(std::nullopt);
 }
 
-void SessionState::define(std::string name, std::string message) {
-  if (name.empty()) {
+void SessionState::define(Pending& pending) {
+  Statement made{std::move(pending.message), pending.serial, std::move(pending.facts)};
+  if (pending.name.empty()) {
     set_unnamed(std::nullopt);
-    const bool fits = !message.empty() && bytes_ + message.size() <= bytes_max_;
-    if (fits) set_unnamed(std::move(message));
+    const bool fits = !made.message.empty() && bytes_ + made.message.size() <= bytes_max_;
+    if (fits) set_unnamed(std::move(made));
     unnamed_lost_ = !fits;
-  } else if (message.empty()) {
-    dropped(name);
+  } else if (made.message.empty()) {
+    dropped(pending.name);
     lost_ = true;
   } else {
-    prepared(name, message);
+    prepared(pending.name, std::move(made));
   }
 }
 
-void SessionState::set_unnamed(std::optional<std::string> message) {
-  if (unnamed_) bytes_ -= unnamed_->size();
-  unnamed_ = std::move(message);
-  if (unnamed_) bytes_ += unnamed_->size();
+void SessionState::set_unnamed(std::optional<Statement> statement) {
+  if (unnamed_) bytes_ -= unnamed_->message.size();
+  unnamed_ = std::move(statement);
+  if (unnamed_) bytes_ += unnamed_->message.size();
   unnamed_lost_ = false;
 }
 
-void SessionState::prepared(std::string_view name, std::string_view message) {
+void SessionState::prepared(std::string_view name, Statement statement) {
   dropped(name);
-  if (bytes_ + name.size() + message.size() > bytes_max_) {
+  const std::size_t size = name.size() + statement.message.size();
+  if (bytes_ + size > bytes_max_) {
     lost_ = true;
     return;
   }
-  bytes_ += name.size() + message.size();
-  statements_.emplace(name, message);
+  bytes_ += size;
+  statements_.emplace(name, std::move(statement));
+}
+
+const SessionState::Statement* SessionState::find(std::string_view name) const {
+  if (name.empty()) return unnamed_ ? &*unnamed_ : nullptr;
+  const auto found = statements_.find(name);
+  return found == statements_.end() ? nullptr : &found->second;
+}
+
+void SessionState::forget_pending() {
+  while (!pending_.empty()) pop();
+  lost_id_ = unnamed_lost_id_ = 0;
 }
 
 void SessionState::dropped(std::string_view name) {
   if (name.empty()) return set_unnamed(std::nullopt);
   const auto found = statements_.find(name);
   if (found == statements_.end()) return;
-  bytes_ -= found->first.size() + found->second.size();
+  bytes_ -= found->first.size() + found->second.message.size();
   statements_.erase(found);
 }
 
 void SessionState::dropped_all() {
-  for (const auto& [name, message] : statements_) bytes_ -= name.size() + message.size();
+  for (const auto& [name, statement] : statements_) {
+    bytes_ -= name.size() + statement.message.size();
+  }
   statements_.clear();
   lost_ = false;
 }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 
 #include "protocols/postgres/message.h"
 #include "protocols/postgres/ring.h"
+#include "protocols/postgres/sql_facts.h"
 #include "protocols/postgres/types.h"
 
 namespace crossfade::postgres {
@@ -32,26 +34,59 @@ enum class Kept : std::uint8_t { All, NotAll };
 
 class SessionState {
  public:
-  using Statements = std::map<std::string, std::string, std::less<>>;
+  using Facts = std::shared_ptr<const SqlFacts>;
+  struct Statement {
+    std::string message;       // that makes it: a Parse, or a Query that says PREPARE
+    std::uint64_t serial = 0;  // of its making: another one by the same name has another serial
+    Facts facts = {};          // null: nobody has read its text
+  };
+  using Statements = std::map<std::string, Statement, std::less<>>;
 
   explicit SessionState(std::size_t bytes_max = kStatementsMaxDefault) : bytes_max_(bytes_max) {}
 
   // The first piece of a client's message was sent to the server that answers it, or is answered in
   // its stead; `id` as OwedReplies returned it. A Parse that is not whole cannot be kept.
-  //   cost   a copy of each Parse
-  void sent(std::uint64_t id, const Piece& first);
+  //   facts   of a Parse's text
+  //   cost    a copy of each Parse
+  void sent(std::uint64_t id, const Piece& first, Facts facts = {});
   // The first piece of a reply to the message `id`, of one made by us, too.
   void answered(std::uint64_t id, char type, std::string_view body);
 
+  // What was sent will not be answered any more, and has had no effect; or it is sent to another
+  // server now.
+  void forget_pending();
+
   // SQL has prepared a statement (`message`: whole, prepares it again) or has dropped one.
-  void prepared(std::string_view name, std::string_view message);
+  void prepared(std::string_view name, Statement statement);
   void dropped(std::string_view name);
   void dropped_all();
 
   // Named statements and the messages that make them.
   const Statements& statements() const { return statements_; }
-  // The message of the unnamed statement; nothing when there is none, or it was too long.
-  const std::optional<std::string>& unnamed() const { return unnamed_; }
+  // The unnamed statement; nothing when there is none, or it was too long.
+  const std::optional<Statement>& unnamed() const { return unnamed_; }
+  // The statement of that name; null: there is none, or it is not kept.
+  const Statement* find(std::string_view name) const;
+  // Calls look(facts) for whatever a message that is sent now may mean by that name: the statement,
+  // and those that are being made.
+  //   cost   O(log statements + messages not answered)
+  template <class Look>
+  void each_meaning(std::string_view name, Look look) const {
+    if (const Statement* const statement = find(name)) look(statement->facts);
+    for (std::size_t i = 0; i < pending_.size(); ++i) {
+      const Pending& pending = pending_.at(i);
+      if (pending.makes_statement() && pending.name == name) look(pending.facts);
+    }
+  }
+  // Whether a statement of that name is being made.
+  bool makes(std::string_view name) const {
+    for (std::size_t i = 0; i < pending_.size(); ++i) {
+      if (pending_.at(i).makes_statement() && pending_.at(i).name == name) return true;
+    }
+    return false;
+  }
+  std::uint64_t next_serial() { return ++last_serial_; }
+  std::uint64_t last_serial() const { return last_serial_; }
   Kept kept() const { return lost_ || unnamed_lost_ ? Kept::NotAll : Kept::All; }
 
   // Named portals that a Bind has made; they end with their transaction. The unnamed one is not
@@ -71,20 +106,24 @@ class SessionState {
     char subject = 0;     // of Close
     std::string name;     // of a statement, or a portal
     std::string message;  // of a Parse; empty: too long to be kept
+    std::uint64_t serial = 0;
+    Facts facts = {};
+
+    bool makes_statement() const { return type == from_client::kParse; }
   };
   // Names of different lengths are looked up without a copy.
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;
   };
 
-  void sent_parse(std::uint64_t id, const Piece& first);
+  void sent_parse(std::uint64_t id, const Piece& first, Facts facts);
   void keep(Pending pending);
   Pending pop();
   void settle_lost(std::uint64_t id);
   void apply(Pending& pending);
   void apply_failed(const Pending& pending);
-  void define(std::string name, std::string message);
-  void set_unnamed(std::optional<std::string> message);
+  void define(Pending& pending);
+  void set_unnamed(std::optional<Statement> statement);
   void complete(std::string_view tag);
   void ready(Transaction status);
   static std::size_t cost(const Pending& pending);
@@ -93,8 +132,9 @@ class SessionState {
   std::size_t bytes_ = 0;  // of what is kept here and pending
   Ring<Pending> pending_;
   Statements statements_;
-  std::optional<std::string> unnamed_;
+  std::optional<Statement> unnamed_;
   std::unordered_set<std::string, Hash, std::equal_to<>> portals_;
+  std::uint64_t last_serial_ = 0;
   std::uint64_t segments_ = 0;
   Segment segment_ = Segment::Closed;
   Transaction transaction_ = Transaction::Idle;

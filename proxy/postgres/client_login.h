@@ -14,8 +14,7 @@ namespace crossfade::postgres {
 inline constexpr std::size_t kUserMax = 63;  // bytes of a user's name; servers cut off the rest
 
 struct ClientLogin {
-  std::string parameters;  // of the start-up packet, as they came
-  std::string user;        // of them, cut
+  std::string user;  // of the start-up packet, cut
   // The home server does not judge this client: nothing that it sends before AuthenticationOk is
   // for a server.
   bool ours = false;

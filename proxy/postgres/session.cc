@@ -12,8 +12,25 @@ namespace crossfade::postgres {
 
 namespace {
 constexpr std::uint64_t kNsPerMs = 1'000'000;
-// Who does not read why its connection ends is not waited for longer.
-constexpr std::uint64_t kLingerNs = 10'000 * kNsPerMs;
+// Whoever takes nothing for so long of what is left when its connection ends is not waited for.
+constexpr std::uint64_t kLingerNs = 60'000 * kNsPerMs;
+// Whoever still sends when all was said has this long to hear it.
+constexpr std::uint64_t kHearOutNs = 2'000 * kNsPerMs;
+
+bool is_extended(char type) {
+  switch (type) {
+    case from_client::kParse:
+    case from_client::kBind:
+    case from_client::kDescribe:
+    case from_client::kExecute:
+    case from_client::kClose:
+    case from_client::kFlush:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 void accept_session(Interlay& interlay, uv_stream_t* listener) {
@@ -24,7 +41,7 @@ void accept_session(Interlay& interlay, uv_stream_t* listener) {
 PostgresSession::PostgresSession(Interlay& interlay)
     : interlay_(interlay),
       client_(interlay.loop(), *this),
-      server_(*this, interlay.loop()),
+      upstreams_{Upstream(*this, interlay.loop()), Upstream(*this, interlay.loop())},
       handle_(std::make_shared<SessionHandle>(SessionHandle{&interlay.loop(), this})) {
   interlay_.join(*this);
 }
@@ -76,6 +93,7 @@ void PostgresSession::on_upstream_room() {
 
 // Views into `bytes` are flushed before they end.
 void PostgresSession::consume(std::string_view bytes) {
+  if (phase_ == Phase::Closing) return;
   if (kept_.empty()) {
     const std::size_t taken = take(bytes);
     flush();
@@ -108,7 +126,7 @@ std::size_t PostgresSession::take(std::string_view bytes) {
         continue;
       }
       case Phase::Raw:
-        server_.write(rest);
+        server().write(rest);
         counters().server_out.add(rest.size());
         return bytes.size();
       case Phase::Cancelling:
@@ -118,13 +136,25 @@ std::size_t PostgresSession::take(std::string_view bytes) {
       case Phase::Ready:
         break;
     }
+    if (cutter_.at_boundary() && !mid_unit_ && cutter_.stream() == Stream::Client) {
+      if (!watched_ && interlay_.route()->strategy) watch();
+      if (watched_) {
+        const std::size_t taken = take_unit(rest);
+        at += taken;
+        if (taken == 0 && phase_ != Phase::Raw) return phase_ == Phase::Closing ? bytes.size() : at;
+        continue;
+      }
+    }
     held_ = cutter_.at_boundary() ? held(rest[0]) : Held::No;
     if (held_ != Held::No) return at;
     const Cut cut = cutter_.next(rest);
     if (const auto* piece = std::get_if<Piece>(&cut)) {
-      if (piece->first()) on_request(*piece);
-      if (phase_ == Phase::Closing) return bytes.size();
-      server_.stream().write(piece->bytes);
+      if (piece->first()) {
+        if (watched_) read_on(*piece);
+        on_request(*piece);
+        if (phase_ == Phase::Closing) return bytes.size();
+      }
+      server().stream().write(piece->bytes);
       counters().server_out.add(piece->bytes.size());
       at += piece->bytes.size();
     } else if (const auto* more = std::get_if<NeedMore>(&cut)) {
@@ -143,28 +173,34 @@ std::size_t PostgresSession::take(std::string_view bytes) {
 PostgresSession::Held PostgresSession::held(char type) const {
   if (phase_ == Phase::Proving) return login_.scram ? Held::No : Held::Login;
   // A cancel that is on its way must not hit what was not meant.
-  if (canceller_ && !server_.owed().owes()) return Held::Cancel;
-  if (!server_.owed().room()) return Held::Room;
+  if (canceller_ && !server().owed().owes()) return Held::Cancel;
+  if (!server().owed().room()) return Held::Room;
   if (cutter_.stream() != Stream::ClientLogin) return Held::No;
   if (login_.ours) return Held::Login;
   return type != from_client::kPassword && !password_wanted_ ? Held::Login : Held::No;
 }
 
-void PostgresSession::on_request(const Piece& piece) {
+// The first piece of a message goes to the server; returns its id there, 0 for one of the login.
+std::uint64_t PostgresSession::on_request(const Piece& piece) {
   if (phase_ == Phase::Login && cutter_.stream() == Stream::ClientLogin) {
     password_wanted_ = false;
     if (binds_in_vain(piece)) refuse(kBindsInVain);
-    return;
+    return 0;
   }
-  const std::uint64_t id = server_.owed().sent(client_message_of(piece), Mark::Forward);
+  const std::uint64_t id = server().owed().sent(client_message_of(piece), Mark::Forward);
+  mid_unit_ = !ends_unit(piece.type) && is_extended(piece.type);
+  was_used_ = true;
+  if (watched_) {
+    note_request(id, piece);
+  } else {
+    glance(piece);
+  }
   switch (piece.type) {
     case from_client::kQuery:
     case from_client::kSync:
     case from_client::kFunctionCall:
       sent_.push({id, now_ns_});
-      counters()
-          .requests[static_cast<std::size_t>(server_.side())][static_cast<std::size_t>(Kind::Other)]
-          .add();
+      counters().requests[index(server().side())][static_cast<std::size_t>(kind_)].add();
       break;
     case from_client::kTerminate:
       last_words_ = true;
@@ -172,6 +208,7 @@ void PostgresSession::on_request(const Piece& piece) {
     default:
       break;
   }
+  return id;
 }
 
 // Nothing keeps the client's bytes any more.
@@ -182,7 +219,7 @@ void PostgresSession::resume() {
     flush();
     kept_.erase(0, taken);
   }
-  if (client_ended_ && held_ == Held::No) server_.finish();
+  if (client_ended_ && held_ == Held::No) server().finish();
 }
 
 // --- the end
@@ -194,20 +231,20 @@ void PostgresSession::on_end(int status) {
       phase_ == Phase::Closing) {
     client_.close();
   } else if (held_ == Held::No) {
-    server_.finish();  // the server sees the end where the client put it
+    server().finish();  // the server sees the end where the client put it
   }
   end_event();
 }
 
 void PostgresSession::flush() {
-  server_.stream().flush();
+  server().stream().flush();
   client_.flush();
 }
 
 // The end of every event: what waited goes on, and who is through ends.
 void PostgresSession::end_event() {
-  const bool go_on = held_ != Held::No && !kept_.empty() && held(kept_[0]) == Held::No;
-  if (go_on) resume();
+  if (may_go_on()) resume();
+  follow();
   flush();
   if (safe_point() && (draining_ || left_behind())) {
     if (!draining_) counters().sessions_ended.add();
@@ -217,7 +254,7 @@ void PostgresSession::end_event() {
   }
   update_reading();
   if (!client_.open()) {
-    server_.close();
+    for (Upstream& up : upstreams_) up.close();
     loop().kill(*this);
   }
 }
@@ -225,32 +262,59 @@ void PostgresSession::end_event() {
 // A slow reader slows its own source.
 void PostgresSession::update_reading() {
   const std::size_t most = settings().output_buffer_max;
-  if (client_.open() && !client_ended_ && phase_ != Phase::Closing) {
-    if (held_ != Held::No || server_.stream().unsent() > most) {
+  if (client_.open() && !client_ended_) {
+    if (phase_ != Phase::Closing && (held_ != Held::No || server().stream().unsent() > most)) {
       client_.read_stop();
     } else {
       client_.read_start();
     }
   }
-  if (server_.state() != Upstream::State::Open) return;
-  if (client_.unsent() > most) {
-    if (server_.stream().reading()) counters().hit(Limit::OutputBufferMax);
-    server_.stream().read_stop();
-  } else {
-    server_.stream().read_start();
+  for (Upstream& up : upstreams_) {
+    if (up.state() != Upstream::State::Open) continue;
+    if (client_.unsent() > most) {
+      if (up.stream().reading()) counters().hit(Limit::OutputBufferMax);
+      up.stream().read_stop();
+    } else {
+      up.stream().read_start();
+    }
   }
+}
+
+// What the client's bytes were held for is over.
+bool PostgresSession::may_go_on() const {
+  if (held_ == Held::No || kept_.empty() || phase_ == Phase::Closing) return false;
+  if (held_ != Held::Side) return held(kept_[0]) == Held::No;
+  const Upstream& wanted = upstreams_[index(wanted_side_)];
+  switch (wait_) {
+    case Wait::Nothing:
+      return true;
+    case Wait::Answers:
+      return !server().owed().owes() && server().owed().settled();
+    case Wait::Trial:
+      return !on_trial_;
+    case Wait::Entry:
+      return wanted.state() == Upstream::State::Open || wanted.state() == Upstream::State::Idle ||
+             late_to_answer(wanted.opened_at_ns);
+    case Wait::Telling:
+      return !asking_;
+    case Wait::Giving:
+      return wanted.holds.giving_id == 0 || late_to_answer(wanted.holds.giving_since_ns);
+  }
+  return true;
 }
 
 // Nothing is under way, and no transaction is open.
 bool PostgresSession::safe_point() const {
-  return phase_ == Phase::Ready && !server_.owed().owes() && cutter_.at_boundary() &&
-         kept_.empty() && server_.owed().transaction() == Transaction::Idle;
+  return phase_ == Phase::Ready && !server().owed().owes() && cutter_.at_boundary() &&
+         kept_.empty() && server().owed().transaction() == Transaction::Idle;
 }
 
 // Its server is not the one that the newest table sends it to.
 bool PostgresSession::left_behind() const {
-  const InterlayRoute& newest = *interlay_.route();
-  return !(*newest.at(newest.home_side()) == server_.address());
+  const EndpointAddress* const newest = interlay_.route()->at(current_);
+  if (!watched_)
+    return interlay_.route()->home_side() == current_ && !(*newest == server().address());
+  return newest && !(*newest == server().address());
 }
 
 void PostgresSession::say_and_close(std::string_view sqlstate, const std::string& message) {
@@ -260,12 +324,18 @@ void PostgresSession::say_and_close(std::string_view sqlstate, const std::string
   close_client();
 }
 
+// A connection that is closed before its client has ended takes with it what the client has not
+// read, if that sends anything more: so it is half-closed first, and what comes is dropped.
 void PostgresSession::close_client() {
+  const bool may_send = (phase_ == Phase::Ready || phase_ == Phase::Raw) && !client_ended_;
   phase_ = Phase::Closing;
   closing_at_ns_ = now_ns_;
-  server_.close();
-  client_.read_stop();
-  client_.close_when_sent();
+  for (Upstream& up : upstreams_) up.close();
+  if (may_send && !draining_) {
+    client_.shutdown_when_sent();
+  } else {
+    client_.close_when_sent();
+  }
   loop().mark_busy(*this);
 }
 
@@ -278,35 +348,67 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
   switch (phase_) {
     case Phase::Opening:
     case Phase::Proving:
-      check_opening();
+      check_handshake();
+      check_login();
       break;
     case Phase::Login:
     case Phase::Raw:
     case Phase::Cancelling:
+      check_login();
       check_connecting(connect_ns);
       break;
     case Phase::Closing:
-      if (now_ns > closing_at_ns_ + kLingerNs) client_.close();
+      check_lingering();
       break;
     case Phase::Ready:
+      check_entries();
+      check_trial();
+      check_staying();
       break;
   }
   end_event();
-  return phase_ != Phase::Ready || canceller_ || draining_;
+  return phase_ != Phase::Ready || canceller_ || draining_ || held_ == Held::Side || on_trial_ ||
+         staying_since_ns_ != 0 || entering();
+}
+
+// Who has not logged in in time is closed, as by a server, and in its words. A server that keeps
+// silent itself is as good as none.
+void PostgresSession::check_login() {
+  const std::uint64_t limit_ns = settings().login_timeout_ms * kNsPerMs;
+  if (logged_in_ || limit_ns == 0 || now_ns_ <= accepted_at_ns_ + limit_ns) return;
+  counters().hit(Limit::LoginTimeout);
+  if (phase_ != Phase::Login) return close_client();
+  if (password_wanted_) {
+    return say_and_close("57014", "canceling authentication due to timeout");
+  }
+  interlay_.failed(server().side(), Interlay::Failure::Answer, now_ns_);
+  lose_server("it did not answer the login in time");
+}
+
+// A slow reader is given all of it, one that stands still is not waited for.
+void PostgresSession::check_lingering() {
+  if (client_.unsent() != lingering_) {
+    lingering_ = client_.unsent();
+    closing_at_ns_ = now_ns_;
+  }
+  if (now_ns_ > closing_at_ns_ + (lingering_ > 0 ? kLingerNs : kHearOutNs)) client_.close();
 }
 
 void PostgresSession::check_connecting(std::uint64_t limit_ns) {
-  if (server_.state() != Upstream::State::Connecting) {
-    if (phase_ == Phase::Login && now_ns_ > accepted_at_ns_ + kLoginMaxNs) close_client();
-    return;
-  }
-  if (limit_ns == 0 || now_ns_ <= server_.opened_at_ns + limit_ns) return;
+  if (server().state() != Upstream::State::Connecting) return;
+  if (limit_ns == 0 || now_ns_ <= server().opened_at_ns + limit_ns) return;
   counters().hit(Limit::ConnectTimeout);
   lose_server("did not accept a connection in time");
 }
 
 void PostgresSession::on_route() {
   begin_event();
+  alone_until_ns_ = 0;
+  if (phase_ == Phase::Ready && !watched_ && interlay_.route()->strategy && cutter_.at_boundary() &&
+      !mid_unit_) {
+    watch();
+  }
+  loop().mark_busy(*this);
   end_event();
 }
 

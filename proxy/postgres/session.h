@@ -10,19 +10,32 @@
 //   Cancelling  the connection carries a CancelRequest and nothing else
 //   Closing     what is still to be said is being sent
 //
-// In five files: its life and the client's bytes, what comes before, logins, what servers send,
-// cancelling.
+// While an interlay has one side all of that goes there and comes from there. Once there are two,
+// messages are read (it is watched): the client's bytes are cut into units, and each has its side.
+// Servers answer in turn: another side is gone to when the one before owes nothing any more.
+//
+// In several files: its life and the client's bytes (session), what comes before
+// (session_opening), logins (session_login), units and their sides
+// (session_units), going from one server to another (session_crossing), what servers send
+// (session_replies), cancelling (session_cancel).
 #pragma once
+
+#include <array>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "protocols/postgres/inventory.h"
 #include "protocols/postgres/message.h"
 #include "protocols/postgres/ring.h"
+#include "protocols/postgres/session_state.h"
 #include "protocols/postgres/startup.h"
+#include "protocols/postgres/unit.h"
+#include "protocols/postgres/unit_facts.h"
 #include "proxy/interlay.h"
 #include "proxy/postgres/cancel_keys.h"
 #include "proxy/postgres/canceller.h"
@@ -35,8 +48,6 @@ namespace crossfade::postgres {
 
 // An SSLRequest as if it was a version, which a server that has had one takes it for.
 inline constexpr Version kSslCode{1234, 5679};
-// A server takes this long for a login by default (authentication_timeout).
-inline constexpr std::uint64_t kLoginMaxNs = 60'000'000'000;
 
 // Accepts one client; it is the interlay's from then on.
 void accept_session(Interlay& interlay, uv_stream_t* listener);
@@ -93,7 +104,43 @@ class PostgresSession final : public Session, public StreamOwner {
     No,
     Cancel,  // a cancel is on its way, which must not hit what comes next
     Login,   // the server has not said yet whether it wants a password
-    Room     // the server owes too much
+    Room,    // the server owes too much
+    Side     // its unit's side is not ready: see Wait
+  };
+  // What a unit waits for.
+  enum class Wait : std::uint8_t {
+    Nothing,
+    Answers,  // the server before owes some
+    Trial,    // whether the server that was tried answers
+    Entry,    // the server is being entered
+    Telling,  // the server before is telling what the session holds
+    Giving    // the next one is being given that
+  };
+  // A transaction block on the server that is talked to.
+  enum class Block : std::uint8_t { None, Open, Unsure };
+  // What is done with a unit.
+  struct Choice {
+    enum class Do : std::uint8_t {
+      Go,  // to the server that is talked to
+      Wait,
+      Await,   // its end, as that says where it goes
+      Refuse,  // nothing but reading is done in a read-only transaction on new
+      Gone     // the session has ended
+    } act;
+    bool trial = false;  // if it fails, old is asked
+  };
+  // What a side is gone to for.
+  enum class Errand : std::uint8_t {
+    Unit,
+    Trial,  // a read that another side can answer, too
+    Follow  // nothing yet
+  };
+  // What became of an attempt to go to a side.
+  enum class Crossing : std::uint8_t {
+    There,
+    Waits,
+    Stays,  // it is tied to its server, or the other one can not be had
+    Gone    // the session has ended
   };
   struct Sent {
     std::uint64_t id;
@@ -103,6 +150,12 @@ class PostgresSession final : public Session, public StreamOwner {
   void on_bytes(std::string_view bytes) override;
   void on_end(int status) override;
   void on_room() override;
+
+  static constexpr std::size_t index(Side side) { return static_cast<std::size_t>(side); }
+  Upstream& at(Side side) { return upstreams_[index(side)]; }
+  // The server that is talked to: its replies are the client's.
+  Upstream& server() { return upstreams_[index(current_)]; }
+  const Upstream& server() const { return upstreams_[index(current_)]; }
 
   Loop& loop() { return interlay_.loop(); }
   InterlayCounters& counters() { return interlay_.counters(); }
@@ -118,9 +171,10 @@ class PostgresSession final : public Session, public StreamOwner {
   std::size_t take_ssl_request(std::size_t size, std::string_view bytes);
   void secure_client(Handshakes how, std::string_view received);
   void on_secured(int status);
-  void check_opening();
+  void check_handshake();
   void start_up(std::string_view packet, Phase next);
   bool reach_home(ServerReach::Ask ask);
+  void remember_start_up(const StartUp& asked);
   std::string unreachable(Side side) const;
 
   // --- logins
@@ -142,19 +196,72 @@ class PostgresSession final : public Session, public StreamOwner {
   void consume(std::string_view bytes);
   std::size_t take(std::string_view bytes);
   Held held(char type) const;
-  void on_request(const Piece& piece);
+  std::uint64_t on_request(const Piece& piece);
   void resume();
+  bool entering() const;
+  bool may_go_on() const;
   void update_reading();
+
+  // --- units: session_units.cc
+  void watch();
+  std::size_t take_unit(std::string_view bytes);
+  void read_unit(std::string_view bytes);
+  void read_on(const Piece& piece);
+  void glance(const Piece& piece);
+  void note_request(std::uint64_t id, const Piece& piece);
+  Choice choose(const Unit& unit, std::string_view bytes);
+  Choice choose_in_block();
+  Choice choose_free(const Unit& unit);
+  Block block() const;
+  Side write_side() const;
+  void send_unit(std::string_view bytes, const Unit& unit, const Choice& choice);
+  void send_refusal();
+  void note_sent(const UnitFacts& facts);
+  void inject(std::string_view message, char type, char subject = kStatement);
+  void bring_for(const Piece& piece);
+  void bring_statement(std::string_view name);
+  void note_made(const Piece& piece);
+  // --- trials
+  void succeed();
+  bool can_fall_back() const;
+  void fall_back();
+
+  // --- going to another server: session_crossing.cc
+  Crossing go_to(Side side, Errand errand);
+  Crossing unavailable(Side side, Errand errand, const std::string& why);
+  Crossing cross(Upstream& to, Errand errand);
+  bool late_to_answer(std::uint64_t since_ns) const;
+  Crossing stay();
+  void ask_inventory();
+  void on_inventory_row(std::string_view body);
+  void on_inventory_told();
+  void take_over_statements();
+  bool begin_giving(Upstream& to);
+  void on_given(Upstream& up);
+  bool enter(Side side);
+  void follow();
+  void check_staying();
+  void check_entries();
+  void check_trial();
+  bool tied() const { return !inventory_.ties.empty() && inventory_version_ == version_; }
 
   // --- the server's
   void send(std::string_view bytes);
-  bool note_first(Upstream& up, const Piece& piece);
-  bool note_reply(Upstream& up, const ServerMessage& message);
+  void hand_on(Goes goes, std::string_view bytes);
+  Goes note_first(Upstream& up, const Piece& piece);
+  Goes note_reply(Upstream& up, const ServerMessage& message, std::string_view body);
+  Goes note_aside(Upstream& up, const Answer& answer, char type);
+  Goes note_last_words(Upstream& up);
+  Goes note_answer(Upstream& up, const Answer& answer, char type, std::string_view body);
+  Goes note_injected(Upstream& up, const Answer& answer, char type, std::string_view body);
+  Goes on_trial_reply(char type);
   void note_login(Upstream& up, const Piece& piece);
+  void note_setting(const Upstream& up);
   void settle(Upstream& up, std::uint64_t id);
 
   // --- cancelling
   void start_cancel(const CancelRequest& request, std::string_view packet);
+  bool start_canceller(Upstream& up);
   static void tell(const SessionHandle& asker);
   void answer_askers();
   void forget_key();
@@ -162,14 +269,18 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- the end
   bool safe_point() const;
   bool left_behind() const;
+  void check_login();
   void check_connecting(std::uint64_t limit_ns);
+  void check_lingering();
   void lose_server(const char* reason);
+  bool go_on_without(Upstream& up);
   void say_and_close(std::string_view sqlstate, const std::string& message);
   void close_client();
 
   Interlay& interlay_;
   crossfade::Stream client_;
-  Upstream server_;
+  std::array<Upstream, kSides> upstreams_;
+  Side current_ = Side::Old;
   MessageCutter cutter_{Stream::ClientLogin};
   std::string kept_;        // bytes of the client that wait, or of a message that is awaited whole
   std::size_t wanted_ = 0;  // bytes of it, for the next look
@@ -181,14 +292,48 @@ class PostgresSession final : public Session, public StreamOwner {
   std::uint64_t accepted_at_ns_ = 0;
   std::uint64_t secured_at_ns_ = 0;  // since when TLS is negotiated with the client
   std::uint64_t closing_at_ns_ = 0;
+  std::size_t lingering_ = 0;  // bytes that the client had not taken since then
   std::uint64_t request_cost_ns_ = 0;
+  // --- watched
+  std::string database_;
+  std::string start_up_;      // parameters
+  std::uint32_t bucket_ = 0;  // of the session: which side its reads are on
+  SessionState state_;
+  UnitReader reader_{state_};
+  Kind kind_ = Kind::Other;  // of the unit that is being sent
+  SqlReading reading_ = SqlReading::Standard;
+  std::size_t parses_ = 0;  // of the unit that is being sent
+  // Grows whenever what the session holds may have changed: what is told of it, and what was given
+  // to a server, is of one version. 0: as it began.
+  std::uint64_t version_ = 0;
+  SettingNames custom_;  // that it has set
+  Inventory inventory_;
+  std::uint64_t inventory_version_ = 0;
+  std::optional<InventoryReader> asking_;
+  std::string trial_bytes_;     // of the unit
+  std::string trial_kept_;      // what was answered to it so far
+  std::uint64_t trial_id_ = 0;  // of its last message
+  std::uint64_t trial_began_ns_ = 0;
+  std::uint64_t alone_until_ns_ = 0;  // new is not tried again before
+  std::uint64_t staying_since_ns_ = 0;
   std::uint64_t answered_in_event_ = 0;
   Phase phase_ = Phase::Opening;
   Held held_ = Held::No;
   ClientLogin login_;
   Asked asked_ = Asked::Nothing;
   Handshakes handshakes_ = Handshakes::Asked;
-  bool secure_ = false;           // the client's handshake is done
+  bool secure_ = false;  // the client's handshake is done
+  Wait wait_ = Wait::Nothing;
+  Side wanted_side_ = Side::Old;  // while it waits
+  Block block_ = Block::None;     // as the client's messages say
+  bool watched_ = false;
+  bool mid_unit_ = false;         // the side of what comes is chosen, up to the unit's end
+  bool reads_there_ = false;      // the server that is talked to gets nothing but reads
+  bool read_only_block_ = false;  // ... in a transaction block that can only read
+  bool on_trial_ = false;
+  bool statements_unseen_ = false;  // some may have been made while nobody looked
+  bool was_used_ = false;           // something was asked before it was watched
+  bool logged_in_ = false;
   bool password_wanted_ = false;  // the server waits for the client in its login
   bool last_words_ = false;       // the server has said why it closes, or the client that it does
   bool client_ended_ = false;

@@ -34,15 +34,19 @@ void PostgresSession::tell(const SessionHandle& asker) {
 void PostgresSession::cancel(const SessionHandlePtr& asker) {
   begin_event();
   askers_.push_back(asker);
-  if (!server_.owed().owes() || server_.state() != Upstream::State::Open || server_.pid == 0) {
+  if (!server().owed().owes() || server().state() != Upstream::State::Open || server().pid == 0) {
     answer_askers();  // it runs nothing
   } else if (!canceller_) {
-    canceller_ = std::make_unique<Canceller>(*this, loop(), server_.address(), now_ns_);
-    loop().mark_busy(*this);
-    if (!canceller_->start(server_.peer(), server_.pid, server_.secret)) on_cancelled();
+    if (!start_canceller(server())) on_cancelled();
   }
   end_event();
   loop().bury();
+}
+
+bool PostgresSession::start_canceller(Upstream& up) {
+  canceller_ = std::make_unique<Canceller>(*this, loop(), up.address(), now_ns_);
+  loop().mark_busy(*this);
+  return canceller_->start(up.peer(), up.pid, up.secret);
 }
 
 void PostgresSession::on_cancelled() {
@@ -61,7 +65,7 @@ void PostgresSession::answer_askers() {
 
 void PostgresSession::forget_key() {
   if (std::exchange(listed_, false)) {
-    loop().cancel_keys().remove(interlay_.id(), server_.pid, handle_);
+    loop().cancel_keys().remove(interlay_.id(), server().pid, handle_);
   }
 }
 

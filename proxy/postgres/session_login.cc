@@ -164,8 +164,11 @@ void PostgresSession::enter_home() {
   phase_ = Phase::Login;
   login_.scram.reset();
   const Side side = interlay_.route()->home_side();
+  const EndpointAddress& address = *interlay_.route()->at(side);
+  if (!address.database.empty()) database_ = address.database;
+  current_ = side;
   if (!interlay_.try_now(side, Interlay::Use::Needed, now_ns_) ||
-      !server_.enter(side, interlay_.route(), entry_at(side), Upstream::Shown::FromOk, now_ns_)) {
+      !server().enter(side, interlay_.route(), entry_at(side), Upstream::Shown::FromOk, now_ns_)) {
     return say_and_close("08006", unreachable(side));
   }
   loop().mark_busy(*this);
@@ -179,11 +182,11 @@ Entry PostgresSession::entry_at(Side side) const {
   const bool lends =
       !login_.keys || (route.login.enter_as == EnterAs::Endpoint && !address.username.empty());
   const std::string user = lends && !address.username.empty() ? address.username : login_.user;
-  Entry entry{.version = kSpoken,
-              .parameters = entry_parameters(login_.parameters, lends ? address.username : "",
-                                             address.database),
-              .credentials = NoCredentials{},
-              .user = user.substr(0, kUserMax)};
+  Entry entry{
+      .version = kSpoken,
+      .parameters = entry_parameters(start_up_, lends ? address.username : "", address.database),
+      .credentials = NoCredentials{},
+      .user = user.substr(0, kUserMax)};
   const bool own = address.username.empty() ? lends : address.username == user;
   if (own && !address.password.empty()) {
     entry.credentials = Password{.text = address.password, .known = std::nullopt};
@@ -194,14 +197,14 @@ Entry PostgresSession::entry_at(Side side) const {
 }
 
 void PostgresSession::home_not_entered(const std::string& why) {
-  const Side side = server_.side();
-  const bool connecting = server_.state() == Upstream::State::Connecting;
+  const Side side = server().side();
+  const bool connecting = server().state() == Upstream::State::Connecting;
   if (connecting) interlay_.failed(side, Interlay::Failure::Connect, now_ns_);
   spdlog::warn("interlay {}: {} endpoint '{}' was not entered: {}", interlay_.id(), name_of(side),
-               server_.address().id, why);
+               server().address().id, why);
   if (connecting) return say_and_close("08006", unreachable(side));
   refuse({"28000",
-          "crossfade: the " + std::string(name_of(side)) + " endpoint '" + server_.address().id +
+          "crossfade: the " + std::string(name_of(side)) + " endpoint '" + server().address().id +
               "' does not let the sidecar in for user \"" + login_.user + "\"",
           why});
 }

@@ -70,8 +70,7 @@ void PostgresSession::take_start_up(const StartUp& start, std::string_view packe
   if (tls && tls.settings.refuses_plain() && !client_.tls()) {
     return say_and_close("28000", "crossfade: this port takes connections over TLS only");
   }
-  login_.parameters = start.parameters;
-  login_.user = find_parameter(start.parameters, "user").value_or("").substr(0, kUserMax);
+  remember_start_up(start);
   if (interlay_.route()->login.mode != LoginMode::PassThrough) return prove(start);
   start_up(packet, Phase::Login);
 }
@@ -138,15 +137,12 @@ void PostgresSession::on_secured(int status) {
   end_event();
 }
 
-void PostgresSession::check_opening() {
+void PostgresSession::check_handshake() {
   const std::uint64_t limit_ns = settings().handshake_timeout_ms * kNsPerMs;
-  if (client_.securing() && limit_ns != 0 && now_ns_ > secured_at_ns_ + limit_ns) {
-    counters().hit(Limit::HandshakeTimeout);
-    interlay_.handshake_late(Peer::Client);
-    client_.close();
-  } else if (now_ns_ > accepted_at_ns_ + kLoginMaxNs) {
-    close_client();
-  }
+  if (!client_.securing() || limit_ns == 0 || now_ns_ <= secured_at_ns_ + limit_ns) return;
+  counters().hit(Limit::HandshakeTimeout);
+  interlay_.handshake_late(Peer::Client);
+  client_.close();
 }
 
 // --- the way to the home side
@@ -155,22 +151,36 @@ void PostgresSession::check_opening() {
 // server that has been asked once already.
 void PostgresSession::start_up(std::string_view packet, Phase next) {
   const bool again = next == Phase::Raw && asked_ == Asked::Tls;
-  if (!reach_home(again ? ServerReach::Ask::Always : ServerReach::Ask::AsConfigured)) return;
   phase_ = next;
-  if (next == Phase::Login) server_.owed().sent_start_up(Mark::Forward);
-  server_.write(packet);
+  if (!reach_home(again ? ServerReach::Ask::Always : ServerReach::Ask::AsConfigured)) return;
+  if (next == Phase::Login) server().owed().sent_start_up(Mark::Forward);
+  server().write(packet);
   counters().server_out.add(packet.size());
 }
 
-// False: it is known to be down, and the client has been told.
+// What another server is to be entered with, and which side of a split the session is on.
+void PostgresSession::remember_start_up(const StartUp& asked) {
+  start_up_ = asked.parameters;
+  const auto user = find_parameter(start_up_, "user").value_or("");
+  login_.user = user.substr(0, kUserMax);
+  database_ = find_parameter(start_up_, "database").value_or(user);
+  bucket_ = bucket_of(std::string(user) + '\0' + database_ + '\0' + client_.peer_name());
+}
+
+// False: it is known to be down, and the client has been told that.
 bool PostgresSession::reach_home(ServerReach::Ask ask) {
   const Side side = interlay_.route()->home_side();
+  current_ = side;
   if (interlay_.try_now(side, Interlay::Use::Needed, now_ns_) &&
-      server_.open(side, interlay_.route(), now_ns_, ask)) {
+      server().open(side, interlay_.route(), now_ns_, ask)) {
     loop().mark_busy(*this);
     return true;
   }
-  say_and_close("08006", unreachable(side));
+  if (phase_ == Phase::Cancelling) {
+    close_client();  // nothing is ever said to a cancel
+  } else {
+    say_and_close("08006", unreachable(side));
+  }
   return false;
 }
 

@@ -28,45 +28,147 @@ void PostgresSession::send(std::string_view bytes) {
   counters().client_out.add(bytes.size());
 }
 
+void PostgresSession::hand_on(Goes goes, std::string_view bytes) {
+  if (goes == Goes::Client) {
+    send(bytes);
+  } else if (goes == Goes::Kept) {
+    trial_kept_.append(bytes);
+  }
+}
+
 // Cost of a result: one look per run of rows.
 void PostgresSession::on_rows(Upstream& up, char type, std::string_view rows) {
-  if (note_reply(up, {.type = type})) send(rows);
+  if (asking_ && &up == &server()) {
+    MessageCutter cutter(Stream::Server);
+    for (std::size_t at = 0; at < rows.size();) {
+      const Cut cut = cutter.next(rows.substr(at));
+      const auto& row = std::get<Piece>(cut);  // they are whole
+      note_reply(up, {.type = type}, row.body());
+      at += row.bytes.size();
+    }
+    return;
+  }
+  hand_on(note_reply(up, {.type = type}, {}), rows);
 }
 
 void PostgresSession::on_reply(Upstream& up, const Piece& piece) {
-  if (piece.first() && !note_first(up, piece)) return;
+  if (piece.first()) up.passing = note_first(up, piece);
   if (phase_ == Phase::Login && hide_plus(up, piece)) return;
-  send(piece.bytes);
+  hand_on(up.passing, piece.bytes);
 }
 
-// False: it is not owed, and the session has ended.
-bool PostgresSession::note_first(Upstream& up, const Piece& piece) {
+Goes PostgresSession::note_first(Upstream& up, const Piece& piece) {
   if (piece.type == from_server::kErrorResponse) {
-    counters().errors[static_cast<std::size_t>(up.side())].add();
+    counters().errors[index(up.side())].add();
   } else if (phase_ == Phase::Login) {
     note_login(up, piece);
   }
-  if (const auto message = server_message_of(piece)) return note_reply(up, *message);
+  if (const auto message = server_message_of(piece)) return note_reply(up, *message, piece.body());
   on_garbled(up, "no server sends this");
-  return false;
+  return Goes::Nowhere;
 }
 
-bool PostgresSession::note_reply(Upstream& up, const ServerMessage& message) {
+Goes PostgresSession::note_reply(Upstream& up, const ServerMessage& message,
+                                 std::string_view body) {
   const Arrival arrival = up.owed().arrived(message);
   const auto* answer = std::get_if<Answer>(&arrival);
   if (!answer) {
     on_garbled(up, std::get<Broken>(arrival).reason);
-    return false;
+    return Goes::Nowhere;
   }
-  if (answer->belongs == Belongs::LastWords) last_words_ = true;
-  if (answer->belongs == Belongs::Reply && message.type == from_server::kReadyForQuery) {
+  switch (answer->belongs) {
+    case Belongs::Aside:
+      return note_aside(up, *answer, message.type);
+    case Belongs::LastWords:
+      return note_last_words(up);
+    case Belongs::Reply:
+      break;
+  }
+  const bool ignored = answer->id != 0 && answer->id <= up.holds.ignored_through;
+  if (ignored) return Goes::Nowhere;
+  if (answer->mark == Mark::Skip) return note_injected(up, *answer, message.type, body);
+  return note_answer(up, *answer, message.type, body);
+}
+
+// Notices, settings and notifications: of the server that is talked to, and not of what we asked.
+Goes PostgresSession::note_aside(Upstream& up, const Answer& answer, char type) {
+  if (type == from_server::kParameterStatus && &up == &server()) note_setting(up);
+  if (type == from_server::kNotificationResponse) return Goes::Client;
+  if (&up != &server() || answer.mark == Mark::Skip) return Goes::Nowhere;
+  return on_trial_ ? Goes::Kept : Goes::Client;
+}
+
+// A server closes: it matters if it is the one that is talked to.
+Goes PostgresSession::note_last_words(Upstream& up) {
+  if (&up != &server() || (on_trial_ && can_fall_back())) return Goes::Nowhere;
+  last_words_ = true;
+  return Goes::Client;
+}
+
+Goes PostgresSession::note_answer(Upstream& up, const Answer& answer, char type,
+                                  std::string_view body) {
+  if (watched_) state_.answered(answer.id, type, body);
+  if (type == from_server::kReadyForQuery) {
     if (phase_ == Phase::Login) {
       phase_ = Phase::Ready;
+      logged_in_ = true;
       up.logged_in();
+      note_setting(up);
     }
-    settle(up, answer->id);
+    settle(up, answer.id);
   }
-  return true;
+  return on_trial_ ? on_trial_reply(type) : Goes::Client;
+}
+
+// What comes before the first sign of success is kept.
+Goes PostgresSession::on_trial_reply(char type) {
+  switch (type) {
+    case from_server::kErrorResponse:
+      if (!can_fall_back()) break;
+      fall_back();
+      return Goes::Nowhere;
+    case from_server::kParseComplete:
+    case from_server::kBindComplete:
+    case from_server::kCloseComplete:
+    case from_server::kNoData:
+    case from_server::kParameterDescription:
+    case from_server::kRowDescription:
+      return Goes::Kept;
+    default:
+      break;
+  }
+  succeed();
+  return Goes::Client;
+}
+
+// To messages of ours. One that fails among the client's own makes the server skip these, too: its
+// error is theirs.
+Goes PostgresSession::note_injected(Upstream& up, const Answer& answer, char type,
+                                    std::string_view body) {
+  const bool failed = type == from_server::kErrorResponse;
+  const bool ready = type == from_server::kReadyForQuery;
+  if (up.holds.giving_id != 0 && answer.id == up.holds.giving_id) {
+    if (failed) up.holds.refused = true;
+    if (ready) on_given(up);
+    return Goes::Nowhere;
+  }
+  if (asking_ && &up == &server()) {
+    if (type == from_server::kDataRow) on_inventory_row(body);
+    if (failed) inventory_.ties.add(Tie::Untold);
+    if (ready) on_inventory_told();
+    return Goes::Nowhere;
+  }
+  if (!failed) return Goes::Nowhere;
+  return on_trial_ ? on_trial_reply(type) : Goes::Client;
+}
+
+// The settings that say how SQL is read.
+void PostgresSession::note_setting(const Upstream& up) {
+  const auto value = [&](const char* name) {
+    const auto found = up.parameters.find(name);
+    return found == up.parameters.end() ? std::string_view() : std::string_view(found->second);
+  };
+  reading_ = reading_of(value("standard_conforming_strings"), value("client_encoding"));
 }
 
 // What a client does next hangs on how far its login has come.
@@ -109,7 +211,7 @@ void PostgresSession::on_garbled(Upstream& up, const char* reason) {
   interlay_.failed(up.side(), Interlay::Failure::Answer, now_ns_);
   spdlog::warn("interlay {}: {} endpoint '{}' sent what is no answer: {}", interlay_.id(),
                name_of(up.side()), up.address().id, reason);
-  lose_server("sent what is no answer");
+  if (!go_on_without(up)) lose_server("sent what is no answer");
 }
 
 // Called outside of an event: the connection ended by itself.
@@ -117,30 +219,47 @@ void PostgresSession::on_lost(Upstream& up, const char* reason) {
   begin_event();
   if (up.state() == Upstream::State::Connecting) {
     interlay_.failed(up.side(), Interlay::Failure::Connect, now_ns_);
+  } else if (!last_words_ && !client_ended_ && phase_ != Phase::Raw &&
+             phase_ != Phase::Cancelling) {
+    counters().failures[static_cast<std::size_t>(up.side())].add();
   }
-  lose_server(reason);
+  if (!go_on_without(up)) lose_server(reason);
   end_event();
 }
 
-void PostgresSession::on_entered(Upstream&) {}
-
-void PostgresSession::on_not_entered(Upstream& up, const std::string& why) {
-  if (&up == &server_) return home_not_entered(why);
+// True: the session does without it.
+bool PostgresSession::go_on_without(Upstream& up) {
+  if (phase_ != Phase::Ready) return false;
+  if (&up != &server()) {
+    up.close();
+    return true;
+  }
+  if (on_trial_ && can_fall_back()) {
+    interlay_.failed(up.side(), Interlay::Failure::Answer, now_ns_);
+    up.close();
+    fall_back();
+    return true;
+  }
+  const bool idle = !up.owed().owes() && !last_words_ && reads_there_ && !read_only_block_;
+  if (!idle || !can_fall_back()) return false;
   up.close();
+  current_ = Side::Old;
+  reads_there_ = false;
+  return true;
 }
 
 // The client is told, unless it knows, or is in the midst of a message.
 void PostgresSession::lose_server(const char* reason) {
-  const bool connecting = server_.state() == Upstream::State::Connecting;
+  const bool connecting = server().state() == Upstream::State::Connecting;
   if (phase_ == Phase::Raw && connecting && asked_ == Asked::Tls) {
     return say_unsupported(kSslCode);  // it was not to be told of the client's second SSLRequest
   }
   const bool silent = last_words_ || client_ended_ || phase_ == Phase::Raw ||
-                      phase_ == Phase::Cancelling || !server_.at_boundary();
+                      phase_ == Phase::Cancelling || !server().at_boundary();
   if (silent) return close_client();
-  if (connecting) return say_and_close("08006", unreachable(server_.side()));
-  say_and_close("08006", "crossfade: the connection to " + std::string(name_of(server_.side())) +
-                             " endpoint '" + server_.address().id + "' was lost: " + reason);
+  if (connecting) return say_and_close("08006", unreachable(server().side()));
+  say_and_close("08006", "crossfade: the connection to " + std::string(name_of(server().side())) +
+                             " endpoint '" + server().address().id + "' was lost: " + reason);
 }
 
 }  // namespace crossfade::postgres

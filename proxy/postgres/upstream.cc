@@ -26,6 +26,7 @@ bool Upstream::open(Side side, InterlayRoutePtr route, std::uint64_t now_ns, Ser
   pid = 0;
   secret.clear();
   parameters.clear();
+  holds = Holdings();
   return reach_.start(address(), ask);
 }
 
@@ -79,6 +80,10 @@ void Upstream::lost(const char* reason) {
   not_entered(reason);
   session_.end_reply_event();
 }
+
+// A server that closes has said why before: that, and what the client has not taken yet, is still
+// to be read, up to the end of it.
+void Upstream::on_deaf(int) {}
 
 void Upstream::on_room() { session_.on_upstream_room(); }
 

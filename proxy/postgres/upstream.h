@@ -15,6 +15,7 @@
 
 #include "protocols/postgres/message.h"
 #include "protocols/postgres/owed.h"
+#include "proxy/postgres/holdings.h"
 #include "proxy/postgres/server_reach.h"
 #include "proxy/postgres/upstream_login.h"
 #include "proxy/stream.h"
@@ -23,6 +24,13 @@
 namespace crossfade::postgres {
 
 class PostgresSession;
+
+// Where a message of a server goes.
+enum class Goes : std::uint8_t {
+  Client,
+  Kept,  // until it is known whether a trial succeeds
+  Nowhere
+};
 
 class Upstream final : public ReachOwner {
  public:
@@ -72,9 +80,15 @@ class Upstream final : public ReachOwner {
 
   std::uint64_t opened_at_ns = 0;
 
+  // What the session has there.
+  Holdings holds;
+  // Where the pieces of the message that is passing by go.
+  Goes passing = Goes::Client;
+
  private:
   void on_bytes(std::string_view bytes) override;
   void on_end(int status) override;
+  void on_deaf(int status) override;
   void on_room() override;
   ServerReach& reach() override { return reach_; }
   void on_reached(const char* why) override;

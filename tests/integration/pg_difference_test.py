@@ -44,7 +44,7 @@ FOUND_BY = {
     "pid": "cancel: a cancel while a query runs",
     "error": "errors: a syntax error, and where it is",
     "row": "simple: one row",
-    "no half-close": "ends: a half-close right behind a long result",
+    "no half-close": "ends: a half-close while the server works on the last query",
 }
 
 

@@ -13,7 +13,7 @@ from harness import SLOWNESS, Sidecar
 from postgres import PostgresServer
 from relay import Relay
 
-SERVED = ["pass-through"]
+SERVED = ["pass-through", "canary-nobody"]
 
 STRATEGIES = {
     "pass-through": None,

@@ -27,6 +27,7 @@
 #include "control/service/migrations.h"
 #include "control/service/repairs.h"
 #include "control/service/verifications.h"
+#include "control/service/watched_servers.h"
 #include "temp_folder.h"
 
 namespace crossfade {
@@ -118,17 +119,30 @@ struct ToldServers {
   int asked = 0;
   std::function<void()> when_asked;  // set before any thread asks
 
+  std::map<std::uint16_t, PostgresProbe> postgres;
+  std::map<std::uint16_t, CatalogRows> catalogs;
+
   Prober prober() {
-    return {.redis = [this](const EndpointAddress& address, std::uint32_t) -> Result<RedisProbe> {
-      if (const auto hook = when_asked) hook();  // a copy: it may take itself away
-      const std::lock_guard held(mutex);
-      ++asked;
-      if (const auto no = refusing.find(address.port); no != refusing.end()) return no->second;
-      const auto found = up.find(address.port);
-      if (found != up.end()) return found->second;
-      return Error{Errc::Unavailable, "connect to endpoint '" + address.id + "'",
-                   "Connection refused"};
-    }};
+    return {.redis =
+                [this](const EndpointAddress& address, std::uint32_t) {
+                  if (const auto hook = when_asked) hook();  // a copy: it may take itself away
+                  return told(up, address);
+                },
+            .postgres = [this](const EndpointAddress& address,
+                               std::uint32_t) { return told(postgres, address); },
+            .catalog = [this](const EndpointAddress& address,
+                              std::uint32_t) { return told(catalogs, address); }};
+  }
+  template <class Answer>
+  Result<Answer> told(const std::map<std::uint16_t, Answer>& answers,
+                      const EndpointAddress& address) {
+    const std::lock_guard held(mutex);
+    ++asked;
+    if (const auto no = refusing.find(address.port); no != refusing.end()) return no->second;
+    const auto found = answers.find(address.port);
+    if (found != answers.end()) return found->second;
+    return Error{Errc::Unavailable, "connect to endpoint '" + address.id + "'",
+                 "Connection refused"};
   }
 
   // What full verification finds; set before any thread asks.
@@ -269,6 +283,8 @@ struct Bench {
   Bench() {
     told.up[1] = ToldServers::healthy();
     told.up[2] = ToldServers::healthy();
+    told.postgres[11] = {.entered = true, .version = "15.8"};
+    told.postgres[12] = {.entered = true, .version = "18.0"};
     restart();
   }
 

@@ -42,7 +42,11 @@ struct Scene {
     InterlaySettings defaults;
     defaults.pipeline_max = 77;
     return build_table(
-        state, 9, defaults, [](const Endpoint&) { return redis::CommandTable::built_in(); },
+        state, 9, defaults,
+        {.commands_of = [](const Endpoint&) { return redis::CommandTable::built_in(); },
+         .catalog_of = [](const InterlayDefinition&, const Endpoint&) -> CatalogOfDatabase {
+           return {};
+         }},
         previous);
   }
 };

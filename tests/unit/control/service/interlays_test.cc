@@ -268,12 +268,12 @@ TEST_CASE(
   bench.restart();
   CHECK(bench.plane.route("cache").commands == redis::CommandTable::built_in());
   bench.told.up[1] = probe;
-  learn_commands_of_interlays(*bench.life->keeper.state(), bench.life->servers);
+  learn_from_servers(*bench.life->keeper.state(), bench.life->servers);
   Keeper::Turn turn = bench.life->keeper.begin();
   REQUIRE(bench.life->keeper.commit(turn).ok());
   CHECK(bench.plane.route("cache").commands == taught);
   const int asked = bench.told.asked;
-  learn_commands_of_interlays(*bench.life->keeper.state(), bench.life->servers);
+  learn_from_servers(*bench.life->keeper.state(), bench.life->servers);
   CHECK(bench.told.asked == asked);  // who has told is not asked again
 }
 

@@ -95,8 +95,9 @@ class Server {
 };
 
 bool same(const SessionState& state, const Server& server) {
-  std::map<std::string, std::string> kept(state.statements().begin(), state.statements().end());
-  if (state.unnamed()) kept[""] = *state.unnamed();
+  std::map<std::string, std::string> kept;
+  for (const auto& [name, statement] : state.statements()) kept[name] = statement.message;
+  if (state.unnamed()) kept[""] = state.unnamed()->message;
   bool portals = state.portals() == server.portals.size();
   for (const std::string& name : server.portals) portals = portals && state.has_portal(name);
   return portals && kept == server.statements && state.kept() == Kept::All;

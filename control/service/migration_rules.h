@@ -1,0 +1,26 @@
+// What a migration may be, given the servers that it stands between. Pure; each returns an
+// objection, or nothing.
+//
+// A strategy is given before its interlays are, so that what it must be for Redis or PostgreSQL is
+// known when the first one is added, and asked again of every PATCH.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "control/state.h"
+
+namespace crossfade {
+
+// The endpoint cannot be the new side of that interlay: it speaks another protocol.
+std::optional<std::string> kind_objection(const State& state, const InterlayDefinition& interlay,
+                                          const Endpoint& endpoint);
+
+// The strategy is none for servers of that kind: "strategy.write_mode.engine: …", what is wrong,
+// and what to do.
+std::optional<std::string> strategy_objection(EndpointKind kind, const StrategySpec& strategy);
+
+// Likewise, for the interlays of this migration.
+std::optional<std::string> strategy_objection(const State& state, const Migration& migration);
+
+}  // namespace crossfade

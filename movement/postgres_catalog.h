@@ -1,0 +1,19 @@
+// The catalog of a PostgreSQL database, read whole over one short connection. Changes nothing
+// there.
+#pragma once
+
+#include <cstdint>
+
+#include "protocols/base/result.h"
+#include "strategies/ports.h"
+
+namespace crossfade {
+
+inline constexpr std::size_t kCatalogMax = 64u << 20;  // bytes of all rows
+
+// Asks kSqlCatalogQuery as the endpoint's user, of the database that it names. Blocks up to
+// timeout_ms.
+//   errors  as probe_postgres(); Overloaded: more than kCatalogMax; BadInput: the server refused
+Result<CatalogRows> read_postgres_catalog(const EndpointAddress& address, std::uint32_t timeout_ms);
+
+}  // namespace crossfade

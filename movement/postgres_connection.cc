@@ -1,0 +1,162 @@
+// Connecting and asking by libpq, step by step.
+#include "movement/postgres_connection.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "movement/postgres_parameters.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr std::size_t kFieldsMax = 64;  // of a row of what we ask
+
+struct ResultCloser {
+  void operator()(PGresult* result) const noexcept { PQclear(result); }
+};
+using ResultRows = std::unique_ptr<PGresult, ResultCloser>;
+
+Error failure(Errc code, const std::string& endpoint, std::string reason) {
+  return {code, "reach endpoint '" + endpoint + "'", std::move(reason)};
+}
+
+// The first line of what libpq says, which names no password.
+std::string first_line(const char* text) {
+  const std::string all = text;
+  return all.substr(0, all.find('\n'));
+}
+
+std::uint32_t left_ms(Deadline end) {
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+  return static_cast<std::uint32_t>(std::max<std::int64_t>(left.count(), 1));
+}
+
+}  // namespace
+
+void PostgresConnection::Closer::operator()(pg_conn* connection) const noexcept {
+  PQfinish(connection);
+}
+
+Error PostgresConnection::failed(Errc code, std::string reason) const {
+  return failure(code, endpoint_, std::move(reason));
+}
+
+Error PostgresConnection::failed(Errc code) const {
+  return failed(code, first_line(PQerrorMessage(connection_.get())));
+}
+
+Status PostgresConnection::wait(short events, Deadline end) const {
+  switch (wait_for(PQsocket(connection_.get()), events, end, stop_)) {
+    case Waited::Ready:
+      return success();
+    case Waited::Late:
+      return failed(Errc::Unavailable, "no answer in time");
+    case Waited::Stopped:
+      break;
+  }
+  return failed(Errc::Unavailable, "the sidecar stops");
+}
+
+Result<PostgresConnection> PostgresConnection::open(const EndpointAddress& address,
+                                                    const std::string& database, Deadline end,
+                                                    std::stop_token stop, const char* options) {
+  PostgresParameters parameters(address, database, left_ms(end));
+  if (*options != '\0') parameters.add("options", options);
+  PostgresConnection opened(address.id,
+                            std::unique_ptr<pg_conn, Closer>(PQconnectStartParams(
+                                parameters.names().data(), parameters.values().data(), 0)),
+                            std::move(stop));
+  PGconn* const connection = opened.connection_.get();
+  if (connection == nullptr) return opened.failed(Errc::System, "out of memory");
+  for (PostgresPollingStatusType next = PGRES_POLLING_WRITING; next != PGRES_POLLING_OK;
+       next = PQconnectPoll(connection)) {
+    if (next == PGRES_POLLING_FAILED || PQstatus(connection) == CONNECTION_BAD) {
+      const bool answered = PQserverVersion(connection) != 0 ||
+                            PQconnectionNeedsPassword(connection) != 0 ||
+                            PQconnectionUsedPassword(connection) != 0;
+      return opened.failed(answered ? Errc::BadConfig : Errc::Unavailable);
+    }
+    const auto waited = opened.wait(next == PGRES_POLLING_READING ? POLLIN : POLLOUT, end);
+    if (!waited) return waited.error();
+  }
+  return opened;
+}
+
+Status PostgresConnection::ask(const char* sql, Deadline end,
+                               const std::function<bool(PostgresRow)>& take) {
+  if (PQsendQuery(connection_.get(), sql) != 1) return failed(Errc::Unavailable);
+  return take_rows(end, take);
+}
+
+Status PostgresConnection::ask_of(const char* sql, const std::string& value, Deadline end,
+                                  const std::function<bool(PostgresRow)>& take) {
+  const char* const values[] = {value.c_str()};
+  if (PQsendQueryParams(connection_.get(), sql, 1, nullptr, values, nullptr, nullptr, 0) != 1) {
+    return failed(Errc::Unavailable);
+  }
+  return take_rows(end, take);
+}
+
+Status PostgresConnection::take_rows(Deadline end, const std::function<bool(PostgresRow)>& take) {
+  PGconn* const connection = connection_.get();
+  if (PQsetSingleRowMode(connection) != 1) return failed(Errc::System);
+  std::array<std::string_view, kFieldsMax> fields;
+  for (;;) {
+    while (PQisBusy(connection) != 0) {
+      if (Status waited = wait(POLLIN, end); !waited) return waited;
+      if (PQconsumeInput(connection) != 1) return failed(Errc::Unavailable);
+    }
+    const ResultRows result(PQgetResult(connection));
+    if (!result) return success();
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_SINGLE_TUPLE) {
+      const auto count = std::min(static_cast<std::size_t>(PQnfields(result.get())), kFieldsMax);
+      for (std::size_t i = 0; i < count; ++i) {
+        const int field = static_cast<int>(i);
+        fields[i] = {PQgetvalue(result.get(), 0, field),
+                     static_cast<std::size_t>(PQgetlength(result.get(), 0, field))};
+      }
+      if (!take(std::span(fields).first(count))) {
+        return failed(Errc::Overloaded, "the answer is larger than is taken");
+      }
+    } else if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
+      const std::string words = first_line(PQresultErrorMessage(result.get()));
+      return failed(PQstatus(connection) == CONNECTION_OK ? Errc::BadInput : Errc::Unavailable,
+                    words);
+    }
+  }
+}
+
+Result<std::vector<std::string>> PostgresConnection::ask_row(const char* sql, Deadline end) {
+  std::vector<std::string> row;
+  std::size_t rows = 0;
+  const Status asked = ask(sql, end, [&](PostgresRow fields) {
+    row.assign(fields.begin(), fields.end());
+    return ++rows == 1;
+  });
+  if (!asked) return asked.error();
+  if (rows != 1) return failed(Errc::BadInput, "a question for one row had none");
+  return row;
+}
+
+Status ping_postgres(const EndpointAddress& address, std::uint32_t timeout_ms) {
+  const PostgresParameters parameters(address, "", timeout_ms);
+  switch (PQpingParams(parameters.names().data(), parameters.values().data(), 0)) {
+    case PQPING_OK:
+      return success();
+    case PQPING_REJECT:
+      return failure(Errc::Unavailable, address.id, "it is starting up, or shutting down");
+    case PQPING_NO_RESPONSE:
+    case PQPING_NO_ATTEMPT:
+      break;
+  }
+  return failure(Errc::Unavailable, address.id, "no answer");
+}
+
+}  // namespace crossfade

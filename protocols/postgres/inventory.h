@@ -1,0 +1,89 @@
+// What a session holds on its server, as that server tells it: asked before the session goes on at
+// another one.
+//
+// The server is asked and nobody else: it knows what rolled back, what functions did unseen, and
+// what was there before anybody looked. It does not list settings that no library has defined
+// ("app.tenant"): the names of those must be known.
+//
+// Source: PostgreSQL documentation, "System Views": pg_settings, pg_locks, pg_cursors,
+// pg_prepared_statements; tried on 15 and 18.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocols/postgres/sql_facts.h"
+
+namespace crossfade::postgres {
+
+// What ties a session to its server: it can not be given to another.
+enum class Tie : std::uint8_t {
+  Listens,      // LISTEN
+  TempObject,   // a temporary table, view, sequence, …
+  HeldCursor,   // DECLARE … WITH HOLD
+  SessionLock,  // pg_advisory_lock and its like
+  SessionUser,  // SET SESSION AUTHORIZATION
+  Untold        // the server did not tell, or what is there cannot be repeated
+};
+inline constexpr std::size_t kTies = 6;
+// The value of the `reason` label in metrics and of status.
+const char* name_of(Tie tie);
+
+struct PreparedText {
+  std::string name;
+  std::string text;                  // the whole PREPARE statement, or what a Parse carried
+  std::vector<std::uint32_t> types;  // OIDs, of a Parse
+  enum class By : std::uint8_t { Parse, Sql } by = By::Parse;
+
+  bool operator==(const PreparedText&) const = default;
+};
+
+using SettingValues = std::map<std::string, std::string, std::less<>>;  // by name
+using SettingNames = std::set<std::string, std::less<>>;
+
+struct Inventory {
+  SettingValues settings;  // that the session has set
+  std::vector<PreparedText> statements;
+  SetOf<Tie> ties;
+};
+
+// Appends messages that ask, as one segment of the extended protocol: the client's unnamed
+// statement stays as it is.
+//   custom   names with a dot in them, as the session has set them
+void append_inventory_question(std::string& out, const SettingNames& custom);
+// Types of the messages that this appends, in their order.
+inline constexpr std::string_view kInventoryMessages = "PBECS";
+
+// Takes the rows of the answer, one DataRow's body each.
+class InventoryReader {
+ public:
+  // `user`: of the start-up packet; whom the session is for its server.
+  explicit InventoryReader(std::string_view user) : user_(user) {}
+  // False: that is no row of the answer.
+  bool on_row(std::string_view body);
+  Inventory take() { return std::move(found_); }
+
+ private:
+  using Row = std::array<std::optional<std::string_view>, 4>;
+  bool on_statement(const Row& row);
+
+  std::string user_;
+  Inventory found_;
+};
+
+// One Query's text that makes a session with `there` one that holds `wanted`; empty when nothing is
+// to be done. Values go as they came: in the client's encoding, whose bytes below 0x80 must be
+// ASCII.
+std::string settings_query(const SettingValues& wanted, const SettingValues& there);
+
+// Likewise, of statements that SQL has prepared: goes behind the former.
+std::string statements_query(const std::vector<PreparedText>& wanted,
+                             const std::vector<PreparedText>& there);
+
+}  // namespace crossfade::postgres

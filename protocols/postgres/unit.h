@@ -1,0 +1,49 @@
+// Cuts what a client sends into units: the pieces that a side can be chosen for as a whole.
+//
+// A unit is one Query, one FunctionCall, or a segment: messages of the extended protocol up to
+// their Sync, all of which one implicit transaction runs. What feeds or ends a COPY belongs to
+// whatever began that.
+//
+// Knows nothing of transactions that span units, of sides, or of what SQL says.
+// Source: PostgreSQL documentation, "Message Flow", "Extended Query", "Pipelining".
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+#include "protocols/postgres/message.h"
+
+namespace crossfade::postgres {
+
+struct Unit {
+  std::size_t size;  // bytes
+  enum class What : std::uint8_t {
+    Query,    // or a FunctionCall
+    Segment,  // at least one message of the extended protocol, or a Sync alone
+    Data,     // CopyData, CopyDone, CopyFail: perhaps a part of one
+    Farewell  // Terminate
+  } what;
+  enum class End : std::uint8_t {
+    Closed,
+    // There is more of it than these bytes: the client wants answers before (Flush), or it is
+    // longer than segment_max. It ends with the next Sync, Query, or FunctionCall.
+    Open,
+    // Likewise, but its end may be awaited, `at_least` more bytes.
+    Unfinished
+  } end;
+  std::size_t at_least = 0;
+};
+using UnitCut = std::variant<Unit, NeedMore, Broken>;
+
+// The first unit of `bytes`, which begin between two messages.
+//   NeedMore  there is no whole message, and it is not longer than segment_max bytes by now
+//   Broken    as by MessageCutter; whole messages before that are an open unit first
+//   cost      O(messages), no allocation
+UnitCut cut_unit(std::string_view bytes, std::size_t segment_max);
+
+// True for the messages that end a unit.
+bool ends_unit(char type);
+
+}  // namespace crossfade::postgres

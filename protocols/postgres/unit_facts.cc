@@ -1,0 +1,186 @@
+// Adding facts up, and what a unit's messages stand for.
+#include "protocols/postgres/unit_facts.h"
+
+#include <algorithm>
+
+#include "protocols/postgres/frontend.h"
+#include "protocols/postgres/types.h"
+
+namespace crossfade::postgres {
+namespace {
+
+// FirstNormalObjectId: below it are OIDs that every server gives to the same things.
+constexpr std::uint32_t kFirstUserOid = 16384;
+
+using What = TransactionStep::What;
+using Access = TransactionStep::Access;
+
+Leaves after(const SqlFacts& facts, Leaves before) {
+  if (facts.strongest == SqlClass::Unknown) return Leaves::Unsure;
+  Leaves leaves = before;
+  for (const Step& step : facts.steps) {
+    const auto* const transaction = std::get_if<TransactionStep>(&step.what);
+    if (!transaction) continue;
+    switch (transaction->what) {
+      case What::Begin:
+        leaves = Leaves::Open;
+        break;
+      case What::Commit:
+      case What::Rollback:
+        leaves = transaction->chain ? Leaves::Open : Leaves::Closed;
+        break;
+      case What::Prepare:
+        leaves = Leaves::Closed;
+        break;
+      case What::Savepoint:
+      case What::RollbackTo:
+      case What::Release:
+      case What::CommitPrepared:
+      case What::RollbackPrepared:
+      case What::SetModes:
+        break;
+    }
+  }
+  return leaves;
+}
+
+bool begins_read_only(const SqlFacts& facts) {
+  if (facts.steps.empty() || facts.steps[0].statement != 0) return false;
+  const auto* const first = std::get_if<TransactionStep>(&facts.steps[0].what);
+  return first && first->what == What::Begin && first->access == Access::ReadOnly;
+}
+
+// How many transaction blocks it opens.
+std::size_t begins(const SqlFacts& facts) {
+  return static_cast<std::size_t>(std::ranges::count_if(facts.steps, [](const Step& step) {
+    const auto* const transaction = std::get_if<TransactionStep>(&step.what);
+    return transaction && (transaction->what == What::Begin || transaction->chain);
+  }));
+}
+
+bool changes_session(const SqlFacts& facts) {
+  const bool locks =
+      facts.locks.has(SqlLock::AdvisorySession) || facts.locks.has(SqlLock::AdvisoryRelease);
+  if (!facts.pins.empty() || locks || facts.strongest >= SqlClass::Ddl) return true;
+  return std::ranges::any_of(facts.steps, [](const Step& step) {
+    const auto* const session = std::get_if<SessionStep>(&step.what);
+    return session && session->scope == SessionStep::Scope::Session &&
+           session->what != SessionStep::What::Declare &&
+           session->what != SessionStep::What::Fetch && session->what != SessionStep::What::Move;
+  });
+}
+
+// A read-only transaction refuses what changes data; of the rest this has an effect all the same.
+bool works_read_only(const SqlFacts& facts) {
+  const bool notifies = facts.writes && facts.written.empty() && facts.writes_listed;
+  const bool ties = facts.pins.has(Pin::TempObject) || facts.pins.has(Pin::HoldCursor) ||
+                    facts.pins.has(Pin::SessionLock) || facts.pins.has(Pin::Listen) ||
+                    facts.pins.has(Pin::Unread);
+  if (notifies || ties) return true;
+  return std::ranges::any_of(facts.steps, [](const Step& step) {
+    const auto* const transaction = std::get_if<TransactionStep>(&step.what);
+    const auto* const copy = std::get_if<CopyStep>(&step.what);
+    return (transaction && transaction->access == Access::ReadWrite) ||
+           (copy && copy->place != CopyStep::Place::Client);
+  });
+}
+
+bool is_tame(const SqlFacts& facts) {
+  return !facts.writes && !changes_session(facts) && !works_read_only(facts);
+}
+
+}  // namespace
+
+void UnitFacts::add(const SqlFacts& facts) {
+  const bool opens = parts == 0 ? begins_read_only(facts) && begins(facts) == 1
+                                : opens_read_only && begins(facts) == 0;
+  opens_read_only = opens && is_tame(facts);
+  strongest = std::max(strongest, facts.strongest);
+  only_reads &= facts.only_reads();
+  writes |= facts.writes;
+  deterministic &= facts.deterministic;
+  sided |= facts.sided;
+  sorted = parts == 0 && facts.sorted;
+  changes_session |= postgres::changes_session(facts);
+  works_read_only |= postgres::works_read_only(facts);
+  leaves = after(facts, leaves);
+  ++parts;
+}
+
+void UnitReader::begin(SqlClassifier& classifier, SqlReading reading) {
+  classifier_ = &classifier;
+  reading_ = reading;
+  facts_ = UnitFacts();
+  parsed_.clear();
+  custom_.clear();
+}
+
+void UnitReader::on_message(const Piece& first) {
+  switch (first.type) {
+    case from_client::kQuery:
+      if (const auto text = first.whole() ? view_query(first.body()) : std::nullopt) {
+        on_text(*text);
+        return;
+      }
+      return on_unknown();
+    case from_client::kParse:
+      return on_parse(first);
+    case from_client::kBind:
+      if (const auto bind = view_bind(first.body())) return on_statement(bind->statement);
+      return on_unknown();
+    case from_client::kFunctionCall:
+      return on_unknown();
+    default:
+      return;
+  }
+}
+
+// Types of users' making have other OIDs on another server.
+void UnitReader::on_parse(const Piece& first) {
+  const auto parse = first.whole() ? view_parse(first.body()) : std::nullopt;
+  if (!parse) {
+    parsed_.emplace_back(view_parse_name(first.body()).value_or(""), nullptr);
+    return on_unknown();
+  }
+  parsed_.emplace_back(parse->name, on_text(parse->text));
+  for (std::size_t i = 0; i < parse->type_count(); ++i) {
+    facts_.sided |= parse->type(i) >= kFirstUserOid;
+  }
+}
+
+const UnitReader::Facts& UnitReader::on_text(std::string_view text) {
+  const Facts& facts = classifier_->facts_of(text, reading_);
+  facts_.add(*facts);
+  note_settings(*facts);
+  return facts;
+}
+
+void UnitReader::on_statement(std::string_view name) {
+  const auto made_here = [&](const auto& parsed) { return parsed.first == name; };
+  if (std::ranges::any_of(parsed_, made_here)) return;  // its facts are counted
+  bool known = false;
+  state_.each_meaning(name, [&](const std::shared_ptr<const SqlFacts>& facts) {
+    known = true;
+    if (!facts) return on_unknown();
+    facts_.add(*facts);
+    note_settings(*facts);
+  });
+  if (!known) on_unknown();
+}
+
+void UnitReader::on_unknown() {
+  static const SqlFacts unknown = unknown_sql();
+  facts_.add(unknown);
+}
+
+void UnitReader::note_settings(const SqlFacts& facts) {
+  for (const Step& step : facts.steps) {
+    const auto* const session = std::get_if<SessionStep>(&step.what);
+    if (session && session->what == SessionStep::What::Set &&
+        session->name.find('.') != std::string::npos) {
+      custom_.push_back(session->name);
+    }
+  }
+}
+
+}  // namespace crossfade::postgres

@@ -1,0 +1,84 @@
+// What one unit does, as far as choosing a side for it matters: the facts of all its messages.
+//
+// Messages say what they run in their text (Query, Parse) or by the name of a statement (Bind);
+// that name may be given a new meaning within the unit, or by messages that are not answered yet.
+// Then each of the meanings counts.
+//
+// Knows nothing of sides or of sockets.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "protocols/postgres/session_state.h"
+#include "protocols/postgres/sql_classify.h"
+#include "protocols/postgres/sql_facts.h"
+
+namespace crossfade::postgres {
+
+// Where a transaction stands once the unit has run, if nothing in it fails.
+enum class Leaves : std::uint8_t {
+  AsItWas,
+  Open,    // a transaction block
+  Closed,  // none
+  Unsure
+};
+
+struct UnitFacts {
+  SqlClass strongest = SqlClass::PureRead;
+  bool only_reads = true;
+  bool writes = false;
+  bool deterministic = true;
+  bool sided = false;
+  bool sorted = false;
+  // What the session holds on its server may be another thing afterwards.
+  bool changes_session = false;
+  Leaves leaves = Leaves::AsItWas;
+  // It opens a transaction block that can write nothing, and does nothing else but read in it.
+  bool opens_read_only = false;
+  // It writes nothing, but not even a read-only transaction keeps it from having an effect.
+  bool works_read_only = false;
+  std::uint32_t parts = 0;  // texts and statements in it
+
+  void add(const SqlFacts& facts);
+};
+
+// Of a unit's messages, told in their order.
+class UnitReader {
+ public:
+  using Facts = SessionState::Facts;
+
+  explicit UnitReader(const SessionState& state) : state_(state) {}
+
+  // A new unit; the classifier is used until the next one begins.
+  void begin(SqlClassifier& classifier, SqlReading reading);
+  // The first piece of each.
+  //   cost   of a Query or Parse: SqlClassifier::facts_of(); of others O(log statements)
+  void on_message(const Piece& first);
+  const UnitFacts& facts() const { return facts_; }
+  // Facts of the Parse with that index among those of the unit; null: not read.
+  Facts facts_of_parse(std::size_t index) const {
+    return index < parsed_.size() ? parsed_[index].second : nullptr;
+  }
+  // Names of settings with a dot in them that it sets.
+  const std::vector<std::string>& custom_settings() const { return custom_; }
+
+ private:
+  void on_parse(const Piece& first);
+  const Facts& on_text(std::string_view text);
+  void on_statement(std::string_view name);
+  void on_unknown();
+  void note_settings(const SqlFacts& facts);
+
+  const SessionState& state_;
+  SqlClassifier* classifier_ = nullptr;
+  SqlReading reading_ = SqlReading::Standard;
+  UnitFacts facts_;
+  std::vector<std::pair<std::string_view, Facts>> parsed_;  // in this unit: names, as views of it
+  std::vector<std::string> custom_;
+};
+
+}  // namespace crossfade::postgres

@@ -1,0 +1,29 @@
+// What a session holds at one of its servers, as far as it was given by us or seen: to know what
+// that server lacks when the session comes back to it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "protocols/postgres/inventory.h"
+
+namespace crossfade::postgres {
+
+struct Holdings {
+  // Names of statements made by Parse -> which making of it; 0: there may be one, or none.
+  std::map<std::string, std::uint64_t, std::less<>> statements;
+  std::uint64_t unnamed = 0;  // likewise
+  SettingValues settings;
+  std::vector<PreparedText> by_sql;  // statements that SQL has prepared
+  // The session's version (see PostgresSession::version_) that all of this is of.
+  std::uint64_t version = 0;
+  std::uint64_t giving_id = 0;  // of the Query that gives it; 0: none is under way
+  std::uint64_t giving_since_ns = 0;
+  bool refused = false;  // the server has refused that
+  // Replies to messages up to this one reach nobody: they were asked of another server since.
+  std::uint64_t ignored_through = 0;
+};
+
+}  // namespace crossfade::postgres

@@ -1,0 +1,285 @@
+// From one server to another: the next one is entered, the one before is asked what the session
+// holds there, and the next one is given that. Then it is the one that is talked to.
+//
+// Nothing of this is in flight while the client's messages are: a side is left when it owes nothing
+// and no transaction is open.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "protocols/postgres/backend.h"
+#include "protocols/postgres/frontend.h"
+#include "protocols/postgres/types.h"
+#include "proxy/loop.h"
+#include "proxy/postgres/session.h"
+
+namespace crossfade::postgres {
+
+namespace {
+constexpr std::uint64_t kNsPerMs = 1'000'000;
+// A new server that did not let a session in is not asked by it again before.
+constexpr std::uint64_t kAloneNs = 2'000 * kNsPerMs;
+// Settings that servers have defaults for, which a client has been told: it relies on them.
+constexpr std::string_view kTold[] = {"client_encoding", "DateStyle", "IntervalStyle",
+                                      "standard_conforming_strings", "TimeZone"};
+}  // namespace
+
+PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
+  wanted_side_ = side;
+  const auto wait = [this](Wait why) {
+    wait_ = why;
+    return Crossing::Waits;
+  };
+  if (server().owed().owes() || !server().owed().settled()) return wait(Wait::Answers);
+  Upstream& to = at(side);
+  const bool tried = errand == Errand::Trial;
+  switch (to.state()) {
+    case Upstream::State::Idle:
+      if (tried && now_ns_ < alone_until_ns_)
+        return unavailable(side, errand, "it was not entered");
+      if (!enter(side)) return unavailable(side, errand, "it is down");
+      return wait(Wait::Entry);
+    case Upstream::State::Connecting:
+    case Upstream::State::Entering:
+      if (tried && late_to_answer(to.opened_at_ns)) return unavailable(side, errand, "it is slow");
+      return wait(Wait::Entry);
+    case Upstream::State::Open:
+      break;
+  }
+  if (to.owed().owes() && to.holds.giving_id == 0) {  // of a trial that was given up
+    if (tried) return unavailable(side, errand, "it is busy");
+    return wait(Wait::Entry);
+  }
+  return cross(to, errand);
+}
+
+// A read that was to be tried elsewhere stays with the server that is right; a session that has to
+// go over ends.
+PostgresSession::Crossing PostgresSession::unavailable(Side side, Errand errand,
+                                                       const std::string& why) {
+  if (errand == Errand::Follow) return Crossing::Stays;
+  if (errand == Errand::Unit) {
+    say_and_close("08006", unreachable(side) + ": " + why);
+    return Crossing::Gone;
+  }
+  return current_ == write_side() ? Crossing::Stays : go_to(write_side(), Errand::Unit);
+}
+
+// What the session holds goes first.
+PostgresSession::Crossing PostgresSession::cross(Upstream& to, Errand errand) {
+  const auto there = [&] {
+    current_ = to.side();
+    staying_since_ns_ = 0;
+    return Crossing::There;
+  };
+  if (to.holds.version == version_) return there();
+  if (asking_) {
+    wait_ = Wait::Telling;
+    return Crossing::Waits;
+  }
+  if (inventory_version_ != version_) {
+    ask_inventory();
+    wait_ = Wait::Telling;
+    return Crossing::Waits;
+  }
+  if (tied() || to.holds.refused) return stay();
+  if (to.holds.giving_id == 0 && !begin_giving(to)) return there();
+  if (errand == Errand::Trial && late_to_answer(to.holds.giving_since_ns)) {
+    return unavailable(to.side(), errand, "it is slow");
+  }
+  wait_ = Wait::Giving;
+  return Crossing::Waits;
+}
+
+// Nobody waits longer for a server that need not be asked.
+bool PostgresSession::late_to_answer(std::uint64_t since_ns) const {
+  const std::uint64_t limit_ns = settings().second_leg_timeout_ms * kNsPerMs;
+  return limit_ns != 0 && now_ns_ > since_ns + limit_ns;
+}
+
+// It stays with a server that is right for it, or was until its table changed: until a limit.
+PostgresSession::Crossing PostgresSession::stay() {
+  if (reads_there_) {
+    say_and_close("57P01",
+                  "crossfade: terminating connection because what this session holds on the new "
+                  "server can not be given to the old one, connect again");
+    return Crossing::Gone;
+  }
+  if (current_ != write_side() && staying_since_ns_ == 0) {
+    staying_since_ns_ = now_ns_;
+    loop().mark_busy(*this);
+  }
+  return Crossing::Stays;
+}
+
+bool PostgresSession::enter(Side side) {
+  const auto use = side == write_side() ? Interlay::Use::Needed : Interlay::Use::Dispensable;
+  if (!interlay_.try_now(side, use, now_ns_)) return false;
+  const InterlayRoutePtr& route = interlay_.route();
+  Entry entry = entry_at(side);
+  for (const std::string_view name : kTold) {
+    const auto told = server().parameters.find(name);
+    const bool asked = find_parameter(entry.parameters, name).has_value();
+    if (told != server().parameters.end() && !asked) {
+      append_parameter(entry.parameters, name, told->second);
+    }
+  }
+  loop().mark_busy(*this);
+  return at(side).enter(side, route, std::move(entry), Upstream::Shown::Nothing, now_ns_);
+}
+
+void PostgresSession::on_entered(Upstream& up) { interlay_.answer_succeeded(up.side(), now_ns_); }
+
+void PostgresSession::on_not_entered(Upstream& up, const std::string& why) {
+  if (phase_ == Phase::Login) return home_not_entered(why);
+  const Side side = up.side();
+  up.close();
+  counters().failures[index(side)].add();
+  spdlog::debug("interlay {}: a session was not let in by the {} side: {}", interlay_.id(),
+                name_of(side), why);
+  if (side != write_side()) {
+    if (alone_until_ns_ == 0) counters().one_sided.add();
+    alone_until_ns_ = now_ns_ + kAloneNs;
+  } else if (held_ == Held::Side && wait_ == Wait::Entry) {
+    say_and_close("08006", unreachable(side) + ": " + why);
+  }
+}
+
+// --- what the session holds
+
+void PostgresSession::ask_inventory() {
+  std::string question;
+  append_inventory_question(question, custom_);
+  for (const char type : kInventoryMessages) server().owed().sent({type}, Mark::Skip);
+  server().stream().write_copy(question);
+  server().stream().flush();
+  counters().server_out.add(question.size());
+  asking_.emplace(find_parameter(start_up_, "user").value_or(""));
+  inventory_ = Inventory();
+}
+
+void PostgresSession::on_inventory_row(std::string_view body) {
+  if (!asking_->on_row(body)) inventory_.ties.add(Tie::Untold);
+}
+
+void PostgresSession::on_inventory_told() {
+  const bool untold = inventory_.ties.has(Tie::Untold);
+  inventory_ = asking_->take();
+  asking_.reset();
+  if (untold || state_.kept() == Kept::NotAll || reading_ == SqlReading::Foreign) {
+    inventory_.ties.add(Tie::Untold);
+  }
+  inventory_version_ = version_;
+  server().holds.version = version_;
+  server().holds.settings = inventory_.settings;
+  take_over_statements();
+}
+
+// Statements that SQL has made are given with the settings; those made by Parse when they are used.
+void PostgresSession::take_over_statements() {
+  std::vector<PreparedText> by_sql;
+  for (PreparedText& statement : inventory_.statements) {
+    if (statement.by == PreparedText::By::Sql) {
+      by_sql.push_back(std::move(statement));
+    } else if (statements_unseen_ && !state_.find(statement.name)) {
+      std::string message;
+      append_parse(message, statement.name, statement.text, statement.types);
+      const std::uint64_t serial = state_.next_serial();
+      state_.prepared(statement.name,
+                      {std::move(message), serial,
+                       interlay_.classifier(database_).facts_of(statement.text, reading_)});
+      server().holds.statements.insert_or_assign(statement.name, serial);
+    }
+  }
+  statements_unseen_ = false;
+  inventory_.statements = by_sql;
+  server().holds.by_sql = std::move(by_sql);
+}
+
+// False: there is nothing to be given.
+bool PostgresSession::begin_giving(Upstream& to) {
+  std::string text = settings_query(inventory_.settings, to.holds.settings);
+  text += statements_query(inventory_.statements, to.holds.by_sql);
+  if (text.empty()) {
+    to.holds.version = version_;
+    return false;
+  }
+  std::string query;
+  append_query(query, text);
+  to.holds.giving_id = to.owed().sent({from_client::kQuery, '\0', query.size()}, Mark::Skip);
+  to.holds.giving_since_ns = now_ns_;
+  to.holds.unnamed = 0;
+  to.stream().write_copy(query);
+  to.stream().flush();
+  counters().server_out.add(query.size());
+  return true;
+}
+
+void PostgresSession::on_given(Upstream& up) {
+  up.holds.giving_id = 0;
+  if (up.holds.refused) {
+    spdlog::debug("interlay {}: the {} side did not take what a session holds", interlay_.id(),
+                  name_of(up.side()));
+    return;
+  }
+  up.holds.settings = inventory_.settings;
+  up.holds.by_sql = inventory_.statements;
+  up.holds.version = inventory_version_;
+}
+
+// --- without a request
+
+bool PostgresSession::entering() const {
+  const auto enters = [](const Upstream& up) {
+    return up.state() == Upstream::State::Connecting || up.state() == Upstream::State::Entering;
+  };
+  return std::ranges::any_of(upstreams_, enters);
+}
+
+// Servers that are being entered have as long as any.
+void PostgresSession::check_entries() {
+  const std::uint64_t limit_ns = settings().connect_timeout_ms * kNsPerMs;
+  for (Upstream& up : upstreams_) {
+    const bool entering =
+        up.state() == Upstream::State::Connecting || up.state() == Upstream::State::Entering;
+    if (!entering || &up == &server() || limit_ns == 0 || now_ns_ <= up.opened_at_ns + limit_ns) {
+      continue;
+    }
+    counters().hit(Limit::ConnectTimeout);
+    interlay_.failed(up.side(), Interlay::Failure::Connect, now_ns_);
+    on_not_entered(up, "it did not let the session in in time");
+  }
+}
+
+// A server that is slow is not waited for, and what it runs for nobody is ended.
+void PostgresSession::check_trial() {
+  if (!on_trial_ || !late_to_answer(trial_began_ns_)) return;
+  interlay_.failed(server().side(), Interlay::Failure::Answer, now_ns_);
+  if (!canceller_) start_canceller(server());
+  fall_back();
+}
+
+// An idle session goes over when all has gone over: who listens, or holds a lock, has to be told.
+void PostgresSession::follow() {
+  if (!watched_ || reads_there_ || !safe_point() || current_ == write_side()) return;
+  const bool nothing_held = version_ == 0 && server().holds.version == 0;
+  if (nothing_held || staying_since_ns_ != 0) return;
+  go_to(write_side(), Errand::Follow);
+}
+
+void PostgresSession::check_staying() {
+  if (staying_since_ns_ == 0 || !safe_point()) return;
+  if (current_ == write_side()) {
+    staying_since_ns_ = 0;
+    return;
+  }
+  const std::uint64_t limit_ns = settings().side_change_wait_ms * kNsPerMs;
+  if (now_ns_ < staying_since_ns_ + limit_ns) return;
+  counters().sessions_ended.add();
+  say_and_close("57P01",
+                "crossfade: terminating connection because its interlay has moved to another "
+                "server, and this session holds what can not go over; connect again");
+}
+
+}  // namespace crossfade::postgres

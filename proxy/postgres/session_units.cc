@@ -1,0 +1,370 @@
+// Units of a session with two sides: each is read, given a side, and sent there whole.
+#include <cassert>
+#include <utility>
+#include <variant>
+
+#include "protocols/postgres/backend.h"
+#include "protocols/postgres/frontend.h"
+#include "protocols/postgres/sql_glance.h"
+#include "protocols/postgres/types.h"
+#include "proxy/loop.h"
+#include "proxy/postgres/session.h"
+
+namespace crossfade::postgres {
+
+namespace {
+// Makes a server say, in its own transaction, that something is not done there.
+constexpr std::string_view kRefusal =
+    "DO $crossfade$BEGIN RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = 'crossfade: a "
+    "read-only "
+    "transaction whose reads are on the new server can do nothing but read', HINT = 'Begin it "
+    "without READ ONLY.'; END$crossfade$";
+
+Facts at_bucket(std::uint32_t bucket) {
+  Facts facts;
+  facts.keyed = true;
+  facts.bucket_low = facts.bucket_high = bucket;
+  return facts;
+}
+
+Facts write_at(std::uint32_t bucket) {
+  Facts facts = at_bucket(bucket);
+  facts.kind = Kind::Write;
+  return facts;
+}
+
+Facts facts_for_plan(const UnitFacts& unit, std::uint32_t bucket) {
+  Facts facts = at_bucket(bucket);
+  facts.sided = unit.sided;
+  if (unit.only_reads || unit.opens_read_only) {
+    facts.kind = Kind::Read;
+  } else if (unit.writes || unit.leaves == Leaves::Open) {
+    facts.kind = Kind::Write;  // what a transaction will do is not known when it begins
+  }
+  return facts;
+}
+
+Side answering(const InterlayRoute& route, const Facts& facts) {
+  return route.strategy ? plan(*route.strategy, facts).answer : Side::Old;
+}
+}  // namespace
+
+// From the next unit on its messages are read.
+void PostgresSession::watch() {
+  watched_ = true;
+  cutter_ = MessageCutter(Stream::Client, settings().segment_max);
+  state_ = SessionState(settings().statements_max);
+  if (!was_used_) return;
+  version_ = 1;
+  statements_unseen_ = true;
+  block_ = server().owed().owes()                               ? Block::Unsure
+           : server().owed().transaction() == Transaction::Idle ? Block::None
+                                                                : Block::Open;
+}
+
+// Returns how many bytes that was; none: it is not whole, or waits.
+std::size_t PostgresSession::take_unit(std::string_view bytes) {
+  held_ = held(bytes[0]);
+  if (held_ != Held::No) return 0;
+  const UnitCut cut = cut_unit(bytes, settings().segment_max);
+  if (const auto* more = std::get_if<NeedMore>(&cut)) {
+    wanted_ = bytes.size() + more->at_least;
+    return 0;
+  }
+  if (std::holds_alternative<Broken>(cut)) {  // the server says it in its own words
+    counters().protocol_errors.add();
+    phase_ = Phase::Raw;
+    return 0;
+  }
+  const Unit unit = std::get<Unit>(cut);
+  const std::string_view whole = bytes.substr(0, unit.size);
+  const Choice choice = choose(unit, whole);
+  wanted_ = 0;
+  switch (choice.act) {
+    case Choice::Do::Go:
+      send_unit(whole, unit, choice);
+      return unit.size;
+    case Choice::Do::Refuse:
+      send_refusal();
+      return unit.size;
+    case Choice::Do::Wait:
+      held_ = Held::Side;
+      loop().mark_busy(*this);
+      return 0;
+    case Choice::Do::Await:
+      wanted_ = bytes.size() + unit.at_least;
+      return 0;
+    case Choice::Do::Gone:
+      return 0;
+  }
+  return 0;
+}
+
+void PostgresSession::read_unit(std::string_view bytes) {
+  reader_.begin(interlay_.classifier(database_), reading_);
+  MessageCutter cutter(Stream::Client, settings().segment_max);
+  for (std::size_t at = 0; at < bytes.size();) {
+    const Cut cut = cutter.next(bytes.substr(at));
+    const auto* const piece = std::get_if<Piece>(&cut);
+    if (!piece) return;
+    if (piece->first()) reader_.on_message(*piece);
+    at += piece->bytes.size();
+  }
+}
+
+// More of a unit whose side was chosen before all of it was there.
+void PostgresSession::read_on(const Piece& piece) {
+  parses_ = 0;
+  reader_.begin(interlay_.classifier(database_), reading_);
+  reader_.on_message(piece);
+  bring_for(piece);
+  note_sent(reader_.facts());
+}
+
+// While there is one side nobody reads SQL, but for what no server tells later.
+void PostgresSession::glance(const Piece& piece) {
+  const bool sql = piece.type == from_client::kQuery || piece.type == from_client::kParse;
+  if (!sql || !may_set_custom(piece.body())) return;
+  reader_.begin(interlay_.classifier(database_), reading_);
+  reader_.on_message(piece);
+  for (const std::string& name : reader_.custom_settings()) custom_.insert(name);
+}
+
+void PostgresSession::note_request(std::uint64_t id, const Piece& piece) {
+  const bool parses = piece.type == from_client::kParse;
+  state_.sent(id, piece, parses ? reader_.facts_of_parse(parses_++) : nullptr);
+  note_made(piece);
+}
+
+// Where the transaction stands that the next unit is run in.
+PostgresSession::Block PostgresSession::block() const {
+  if (server().owed().owes()) return block_;
+  return server().owed().transaction() == Transaction::Idle ? Block::None : Block::Open;
+}
+
+Side PostgresSession::write_side() const {
+  return answering(*interlay_.route(), write_at(bucket_));
+}
+
+PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_view bytes) {
+  if (on_trial_) {
+    wait_ = Wait::Trial;
+    return {Choice::Do::Wait};
+  }
+  read_unit(bytes);
+  // What goes on with a COPY, or asks nothing, belongs to whom the last one was for.
+  const bool goes_on = unit.what == Unit::What::Data || unit.what == Unit::What::Farewell ||
+                       server().owed().copying() != CopyMode::None;
+  if (goes_on || reader_.facts().parts == 0) return {Choice::Do::Go};
+  block_ = block();
+  return block_ == Block::None ? choose_free(unit) : choose_in_block();
+}
+
+// A transaction is never split. While it is not known to be open, nothing is sent that would be
+// wrong if it were not.
+PostgresSession::Choice PostgresSession::choose_in_block() {
+  const UnitFacts& facts = reader_.facts();
+  const bool sure = !server().owed().owes();
+  const bool right_anyway = current_ == write_side() || facts.only_reads;
+  if (!sure && !right_anyway) {
+    wait_ = Wait::Answers;
+    return {Choice::Do::Wait};
+  }
+  if (read_only_block_ && facts.works_read_only) return {Choice::Do::Refuse};
+  return {Choice::Do::Go};
+}
+
+PostgresSession::Choice PostgresSession::choose_free(const Unit& unit) {
+  const InterlayRoute& route = *interlay_.route();
+  const UnitFacts& facts = reader_.facts();
+  read_only_block_ = false;
+  Facts request = facts_for_plan(facts, bucket_);
+  const Side whole_side = answering(route, request);
+  // What is not known to its end may yet write.
+  if (unit.end != Unit::End::Closed) request.kind = Kind::Write;
+  const Side side = answering(route, request);
+  if (unit.end == Unit::End::Unfinished && side != whole_side) return {Choice::Do::Await};
+  const bool reads_there = side != write_side();
+  const bool tried = reads_there && side == Side::New;
+  const Errand errand = tried ? Errand::Trial : Errand::Unit;
+  const Crossing crossing = side == current_ ? Crossing::There : go_to(side, errand);
+  switch (crossing) {
+    case Crossing::There:
+      reads_there_ = current_ != write_side();
+      return {Choice::Do::Go, reads_there_ && facts.only_reads};
+    case Crossing::Waits:
+      return {Choice::Do::Wait};
+    case Crossing::Stays:
+      return {Choice::Do::Go};
+    case Crossing::Gone:
+      break;
+  }
+  return {Choice::Do::Gone};
+}
+
+// `bytes` are read, and the server that is talked to is the one that was chosen.
+void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const Choice& choice) {
+  wait_ = Wait::Nothing;
+  const UnitFacts& facts = reader_.facts();
+  const bool trial = choice.trial && can_fall_back();
+  if (trial) {
+    trial_bytes_.assign(bytes);
+    trial_kept_.clear();
+    trial_began_ns_ = now_ns_;
+    loop().mark_busy(*this);
+  }
+  kind_ = facts.writes ? Kind::Write : facts.only_reads ? Kind::Read : Kind::Other;
+  if (facts.opens_read_only) read_only_block_ = reads_there_;
+  parses_ = 0;
+  for (std::size_t at = 0; at < bytes.size();) {
+    const Cut cut = cutter_.next(bytes.substr(at));
+    const auto* const piece = std::get_if<Piece>(&cut);
+    if (!piece) break;  // cut_unit() has seen that there is one
+    if (piece->first()) {
+      bring_for(*piece);
+      trial_id_ = on_request(*piece);
+    }
+    server().stream().write(piece->bytes);
+    counters().server_out.add(piece->bytes.size());
+    at += piece->bytes.size();
+  }
+  on_trial_ = trial;
+  mid_unit_ = unit.what == Unit::What::Segment && unit.end != Unit::End::Closed;
+  note_sent(facts);
+}
+
+// In place of a unit: its error, and then ReadyForQuery, are what the unit would be answered with.
+void PostgresSession::send_refusal() {
+  std::string query;
+  append_query(query, kRefusal);
+  const Piece piece{from_client::kQuery, query.size(), 0, query};
+  on_request(piece);
+  server().stream().write_copy(query);
+  counters().server_out.add(query.size());
+}
+
+void PostgresSession::note_sent(const UnitFacts& facts) {
+  for (const std::string& name : reader_.custom_settings()) custom_.insert(name);
+  if (facts.changes_session) ++version_;
+  switch (facts.leaves) {
+    case Leaves::AsItWas:
+      break;
+    case Leaves::Open:
+      block_ = Block::Open;
+      break;
+    case Leaves::Closed:
+      block_ = Block::None;
+      break;
+    case Leaves::Unsure:
+      block_ = Block::Unsure;
+      break;
+  }
+}
+
+// --- statements that the server lacks
+
+void PostgresSession::inject(std::string_view message, char type, char subject) {
+  server().owed().sent({type, subject, message.size()}, Mark::Skip);
+  server().stream().write_copy(message);
+  counters().server_out.add(message.size());
+}
+
+void PostgresSession::bring_for(const Piece& piece) {
+  if (piece.type == from_client::kBind) {
+    if (const auto bind = view_bind(piece.body())) bring_statement(bind->statement);
+  } else if (piece.type == from_client::kDescribe) {
+    const auto subject = view_subject(piece.body());
+    if (subject && subject->kind == kStatement) bring_statement(subject->name);
+  } else if (piece.type == from_client::kParse) {
+    // One that is there makes the Parse fail, as it should; one that no more should be does not.
+    const auto name = view_parse_name(piece.body());
+    if (!name || name->empty() || state_.makes(*name)) return;
+    if (state_.find(*name)) return bring_statement(*name);
+    if (!server().holds.statements.contains(*name)) return;
+    std::string close;
+    append_close(close, kStatement, *name);
+    inject(close, from_client::kClose);
+  }
+}
+
+void PostgresSession::bring_statement(std::string_view name) {
+  const SessionState::Statement* const statement = state_.find(name);
+  if (!statement || state_.makes(name)) return;
+  Holdings& there = server().holds;
+  if (name.empty()) {
+    if (std::exchange(there.unnamed, statement->serial) == statement->serial) return;
+    return inject(statement->message, from_client::kParse);
+  }
+  const auto found = there.statements.find(name);
+  if (found != there.statements.end()) {
+    if (std::exchange(found->second, statement->serial) == statement->serial) return;
+    std::string close;
+    append_close(close, kStatement, name);
+    inject(close, from_client::kClose);
+  } else {
+    there.statements.emplace(name, statement->serial);
+  }
+  inject(statement->message, from_client::kParse);
+}
+
+// A message of the client was sent: what the server has from now on, if it does not fail.
+void PostgresSession::note_made(const Piece& piece) {
+  Holdings& there = server().holds;
+  if (piece.type == from_client::kParse) {
+    const auto name = view_parse_name(piece.body());
+    if (!name) return;
+    if (name->empty()) {
+      there.unnamed = state_.last_serial();
+    } else {
+      there.statements.insert_or_assign(std::string(*name), state_.last_serial());
+    }
+  } else if (piece.type == from_client::kQuery) {
+    there.unnamed = 0;
+  }
+}
+
+// --- trials: a read that fails on new before the client has seen anything of it is asked of old
+
+// Old is as the session left it.
+bool PostgresSession::can_fall_back() const {
+  const Upstream& old = upstreams_[index(Side::Old)];
+  return current_ == Side::New && old.state() == Upstream::State::Open && !old.owed().owes() &&
+         old.owed().transaction() == Transaction::Idle && old.holds.version == version_;
+}
+
+void PostgresSession::succeed() {
+  on_trial_ = false;
+  client_.write_copy(trial_kept_);
+  counters().client_out.add(trial_kept_.size());
+  trial_kept_.clear();
+}
+
+void PostgresSession::fall_back() {
+  assert(on_trial_);
+  counters().fallbacks.add();
+  on_trial_ = false;
+  server().holds.ignored_through = trial_id_;
+  // What of the unit it has made is not known.
+  MessageCutter cutter(Stream::Client, settings().segment_max);
+  for (std::size_t at = 0; at < trial_bytes_.size();) {
+    const Cut cut = cutter.next(std::string_view(trial_bytes_).substr(at));
+    const auto* const piece = std::get_if<Piece>(&cut);
+    if (!piece) break;
+    if (piece->type == from_client::kParse) {
+      const auto name = view_parse_name(piece->body());
+      if (name && !name->empty()) server().holds.statements.insert_or_assign(std::string(*name), 0);
+    }
+    at += piece->bytes.size();
+  }
+  server().holds.unnamed = 0;
+  state_.forget_pending();
+  sent_.clear();
+  current_ = Side::Old;
+  reads_there_ = false;
+  read_unit(trial_bytes_);
+  send_unit(trial_bytes_, {trial_bytes_.size(), Unit::What::Segment, Unit::End::Closed},
+            {Choice::Do::Go});
+  server().stream().flush();
+}
+
+}  // namespace crossfade::postgres

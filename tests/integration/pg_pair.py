@@ -1,0 +1,61 @@
+"""Two PostgreSQL servers and a sidecar whose interlay stands before the first of them.
+
+Each has a table `here` that says which of the two it is, so that a read tells where it was answered.
+"""
+
+import unittest
+
+from harness import SLOWNESS, Sidecar, wait_until
+from pg_conn import PgConn
+from postgres import PostgresServer
+
+INTERLAY = "pg"
+WRITES_OLD = {"mode": "cutover", "write_percentage": 0.0}
+
+
+def reads(share):
+    """A canary whose writes are all on old."""
+    return {"type": "canary", "read_percentage": share, "write_mode": WRITES_OLD}
+
+
+def endpoint(server, **config):
+    return {"host": server.host, "port": server.port, "database": "app", "username": "app", **config}
+
+
+class PgPair(unittest.TestCase):
+    """`old`, `new`, `sidecar`, and the `port` of its interlay, made anew for each test."""
+
+    versions = (15, 15)
+    loops = 1
+    settings = None
+    tables = ()  # SQL that makes more of them, on both sides, as their owner
+
+    def setUp(self):
+        self.old, self.new = (self.enterContext(PostgresServer(version)) for version in self.versions)
+        for name, server in (("old", self.old), ("new", self.new)):
+            server.sql("create table here (side text)", f"insert into here values ('{name}')",
+                       "alter table here owner to app")
+            with server.connect() as owner:
+                for statement in self.tables:
+                    owner.ask(statement)
+        self.sidecar = self.enterContext(Sidecar(loops=self.loops))
+        for name, server in (("old", self.old), ("new", self.new)):
+            self.sidecar.must("POST", "/endpoints",
+                              {"id": name, "kind": "postgres", "config": endpoint(server)})
+        self.port = self.sidecar.add_interlay(INTERLAY, "old", settings=self.settings)
+
+    def connect(self, **more):
+        return self.enterContext(PgConn(self.port, "app", "app", limit_s=10 * SLOWNESS, **more))
+
+    def migrate(self, strategy, new="new"):
+        """In force, whatever its test says: what feeds new is not the business of these tests."""
+        self.sidecar.migrate("m", strategy, INTERLAY, new, force=True)
+
+    def metric(self, name, **labels):
+        return self.sidecar.metric(f"crossfade_{name}", interlay=INTERLAY, **labels)
+
+    def side_of(self, client):
+        return client.value("select side from here")
+
+    def comes_to(self, client, side, what=None):
+        wait_until(lambda: self.side_of(client) == side, 10, what or f"reads come from {side}")

@@ -1,0 +1,137 @@
+// What a migration may be: kinds, strategies, and the words of each refusal.
+#include "control/service/migration_rules.h"
+
+#include <doctest/doctest.h>
+
+#include "../bench.h"
+
+namespace crossfade {
+
+namespace {
+
+std::string objection(EndpointKind kind, const char* strategy) {
+  auto read = read_strategy(json(strategy), "strategy");
+  REQUIRE_MESSAGE(read.ok(), strategy);
+  const auto said = strategy_objection(kind, *read);
+  return said ? said->substr(0, said->find(": ")) : std::string();
+}
+
+std::string for_postgres(const char* strategy) {
+  return objection(EndpointKind::Postgres, strategy);
+}
+std::string for_redis(const char* strategy) { return objection(EndpointKind::Redis, strategy); }
+
+constexpr const char* kStatement =
+    R"({"type":"canary","read_percentage":0.3,"write_mode":{"mode":"dual_write","engine":"statement"}})";
+constexpr const char* kNoEngine =
+    R"({"type":"canary","read_percentage":0.3,"write_mode":{"mode":"dual_write"}})";
+
+std::string cutover(const char* share) {
+  return R"({"type":"canary","read_percentage":0,"write_mode":{"mode":"cutover","write_percentage":)" +
+         std::string(share) + "}}";
+}
+
+}  // namespace
+
+TEST_CASE("rules: strategies that move everything at once are for both kinds") {
+  for (const char* strategy :
+       {R"({"type":"big_bang"})", R"({"type":"blue_green","active_is_new":true})",
+        R"({"type":"shadow_traffic"})", R"({"type":"canary","read_percentage":0})",
+        R"({"type":"canary","read_percentage":1})"}) {
+    CAPTURE(strategy);
+    CHECK(for_postgres(strategy).empty());
+    CHECK(for_redis(strategy).empty());
+  }
+}
+
+TEST_CASE("rules: one PostgreSQL database's history is not split, by write_mode or without it") {
+  const char* follows = R"({"type":"canary","read_percentage":0.3})";
+  CHECK(for_postgres(follows) == "strategy.write_mode");
+  CHECK(for_redis(follows).empty());
+  for (const char* share : {"0.000001", "0.5", "0.999999"}) {
+    CHECK(for_postgres(cutover(share).c_str()) == "strategy.write_mode.write_percentage");
+    CHECK(for_redis(cutover(share).c_str()).empty());
+  }
+  CHECK(for_postgres(cutover("0.0").c_str()).empty());
+  CHECK(for_postgres(cutover("1.0").c_str()).empty());
+}
+
+TEST_CASE("rules: dual writes of PostgreSQL name their engine, those of Redis have none") {
+  CHECK(for_postgres(kNoEngine) == "strategy.write_mode.engine");
+  CHECK(for_postgres(kStatement).empty());
+  CHECK(for_redis(kNoEngine).empty());
+  CHECK(for_redis(kStatement) == "strategy.write_mode.engine");
+}
+
+namespace {
+
+// Endpoints pg-old and pg-new of kind postgres, interlay "app" before pg-old.
+struct PostgresBench : Bench {
+  PostgresBench() {
+    for (const auto& [id, port] : {std::pair("pg-old", 11), std::pair("pg-new", 12)}) {
+      must(life->endpoints.create(
+          json(R"({"id":")" + std::string(id) +
+               R"(","kind":"postgres","config":{"host":"10.0.0.2","port":)" + std::to_string(port) +
+               R"(,"database":"app","username":"app"}})"),
+          call));
+    }
+    add_interlay("app", "pg-old", 7002);
+  }
+  std::string bind_app(const std::string& id, const char* endpoint = "pg-new") {
+    return said(life->migrations.add_interlay(
+        id, "app", json(R"({"endpoint":")" + std::string(endpoint) + R"("})"), call));
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(PostgresBench, "rules: sides of two kinds are refused, with both names") {
+  add_endpoint("cache", 1);
+  add_migration("m", R"({"type":"big_bang"})");
+  CHECK(bind_app("m", "cache") ==
+        "400 Bad Request: endpoint: 'cache' is of kind redis, and interlay 'app' stands before one "
+        "of kind postgres: both sides must be of one kind");
+  CHECK(bind_app("m") == "200");
+}
+
+TEST_CASE_FIXTURE(PostgresBench, "rules: a strategy is judged when its first interlay is added") {
+  add_migration("m", kNoEngine);
+  CHECK(bind_app("m").starts_with("400 Bad Request: strategy.write_mode.engine: is needed"));
+  CHECK(status("m") == "Pending");
+  CHECK(said(patch_strategy("m", R"({"write_mode":{"engine":"statement"}})")) == "200");
+  CHECK(bind_app("m") == "200");
+}
+
+TEST_CASE_FIXTURE(PostgresBench, "rules: a PATCH is judged as the whole strategy that it makes") {
+  add_migration("m", kStatement);
+  REQUIRE(bind_app("m") == "200");
+  CHECK(said(patch_strategy("m", R"({"read_percentage":0.6})")) == "200");
+  CHECK(said(patch_strategy("m", R"({"write_mode":{"policy":"new_authoritative"}})")) == "200");
+  CHECK(said(patch_strategy("m", R"({"write_mode":{"engine":null}})"))
+            .starts_with("400 Bad Request: strategy.write_mode.engine: is needed"));
+  CHECK(said(patch_strategy("m", R"({"write_mode":null})"))
+            .starts_with("400 Bad Request: strategy.write_mode: is needed"));
+  CHECK(said(patch_strategy("m", R"({"write_mode":{"mode":"cutover","write_percentage":0.5}})"))
+            .starts_with("400 Bad Request: strategy.write_mode.write_percentage: must be 0.0"));
+  CHECK(
+      text_of(must(life->migrations.get("m", call)).data, "strategy") ==
+      R"({"type":"canary","read_percentage":0.6,"write_mode":{"mode":"dual_write","policy":"new_authoritative","engine":"statement"}})");
+}
+
+TEST_CASE_FIXTURE(PostgresBench,
+                  "rules: what Redis does for dual writes is not done to PostgreSQL") {
+  add_migration("m", kStatement);
+  REQUIRE(bind_app("m") == "200");
+  Call forced = call;
+  forced.force = true;
+  REQUIRE(said(life->conductor.migrate("m", forced)) == "200");
+  CHECK(plane.route("app").strategy.has_value());
+  CHECK(WatchedServers(life->keeper, life->ledger).all().empty());
+  life->ledger.note("m", {{.at = {.db = 0, .key = "t"}}}, nullptr);
+  CHECK(life->repairs.due(10).empty());
+  CHECK(said(life->verifications.start("m", call)) ==
+        "409 Migration error: Cannot verify migration 'm': this version verifies Redis only; "
+        "compare the tables by other means");
+}
+
+}  // namespace crossfade
