@@ -178,7 +178,7 @@ class PortTest(Case):
         self.assertEqual(self.connect(port, tls=own).value("select 1"), "1")
 
     def test_half_handshakes_end_and_cost_nobody_else_anything(self):
-        port = self.port(self.plain, tls={}, settings={"handshake_timeout_ms": 600})
+        port = self.port(self.plain, tls={}, settings={"handshake_timeout_ms": int(600 * SLOWNESS)})
         well = self.connect(port, tls=self.ca.context())
         half = [self.raw(port) for _ in range(10)]
         for conn in half:
