@@ -62,6 +62,7 @@ struct ProcessConfig {
   std::uint32_t drain_ms = 10'000;       // how long running requests may finish when a port closes
   std::uint32_t ledger_max = 1'000'000;  // entries of one migration; beyond it: full verification
   std::uint32_t evictions_ms = 1'000;    // between two looks at what servers have evicted
+  std::uint32_t catalog_ms = 5'000;      // between two questions for a PostgreSQL catalog
   ControlLimits limits;
   CompareSettings compare;             // "comparison" of the file
   InterlaySettings interlay_defaults;  // "limits" of the file, below each interlay's own settings

@@ -25,6 +25,7 @@ constexpr std::uint32_t kCompareMax = 100'000;         // pairs, samples
 constexpr std::uint32_t kCompareBytesMax = 64u << 20;  // bytes of a reply
 constexpr std::uint32_t kCompareKeptMax = 1u << 30;    // bytes of all kept ones of a loop
 constexpr std::uint32_t kEvictionsMax = 86'400'000;    // ms
+constexpr std::uint32_t kCatalogPauseMax = 3'600'000;  // ms
 constexpr std::uint32_t kComparePauseMax = 60'000;     // ms
 
 void read_text(Fields& fields, const char* name, std::string& into) {
@@ -153,10 +154,12 @@ Status read_limits(const Json& json, const std::string& path, ProcessConfig& con
   read_whole(fields, "drain_ms", 0, kDrainMax, config.drain_ms);
   read_whole(fields, "ledger_max", 0, kLedgerMax, config.ledger_max);
   read_whole(fields, "evictions_ms", 100, kEvictionsMax, config.evictions_ms);
+  read_whole(fields, "catalog_ms", 100, kCatalogPauseMax, config.catalog_ms);
   if (fields.failed()) return *fields.finish();
   interlay_limits.erase("drain_ms");
   interlay_limits.erase("ledger_max");
   interlay_limits.erase("evictions_ms");
+  interlay_limits.erase("catalog_ms");
   auto overrides = read_interlay_settings(interlay_limits, path, {});
   if (!overrides) return overrides.error();
   config.interlay_defaults = overridden(config.interlay_defaults, *overrides);

@@ -11,6 +11,7 @@
 #include "control/ledger/ledger.h"
 #include "control/metrics.h"
 #include "control/service/boot.h"
+#include "control/service/catalog_watch.h"
 #include "control/service/certificates.h"
 #include "control/service/divergence.h"
 #include "control/service/dual_writes.h"
@@ -49,6 +50,8 @@ struct ControlPlane::Parts {
           repairs(keeper, *parts.ledger),
           watched_servers(keeper, *parts.ledger),
           housekeeper(keeper, parts.servers, new_only_writes, dual_writes),
+          catalog_watch(keeper, parts.servers, parts.bell,
+                        std::chrono::milliseconds(parts.config.catalog_ms)),
           api({endpoints, interlays, migrations, conductor, divergence, verifications},
               {.not_ready = [this] { return not_ready(); },
                .metrics = [&parts](const auto& answered) { return parts.metrics(answered); }},
@@ -82,6 +85,7 @@ struct ControlPlane::Parts {
     Repairs repairs;
     WatchedServers watched_servers;
     Housekeeper housekeeper;
+    CatalogWatch catalog_watch;
     Api api;
     HttpServer http;  // last: its threads use all the others, and end first
   };
@@ -100,6 +104,7 @@ struct ControlPlane::Parts {
   const Verifier verifier;
   Mismatches mismatches;
   const std::shared_ptr<Ledger> ledger;  // the doors have it too, and may outlive this
+  const std::shared_ptr<CatalogBell> bell = std::make_shared<CatalogBell>();  // likewise
   std::unique_ptr<Running> running;
   std::uint16_t port = 0;
 };
@@ -135,6 +140,7 @@ Status ControlPlane::start() {
     return status;
   }
   running.housekeeper.start();
+  running.catalog_watch.start();
   running.api.enter(Api::Phase::Ready);
   const StatePtr state = running.keeper.state();
   spdlog::info("control: {} endpoints, {} interlays, {} migrations, table {} in force, API on {}",
@@ -167,8 +173,9 @@ Status ControlPlane::reload() {
       !(fresh->control_tls == now.control_tls) || fresh->state_path != now.state_path ||
       fresh->loops != now.loops || fresh->instance != now.instance || fresh->region != now.region ||
       fresh->drain_ms != now.drain_ms || fresh->ledger_max != now.ledger_max ||
-      fresh->evictions_ms != now.evictions_ms || !(fresh->compare == now.compare) ||
-      !(fresh->limits == now.limits) || !(fresh->interlay_defaults == now.interlay_defaults)) {
+      fresh->evictions_ms != now.evictions_ms || fresh->catalog_ms != now.catalog_ms ||
+      !(fresh->compare == now.compare) || !(fresh->limits == now.limits) ||
+      !(fresh->interlay_defaults == now.interlay_defaults)) {
     spdlog::warn(
         "reload: settings other than tokens, log level and declared resources have changed "
         "and need a restart");
@@ -215,6 +222,10 @@ LedgerDoor ControlPlane::ledger_door() {
           }};
 }
 
+CatalogDoor ControlPlane::catalog_door() {
+  return {.changed = [bell = parts_->bell](const std::string& interlay) { bell->ring(interlay); }};
+}
+
 RepairDoors ControlPlane::repair_doors() {
   assert(parts_->running != nullptr);
   Repairs& repairs = parts_->running->repairs;
@@ -257,6 +268,7 @@ void ControlPlane::stop() {
   if (parts_->running == nullptr) return;
   parts_->running->http.stop();
   parts_->running->verifications.stop();
+  parts_->running->catalog_watch.stop();
   parts_->running->housekeeper.stop();
   parts_->ledger->stop(Ledger::End::Clean);
   parts_->running.reset();

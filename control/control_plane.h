@@ -43,6 +43,8 @@ class ControlPlane {
 
   // For the data plane; valid before start(), and after the end of this.
   LedgerDoor ledger_door();
+  // Likewise.
+  CatalogDoor catalog_door();
   // For the repair worker: `due` and `settle`; the others are the data plane's to add. Valid from
   // start() to stop().
   RepairDoors repair_doors();

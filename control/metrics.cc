@@ -145,9 +145,19 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
   families.gauge("crossfade_sessions_open", "Clients connected", labels,
                  static_cast<double>(traffic.sessions_open));
   families.counter("crossfade_sessions_total", "Clients accepted", labels, traffic.sessions_total);
+  families.counter("crossfade_sessions_one_sided_total",
+                   "Sessions of PostgreSQL that new did not let in, or not in time", labels,
+                   traffic.sessions_one_sided);
   families.counter("crossfade_sessions_ended_total",
                    "Clients closed because they were tied to a side that is not home any more",
                    labels, traffic.sessions_ended);
+  for (std::size_t stay = 0; stay < kStays; ++stay) {
+    Labels with_reason = labels;
+    with_reason.emplace_back("reason", name_of(static_cast<Stay>(stay)));
+    families.gauge("crossfade_sessions_staying",
+                   "Clients that should have gone to the other side and stay, by what holds them",
+                   std::move(with_reason), static_cast<double>(traffic.staying[stay]));
+  }
   static constexpr const char* kDirections[] = {"client_in", "client_out", "server_in",
                                                 "server_out"};
   for (std::size_t i = 0; i < traffic.bytes.size(); ++i) {

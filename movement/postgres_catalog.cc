@@ -3,16 +3,17 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "movement/postgres_connection.h"
 #include "protocols/postgres/sql_catalog_learn.h"
 
 namespace crossfade {
 
-Result<CatalogRows> read_postgres_catalog(const EndpointAddress& address,
-                                          std::uint32_t timeout_ms) {
+Result<CatalogRows> read_postgres_catalog(const EndpointAddress& address, std::uint32_t timeout_ms,
+                                          std::stop_token stop) {
   const Deadline end = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
-  auto connection = PostgresConnection::open(address, "", end, {});
+  auto connection = PostgresConnection::open(address, "", end, std::move(stop));
   if (!connection) return connection.error();
   CatalogRows rows;
   std::size_t bytes = 0;

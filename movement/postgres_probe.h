@@ -16,4 +16,10 @@ namespace crossfade {
 //           credentials
 Result<PostgresProbe> probe_postgres(const EndpointAddress& address, std::uint32_t timeout_ms);
 
+inline constexpr std::size_t kSurveyMax = 32u << 20;  // bytes of all that is told
+
+// Fills a PostgresSurvey, likewise.
+//   errors  as above; Overloaded: it would tell more than kSurveyMax
+Result<PostgresSurvey> survey_postgres(const EndpointAddress& address, std::uint32_t timeout_ms);
+
 }  // namespace crossfade

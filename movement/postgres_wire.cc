@@ -8,7 +8,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <optional>
 #include <random>
 #include <system_error>
 #include <utility>
@@ -58,6 +57,61 @@ Error refusal_of(std::string_view body, std::string doing) {
   return {later ? Errc::Unavailable : Errc::BadConfig, std::move(doing),
           std::string(report->message)};
 }
+
+std::string start_up_of(const EndpointAddress& address, const PostgresWire::Entry& entry) {
+  std::string parameters, packet;
+  postgres::append_parameter(parameters, "user", address.username);
+  const std::string& database = entry.database.empty() ? address.database : entry.database;
+  if (!database.empty()) postgres::append_parameter(parameters, "database", database);
+  postgres::append_start_up(packet, postgres::Version{}, parameters + entry.parameters);
+  return packet;
+}
+
+// A login under way: told the server's messages, it has what to answer, and how it ended.
+class Entering {
+ public:
+  enum class State : std::uint8_t { Under, Entered, Failed };
+
+  explicit Entering(postgres::LoginSetup setup) : login_(std::move(setup)) {}
+
+  // False: something is to be sent first, or it is over.
+  bool goes_on(const Piece& piece) {
+    if (piece.type == from_server::kAuthentication) advance(piece.body());
+    if (piece.type == from_server::kErrorResponse) fail(refusal_of(piece.body(), ""));
+    if (piece.type == from_server::kReadyForQuery) end();
+    return state_ == State::Under && answer_.empty();
+  }
+  std::string take_answer() { return std::exchange(answer_, {}); }
+  State state() const { return state_; }
+  const Error& error() const { return error_; }
+
+ private:
+  void advance(std::string_view body) {
+    const auto asked = postgres::view_authentication(body);
+    if (!asked) return fail({Errc::Unavailable, "", "no message of a login"});
+    const postgres::LoginStep step =
+        login_.advance(static_cast<std::uint32_t>(asked->kind), asked->data);
+    let_in_ = std::holds_alternative<postgres::LoginDone>(step);
+    if (const auto* error = std::get_if<Error>(&step)) fail(*error);
+    if (const auto* reply = std::get_if<postgres::LoginReply>(&step)) {
+      postgres::append_sasl_response(answer_, reply->body);  // of all answers the frame is this one
+    }
+  }
+  void end() {
+    if (!let_in_) return fail({Errc::Unavailable, "", "ready before it has let anybody in"});
+    if (state_ == State::Under) state_ = State::Entered;
+  }
+  void fail(Error error) {
+    state_ = State::Failed;
+    error_ = std::move(error);
+  }
+
+  postgres::LoginClient login_;
+  std::string answer_;
+  Error error_;
+  State state_ = State::Under;
+  bool let_in_ = false;  // AuthenticationOk has come
+};
 
 }  // namespace
 
@@ -115,40 +169,18 @@ Status PostgresWire::secure(const EndpointAddress& address) {
 }
 
 Status PostgresWire::log_in(const EndpointAddress& address, const Entry& entry) {
-  std::string parameters, packet;
-  postgres::append_parameter(parameters, "user", address.username);
-  const std::string& database = entry.database.empty() ? address.database : entry.database;
-  if (!database.empty()) postgres::append_parameter(parameters, "database", database);
-  parameters += entry.parameters;
-  postgres::append_start_up(packet, postgres::Version{}, parameters);
+  const std::string packet = start_up_of(address, entry);
   if (packet.size() > postgres::kStartUpMax) return lost_for("too many parameters");
   if (Status sent = write(packet); !sent) return sent;
-
-  postgres::LoginClient login(setup_of(address, tls_ != nullptr));
-  std::optional<Error> failed;
-  std::string answer;
-  const auto advance = [&](const Piece& piece) {
-    const auto asked = postgres::view_authentication(piece.body());
-    if (!asked) return void(failed = lost_for("no message of a login"));
-    const auto code = static_cast<std::uint32_t>(asked->kind);
-    const postgres::LoginStep step = login.advance(code, asked->data);
-    if (const auto* error = std::get_if<Error>(&step)) failed = *error;
-    if (const auto* reply = std::get_if<postgres::LoginReply>(&step)) {
-      postgres::append_sasl_response(answer, reply->body);
-    }
-  };
-  for (bool ready = false; !ready && !failed;) {
-    Status read = read_messages([&](const Piece& piece) {
-      if (piece.type == from_server::kAuthentication) advance(piece);
-      if (piece.type == from_server::kErrorResponse) failed = refusal_of(piece.body(), "");
-      ready = piece.type == from_server::kReadyForQuery;
-      return !ready && !failed && answer.empty();
-    });
+  Entering entering(setup_of(address, tls_ != nullptr));
+  while (entering.state() == Entering::State::Under) {
+    Status read = read_messages([&](const Piece& piece) { return entering.goes_on(piece); });
     if (!read) return read;
-    if (Status sent = write(std::exchange(answer, {})); !sent) return sent;
+    if (Status sent = write(entering.take_answer()); !sent) return sent;
   }
+  if (entering.state() == Entering::State::Failed) return entering.error();
   cutter_.continue_as(postgres::Stream::Server);
-  return failed ? Status(std::move(*failed)) : success();
+  return success();
 }
 
 Status PostgresWire::ask(std::string_view messages, std::size_t turns, std::size_t bytes_max,

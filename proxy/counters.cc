@@ -40,6 +40,7 @@ void InterlayCounters::add_to(InterlayTraffic& out) const {
   out.sessions_open += sessions_open.get();
   out.sessions_total += sessions_total.get();
   out.sessions_ended += sessions_ended.get();
+  out.sessions_one_sided += one_sided.get();
   out.tls_sessions_open += tls_sessions_open.get();
   for (std::size_t peer = 0; peer < kPeers; ++peer) {
     for (std::size_t result = 0; result < kHandshakes; ++result) {

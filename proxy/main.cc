@@ -124,6 +124,7 @@ int serve(const FlagValues& flags) {
   ControlPlane control(std::move(*config), data_plane,
                        {.redis = crossfade::probe_redis,
                         .postgres = crossfade::probe_postgres,
+                        .survey = crossfade::survey_postgres,
                         .catalog = crossfade::read_postgres_catalog},
                        verifier(loops));
   control.show_mismatches([&comparison](const std::string& migration) {

@@ -8,8 +8,10 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -76,6 +78,25 @@ struct PostgresProbe {
   std::string version;    // "15.8"; empty: not told
   bool recovers = false;  // it is a standby, and takes no writes
   std::uint64_t latency_us = 0;
+  ServerSight sight = {};  // its run_id is the instant at which the server began
+};
+
+// What a migration's two PostgreSQL servers are compared by. Empty where the endpoint's user was
+// not let in.
+struct PostgresSurvey {
+  PostgresProbe probe;
+  std::string system_identifier;  // that of copies and standbys, too; empty: not told
+  // Of the endpoint's database.
+  std::string encoding;                           // "UTF8"
+  std::string locale;                             // all of it, as one word
+  std::map<std::string, std::string> extensions;  // and their versions
+  std::map<std::string, std::string> tables;      // "schema.name": a digest of their columns
+  std::map<std::string, std::string> functions;   // "schema.name(arguments)": i, s or v
+  // Of the whole server.
+  std::set<std::string> databases;              // that take connections, without templates
+  std::set<std::string> roles;                  // that may log in
+  std::map<std::string, std::string> settings;  // some
+  std::uint64_t sessions = 0;                   // clients that are connected
 };
 
 // The catalog of one PostgreSQL database: rows of postgres::kSqlCatalogQuery, in its order of rows
@@ -89,9 +110,21 @@ struct Prober {
   // Likewise. An endpoint without credentials need not let us in: its clients bring their own.
   std::function<Result<PostgresProbe>(const EndpointAddress&, std::uint32_t timeout_ms)> postgres =
       {};
+  // As postgres(), and asks for more.
+  std::function<Result<PostgresSurvey>(const EndpointAddress&, std::uint32_t timeout_ms)> survey =
+      {};
   // Reads the catalog of the database that the endpoint names, as its user. Blocks up to
-  // timeout_ms.
-  std::function<Result<CatalogRows>(const EndpointAddress&, std::uint32_t timeout_ms)> catalog = {};
+  // timeout_ms, and little longer than until a stop is requested.
+  std::function<Result<CatalogRows>(const EndpointAddress&, std::uint32_t timeout_ms,
+                                    std::stop_token stop)>
+      catalog = {};
+};
+
+// For the data plane: definitions may have changed on old through that interlay (id), by a
+// transaction that has ended. Its catalog is read again soon. Any thread; cheap, and waits for
+// nobody.
+struct CatalogDoor {
+  std::function<void(const std::string& interlay)> changed;
 };
 
 // What full verification knows of a pair of servers.

@@ -149,6 +149,50 @@ constexpr const char* name_of(Peer peer) {
   return "client";
 }
 
+// Why a PostgreSQL session stays on a side that does not serve it any more. The values of the
+// `reason` label. The first that holds counts.
+enum class Stay : std::uint8_t {
+  Transaction,      // it is in the midst of one, or of a request
+  TempObject,       // it has temporary tables
+  HoldCursor,       // a cursor WITH HOLD
+  SessionLock,      // an advisory lock of the session
+  Listen,           // LISTEN
+  UnreplayableSet,  // a setting that no statement of its own has set
+  HiddenCode,       // it ran code that may have done any of these
+  Unread,           // so may text that was not understood
+  StatementsMax,    // more prepared statements than statements_max
+  Refused,          // the other side did not take its login, or its state
+  Unreachable       // the other side cannot be reached
+};
+inline constexpr std::size_t kStays = 11;
+constexpr const char* name_of(Stay stay) {
+  switch (stay) {
+    case Stay::Transaction:
+      return "transaction";
+    case Stay::TempObject:
+      return "temp_object";
+    case Stay::HoldCursor:
+      return "hold_cursor";
+    case Stay::SessionLock:
+      return "session_lock";
+    case Stay::Listen:
+      return "listen";
+    case Stay::UnreplayableSet:
+      return "unreplayable_set";
+    case Stay::HiddenCode:
+      return "hidden_code";
+    case Stay::Unread:
+      return "unread";
+    case Stay::StatementsMax:
+      return "statements_max";
+    case Stay::Refused:
+      return "refused";
+    case Stay::Unreachable:
+      return "unreachable";
+  }
+  return "transaction";
+}
+
 // Second legs of one sort. At rest: eligible == answered + sum(dropped); while running the
 // difference is in flight.
 struct SecondCounts {
@@ -184,9 +228,11 @@ struct InterlayTraffic {
   std::uint64_t sessions_total = 0;
   std::uint64_t tls_sessions_open = 0;                                      // of those open
   std::array<std::array<std::uint64_t, kHandshakes>, kPeers> handshakes{};  // [peer][result]
+  std::uint64_t sessions_one_sided = 0;  // that new has not let in, or not in time: old answers
   std::uint64_t sessions_ended =
       0;  // closed because they were tied to a side that is not home any more
-  std::array<bool, kSides> down{};  // side currently not tried by at least one loop
+  std::array<std::uint64_t, kStays> staying{};  // PostgreSQL sessions that should have gone over
+  std::array<bool, kSides> down{};              // side currently not tried by at least one loop
 };
 
 struct Telemetry {

@@ -50,6 +50,14 @@ void read_common(Fields& fields, InterlaySpec& spec) {
       fields.take(read.error());
     }
   }
+  if (const Json* names = fields.optional("sql")) {
+    auto read = read_sql_names(*names, fields.path_of("sql"), spec.sql);
+    if (read) {
+      spec.sql = std::move(*read);
+    } else {
+      fields.take(read.error());
+    }
+  }
   if (fields.optional("description") != nullptr) {
     spec.description = fields.string("description", kDescriptionMax).value_or("");
   }
@@ -93,6 +101,7 @@ InterlaySpec spec_of(const InterlayDefinition& interlay) {
           .tls = interlay.tls,
           .login = interlay.login,
           .settings = interlay.settings,
+          .sql = interlay.sql,
           .description = interlay.description};
 }
 
@@ -108,6 +117,7 @@ Json to_stored(const InterlayDefinition& interlay) {
   Json settings = Json::object({});
   for (const auto& [name, value] : interlay.settings) settings.set(name, value);
   stored.set("settings", std::move(settings));
+  if (!interlay.sql.empty()) stored.set("sql", render(interlay.sql));
   stored.set("description", interlay.description);
   stored.set("running", interlay.running);
   return stored;
@@ -128,6 +138,7 @@ Result<InterlayDefinition> interlay_from_stored(const Json& stored) {
   interlay.tls = spec.tls;
   interlay.login = spec.login;
   interlay.settings = spec.settings;
+  interlay.sql = spec.sql;
   interlay.description = spec.description;
   return interlay;
 }

@@ -6,6 +6,7 @@
 
 #include "control/definitions/identity.h"
 #include "control/definitions/interlay_settings.h"
+#include "control/definitions/sql_names.h"
 #include "control/json/value.h"
 #include "protocols/base/result.h"
 #include "strategies/login.h"
@@ -22,6 +23,7 @@ struct InterlaySpec {
   PortTls tls = {};
   InterlayLogin login = {};
   SettingOverrides settings = {};
+  SqlNames sql = {};  // PostgreSQL
   std::string description = {};
 
   bool operator==(const InterlaySpec&) const = default;
@@ -40,11 +42,13 @@ struct InterlayDefinition {
   InterlayLogin login = {};
   std::string mock_secret = make_mock_secret();
   SettingOverrides settings;
+  SqlNames sql;  // PostgreSQL
   std::string description;
   bool running = true;  // wanted by the operator: false after "stop"
 };
 
-// Reads {"id", "endpoint", "port", "bind"?, "tls"?, "auth"?, "settings"?, "description"?} as POST
+// Reads {"id", "endpoint", "port", "bind"?, "tls"?, "auth"?, "settings"?, "sql"?, "description"?}
+// as POST
 // takes it.
 //   errors  BadInput with the path; what this version does not support says so
 Result<InterlaySpec> read_interlay(const Json& body, const std::string& path);

@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <utility>
 #include <vector>
 
 #include "protocols/postgres/sql_catalog_learn.h"
@@ -41,9 +42,10 @@ bool outlives(Errc code) { return code == Errc::Unavailable || code == Errc::Tim
 
 }  // namespace
 
-void Catalogs::read(const Endpoint& endpoint, std::uint32_t timeout_ms) {
+void Catalogs::read(const Endpoint& endpoint, std::uint32_t timeout_ms, std::stop_token stop) {
   if (endpoint.address.kind != EndpointKind::Postgres || unasked(endpoint) != nullptr) return;
-  if (prober_.catalog) note(endpoint, prober_.catalog(endpoint.address, timeout_ms));
+  if (prober_.catalog)
+    note(endpoint, prober_.catalog(endpoint.address, timeout_ms, std::move(stop)));
 }
 
 void Catalogs::note(const Endpoint& endpoint, Result<CatalogRows> told) {
@@ -69,6 +71,7 @@ void Catalogs::note(const Endpoint& endpoint, Result<CatalogRows> told) {
   spdlog::info("endpoint {}: {} its catalog of database {}: {} rows", endpoint.identity.id,
                known.rows == nullptr ? "told" : "has changed", endpoint.address.database,
                told->size());
+  known.changed_at = known.read_at;
   known.rows = std::make_shared<const CatalogRows>(std::move(*told));
 }
 
@@ -89,12 +92,13 @@ std::shared_ptr<const postgres::SqlCatalog> Catalogs::make(const Known& known,
                                                            const InterlayDefinition& interlay) {
   if (known.rows == nullptr) return nullptr;
   Made& made = known.made[interlay.identity.uuid];
-  if (made.of == known.rows) return made.catalog;
-  auto learned = postgres::learn_sql_catalog(views_of(*known.rows), {});
+  if (made.of == known.rows && made.names == interlay.sql) return made.catalog;
+  auto learned = postgres::learn_sql_catalog(views_of(*known.rows), declared_by(interlay.sql));
   if (!learned) {
     spdlog::warn("interlay {}: {}, {}", interlay.identity.id, learned.error().message(), kCost);
   }
-  made = {.of = known.rows, .catalog = learned ? std::move(*learned) : nullptr};
+  made = {
+      .of = known.rows, .names = interlay.sql, .catalog = learned ? std::move(*learned) : nullptr};
   return made.catalog;
 }
 
@@ -116,11 +120,14 @@ Json Catalogs::shown(const InterlayDefinition& interlay, const Endpoint& endpoin
   if (const char* nobody = unasked(endpoint)) why = nobody;
   if (!learned && why.empty()) why = "the server was not asked yet";
   if (!learned) why += std::string("; until then ") + kCost;
-  return Json::object(
-      {{"source", learned ? "server" : "built_in"},
-       {"database", learned ? Json(endpoint.address.database) : Json()},
-       {"read_at", known == nullptr || known->read_at.empty() ? Json() : Json(known->read_at)},
-       {"why", why.empty() ? Json() : Json(why)}});
+  const auto when = [&](std::string Known::*member) {
+    return known == nullptr || (known->*member).empty() ? Json() : Json(known->*member);
+  };
+  return Json::object({{"source", learned ? "server" : "built_in"},
+                       {"database", learned ? Json(endpoint.address.database) : Json()},
+                       {"read_at", when(&Known::read_at)},
+                       {"changed_at", when(&Known::changed_at)},
+                       {"why", why.empty() ? Json() : Json(why)}});
 }
 
 void Catalogs::forget(const std::string& endpoint) {

@@ -25,7 +25,7 @@ class Catalogs {
   // Asks the server for the catalog of the database that the endpoint names, and keeps it, or why
   // it is not told. Blocks up to timeout_ms; nothing for Redis, or without a database or a user.
   //   cost  on the server some 100 ms for an empty database
-  void read(const Endpoint& endpoint, std::uint32_t timeout_ms);
+  void read(const Endpoint& endpoint, std::uint32_t timeout_ms, std::stop_token stop = {});
 
   // It was told, or there is nobody to ask.
   bool knows(const Endpoint& endpoint) const;
@@ -34,8 +34,8 @@ class Catalogs {
   //   cost  where something else was told since the last call: some 10 ms for 3,000 rows
   CatalogOfDatabase of(const InterlayDefinition& interlay, const Endpoint& endpoint) const;
 
-  // {"source": "server", "database", "read_at", "why": null}, or with "built_in" why it is not the
-  // server's, and what to do; null for Redis.
+  // {"source": "server", "database", "read_at", "changed_at", "why": null}, or with "built_in" why
+  // it is not the server's, and what to do; null for Redis.
   Json shown(const InterlayDefinition& interlay, const Endpoint& endpoint) const;
 
   void forget(const std::string& endpoint);  // uuid
@@ -46,12 +46,14 @@ class Catalogs {
   // What one interlay makes of what was told.
   struct Made {
     std::shared_ptr<const CatalogRows> of;
+    SqlNames names;                                       // and of the operator's words
     std::shared_ptr<const postgres::SqlCatalog> catalog;  // null: it is not understood
   };
   struct Known {
     EndpointAddress address;                        // where it was told
     std::shared_ptr<const CatalogRows> rows = {};   // null: not told
     std::string read_at = {};                       // when it last was
+    std::string changed_at = {};                    // when it was last told anything else
     std::string why = {};                           // not told when last asked; empty: it was
     mutable std::map<std::string, Made> made = {};  // by uuid of the interlay
   };

@@ -65,7 +65,7 @@ Status DualWrites::mark(const State& next) {
                     migration->identity.id, status.error().message());
     }
     // Only of what was asked for this beginning: later the watch knows better.
-    if (!known) note_servers(next, *migration);
+    if (!known && writes_both_by(*migration, Engine::Effect)) note_servers(next, *migration);
     if (in_force) note_moved(*before, next, *migration);
     marked_.insert(uuid);
     const std::lock_guard held(mutex_);

@@ -43,6 +43,14 @@ void learn_from_servers(const State& state, Servers& servers) {
   }
 }
 
+void put_learned_in_force(Keeper& keeper) {
+  Keeper::Turn turn = keeper.begin();  // nothing changes but what the table is built from
+  if (!keeper.outdated(turn.next)) return;
+  if (const Status status = keeper.commit(turn); !status) {
+    spdlog::warn("what servers told is not in force: {}", status.error().message());
+  }
+}
+
 void Housekeeper::start() {
   thread_ = std::thread([this] { work(); });
 }
@@ -69,12 +77,7 @@ void Housekeeper::work() {
     dual_writes_.sample();
     if (round % kRoundsBetweenLearning != 0) continue;
     learn_from_servers(*keeper_.state(), servers_);
-    // Whoever asked a server, here or in a call: what it told is put into force here.
-    Keeper::Turn turn = keeper_.begin();  // nothing changes but what the table is built from
-    if (!keeper_.outdated(turn.next)) continue;
-    if (const Status status = keeper_.commit(turn); !status) {
-      spdlog::warn("learned commands are not in force: {}", status.error().message());
-    }
+    put_learned_in_force(keeper_);
   }
 }
 

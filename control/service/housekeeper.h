@@ -19,6 +19,9 @@ inline constexpr std::uint32_t kLearnTimeout_ms = 1'000;  // for one server to t
 // once.
 void learn_from_servers(const State& state, Servers& servers);
 
+// Puts into force what servers have told since the last table was built, whoever asked them.
+void put_learned_in_force(Keeper& keeper);
+
 class Housekeeper {
  public:
   Housekeeper(Keeper& keeper, Servers& servers, NewOnlyWrites& new_only_writes,

@@ -46,6 +46,7 @@ Json Interlays::shown(const State& state, const InterlayDefinition& interlay) co
        {"running", interlay.running},
        {"migration", migration == nullptr ? Json() : Json(migration->identity.id)},
        {"declared_in", identity.origin == Origin::File ? "file" : "api"},
+       {"sql", render(interlay.sql)},
        {"catalog", servers_.catalogs().shown(interlay, *state.endpoints.at(interlay.endpoint))},
        {"created_at", identity.created_at},
        {"updated_at", identity.updated_at}});
@@ -117,6 +118,7 @@ Answer Interlays::create(const Json& body, const Call& call) {
                               .tls = spec->tls,
                               .login = spec->login,
                               .settings = spec->settings,
+                              .sql = spec->sql,
                               .description = spec->description,
                               .running = true};
   const State before = turn.next;
@@ -180,6 +182,7 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
   patched.tls = spec->tls;
   patched.login = spec->login;
   patched.settings = spec->settings;
+  patched.sql = spec->sql;
   patched.description = spec->description;
   touch(patched.identity);
   const bool moved = patched.port != current->port || patched.bind != current->bind;

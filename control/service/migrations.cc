@@ -111,6 +111,16 @@ Json requests_of(const InterlayTraffic& traffic, Side side) {
   return json;
 }
 
+// By reason; those that hold nobody are left out.
+Json staying(const InterlayTraffic& traffic) {
+  Json json = Json::object({});
+  for (std::size_t stay = 0; stay < kStays; ++stay) {
+    if (traffic.staying[stay] == 0) continue;
+    json.set(name_of(static_cast<Stay>(stay)), traffic.staying[stay]);
+  }
+  return json;
+}
+
 Json second_legs(const SecondCounts& counts) {
   std::uint64_t dropped = 0;
   for (const std::uint64_t count : counts.dropped) dropped += count;
@@ -328,7 +338,9 @@ Answer Migrations::status(const std::string& reference) const {
     Json one = Json::object({{"id", interlay.identity.id},
                              {"uuid", interlay.identity.uuid},
                              {"new_only_writes", count.writes},
-                             {"new_only_writes_exact", count.exact}});
+                             {"new_only_writes_exact", count.exact},
+                             {"catalog", servers_.catalogs().shown(
+                                             interlay, *state->endpoints.at(interlay.endpoint))}});
     for (const InterlayTraffic& traffic : telemetry.interlays) {
       if (traffic.id != interlay.identity.id) continue;
       one.set("requests", Json::object({{"old", requests_of(traffic, Side::Old)},
@@ -336,6 +348,7 @@ Answer Migrations::status(const std::string& reference) const {
       one.set("copies", second_legs(traffic.second[0]));
       one.set("second_writes", second_legs(traffic.second[1]));
       one.set("sessions_open", traffic.sessions_open);
+      one.set("sessions_staying", staying(traffic));
       one.set("down", Json::object({{"old", traffic.down[0]}, {"new", traffic.down[1]}}));
     }
     interlays.push(std::move(one));

@@ -1,4 +1,7 @@
 // What is asked of the two PostgreSQL servers of an interlay before its migration starts.
+//
+// What would make clients fail on new is a reason to refuse. What only may (roles that nobody uses,
+// another collation) is said, with ok: true. Changes nothing.
 #pragma once
 
 #include <vector>
@@ -9,9 +12,14 @@
 
 namespace crossfade {
 
-// The checks of one interlay, in the order of their asking. Blocks for up to kCheckTimeout_ms for
-// each server.
+// The checks of one interlay, in the order of their asking; reads old's catalog, too. Blocks for up
+// to kCheckTimeout_ms for each question to a server.
 std::vector<Check> postgres_checks(const InterlayDefinition& interlay, const Endpoint& old_endpoint,
-                                   const Endpoint& new_endpoint, Servers& servers);
+                                   const Endpoint& new_endpoint, const StrategySpec& strategy,
+                                   Servers& servers);
+
+// Those that compare what the two have told; both were let in. Pure.
+std::vector<Check> compare_surveys(const PostgresSurvey& old_told, const PostgresSurvey& new_told,
+                                   const StrategySpec& strategy);
 
 }  // namespace crossfade

@@ -214,8 +214,8 @@ std::vector<Check> preflight(const State& state, const Migration& migration, Ser
       InterlayChecks(sides, migration, checks).run(servers);
       continue;
     }
-    for (Check& check :
-         postgres_checks(interlay, sides.old_endpoint, sides.new_endpoint, servers)) {
+    for (Check& check : postgres_checks(interlay, sides.old_endpoint, sides.new_endpoint,
+                                        migration.spec.strategy, servers)) {
       checks.push_back(std::move(check));
     }
   }

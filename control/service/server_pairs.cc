@@ -23,7 +23,9 @@ const char* one_server(const Endpoint& one, const Endpoint& other, const Servers
     return "the same address";
   }
   const std::string run_id = servers.run_id_of(one);
-  return !run_id.empty() && run_id == servers.run_id_of(other) ? "the same run_id" : nullptr;
+  if (run_id.empty() || run_id != servers.run_id_of(other)) return nullptr;
+  return one.address.kind == EndpointKind::Postgres ? "it began at the same instant"
+                                                    : "the same run_id";
 }
 
 bool sends_to_both(const StrategySpec& strategy) {
@@ -38,6 +40,13 @@ bool may_disturb(const Migration& migration, const Migration& other) {
          (dual_writes(migration.spec.strategy) || writes_both(other));
 }
 
+// Of one server. Without a name it is the one that the client names: the same on both sides.
+bool same_database(const Endpoint& one, const Endpoint& other) {
+  if (one.address.kind == EndpointKind::Redis) return one.address.db == other.address.db;
+  return one.address.database == other.address.database || one.address.database.empty() ||
+         other.address.database.empty();
+}
+
 Check check_distinct(const Sides& sides, const StrategySpec& strategy, const Servers& servers) {
   const char* by = one_server(*sides[0], *sides[1], servers);
   if (by == nullptr) {
@@ -45,10 +54,10 @@ Check check_distinct(const Sides& sides, const StrategySpec& strategy, const Ser
         !servers.run_id_of(*sides[0]).empty() && !servers.run_id_of(*sides[1]).empty();
     return {.name = "distinct",
             .detail = told ? "old and new are different servers"
-                           : "old and new are different addresses; not both told a run_id, so "
+                           : "old and new are different addresses; not both told who they are, so "
                              "whether they are one server is not known"};
   }
-  if (sides[0]->address.db == sides[1]->address.db) {
+  if (same_database(*sides[0], *sides[1])) {
     return {.name = "distinct",
             .ok = false,
             .detail = std::string("old and new are the same database: ") + by};
@@ -132,7 +141,7 @@ std::vector<Check> pair_checks(const State& state, const Migration& migration,
   for (const Binding& binding : migration.bindings) {
     const Sides sides = sides_of(state, binding);
     add(binding, check_distinct(sides, migration.spec.strategy, servers));
-    if (dual_writes(migration.spec.strategy)) add(binding, check_numbers(sides));
+    if (engine_of(migration.spec.strategy) == Engine::Effect) add(binding, check_numbers(sides));
     add(binding, check_alone(state, migration, sides, servers));
   }
   return checks;

@@ -2,8 +2,8 @@
 //
 // The order of writes and the ledger are those of one migration: what else writes to its servers
 // leaves keys different unseen. Servers are told apart by address first, then by what the process
-// there calls itself (its run id), as one may have several names; where it does not tell (INFO is
-// forbidden), by address alone.
+// there calls itself (its run id; of PostgreSQL the instant at which it began), as one may have
+// several names; where it does not tell (INFO is forbidden, no credentials), by address alone.
 //
 // Does not see interlays without a migration, nor anybody who comes to a server directly.
 #pragma once

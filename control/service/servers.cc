@@ -21,9 +21,10 @@ Status Servers::check(const std::string& uuid, const EndpointAddress& address,
   return told ? success() : Status(told.error());
 }
 
-Result<PostgresProbe> Servers::ask_postgres(const Endpoint& endpoint, std::uint32_t timeout_ms) {
-  Result<PostgresProbe> told = prober_.postgres(endpoint.address, timeout_ms);
-  note(endpoint.identity.uuid, endpoint.address, told);
+Result<PostgresSurvey> Servers::survey(const Endpoint& endpoint, std::uint32_t timeout_ms) {
+  Result<PostgresSurvey> told = prober_.survey(endpoint.address, timeout_ms);
+  note(endpoint.identity.uuid, endpoint.address,
+       told ? Result<PostgresProbe>(told->probe) : Result<PostgresProbe>(told.error()));
   return told;
 }
 
@@ -74,6 +75,7 @@ void Servers::note(const std::string& uuid, const EndpointAddress& address,
   if (!told) return;
   known.latency_us = told->latency_us;
   if (!told->version.empty()) known.version = told->version;
+  known.sight = told->sight;
 }
 
 std::shared_ptr<const redis::CommandTable> Servers::commands_of(const Endpoint& endpoint) const {

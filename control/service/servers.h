@@ -35,7 +35,7 @@ class Servers {
                          std::uint32_t timeout_ms);
 
   // What a PostgreSQL server tells. Likewise.
-  Result<PostgresProbe> ask_postgres(const Endpoint& endpoint, std::uint32_t timeout_ms);
+  Result<PostgresSurvey> survey(const Endpoint& endpoint, std::uint32_t timeout_ms);
 
   // As check(), unless the server was asked there within the last second: for callers who may come
   // often, and must not become a load on somebody's database.

@@ -266,6 +266,7 @@ CopyMode OwedReplies::copying() const {
     case Stage::CopyOut:
       return CopyMode::Out;
     case Stage::CopyBoth:
+    case Stage::CopyBothOver:
       return CopyMode::Both;
     case Stage::Waiting:
     case Stage::Running:

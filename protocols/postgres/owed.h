@@ -131,7 +131,8 @@ class OwedReplies {
     CopyInOver,  // and has been told that there is no more
     CopyOut,
     CopyBoth,
-    Failed  // only ReadyForQuery can come
+    CopyBothOver,  // the server has said CopyDone; a keepalive may follow it all the same
+    Failed         // only ReadyForQuery can come
   };
   enum class Step : std::uint8_t { Goes, Ends, Wrong };
   // In doubt: to a Sync, but perhaps to one that COPY IN has eaten in this queue. Over: the client

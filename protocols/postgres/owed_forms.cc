@@ -108,8 +108,10 @@ OwedReplies::Step OwedReplies::step_result(Active& active, char type) {
   }
   if (stage == Stage::CopyOut || stage == Stage::CopyBoth) {
     if (type == from_server::kCopyData) return Step::Goes;
-    return type == from_server::kCopyDone ? go(Stage::Running) : Step::Wrong;
+    if (type != from_server::kCopyDone) return Step::Wrong;
+    return go(stage == Stage::CopyOut ? Stage::Running : Stage::CopyBothOver);
   }
+  if (stage == Stage::CopyBothOver && type == from_server::kCopyData) return Step::Goes;
   if (stage == Stage::CopyIn || stage == Stage::CopyInOver) return Step::Wrong;
   switch (type) {
     case from_server::kRowDescription:

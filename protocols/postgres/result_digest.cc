@@ -72,7 +72,13 @@ struct ResultDigest::RowStream {
 };
 
 How how_of(const SqlFacts& facts) {
-  if (!facts.deterministic || facts.sided) return How::ShapeOnly;
+  // Which of its cursor's rows a FETCH gives hangs on an order that the cursor may not have.
+  const auto fetches = [](const Step& step) {
+    const auto* session = std::get_if<SessionStep>(&step.what);
+    return session != nullptr && session->what == SessionStep::What::Fetch;
+  };
+  const bool parts = std::any_of(facts.steps.begin(), facts.steps.end(), fetches);
+  if (!facts.deterministic || facts.sided || parts) return How::ShapeOnly;
   return facts.sorted ? How::Exact : How::Multiset;
 }
 
@@ -103,13 +109,10 @@ ResultDigest& ResultDigest::operator=(ResultDigest&&) noexcept = default;
 void ResultDigest::clear() {
   std::vector<QueryResult> results = std::move(results_);
   std::unique_ptr<RowStream> stream = std::move(stream_);
-  std::string description = std::move(description_);
   results.clear();
-  description.clear();
   *this = ResultDigest();
   results_ = std::move(results);
   stream_ = std::move(stream);
-  description_ = std::move(description);
 }
 
 void ResultDigest::expect(How how) {
@@ -224,7 +227,9 @@ void ResultDigest::take_description(const Piece& piece) {
   if (piece.size <= kDescriptionMax) {
     description_.append(piece.first() ? piece.body() : piece.bytes);
   }
-  if (piece.last()) describe(piece.type, piece.size, description_);
+  if (!piece.last()) return;
+  describe(piece.type, piece.size, description_);
+  std::string().swap(description_);  // rare, and long
 }
 
 void ResultDigest::describe(char type, std::size_t size, std::string_view body) {

@@ -170,6 +170,18 @@ const SessionState::Statement* SessionState::find(std::string_view name) const {
   return found == statements_.end() ? nullptr : &found->second;
 }
 
+SessionState::Underway SessionState::underway(std::string_view name) const {
+  Underway last = Underway::Nothing;
+  for (std::size_t i = 0; i < pending_.size(); ++i) {
+    const Pending& pending = pending_.at(i);
+    if (pending.name != name) continue;
+    if (pending.makes_statement()) last = Underway::Made;
+    if (pending.type == from_client::kClose && pending.subject == kStatement)
+      last = Underway::Closed;
+  }
+  return last;
+}
+
 void SessionState::forget_pending() {
   while (!pending_.empty()) pop();
   lost_id_ = unnamed_lost_id_ = 0;

@@ -78,13 +78,9 @@ class SessionState {
       if (pending.makes_statement() && pending.name == name) look(pending.facts);
     }
   }
-  // Whether a statement of that name is being made.
-  bool makes(std::string_view name) const {
-    for (std::size_t i = 0; i < pending_.size(); ++i) {
-      if (pending_.at(i).makes_statement() && pending_.at(i).name == name) return true;
-    }
-    return false;
-  }
+  // What the messages that are not answered yet do about the statement of that name.
+  enum class Underway : std::uint8_t { Nothing, Made, Closed };
+  Underway underway(std::string_view name) const;
   std::uint64_t next_serial() { return ++last_serial_; }
   std::uint64_t last_serial() const { return last_serial_; }
   Kept kept() const { return lost_ || unnamed_lost_ ? Kept::NotAll : Kept::All; }

@@ -104,7 +104,8 @@ answer(rank, oid, what, schema, name, mark, detail) AS (
   SELECT 6, d.oid, 'd', d.nspname::text, d.relname::text, d.attname::text,
          CASE WHEN d.attidentity <> '' THEN '' ELSE 'SELECT ' || d.expression END
   FROM defaults d WHERE d.attidentity <> '' OR d.expression IS NOT NULL)
-SELECT what, schema, name, mark, coalesce(detail, '') FROM answer ORDER BY rank, oid
+SELECT what, schema, name, mark, coalesce(detail, '') FROM answer
+ORDER BY rank, oid, schema COLLATE "C", name COLLATE "C", mark COLLATE "C", detail COLLATE "C"
 )sql";
 
 }  // namespace crossfade::postgres

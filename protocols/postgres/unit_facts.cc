@@ -148,11 +148,37 @@ void UnitReader::on_parse(const Piece& first) {
   }
 }
 
-const UnitReader::Facts& UnitReader::on_text(std::string_view text) {
-  const Facts& facts = classifier_->facts_of(text, reading_);
+UnitReader::Facts UnitReader::on_text(std::string_view text) {
+  Facts facts = executed_by_sql(classifier_->facts_of(text, reading_));
   facts_.add(*facts);
   note_settings(*facts);
+  note_prepared(*facts);
   return facts;
+}
+
+// EXECUTE does what was prepared by its name.
+UnitReader::Facts UnitReader::executed_by_sql(const Facts& facts) const {
+  if (by_sql_.empty() || facts->steps.size() != 1) return facts;
+  const auto* const step = std::get_if<SessionStep>(&facts->steps[0].what);
+  if (!step || step->what != SessionStep::What::Execute) return facts;
+  const auto found = by_sql_.find(step->name);
+  if (found == by_sql_.end()) return facts;
+  return std::make_shared<const SqlFacts>(executed(*facts, *found->second));
+}
+
+void UnitReader::note_prepared(const SqlFacts& facts) {
+  for (const Step& step : facts.steps) {
+    const auto* const session = std::get_if<SessionStep>(&step.what);
+    if (!session || session->what != SessionStep::What::Prepare || !session->inner) continue;
+    Facts& meaning = by_sql_[session->name];
+    if (!meaning) {
+      meaning = session->inner;
+    } else if (meaning != session->inner) {
+      SqlFacts both = *meaning;
+      add_effects(both, *session->inner);
+      meaning = std::make_shared<const SqlFacts>(std::move(both));
+    }
+  }
 }
 
 void UnitReader::on_statement(std::string_view name) {

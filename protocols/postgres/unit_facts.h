@@ -8,6 +8,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -68,7 +70,9 @@ class UnitReader {
 
  private:
   void on_parse(const Piece& first);
-  const Facts& on_text(std::string_view text);
+  Facts on_text(std::string_view text);
+  Facts executed_by_sql(const Facts& facts) const;
+  void note_prepared(const SqlFacts& facts);
   void on_statement(std::string_view name);
   void on_unknown();
   void note_settings(const SqlFacts& facts);
@@ -79,6 +83,8 @@ class UnitReader {
   UnitFacts facts_;
   std::vector<std::pair<std::string_view, Facts>> parsed_;  // in this unit: names, as views of it
   std::vector<std::string> custom_;
+  // What EXECUTE may run by that name: all that was prepared by it, as DEALLOCATE may have failed.
+  std::map<std::string, Facts, std::less<>> by_sql_;
 };
 
 }  // namespace crossfade::postgres

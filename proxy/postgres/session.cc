@@ -227,9 +227,10 @@ void PostgresSession::resume() {
 void PostgresSession::on_end(int status) {
   begin_event();
   client_ended_ = true;
-  if (status != UV_EOF || phase_ == Phase::Opening || phase_ == Phase::Proving ||
-      phase_ == Phase::Closing) {
+  if (status != UV_EOF || phase_ == Phase::Opening || phase_ == Phase::Proving) {
     client_.close();
+  } else if (phase_ == Phase::Closing) {
+    client_.close_when_sent();  // it may read on
   } else if (held_ == Held::No) {
     server().finish();  // the server sees the end where the client put it
   }

@@ -220,7 +220,8 @@ class PostgresSession final : public Session, public StreamOwner {
   void inject(std::string_view message, char type, char subject = kStatement);
   void bring_for(const Piece& piece);
   void bring_statement(std::string_view name);
-  void note_made(const Piece& piece);
+  void drop_stale(std::string_view name);
+  void note_made(const Piece& parse);
   // --- trials
   void succeed();
   bool can_fall_back() const;
@@ -273,6 +274,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void check_connecting(std::uint64_t limit_ns);
   void check_lingering();
   void lose_server(const char* reason);
+  bool can_do_without(const Upstream& up) const;
   bool go_on_without(Upstream& up);
   void say_and_close(std::string_view sqlstate, const std::string& message);
   void close_client();

@@ -100,7 +100,7 @@ Goes PostgresSession::note_aside(Upstream& up, const Answer& answer, char type) 
 
 // A server closes: it matters if it is the one that is talked to.
 Goes PostgresSession::note_last_words(Upstream& up) {
-  if (&up != &server() || (on_trial_ && can_fall_back())) return Goes::Nowhere;
+  if (&up != &server() || can_do_without(up)) return Goes::Nowhere;
   last_words_ = true;
   return Goes::Client;
 }
@@ -227,6 +227,12 @@ void PostgresSession::on_lost(Upstream& up, const char* reason) {
   end_event();
 }
 
+// It has only ever been read from, and the client has seen nothing of what is asked.
+bool PostgresSession::can_do_without(const Upstream& up) const {
+  const bool unseen = on_trial_ || (sent_.empty() && reads_there_ && !read_only_block_);
+  return &up == &server() && unseen && !last_words_ && can_fall_back();
+}
+
 // True: the session does without it.
 bool PostgresSession::go_on_without(Upstream& up) {
   if (phase_ != Phase::Ready) return false;
@@ -234,15 +240,13 @@ bool PostgresSession::go_on_without(Upstream& up) {
     up.close();
     return true;
   }
-  if (on_trial_ && can_fall_back()) {
-    interlay_.failed(up.side(), Interlay::Failure::Answer, now_ns_);
-    up.close();
+  if (!can_do_without(up)) return false;
+  if (on_trial_) interlay_.failed(up.side(), Interlay::Failure::Answer, now_ns_);
+  up.close();
+  if (on_trial_) {
     fall_back();
     return true;
   }
-  const bool idle = !up.owed().owes() && !last_words_ && reads_there_ && !read_only_block_;
-  if (!idle || !can_fall_back()) return false;
-  up.close();
   current_ = Side::Old;
   reads_there_ = false;
   return true;

@@ -132,8 +132,9 @@ void PostgresSession::glance(const Piece& piece) {
 
 void PostgresSession::note_request(std::uint64_t id, const Piece& piece) {
   const bool parses = piece.type == from_client::kParse;
+  if (parses) note_made(piece);
+  if (piece.type == from_client::kQuery) server().holds.unnamed = 0;
   state_.sent(id, piece, parses ? reader_.facts_of_parse(parses_++) : nullptr);
-  note_made(piece);
 }
 
 // Where the transaction stands that the next unit is run in.
@@ -278,19 +279,33 @@ void PostgresSession::bring_for(const Piece& piece) {
   } else if (piece.type == from_client::kParse) {
     // One that is there makes the Parse fail, as it should; one that no more should be does not.
     const auto name = view_parse_name(piece.body());
-    if (!name || name->empty() || state_.makes(*name)) return;
-    if (state_.find(*name)) return bring_statement(*name);
-    if (!server().holds.statements.contains(*name)) return;
-    std::string close;
-    append_close(close, kStatement, *name);
-    inject(close, from_client::kClose);
+    const bool underway = name && state_.underway(*name) != SessionState::Underway::Nothing;
+    if (!name || name->empty() || underway) return;
+    bring_statement(*name);
   }
 }
 
-void PostgresSession::bring_statement(std::string_view name) {
-  const SessionState::Statement* const statement = state_.find(name);
-  if (!statement || state_.makes(name)) return;
+// The session has no such statement any more: the server must not have it, either.
+void PostgresSession::drop_stale(std::string_view name) {
+  if (state_.kept() == Kept::NotAll) return;
   Holdings& there = server().holds;
+  if (name.empty()) {
+    if (std::exchange(there.unnamed, 0) == 0) return;
+  } else {
+    const auto found = there.statements.find(name);
+    if (found == there.statements.end()) return;
+    there.statements.erase(found);
+  }
+  std::string close;
+  append_close(close, kStatement, name);
+  inject(close, from_client::kClose);
+}
+
+void PostgresSession::bring_statement(std::string_view name) {
+  if (state_.underway(name) != SessionState::Underway::Nothing) return;
+  Holdings& there = server().holds;
+  const SessionState::Statement* const statement = state_.find(name);
+  if (!statement) return drop_stale(name);
   if (name.empty()) {
     if (std::exchange(there.unnamed, statement->serial) == statement->serial) return;
     return inject(statement->message, from_client::kParse);
@@ -307,19 +322,16 @@ void PostgresSession::bring_statement(std::string_view name) {
   inject(statement->message, from_client::kParse);
 }
 
-// A message of the client was sent: what the server has from now on, if it does not fail.
-void PostgresSession::note_made(const Piece& piece) {
+// A Parse is about to be sent: what the server has from then on. One of a name that is taken fails.
+void PostgresSession::note_made(const Piece& parse) {
+  const auto name = view_parse_name(parse.body());
+  if (!name) return;
   Holdings& there = server().holds;
-  if (piece.type == from_client::kParse) {
-    const auto name = view_parse_name(piece.body());
-    if (!name) return;
-    if (name->empty()) {
-      there.unnamed = state_.last_serial();
-    } else {
-      there.statements.insert_or_assign(std::string(*name), state_.last_serial());
-    }
-  } else if (piece.type == from_client::kQuery) {
-    there.unnamed = 0;
+  const std::uint64_t serial = state_.last_serial() + 1;
+  if (name->empty()) {
+    there.unnamed = serial;
+  } else if (!state_.find(*name) || state_.underway(*name) == SessionState::Underway::Closed) {
+    there.statements.insert_or_assign(std::string(*name), serial);
   }
 }
 

@@ -6,6 +6,7 @@
 #include "protocols/postgres/sql_classify.h"
 #include "protocols/postgres/sql_comments.h"
 #include "protocols/postgres/sql_tree.h"
+#include "protocols/postgres/sql_values.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace crossfade::postgres {
@@ -60,7 +61,20 @@ void check_cache(std::string_view sql) {
   require(classifier.cache_bytes() <= 64 << 10, "the cache keeps its limit");
 }
 
+// Outside of quoted names no literal is left, and what is hidden looks like nothing that is.
+void check_values(std::string_view sql) {
+  const std::string shown = without_values(sql, SIZE_MAX);
+  bool quoted = false;
+  for (const char c : shown) {
+    if (c == '"') quoted = !quoted;
+    require(quoted || c != '\'', "no literal is shown");
+  }
+  require(without_values(shown, SIZE_MAX) == shown, "values are hidden at once");
+  require(without_values(sql, 16).size() <= 16, "what is shown keeps its limit");
+}
+
 void check(std::string_view sql) {
+  check_values(sql);
   const SqlFacts facts = fresh(sql);
   require(facts.strongest < SqlClass::Write || facts.writes, "what is no read writes");
   require(!facts.only_reads() || (facts.written.empty() && facts.locks.empty()),

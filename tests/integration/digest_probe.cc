@@ -51,7 +51,7 @@ std::string bytes_of(const std::string& hex) {
 // Also sees that it does not matter how the bytes arrive.
 ResultDigest digest_of(const std::string& bytes) {
   ResultDigest whole = postgres::digest_of(bytes);
-  for (const std::size_t size : {1, 2, 7, 64, 1000, 65'536}) {
+  for (const std::size_t size : {1u, 2u, 7u, 64u, 1000u, 65'536u}) {
     if (compare(whole, postgres::digest_of(bytes, size), How::Exact).same()) continue;
     std::printf("pieces of %zu bytes are told otherwise\n", size);
   }

@@ -64,7 +64,7 @@ class Routing(PgPair):
         self.client.ask("begin read only")
         self.assertEqual(self.side_of(self.client), "new")
         with self.assertRaisesRegex(ServerError, "cannot execute UPDATE in a read-only transaction"):
-            self.client.ask("update t set n = 1")
+            self.client.rows("update t set n = 1")
         self.client.ask("rollback")
         self.client.ask("start transaction isolation level repeatable read, read only")
         self.assertEqual(self.side_of(self.client), "new")
@@ -78,7 +78,7 @@ class Routing(PgPair):
             with self.subTest(sql):
                 self.client.ask("begin read only")
                 with self.assertRaisesRegex(ServerError, "can do nothing but read"):
-                    self.client.ask(sql)
+                    self.client.rows(sql)
                 self.client.ask("rollback")
 
     def test_a_begin_that_fails_opens_no_way_for_writes(self):
@@ -114,7 +114,7 @@ class Routing(PgPair):
         clients = [self.connect() for _ in range(60)]
         went = set()
         for share in (0.0, 0.3, 0.7, 1.0):
-            self.sidecar.patch("m", reads(share))
+            self.patch(reads(share))
             sides = [[self.side_of(client) for _ in range(2)] for client in clients]
             self.assertTrue(all(a == b for a, b in sides))
             there = {n for n, (side, _) in enumerate(sides) if side == "new"}
@@ -158,7 +158,7 @@ class Holdings(PgPair):
                 self.assertEqual(self.setting(self.client, name), ["new", value])
                 self.client.ask(f"reset {name}")
                 self.assertEqual(self.setting(self.client, name),
-                                 ["new", self.client.rows(f"begin; show {name}; commit")[0][0]])
+                                 ["new", self.client.rows(f"begin; select current_setting('{name}', true); commit")[0][0]])
 
     def test_settings_of_transactions_that_roll_back_are_not(self):
         self.client.ask("set work_mem = '10MB'")
@@ -181,7 +181,7 @@ class Holdings(PgPair):
         self.client.ask("set role worker")
         self.assertEqual(self.client.rows("select side, current_user from here"), [["new", "worker"]])
         with self.assertRaisesRegex(ServerError, "permission denied"):
-            self.client.ask("select * from t")
+            self.client.rows("select * from t")
         self.client.ask("reset role")
         self.assertEqual(self.client.rows("select side, current_user from here"), [["new", "app"]])
 
@@ -231,7 +231,9 @@ class Holdings(PgPair):
         self.client.ask("prepare p as select 1")
         self.client.ask("deallocate p")
         self.client.ask("prepare p as select side from here")
-        self.assertEqual(self.client.rows("begin read only; execute p; commit"), [["new"]])
+        self.client.ask("begin read only")
+        self.assertEqual(self.client.rows("execute p"), [["new"]])
+        self.client.ask("commit")
         self.client.ask("deallocate all")
         with self.assertRaisesRegex(ServerError, 'prepared statement "p" does not exist'):
             self.client.rows("execute p")
@@ -268,7 +270,7 @@ class FallsBack(PgPair):
 
     tables = ("create table t (id int primary key, n int)",
               "insert into t select i, i from generate_series(1, 10) i")
-    settings = {"second_leg_timeout_ms": 500, "connect_timeout_ms": 1000}
+    settings = {"second_leg_timeout_ms": int(1500 * SLOWNESS), "connect_timeout_ms": 1000}
 
     def setUp(self):
         super().setUp()
@@ -291,7 +293,7 @@ class FallsBack(PgPair):
 
     def test_an_error_of_both_is_seen_once(self):
         with self.assertRaisesRegex(ServerError, "division by zero"):
-            self.client.ask("select n / 0 from t")
+            self.client.rows("select n / 0 from t")
         self.assertEqual(self.side_of(self.client), "new")
 
     def test_an_error_behind_rows_is_the_clients(self):
@@ -318,7 +320,7 @@ class FallsBack(PgPair):
         began = time.monotonic()
         for _ in range(10):
             self.assertEqual(self.side_of(self.client), "old")
-        self.assertLess(time.monotonic() - began, 5 * SLOWNESS)
+        self.assertLess(time.monotonic() - began, 8 * SLOWNESS)
         self.new.sigcont()
         wait_until(lambda: self.side_of(self.client) == "new", 20, "new is asked again")
 

@@ -11,7 +11,7 @@ from memory import MIB, grew_less, raise_descriptor_limit, reset_peak
 from pg_messages import SYNC, bind, cancel, copy_data, execute, fields_of, kind_of, parse, query
 from pg_served import MINUTE_S, PgConn, Served, ServerError
 
-ROUNDS = 300 if SLOWNESS == 1 else 40
+ROUNDS = 200 if SLOWNESS == 1 else 40
 FLOOD = 1000 if SLOWNESS == 1 else 200
 SLEEPERS = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
 

@@ -3,6 +3,7 @@
 import unittest
 
 from harness import ApiError, Sidecar, wait_until
+from pg_conn import PgConn
 from postgres import PostgresServer
 
 CUTOVER_HALF = {"mode": "cutover", "write_percentage": 0.5}
@@ -114,6 +115,139 @@ class Learning(PostgresPair):
             late.restart()
             wait_until(lambda: self.interlay("late")["catalog"]["source"] == "server", 20,
                        "its catalog was read")
+
+    def test_a_changed_catalog_is_in_force_soon_and_an_unchanged_one_makes_no_table(self):
+        sidecar = self.enterContext(Sidecar(config={"limits": {"catalog_ms": 100}}))
+        self.sidecar = sidecar
+        self.add_endpoint("old", self.old)
+        self.add_endpoint("new", self.new)
+        sidecar.add_interlay("app", "old")
+        sidecar.migrate("m", {"type": "shadow_traffic"}, "app", "new")
+        epoch = sidecar.metric("crossfade_table_epoch")
+        first = self.interlay()["catalog"]
+        wait_until(lambda: self.interlay()["catalog"]["read_at"] > first["read_at"], 20, "it was read again")
+        self.assertEqual(self.interlay()["catalog"]["changed_at"], first["changed_at"])
+        self.assertEqual(sidecar.metric("crossfade_table_epoch"), epoch)
+        self.old.sql("create table added (id int)")
+        self.addCleanup(self.old.sql, "drop table added")
+        wait_until(lambda: sidecar.metric("crossfade_table_epoch") == epoch + 1, 20, "a table follows")
+        shown = sidecar.must("GET", "/migrations/m/status")["interlays"][0]
+        self.assertGreater(shown["catalog"]["changed_at"], first["changed_at"])
+        self.assertEqual(shown["sessions_staying"], {})
+
+    def test_a_user_who_may_not_log_in_costs_the_catalog_and_nothing_else(self):
+        self.old.sql("create role clerk login password 'p'", "revoke connect on database app from public",
+                     "grant connect on database app to app")
+        self.addCleanup(self.old.sql, "grant connect on database app to public", "drop role clerk")
+        config = {"host": self.old.host, "port": self.old.port, "database": "app", "username": "clerk"}
+        self.sidecar.must("POST", "/endpoints?check=false",
+                          {"id": "shut", "kind": "postgres", "config": config})
+        port = self.sidecar.add_interlay("shut", "shut")
+        catalog = self.interlay("shut")["catalog"]
+        self.assertEqual(catalog["source"], "built_in")
+        self.assertIn("permission denied for database", catalog["why"])
+        self.assertIn("endpoint shut: its catalog is not read", self.sidecar.log_text())
+        with PgConn(port, "app", "app") as client:
+            self.assertEqual(client.rows("select 1"), [["1"]])
+
+    def test_the_operators_words_are_kept_and_taken_back(self):
+        words = {"functions": {"app.total": "read"}, "relations": {"report": "volatile_read"}}
+        self.sidecar.must("PATCH", "/interlays/app", {"sql": words})
+        self.sidecar.restart()
+        self.assertEqual(self.interlay()["sql"], words)
+        self.sidecar.must("PATCH", "/interlays/app", {"sql": {"functions": {"app.total": None}}})
+        self.assertEqual(self.interlay()["sql"], {**words, "functions": {}})
+        self.refused(lambda: self.sidecar.must("PATCH", "/interlays/app",
+                                               {"sql": {"functions": {"f()": "read"}}}))
+
+
+class Preflight(PostgresPair):
+    def checks(self):
+        answer = self.sidecar.must("POST", "/migrations/m/test")
+        return {check["name"]: check for check in answer["checks"]}
+
+    def failed(self):
+        return [name for name, check in self.checks().items() if not check["ok"]]
+
+    def prepare(self, new_endpoint="new"):
+        self.sidecar.create_migration("m", {"type": "blue_green"}, "app", new_endpoint)
+
+    def change(self, server, statement, back, **more):
+        server.sql(statement, **more)
+        self.addCleanup(server.sql, back, **more)
+
+    def test_15_and_18_are_compared_and_found_fit(self):
+        self.prepare()
+        checks = self.checks()
+        self.assertEqual([check for check in checks.values() if not check["ok"]], [])
+        self.assertIn("old is PostgreSQL 15", checks["version"]["detail"])
+        self.assertIn("new is PostgreSQL 18", checks["version"]["detail"])
+        self.assertIn("both databases are in UTF8", checks["encoding"]["detail"])
+        self.assertIn("the catalog of database 'app' is known", checks["catalog"]["detail"])
+        self.assertIn("old and new were made separately", checks["origin"]["detail"])
+        self.assertIn("wal_level logical", checks["wal"]["detail"])
+
+    def test_a_new_side_of_an_older_version_refuses(self):
+        self.sidecar.must("POST", "/interlays", {"id": "back", "endpoint": "new", "port": 0})
+        self.sidecar.create_migration("m", {"type": "blue_green"}, "back", "old")
+        self.assertEqual(self.failed(), ["version"])
+
+    def test_one_server_under_two_names_is_refused_unless_forced(self):
+        self.add_endpoint("twin", self.old, host="localhost")
+        self.prepare("twin")
+        self.assertEqual(self.failed(), ["distinct"])
+        message = self.refused(lambda: self.sidecar.must("POST", "/migrations/m/migrate"), 409)
+        self.assertIn("old and new are the same database: it began at the same instant", message)
+        self.sidecar.must("POST", "/migrations/m/migrate?force=true")
+
+    def test_what_new_lacks_is_named(self):
+        self.prepare()
+        self.change(self.old, "create role clerk login", "drop role clerk")
+        self.change(self.old, "create database other", "drop database other")
+        self.change(self.old, "create table accounts (id int, name text)", "drop table accounts")
+        self.change(self.new, "create table accounts (id bigint, name text)", "drop table accounts")
+        checks = self.checks()
+        self.assertIn("clerk", checks["roles"]["detail"])
+        self.assertIn("other", checks["databases"]["detail"])
+        self.assertIn("other columns on new: public.accounts", checks["tables"]["detail"])
+        self.assertEqual(self.failed(), [])
+
+    def test_a_function_that_is_volatile_on_new_only_refuses(self):
+        self.prepare()
+        body = "create function total() returns int language sql %s as 'select 1'"
+        self.change(self.old, body % "stable", "drop function total()")
+        self.change(self.new, body % "volatile", "drop function total()")
+        self.assertEqual(self.failed(), ["functions"])
+        self.assertIn("public.total()", self.checks()["functions"]["detail"])
+
+    def test_too_few_connections_on_new_refuse(self):
+        with PostgresServer(18, max_connections=6) as small:
+            self.add_endpoint("small", small)
+            self.prepare("small")
+            clients = [self.enterContext(self.old.connect()) for _ in range(8)]
+            self.assertEqual(len(clients), 8)
+            self.assertEqual(self.failed(), ["connections"])
+
+    def test_a_database_in_another_encoding_refuses(self):
+        self.change(self.new, "create database latin encoding latin1 template template0",
+                    "drop database latin")
+        self.add_endpoint("latin", self.new, database="latin")
+        self.prepare("latin")
+        self.assertIn("encoding", self.failed())
+
+    def test_a_side_that_is_down_refuses_and_says_so(self):
+        with PostgresServer(18) as gone:
+            self.add_endpoint("gone", gone)
+        self.prepare("gone")
+        self.assertEqual(self.failed(), ["new_reachable"])
+
+    def test_a_server_without_credentials_is_asked_whether_it_is_there(self):
+        self.add_endpoint("nobody", self.new, username=None)
+        self.prepare("nobody")
+        checks = self.checks()
+        self.assertEqual(self.failed(), [])
+        self.assertIn("without a username", checks["new_reachable"]["detail"])
+        self.assertIn("not compared", checks["comparison"]["detail"])
 
 
 if __name__ == "__main__":

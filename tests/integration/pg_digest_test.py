@@ -261,6 +261,12 @@ class Looks(Servers):
         self.assertEqual((first, sample[0]), ("rows", "unsure"))
         self.assertEqual([int(one) + 49 for one in before], [int(one) for one in after])  # of the first time
 
+    def test_more_than_is_taken_of_an_answer_makes_it_unsure(self):
+        self.differ()
+        for times, what in ((2000, "real"), (3000, "unsure")):  # compare_again_max: 1 MiB
+            first, sample = self.look(f"multiset:SELECT repeat(name, {times}) FROM people")
+            self.assertEqual((first, sample[0]), ("rows", what))
+
     def test_a_read_that_takes_too_long_is_given_up(self):
         first, sample = self.look("shape:SELECT pg_sleep(CASE WHEN current_setting('statement_timeout') = '0'"
                                   " THEN 0 ELSE 30 END)", "multiset:SELECT setting FROM pg_settings WHERE"

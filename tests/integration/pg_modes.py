@@ -9,7 +9,7 @@ SERVED are the modes that the sidecar has so far.
 
 import os
 
-from harness import SLOWNESS, Sidecar
+from harness import Sidecar
 from postgres import PostgresServer
 from relay import Relay
 

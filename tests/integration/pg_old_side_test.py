@@ -11,7 +11,8 @@ import unittest
 from children import SLOWNESS, wait_until
 from fake_server import BackloggedPort, FakeServer
 from harness import free_port
-from pg_messages import SYNC, bind, cancel, copy_data, execute, fields_of, kind_of, parse, query, startup
+from pg_messages import (SYNC, TERMINATE, bind, cancel, copy_data, execute, fields_of, kind_of, parse, query,
+                         startup)
 from pg_served import PgConn, Served, ServerError
 
 
@@ -69,7 +70,7 @@ class Silent(Served):
     def test_whatever_else_a_client_wants_is_given_up(self):
         with FakeServer(mode="silent") as fake:
             self.serve(fake.port, login_timeout_ms=300)
-            for packet in (cancel(1, b"none"), startup(2 << 16), b"\0\0\0\x09nothing"[:9]):
+            for packet in (cancel(1, b"none"), startup(2 << 16), b"\0\0\0\x09nothi"):
                 with PgConn(self.port) as client:
                     client.send(packet)
                     client.read_eof()
@@ -151,14 +152,18 @@ class GoesAway(Served):
         self.recovers()
         self.all_gone()
 
+    def codes_to_the_end(self, client):
+        messages = client.read_eof()
+        self.assertEqual(client.rest, b"")
+        return [fields_of(raw)["C"] for raw in messages if kind_of(raw) in "EN"]
+
     def test_stopped_at_once_in_its_own_words(self):
         clients = self.clients()
         self.old.stop(signal.SIGQUIT)
-        for client in clients:
-            messages = client.read_eof()
-            self.assertEqual(client.rest, b"")
-            codes = [fields_of(raw)["C"] for raw in messages if kind_of(raw) in "EN"]
-            self.assertEqual(codes, ["57P01", "08006"])
+        found = [self.codes_to_the_end(client) for client in clients]
+        # Directly, too, a backend that is stopped in certain moments says nothing.
+        self.assertIn(["57P01", "08006"], found)
+        self.assertTrue(all(codes in (["57P01", "08006"], ["08006"]) for codes in found), found)
         self.old.restart()
         self.recovers()
 
@@ -181,8 +186,7 @@ class GoesAway(Served):
         victim, other = self.client(), self.client()
         os.kill(victim.pid, signal.SIGKILL)
         self.assertIn("was lost", self.told(victim, "08006"))
-        messages = other.read_eof()
-        self.assertEqual([fields_of(raw)["C"] for raw in messages], ["57P02", "08006"])
+        self.assertIn(self.codes_to_the_end(other), (["57P02", "08006"], ["08006"]))  # 1 of 6 says nothing
         self.recovers(30)
 
 
@@ -206,7 +210,7 @@ class LastWords(Served):
     def test_a_client_that_floods_a_copy_hears_why_it_ended(self):
         self.start()
         self.old.sql("set role app; create table t (v text)")
-        for _ in range(5):
+        for _ in range(5 if SLOWNESS == 1 else 2):
             clients = [self.client() for _ in range(20)]
             for client in clients:
                 client.send(query("copy t from stdin"))
@@ -239,6 +243,22 @@ class LastWords(Served):
         self.assertEqual([kind_of(raw) for raw in messages], ["T", *"D" * 3000, "C", "Z"])
 
 
+    def test_a_reader_that_half_closes_behind_its_last_request_gets_the_rest(self):
+        self.start()
+        client = self.client(receive_buffer=16 << 10)
+        rows = 5000
+        client.send(query(f"select repeat('x', 1000) from generate_series(1, {rows})") + TERMINATE)
+        taken = 0
+        client.socket.settimeout(60 * SLOWNESS)
+        while self.metric("bytes_total", direction="server_in") < rows * 1011:
+            for _ in range(8):
+                taken += len(client.socket.recv(16 << 10))
+        # All that is left waits in the sidecar and in its kernel for the client.
+        client.shutdown_write()
+        while more := len(client.socket.recv(64 << 10)):
+            taken += more
+        self.assertEqual(taken, 32 + rows * 1011 + len(f"SELECT {rows}") + 6 + 6)
+
     def taken_over(self, size):
         wait_until(lambda: self.metric("bytes_total", direction="server_in") >= size, 10,
                    "the sidecar has what the server said")
@@ -246,7 +266,7 @@ class LastWords(Served):
 
 class AgainAndAgain(Served):
     def test_nothing_hangs_while_it_dies_and_returns(self):
-        """What clients were told was committed is there; nobody is told anything but 57P01 to 57P03 and 08006."""
+        """What clients were told was committed is there; they hear 57P01 to 57P03 and 08006, nothing else."""
         self.start(server={"fsync": "on", "synchronous_commit": "on"})
         self.old.sql("set role app; create table t (id bigint primary key)")
         trouble, committed, over = [], [], threading.Event()
@@ -280,7 +300,7 @@ class AgainAndAgain(Served):
         for thread in threads:
             thread.start()
         try:
-            for how in ("kill", signal.SIGINT, signal.SIGQUIT):
+            for how in ("kill", signal.SIGINT, signal.SIGQUIT)[:3 if SLOWNESS == 1 else 1]:
                 before = len(committed)
                 wait_until(lambda count=before: len(committed) > count + 100, 20, "clients are at work")
                 if how == "kill":

@@ -51,6 +51,9 @@ class PgPair(unittest.TestCase):
         """In force, whatever its test says: what feeds new is not the business of these tests."""
         self.sidecar.migrate("m", strategy, INTERLAY, new, force=True)
 
+    def patch(self, strategy):
+        self.sidecar.must("PATCH", "/migrations/m?force=true", {"strategy": strategy})
+
     def metric(self, name, **labels):
         return self.sidecar.metric(f"crossfade_{name}", interlay=INTERLAY, **labels)
 

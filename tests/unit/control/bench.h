@@ -120,6 +120,7 @@ struct ToldServers {
   std::function<void()> when_asked;  // set before any thread asks
 
   std::map<std::uint16_t, PostgresProbe> postgres;
+  std::map<std::uint16_t, PostgresSurvey> surveys;
   std::map<std::uint16_t, CatalogRows> catalogs;
 
   Prober prober() {
@@ -130,8 +131,10 @@ struct ToldServers {
                 },
             .postgres = [this](const EndpointAddress& address,
                                std::uint32_t) { return told(postgres, address); },
-            .catalog = [this](const EndpointAddress& address,
-                              std::uint32_t) { return told(catalogs, address); }};
+            .survey = [this](const EndpointAddress& address,
+                             std::uint32_t) { return told(surveys, address); },
+            .catalog = [this](const EndpointAddress& address, std::uint32_t,
+                              const std::stop_token&) { return told(catalogs, address); }};
   }
   template <class Answer>
   Result<Answer> told(const std::map<std::uint16_t, Answer>& answers,
@@ -285,6 +288,7 @@ struct Bench {
     told.up[2] = ToldServers::healthy();
     told.postgres[11] = {.entered = true, .version = "15.8"};
     told.postgres[12] = {.entered = true, .version = "18.0"};
+    for (const auto& [port, probe] : told.postgres) told.surveys[port].probe = probe;
     restart();
   }
 

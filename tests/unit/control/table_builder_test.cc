@@ -24,6 +24,7 @@ struct Scene {
                              .port = 1,
                              .bind = "127.0.0.1",
                              .settings = {{"clients_max", 3}},
+                             .sql = {},
                              .description = {},
                              .running = true};
     interlay = cache.identity.uuid;

@@ -273,6 +273,7 @@ TEST_CASE("interlay: every setting can be given by its name and comes back from 
                               .port = 7001,
                               .bind = "0.0.0.0",
                               .settings = {{"clients_max", 9}},
+                              .sql = {.functions = {{"total", SqlAct::Read}}, .relations = {}},
                               .description = "d",
                               .running = false};
   auto restored = interlay_from_stored(json(to_text(to_stored(interlay))));

@@ -97,7 +97,7 @@ TEST_CASE_FIXTURE(PostgresBench, "rules: sides of two kinds are refused, with bo
 TEST_CASE_FIXTURE(PostgresBench, "rules: a strategy is judged when its first interlay is added") {
   add_migration("m", kNoEngine);
   CHECK(bind_app("m").starts_with("400 Bad Request: strategy.write_mode.engine: is needed"));
-  CHECK(status("m") == "Pending");
+  CHECK(status("m") == "pending");
   CHECK(said(patch_strategy("m", R"({"write_mode":{"engine":"statement"}})")) == "200");
   CHECK(bind_app("m") == "200");
 }

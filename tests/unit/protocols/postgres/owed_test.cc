@@ -167,6 +167,9 @@ TEST_CASE("owed: COPY IN that its own data ends goes on as if it had been told")
 TEST_CASE("owed: COPY BOTH goes both ways until it has ended") {
   CHECK(settles(">Q <W >d <d >d <d >c <c <C <C <ZI") == "W:1 d:1 d:1 c:1 C:1 C:1 ZI:1.");
   CHECK(settles(">Q <W <d <c >c <T <D <C <C <ZI") == "W:1 d:1 c:1 T:1 D:1 C:1 C:1 ZI:1.");
+  CHECK(settles(">Q <W >c <c <d <C <C <ZI") ==
+        "W:1 c:1 d:1 C:1 C:1 ZI:1.");  // a keepalive's answer
+  CHECK(breaks(">Q <W >c <c <C <d"));
   CHECK(settles(">Q <W <d <C") == "W:1 d:1 C:1 owes");
   CHECK(settles(">Q <W <E <ZI") == "W:1 E:1 ZI:1.");
 }

@@ -86,7 +86,7 @@ TEST_CASE("repeated reads: reads that pin a session are not repeated") {
 
 TEST_CASE("repeated reads: what fits is kept, one byte more is not") {
   const std::string body = raw("SELECT 1\0");
-  for (const std::size_t spare : {0, 1}) {
+  for (const std::size_t spare : {0u, 1u}) {
     RepeatedReads reads(kHeaderSize + body.size() - 1 + spare);
     reads.query(body, kRead);
     CHECK(reads.messages().empty() == (spare == 0));

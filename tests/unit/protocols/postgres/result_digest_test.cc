@@ -292,6 +292,11 @@ TEST_CASE("how: what cannot be told to be equal is not compared so") {
   facts.sided = false;
   facts.deterministic = false;
   CHECK(how_of(facts) == How::ShapeOnly);
+  facts.deterministic = true;
+  SessionStep fetch;
+  fetch.what = SessionStep::What::Fetch;
+  facts.steps.push_back({.statement = 0, .what = std::move(fetch)});
+  CHECK(how_of(facts) == How::ShapeOnly);
 }
 
 }  // namespace

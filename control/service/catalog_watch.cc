@@ -1,0 +1,91 @@
+// The thread that asks for catalogs.
+#include "control/service/catalog_watch.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "control/service/housekeeper.h"
+
+namespace crossfade {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kBreath{500};      // after a round: many definitions change together
+constexpr std::size_t kAskedAtOnce = 16;  // servers, each by a thread that mostly waits
+
+// Where the catalog decides which side a statement goes to.
+bool routes_by_catalog(const State& state, const InterlayDefinition& interlay) {
+  const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
+  return migration != nullptr && routes(migration->status) &&
+         migration->status != MigrationStatus::Completed;
+}
+
+std::vector<EndpointPtr> to_ask(const State& state, const std::set<std::string>* rung) {
+  std::set<EndpointPtr> endpoints;
+  for (const auto& [uuid, interlay] : state.interlays) {
+    const EndpointPtr& endpoint = state.endpoints.at(interlay->endpoint);
+    if (endpoint->address.kind != EndpointKind::Postgres) continue;
+    const bool wanted = rung == nullptr ? routes_by_catalog(state, *interlay)
+                                        : rung->contains(interlay->identity.id);
+    if (wanted) endpoints.insert(endpoint);
+  }
+  return {endpoints.begin(), endpoints.end()};
+}
+
+void ask_all(const std::vector<EndpointPtr>& endpoints, Catalogs& catalogs,
+             const std::stop_token& stop) {
+  for (std::size_t next = 0; next < endpoints.size() && !stop.stop_requested();) {
+    std::vector<std::jthread> asking;
+    for (; next < endpoints.size() && asking.size() < kAskedAtOnce; ++next) {
+      asking.emplace_back([&catalogs, &stop, endpoint = endpoints[next]] {
+        catalogs.read(*endpoint, kCatalogTimeout_ms, stop);
+      });
+    }
+  }
+}
+
+}  // namespace
+
+void CatalogWatch::start() {
+  thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+}
+
+void CatalogWatch::stop() {
+  thread_.request_stop();
+  bell_->end();
+  if (thread_.joinable()) thread_.join();
+}
+
+void CatalogWatch::work(const std::stop_token& stop) {
+  auto next_round = steady_clock::now() + pause_;
+  while (bell_->wait_until(next_round)) {
+    const std::set<std::string> rung = bell_->take();
+    const bool all = steady_clock::now() >= next_round;
+    if (!rung.empty()) look(&rung, stop);
+    if (all) {
+      look(nullptr, stop);
+      next_round = steady_clock::now() + pause_;
+    }
+    if (!bell_->rest(std::min(kBreath, pause_))) return;
+  }
+}
+
+void CatalogWatch::look(const std::set<std::string>* rung, const std::stop_token& stop) {
+  const StatePtr state = keeper_.state();
+  Catalogs& catalogs = servers_.catalogs();
+  const std::vector<EndpointPtr> endpoints = to_ask(*state, rung);
+  if (endpoints.empty()) return;
+  ask_all(endpoints, catalogs, stop);
+  if (stop.stop_requested()) return;
+  catalogs.drop_unused(*state);
+  // Made here, and not in a turn that others wait for.
+  for (const auto& [uuid, interlay] : state->interlays) {
+    (void)catalogs.of(*interlay, *state->endpoints.at(interlay->endpoint));
+  }
+  put_learned_in_force(keeper_);
+}
+
+}  // namespace crossfade
