@@ -21,7 +21,8 @@ bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
          one.new_side == other.new_side && one.strategy == other.strategy &&
          one.migration == other.migration && one.commands == other.commands &&
          one.catalog == other.catalog && one.catalog_database == other.catalog_database &&
-         one.settings == other.settings && one.tls == other.tls && same_ends(one, other);
+         one.settings == other.settings && one.tls == other.tls && one.login == other.login &&
+         same_ends(one, other);
 }
 
 InterlayRoute build_route(const State& state, const InterlayDefinition& interlay,
@@ -39,7 +40,9 @@ InterlayRoute build_route(const State& state, const InterlayDefinition& interlay
                       .catalog = std::move(names.catalog),
                       .catalog_database = std::move(names.database),
                       .settings = overridden(defaults, interlay.settings),
-                      .tls = interlay.tls};
+                      .tls = interlay.tls,
+                      .login = interlay.login,
+                      .mock_secret = interlay.mock_secret};
   const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
   if (migration == nullptr || !routes(migration->status)) return route;
   const auto target =

@@ -8,6 +8,8 @@
 #include <array>
 #include <utility>
 
+#include "movement/postgres_parameters.h"
+
 namespace crossfade {
 
 namespace {
@@ -28,40 +30,6 @@ std::string first_line(const char* text) {
   const std::string all = text;
   return all.substr(0, all.find('\n'));
 }
-
-class Parameters {
- public:
-  Parameters(const EndpointAddress& address, const std::string& database,
-             std::uint32_t timeout_ms) {
-    add("host", address.host);
-    add("port", std::to_string(address.port));
-    add("user", address.username.empty() ? std::string("crossfade") : address.username);
-    if (!address.password.empty()) add("password", address.password);
-    const std::string& wanted = database.empty() ? address.database : database;
-    add("dbname", wanted.empty() ? std::string("postgres") : wanted);
-    add("application_name", "crossfade");
-    add("sslmode", "disable");
-    add("gssencmode", "disable");
-    add("client_encoding", "UTF8");
-    add("connect_timeout", std::to_string(timeout_ms / 1000 + 1));
-  }
-  std::vector<const char*> names() const { return pointers(names_); }
-  std::vector<const char*> values() const { return pointers(values_); }
-
- private:
-  void add(const char* name, std::string value) {
-    names_.emplace_back(name);
-    values_.push_back(std::move(value));
-  }
-  static std::vector<const char*> pointers(const std::vector<std::string>& texts) {
-    std::vector<const char*> all;
-    for (const std::string& text : texts) all.push_back(text.c_str());
-    all.push_back(nullptr);
-    return all;
-  }
-  std::vector<std::string> names_;
-  std::vector<std::string> values_;
-};
 
 std::uint32_t left_ms(Deadline end) {
   const auto left =
@@ -97,8 +65,9 @@ Status PostgresConnection::wait(short events, Deadline end) const {
 
 Result<PostgresConnection> PostgresConnection::open(const EndpointAddress& address,
                                                     const std::string& database, Deadline end,
-                                                    std::stop_token stop) {
-  const Parameters parameters(address, database, left_ms(end));
+                                                    std::stop_token stop, const char* options) {
+  PostgresParameters parameters(address, database, left_ms(end));
+  if (*options != '\0') parameters.add("options", options);
   PostgresConnection opened(address.id,
                             std::unique_ptr<pg_conn, Closer>(PQconnectStartParams(
                                 parameters.names().data(), parameters.values().data(), 0)),
@@ -121,8 +90,21 @@ Result<PostgresConnection> PostgresConnection::open(const EndpointAddress& addre
 
 Status PostgresConnection::ask(const char* sql, Deadline end,
                                const std::function<bool(PostgresRow)>& take) {
+  if (PQsendQuery(connection_.get(), sql) != 1) return failed(Errc::Unavailable);
+  return take_rows(end, take);
+}
+
+Status PostgresConnection::ask_of(const char* sql, const std::string& value, Deadline end,
+                                  const std::function<bool(PostgresRow)>& take) {
+  const char* const values[] = {value.c_str()};
+  if (PQsendQueryParams(connection_.get(), sql, 1, nullptr, values, nullptr, nullptr, 0) != 1) {
+    return failed(Errc::Unavailable);
+  }
+  return take_rows(end, take);
+}
+
+Status PostgresConnection::take_rows(Deadline end, const std::function<bool(PostgresRow)>& take) {
   PGconn* const connection = connection_.get();
-  if (PQsendQuery(connection, sql) != 1) return failed(Errc::Unavailable);
   if (PQsetSingleRowMode(connection) != 1) return failed(Errc::System);
   std::array<std::string_view, kFieldsMax> fields;
   for (;;) {
@@ -164,7 +146,7 @@ Result<std::vector<std::string>> PostgresConnection::ask_row(const char* sql, De
 }
 
 Status ping_postgres(const EndpointAddress& address, std::uint32_t timeout_ms) {
-  const Parameters parameters(address, "", timeout_ms);
+  const PostgresParameters parameters(address, "", timeout_ms);
   switch (PQpingParams(parameters.names().data(), parameters.values().data(), 0)) {
     case PQPING_OK:
       return success();

@@ -27,15 +27,20 @@ using PostgresRow = std::span<const std::string_view>;
 class PostgresConnection {
  public:
   // Logs in with the endpoint's user, to `database`, or to the endpoint's where that is empty.
-  //   errors  Unavailable: not reached, or no answer in time; BadConfig: the server refused
+  //   options   settings of the session, as libpq's word of that name has them
+  //   errors    Unavailable: not reached, or no answer in time; BadConfig: the server refused
   static Result<PostgresConnection> open(const EndpointAddress& address,
                                          const std::string& database, Deadline end,
-                                         std::stop_token stop);
+                                         std::stop_token stop, const char* options = "");
 
   // Asks, and hands over the rows of the last statement one by one as they come. False from `take`
   // gives up.
   //   errors  Unavailable; BadInput: the server refused the query, in its words
   Status ask(const char* sql, Deadline end, const std::function<bool(PostgresRow)>& take);
+
+  // Likewise one statement, with `value` for its $1.
+  Status ask_of(const char* sql, const std::string& value, Deadline end,
+                const std::function<bool(PostgresRow)>& take);
 
   // The fields of the one row that a query gives.
   //   errors  as above, and where there is no row or more than one
@@ -52,6 +57,7 @@ class PostgresConnection {
         stop_(std::move(stop)) {}
 
   Status wait(short events, Deadline end) const;
+  Status take_rows(Deadline end, const std::function<bool(PostgresRow)>& take);
   Error failed(Errc code, std::string reason) const;
   Error failed(Errc code) const;  // in libpq's words
 

@@ -123,9 +123,8 @@ Error PostgresWire::lost_for(std::string reason) const {
   return Error{Errc::Unavailable, "ask endpoint '" + endpoint_ + "'", std::move(reason)};
 }
 
-Result<PostgresWire> PostgresWire::open(const EndpointAddress& address,
-                                                    const Entry& entry, std::uint32_t timeout_ms,
-                                                    std::stop_token stop) {
+Result<PostgresWire> PostgresWire::open(const EndpointAddress& address, const Entry& entry,
+                                        std::uint32_t timeout_ms, std::stop_token stop) {
   const std::string doing = "connect to endpoint '" + address.id + "'";
   if (address.username.empty()) {
     return Error{Errc::BadConfig, doing, "it has no user of its own, and rights are not lent"};
@@ -185,7 +184,7 @@ Status PostgresWire::log_in(const EndpointAddress& address, const Entry& entry) 
 }
 
 Status PostgresWire::ask(std::string_view messages, std::size_t turns, std::size_t bytes_max,
-                               const Take& take) {
+                         const Take& take) {
   ends_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms_);
   if (turns == 0) return success();
   if (Status sent = write(messages); !sent) return sent;

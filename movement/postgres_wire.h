@@ -37,7 +37,7 @@ class PostgresWire {
   //   errors  Unavailable: not reached, starting up, full, not believed to be that server, or no
   //           answer in time; BadConfig: no user is configured, or the server refused the login
   static Result<PostgresWire> open(const EndpointAddress& address, const Entry& entry,
-                                         std::uint32_t timeout_ms, std::stop_token stop = {});
+                                   std::uint32_t timeout_ms, std::stop_token stop = {});
   PostgresWire(PostgresWire&&) = default;
   PostgresWire& operator=(PostgresWire&&) = default;
 
@@ -67,8 +67,7 @@ class PostgresWire {
     short awaits = 0;
   };
 
-  PostgresWire(int socket, std::string endpoint, std::uint32_t timeout_ms,
-                     std::stop_token stop)
+  PostgresWire(int socket, std::string endpoint, std::uint32_t timeout_ms, std::stop_token stop)
       : socket_(socket),
         endpoint_(std::move(endpoint)),
         timeout_ms_(timeout_ms),

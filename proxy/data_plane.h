@@ -34,6 +34,9 @@ class EventLoops {
   // Whom to tell that definitions have changed. Before the first table is published.
   void set_catalog(CatalogDoor catalog) { postgres_.catalog = std::move(catalog); }
 
+  // Where users of PostgreSQL are looked up. Likewise; it is used until stop().
+  void set_auth_door(AuthDoor door) { postgres_.auth = std::move(door); }
+
   // Adds to the doors of the repair worker those that lead here.
   void open_doors(RepairDoors& doors);
 

@@ -26,6 +26,7 @@
 #include "proxy/shared_writes.h"
 #include "proxy/tls_scratch.h"
 #include "proxy/uv_owner.h"
+#include "strategies/ports.h"
 #include "strategies/table.h"
 
 namespace crossfade {

@@ -24,6 +24,7 @@
 #include "control/service/mismatch_list.h"
 #include "control/settings.h"
 #include "control/state.h"
+#include "movement/auth_worker.h"
 #include "movement/compare_worker.h"
 #include "movement/postgres_catalog.h"
 #include "movement/postgres_probe.h"
@@ -131,6 +132,9 @@ int serve(const FlagValues& flags) {
   });
   loops.set_ledger(control.ledger_door());
   loops.set_catalog(control.catalog_door());
+  crossfade::AuthWorker auth;
+  auth.start();
+  loops.set_auth_door(auth.door());
   if (auto started = control.start(); !started) return fail(started.error());
   crossfade::RepairDoors doors = control.repair_doors();
   loops.open_doors(doors);
@@ -154,6 +158,7 @@ int serve(const FlagValues& flags) {
   repair.stop();
   watch.stop();
   control.stop();
+  auth.stop();
   loops.stop();
   comparison.stop();
   spdlog::info("stopped");

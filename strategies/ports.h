@@ -189,6 +189,25 @@ struct LedgerDoor {
   std::function<bool()> any;
 };
 
+// What a server was asked about a user who wants to log in.
+struct AuthLookup {
+  enum class Found : std::uint8_t {
+    Verifier,
+    Nobody,  // unknown, expired, or without a verifier that serves
+    Failed   // nobody knows: the server could not be asked
+  };
+  Found found = Found::Failed;
+  postgres::ScramVerifier verifier = {};
+  std::string why = {};  // Failed, and what an operator should know of Nobody; without secrets
+};
+
+struct AuthDoor {
+  // Asks that server. Any thread, never waits; `done` is called once, on another thread.
+  std::function<void(const EndpointAddress& at, const AuthQuery& query, const std::string& user,
+                     std::function<void(AuthLookup)> done)>
+      look_up = {};
+};
+
 // Replies that differed, as the data plane hands them over to be judged by meaning. Any thread;
 // never waits: what does not fit is counted and dropped.
 struct CompareDoor {

@@ -12,6 +12,7 @@
 
 #include "protocols/postgres/sql_catalog.h"
 #include "protocols/redis/command.h"
+#include "strategies/login.h"
 #include "strategies/migration.h"
 #include "tls/settings.h"
 
@@ -80,7 +81,9 @@ struct InterlayRoute {
   std::shared_ptr<const postgres::SqlCatalog> catalog = {};
   std::string catalog_database = {};
   InterlaySettings settings;
-  PortTls tls = {};  // of the data port
+  PortTls tls = {};              // of the data port
+  InterlayLogin login = {};      // PostgreSQL
+  std::string mock_secret = {};  // of this interlay, for users that do not exist; stays as it is
 
   // The server at that side, or null where there is none.
   const EndpointAddress* at(Side side) const {

@@ -50,7 +50,10 @@ struct TlsServerSettings {
   std::string server_key = {};      // PEM
   std::string client_ca_cert = {};  // PEM; empty: no client is asked for a certificate
   bool require_client_certificate = false;
+  bool require_tls = false;  // only protocols that begin in plain text ask: PostgreSQL's
 
+  // Whether who does not ask for TLS is turned away: it could show no certificate either.
+  bool refuses_plain() const { return require_tls || require_client_certificate; }
   bool on() const { return !server_cert.empty(); }
   bool operator==(const TlsServerSettings&) const = default;
 };

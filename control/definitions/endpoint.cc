@@ -6,6 +6,7 @@
 #include "control/definitions/postgres_url.h"
 #include "control/definitions/redis_url.h"
 #include "control/definitions/tls.h"
+#include "tls/context.h"
 
 namespace crossfade {
 
@@ -34,15 +35,23 @@ EndpointKind read_kind(Fields& fields) {
 EndpointAddress blank(EndpointKind kind) {
   EndpointAddress address;
   address.kind = kind;
-  if (kind == EndpointKind::Postgres) address.port = kPostgresPort;
+  if (kind == EndpointKind::Postgres) {
+    address.port = kPostgresPort;
+    address.tls = make_tls(TlsClientSettings{.mode = TlsMode::Prefer});  // as libpq
+  }
   return address;
 }
 
 // Redis' protocol has no way to ask a server whether it speaks TLS.
+Negotiation negotiation_of(EndpointKind kind) {
+  return kind == EndpointKind::Redis ? Negotiation::None : Negotiation::Offered;
+}
+
 void read_tls(Fields& fields, EndpointAddress& address) {
   const Json* json = fields.optional("tls");
   if (json == nullptr) return;
-  auto tls = read_server_tls(*json, fields.path_of("tls"), address.tls, Negotiation::None);
+  auto tls =
+      read_server_tls(*json, fields.path_of("tls"), address.tls, negotiation_of(address.kind));
   if (!tls) return fields.take(tls.error());
   address.tls = std::move(*tls);
 }
@@ -115,7 +124,7 @@ Result<EndpointAddress> read_config(const Json& config, const std::string& path,
   }
   if (const auto url = fields.string("url", kUrlMax)) {
     read_url(fields, *url, address);
-    const bool scheme_says_so = static_cast<bool>(address.tls);
+    const bool scheme_says_so = address.kind == EndpointKind::Redis && address.tls;
     read_tls(fields, address);
     if (scheme_says_so && !address.tls) fields.complain("tls", "contradicts rediss:// of the url");
   } else {

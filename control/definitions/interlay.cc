@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "control/definitions/login.h"
 #include "control/definitions/tls.h"
 
 namespace crossfade {
@@ -33,6 +34,14 @@ void read_common(Fields& fields, InterlaySpec& spec) {
       fields.take(tls.error());
     }
   }
+  if (const Json* json = fields.optional("auth")) {
+    auto login = read_login(*json, fields.path_of("auth"), spec.login);
+    if (login) {
+      spec.login = std::move(*login);
+    } else {
+      fields.take(login.error());
+    }
+  }
   if (const Json* settings = fields.optional("settings"); settings && !settings->is_null()) {
     auto read = read_interlay_settings(*settings, fields.path_of("settings"), spec.settings);
     if (read) {
@@ -55,6 +64,8 @@ void read_common(Fields& fields, InterlaySpec& spec) {
 }
 
 }  // namespace
+
+std::string make_mock_secret() { return make_uuid() + make_uuid(); }
 
 Result<InterlaySpec> read_interlay(const Json& body, const std::string& path) {
   Fields fields(body, path);
@@ -88,6 +99,7 @@ InterlaySpec spec_of(const InterlayDefinition& interlay) {
           .port = interlay.port,
           .bind = interlay.bind,
           .tls = interlay.tls,
+          .login = interlay.login,
           .settings = interlay.settings,
           .sql = interlay.sql,
           .description = interlay.description};
@@ -100,6 +112,8 @@ Json to_stored(const InterlayDefinition& interlay) {
   stored.set("port", interlay.port);
   stored.set("bind", interlay.bind);
   stored.set("tls", render(interlay.tls, Secrets::Shown));
+  stored.set("auth", render(interlay.login, Secrets::Shown));
+  stored.set("mock_secret", interlay.mock_secret);
   Json settings = Json::object({});
   for (const auto& [name, value] : interlay.settings) settings.set(name, value);
   stored.set("settings", std::move(settings));
@@ -116,11 +130,13 @@ Result<InterlayDefinition> interlay_from_stored(const Json& stored) {
   interlay.endpoint = fields.required_string("endpoint", kIdMax);
   interlay.port = static_cast<std::uint16_t>(fields.whole("port", 0, 65535).value_or(0));
   interlay.running = fields.boolean("running").value_or(true);
+  if (auto secret = fields.string("mock_secret", kIdMax)) interlay.mock_secret = std::move(*secret);
   InterlaySpec spec;
   read_common(fields, spec);
   if (auto error = fields.finish()) return *error;
   interlay.bind = spec.bind;
   interlay.tls = spec.tls;
+  interlay.login = spec.login;
   interlay.settings = spec.settings;
   interlay.sql = spec.sql;
   interlay.description = spec.description;

@@ -9,6 +9,7 @@
 #include "control/definitions/sql_names.h"
 #include "control/json/value.h"
 #include "protocols/base/result.h"
+#include "strategies/login.h"
 #include "tls/settings.h"
 
 namespace crossfade {
@@ -20,12 +21,16 @@ struct InterlaySpec {
   std::uint16_t port = 0;          // 0: any free one
   std::string bind = "127.0.0.1";  // numeric address
   PortTls tls = {};
+  InterlayLogin login = {};
   SettingOverrides settings = {};
   SqlNames sql = {};  // PostgreSQL
   std::string description = {};
 
   bool operator==(const InterlaySpec&) const = default;
 };
+
+// Random; never shown. What unknown users are told is made of it, and must stay the same.
+std::string make_mock_secret();
 
 // What exists. The running counterpart, with sockets, is an Interlay in proxy/.
 struct InterlayDefinition {
@@ -34,13 +39,16 @@ struct InterlayDefinition {
   std::uint16_t port = 0;  // what is bound, or was when it last ran
   std::string bind;
   PortTls tls = {};
+  InterlayLogin login = {};
+  std::string mock_secret = make_mock_secret();
   SettingOverrides settings;
   SqlNames sql;  // PostgreSQL
   std::string description;
   bool running = true;  // wanted by the operator: false after "stop"
 };
 
-// Reads {"id", "endpoint", "port", "bind"?, "tls"?, "settings"?, "sql"?, "description"?} as POST
+// Reads {"id", "endpoint", "port", "bind"?, "tls"?, "auth"?, "settings"?, "sql"?, "description"?}
+// as POST
 // takes it.
 //   errors  BadInput with the path; what this version does not support says so
 Result<InterlaySpec> read_interlay(const Json& body, const std::string& path);

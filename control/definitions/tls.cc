@@ -42,8 +42,12 @@ bool insecure(const TlsClientSettings& settings) {
   return settings.mode == TlsMode::Require && settings.ca_cert.empty();
 }
 
+// Whoever says something of TLS and not in which mode means the strict one: `prefer` has to be
+// said.
+bool unsaid(TlsMode mode) { return mode == TlsMode::Disable || mode == TlsMode::Prefer; }
+
 void read_mode(Fields& fields, Negotiation negotiation, TlsClientSettings& settings) {
-  if (settings.mode == TlsMode::Disable) settings.mode = TlsMode::VerifyFull;
+  if (unsaid(settings.mode)) settings.mode = TlsMode::VerifyFull;
   const auto name = fields.string("mode", kIdMax);
   if (name) {
     const auto mode = mode_named(*name);
@@ -113,7 +117,7 @@ Result<ServerTls> read_server_tls(const Json& json, const std::string& path,
   TlsClientSettings settings = current.settings;
   if (const bool* on = json.boolean()) {
     if (!*on) return ServerTls{};
-    if (settings.mode == TlsMode::Disable) settings.mode = TlsMode::VerifyFull;
+    if (unsaid(settings.mode)) settings.mode = TlsMode::VerifyFull;
   } else if (json.members() == nullptr) {
     return error_at(path, std::string("must be true, false or an object, is ") + json.sort());
   } else {
@@ -141,6 +145,7 @@ Result<PortTls> read_port_tls(const Json& json, const std::string& path, const P
   if (knows_clients != knew_clients) settings.require_client_certificate = knows_clients;
   settings.require_client_certificate =
       fields.boolean("require_client_certificate").value_or(settings.require_client_certificate);
+  settings.require_tls = fields.boolean("require_tls").value_or(settings.require_tls);
   if (settings.require_client_certificate && !knows_clients) {
     fields.complain("client_ca_cert", "is required with require_client_certificate");
   }
@@ -165,7 +170,8 @@ Json render(const PortTls& tls, Secrets secrets) {
   return Json::object({{"server_cert", shown(settings.server_cert, false, secrets)},
                        {"server_key", shown(settings.server_key, true, secrets)},
                        {"client_ca_cert", shown(settings.client_ca_cert, false, secrets)},
-                       {"require_client_certificate", settings.require_client_certificate}});
+                       {"require_client_certificate", settings.require_client_certificate},
+                       {"require_tls", settings.require_tls}});
 }
 
 Status load_tls(const ServerTls& tls, const std::string& path) { return load(tls, path); }

@@ -21,8 +21,8 @@ Result<ServerTls> read_server_tls(const Json& json, const std::string& path,
                                   const ServerTls& current, Negotiation negotiation);
 
 // Reads false | null | {"server_cert", "server_key", "client_ca_cert"?,
-// "require_client_certificate"?}. Likewise. With a CA for them, clients need a certificate unless
-// it is said that they do not.
+// "require_client_certificate"?, "require_tls"?}. Likewise. With a CA for them, clients need a
+// certificate unless it is said that they do not.
 Result<PortTls> read_port_tls(const Json& json, const std::string& path, const PortTls& current);
 
 // Whether secrets are shown: keys that are given as text.

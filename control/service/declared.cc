@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "control/definitions/login.h"
 #include "control/json/fields.h"
 #include "control/service/interlay_rules.h"
 
@@ -59,6 +60,9 @@ Status declare_interlay(State& state, const InterlaySpec& spec, std::size_t inde
       return at("interlays", index, "endpoint", *objection);
     }
   }
+  if (const auto objection = login_objection(spec.login, endpoint->address)) {
+    return at("interlays", index, "auth", *objection);
+  }
   if (const auto objection = loop_objection(state, resolved, *endpoint)) {
     return at("interlays", index, "port", *objection);
   }
@@ -69,6 +73,7 @@ Status declare_interlay(State& state, const InterlaySpec& spec, std::size_t inde
   interlay.port = port;
   interlay.bind = spec.bind;
   if (!(interlay.tls == spec.tls)) interlay.tls = spec.tls;
+  interlay.login = spec.login;
   interlay.settings = spec.settings;
   interlay.sql = spec.sql;
   interlay.description = spec.description;

@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "control/definitions/login.h"
 #include "control/definitions/tls.h"
 #include "control/service/endpoints.h"
 #include "control/service/housekeeper.h"
@@ -39,6 +40,7 @@ Json Interlays::shown(const State& state, const InterlayDefinition& interlay) co
        {"port", interlay.port},
        {"bind", interlay.bind},
        {"tls", render(interlay.tls, Secrets::Hidden)},
+       {"auth", render(interlay.login, Secrets::Hidden)},
        {"settings", render(overridden(keeper_.defaults(), interlay.settings))},
        {"description", interlay.description},
        {"running", interlay.running},
@@ -101,6 +103,9 @@ Answer Interlays::create(const Json& body, const Call& call) {
   if (find(turn.next.interlays, spec->id) != nullptr) return already_exists(kWhat, spec->id);
   const EndpointPtr endpoint = find(turn.next.endpoints, spec->endpoint);
   if (endpoint == nullptr) return not_found("Endpoint", spec->endpoint);
+  if (const auto objection = login_objection(spec->login, endpoint->address)) {
+    return bad_request("auth: " + *objection);
+  }
   if (const auto objection = loop_objection(turn.next, *spec, *endpoint)) {
     return bad_request("port: " + *objection);
   }
@@ -111,6 +116,7 @@ Answer Interlays::create(const Json& body, const Call& call) {
                               .port = spec->port,
                               .bind = spec->bind,
                               .tls = spec->tls,
+                              .login = spec->login,
                               .settings = spec->settings,
                               .sql = spec->sql,
                               .description = spec->description,
@@ -159,6 +165,9 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
     const auto objection = endpoint_objection(turn.next, *current, endpoint->identity.uuid);
     if (objection) return conflict(*objection);
   }
+  if (const auto objection = login_objection(spec->login, endpoint->address)) {
+    return bad_request("auth: " + *objection);
+  }
   if (const auto objection = loop_objection(turn.next, *spec, *endpoint)) {
     return bad_request("port: " + *objection);
   }
@@ -171,6 +180,7 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
   patched.port = spec->port;
   patched.bind = spec->bind;
   patched.tls = spec->tls;
+  patched.login = spec->login;
   patched.settings = spec->settings;
   patched.sql = spec->sql;
   patched.description = spec->description;

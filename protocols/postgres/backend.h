@@ -25,6 +25,7 @@ enum class Auth : std::uint32_t {
   Kerberos5 = 2,
   Cleartext = 3,
   Md5 = 5,
+  Scm = 6,  // of servers before 9.1
   Gss = 7,
   GssContinue = 8,
   Sspi = 9,

@@ -5,26 +5,12 @@
 #include <array>
 #include <utility>
 
+#include "protocols/postgres/backend.h"
 #include "protocols/postgres/md5_login.h"
 #include "protocols/postgres/scram_message.h"
 
 namespace crossfade::postgres {
 namespace {
-
-// The codes that Authentication messages begin with.
-enum class Asked : std::uint32_t {
-  Nothing = 0,
-  KerberosV5 = 2,
-  CleartextPassword = 3,
-  Md5Password = 5,
-  ScmCredential = 6,
-  Gss = 7,
-  GssContinue = 8,
-  Sspi = 9,
-  Sasl = 10,
-  SaslContinue = 11,
-  SaslFinal = 12
-};
 
 constexpr const char* kUnexpected = "the server's authentication messages come in no known order";
 
@@ -69,23 +55,23 @@ std::optional<Mechanisms> read_mechanisms(std::string_view data) {
   return found;
 }
 
-const char* name_of(Asked method) {
+const char* name_of(Auth method) {
   switch (method) {
-    case Asked::KerberosV5:
+    case Auth::Kerberos5:
       return "Kerberos V5";
-    case Asked::ScmCredential:
+    case Auth::Scm:
       return "SCM credentials";
-    case Asked::Gss:
-    case Asked::GssContinue:
+    case Auth::Gss:
+    case Auth::GssContinue:
       return "GSSAPI (gss)";
-    case Asked::Sspi:
+    case Auth::Sspi:
       return "SSPI (sspi)";
-    case Asked::Nothing:
-    case Asked::CleartextPassword:
-    case Asked::Md5Password:
-    case Asked::Sasl:
-    case Asked::SaslContinue:
-    case Asked::SaslFinal:
+    case Auth::Ok:
+    case Auth::Cleartext:
+    case Auth::Md5:
+    case Auth::Sasl:
+    case Auth::SaslContinue:
+    case Auth::SaslFinal:
       break;
   }
   return nullptr;
@@ -103,24 +89,24 @@ LoginStep LoginClient::advance(std::uint32_t code, std::string_view data) {
   if (data.size() > kServerMessageMax) {
     return fail(Errc::BadInput, "the server's authentication message is too large");
   }
-  switch (static_cast<Asked>(code)) {
-    case Asked::Nothing:
+  switch (static_cast<Auth>(code)) {
+    case Auth::Ok:
       return on_ok();
-    case Asked::CleartextPassword:
+    case Auth::Cleartext:
       return on_cleartext();
-    case Asked::Md5Password:
+    case Auth::Md5:
       return on_md5(data);
-    case Asked::Sasl:
+    case Auth::Sasl:
       return on_sasl(data);
-    case Asked::SaslContinue:
+    case Auth::SaslContinue:
       return on_challenge(data);
-    case Asked::SaslFinal:
+    case Auth::SaslFinal:
       return on_final(data);
-    case Asked::KerberosV5:
-    case Asked::ScmCredential:
-    case Asked::Gss:
-    case Asked::GssContinue:
-    case Asked::Sspi:
+    case Auth::Kerberos5:
+    case Auth::Scm:
+    case Auth::Gss:
+    case Auth::GssContinue:
+    case Auth::Sspi:
       break;
   }
   return on_other(code);
@@ -219,7 +205,7 @@ LoginStep LoginClient::on_final(std::string_view data) {
 }
 
 LoginStep LoginClient::on_other(std::uint32_t code) {
-  const char* const name = name_of(static_cast<Asked>(code));
+  const char* const name = name_of(static_cast<Auth>(code));
   const std::string method =
       name != nullptr ? name : "authentication method " + std::to_string(code);
   return fail(Errc::BadConfig, "the server asks for " + method +

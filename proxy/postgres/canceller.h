@@ -3,32 +3,37 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
-#include "proxy/connector.h"
+#include "proxy/postgres/server_reach.h"
 #include "proxy/stream.h"
 
 namespace crossfade::postgres {
 
 class PostgresSession;
 
-class Canceller final : public StreamOwner {
+class Canceller final : public ReachOwner {
  public:
-  Canceller(PostgresSession& session, Loop& loop, std::uint64_t now_ns);
+  Canceller(PostgresSession& session, Loop& loop, EndpointAddress to, std::uint64_t now_ns);
 
-  // To the very server that the backend belongs to. False: the system refuses at once.
-  bool start(const sockaddr_storage& peer, std::uint32_t pid, std::string_view secret);
+  // To the very server that the backend belongs to, with TLS where its session would have it.
+  // False: the system refuses at once.
+  bool start(const sockaddr_storage& at, std::uint32_t pid, std::string_view secret);
   std::uint64_t began_at_ns() const { return began_at_ns_; }
 
  private:
-  void on_bytes(std::string_view) override {}  // nothing is answered to it
+  void on_bytes(std::string_view bytes) override;
   void on_end(int status) override;
   void on_room() override {}
-  static void connected(StreamOwner& owner, int status);
+  ServerReach& reach() override { return reach_; }
+  void on_reached(const char* why) override;
 
   PostgresSession& session_;
   crossfade::Stream stream_;
-  Connector connector_;
+  ServerReach reach_;
+  const EndpointAddress to_;
+  std::string packet_;
   const std::uint64_t began_at_ns_;
 };
 

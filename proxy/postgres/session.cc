@@ -1,4 +1,4 @@
-// A session's life, what comes before it, and the client's bytes.
+// A session's life, and the client's bytes.
 #include "proxy/postgres/session.h"
 
 #include <utility>
@@ -31,7 +31,6 @@ bool is_extended(char type) {
   }
 }
 
-constexpr std::string_view kNotGranted = "N";  // to SSLRequest and GSSENCRequest
 }  // namespace
 
 void accept_session(Interlay& interlay, uv_stream_t* listener) {
@@ -52,6 +51,7 @@ PostgresSession::~PostgresSession() {
   handle_->session = nullptr;
   forget_key();
   answer_askers();
+  if (secure_) counters().tls_sessions_open.sub();
   interlay_.leave(*this);
 }
 
@@ -120,8 +120,14 @@ std::size_t PostgresSession::take(std::string_view bytes) {
         at += taken;
         continue;
       }
+      case Phase::Proving: {
+        const std::size_t taken = take_proof(rest);
+        if (taken == 0) return at;
+        at += taken;
+        continue;
+      }
       case Phase::Raw:
-        server().stream().write(rest);
+        server().write(rest);
         counters().server_out.add(rest.size());
         return bytes.size();
       case Phase::Cancelling:
@@ -147,6 +153,7 @@ std::size_t PostgresSession::take(std::string_view bytes) {
       if (piece->first()) {
         if (watched_) read_on(*piece);
         on_request(*piece);
+        if (phase_ == Phase::Closing) return bytes.size();
       }
       server().stream().write(piece->bytes);
       counters().server_out.add(piece->bytes.size());
@@ -162,92 +169,23 @@ std::size_t PostgresSession::take(std::string_view bytes) {
   return at;
 }
 
-// --- before the session
-
-std::size_t PostgresSession::take_opening(std::string_view bytes) {
-  const Opening opening = read_opening(bytes, Wire::Plain);
-  const std::string_view packet = bytes.substr(0, opening.size);
-  if (const auto* more = std::get_if<NeedMore>(&opening.kind)) {
-    wanted_ = bytes.size() + more->at_least;
-    return 0;
-  }
-  if (std::holds_alternative<StartUp>(opening.kind)) {
-    start_up(packet, Phase::Login);
-  } else if (const auto* cancel = std::get_if<CancelRequest>(&opening.kind)) {
-    start_cancel(*cancel, packet);
-  } else if (std::holds_alternative<SslRequest>(opening.kind) && !std::exchange(ssl_asked_, true)) {
-    client_.write_copy(kNotGranted);
-  } else if (std::holds_alternative<GssEncRequest>(opening.kind) &&
-             !std::exchange(gss_asked_, true)) {
-    client_.write_copy(kNotGranted);
-  } else if (opening.size > 0) {  // a version nobody speaks, a bad layout: in the server's words
-    counters().protocol_errors.add();
-    start_up(packet, Phase::Raw);
-  } else {  // no server answers that
-    counters().protocol_errors.add();
-    close_client();
-    return bytes.size();
-  }
-  return opening.size;
-}
-
-// The packet goes to the home side as it is.
-void PostgresSession::start_up(std::string_view packet, Phase next) {
-  phase_ = next;
-  if (!reach_home()) return;
-  if (next == Phase::Login) remember_start_up(packet);
-  if (next == Phase::Login) server().owed().sent_start_up(Mark::Forward);
-  server().stream().write(packet);
-  counters().server_out.add(packet.size());
-}
-
-// What another server is to be entered with, and which side of a split the session is on.
-void PostgresSession::remember_start_up(std::string_view packet) {
-  const Opening opening = read_opening(packet, Wire::Plain);
-  const auto& asked = std::get<StartUp>(opening.kind);
-  version_asked_ = asked.version;
-  start_up_ = asked.parameters;
-  const auto user = find_parameter(start_up_, "user").value_or("");
-  database_ = find_parameter(start_up_, "database").value_or(user);
-  bucket_ = bucket_of(std::string(user) + '\0' + database_ + '\0' + client_.peer_name());
-}
-
-// False: it is known to be down, and the client has been told that.
-bool PostgresSession::reach_home() {
-  const Side side = interlay_.route()->home_side();
-  current_ = side;
-  if (interlay_.try_now(side, Interlay::Use::Needed, now_ns_) &&
-      server().open(side, interlay_.route(), now_ns_)) {
-    loop().mark_busy(*this);
-    return true;
-  }
-  if (phase_ == Phase::Cancelling) {
-    close_client();  // nothing is ever said to a cancel
-  } else {
-    say_and_close("08006", unreachable(side));
-  }
-  return false;
-}
-
-std::string PostgresSession::unreachable(Side side) const {
-  return "crossfade: " + std::string(name_of(side)) + " endpoint '" +
-         interlay_.route()->at(side)->id + "' is unreachable, try again";
-}
-
 // --- requests
 
 PostgresSession::Held PostgresSession::held(char type) const {
+  if (phase_ == Phase::Proving) return login_.scram ? Held::No : Held::Login;
   // A cancel that is on its way must not hit what was not meant.
   if (canceller_ && !server().owed().owes()) return Held::Cancel;
   if (!server().owed().room()) return Held::Room;
-  const bool early = cutter_.stream() == Stream::ClientLogin && type != from_client::kPassword;
-  return early && !password_wanted_ ? Held::Login : Held::No;
+  if (cutter_.stream() != Stream::ClientLogin) return Held::No;
+  if (login_.ours) return Held::Login;
+  return type != from_client::kPassword && !password_wanted_ ? Held::Login : Held::No;
 }
 
 // The first piece of a message goes to the server; returns its id there, 0 for one of the login.
 std::uint64_t PostgresSession::on_request(const Piece& piece) {
   if (phase_ == Phase::Login && cutter_.stream() == Stream::ClientLogin) {
     password_wanted_ = false;
+    if (binds_in_vain(piece)) refuse(kBindsInVain);
     return 0;
   }
   const std::uint64_t id = server().owed().sent(client_message_of(piece), Mark::Forward);
@@ -282,7 +220,7 @@ void PostgresSession::resume() {
     flush();
     kept_.erase(0, taken);
   }
-  if (client_ended_ && held_ == Held::No) server().stream().shutdown_when_sent();
+  if (client_ended_ && held_ == Held::No) server().finish();
 }
 
 // --- the end
@@ -290,12 +228,12 @@ void PostgresSession::resume() {
 void PostgresSession::on_end(int status) {
   begin_event();
   client_ended_ = true;
-  if (status != UV_EOF || phase_ == Phase::Opening) {
+  if (status != UV_EOF || phase_ == Phase::Opening || phase_ == Phase::Proving) {
     client_.close();
   } else if (phase_ == Phase::Closing) {
     client_.close_when_sent();  // it may read on
   } else if (held_ == Held::No) {
-    server().stream().shutdown_when_sent();  // the server sees the end where the client put it
+    server().finish();  // the server sees the end where the client put it
   }
   end_event();
 }
@@ -412,6 +350,8 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
   }
   switch (phase_) {
     case Phase::Opening:
+    case Phase::Proving:
+      check_handshake();
       check_login();
       break;
     case Phase::Login:
@@ -479,7 +419,7 @@ void PostgresSession::drain() {
   draining_ = true;
   begin_event();
   loop().mark_busy(*this);
-  if (phase_ == Phase::Opening || phase_ == Phase::Login) {
+  if (phase_ == Phase::Opening || phase_ == Phase::Proving || phase_ == Phase::Login) {
     say_and_close("57P03", "the database system is shutting down");
   }
   end_event();

@@ -1,7 +1,10 @@
 // A PostgreSQL client: its connection, its server, and what is under way between them.
 //
 //   Opening     reads the packets that come before a session: what is wanted, and in which protocol
-//   Login       the start-up packet went to the home side; its login is handed through, both ways
+//   Proving     the client proves to the sidecar who it is, before any server hears of it
+//   Login       the start-up packet went to the home side; its login is handed through, both ways,
+//   or what
+//               is left of it once we have logged in there
 //   Ready       messages are handed through, and it is known which of them are answered
 //   Raw         the client does not speak the protocol: the server is to tell it so
 //   Cancelling  the connection carries a CancelRequest and nothing else
@@ -11,7 +14,8 @@
 // messages are read (it is watched): the client's bytes are cut into units, and each has its side.
 // Servers answer in turn: another side is gone to when the one before owes nothing any more.
 //
-// In several files: its life and the client's bytes (session), units and their sides
+// In several files: its life and the client's bytes (session), what comes before
+// (session_opening), logins (session_login), units and their sides
 // (session_units), going from one server to another (session_crossing), what servers send
 // (session_replies), cancelling (session_cancel).
 #pragma once
@@ -35,11 +39,15 @@
 #include "proxy/interlay.h"
 #include "proxy/postgres/cancel_keys.h"
 #include "proxy/postgres/canceller.h"
+#include "proxy/postgres/client_login.h"
 #include "proxy/postgres/upstream.h"
 #include "proxy/session.h"
 #include "proxy/stream.h"
 
 namespace crossfade::postgres {
+
+// An SSLRequest as if it was a version, which a server that has had one takes it for.
+inline constexpr Version kSslCode{1234, 5679};
 
 // Accepts one client; it is the interlay's from then on.
 void accept_session(Interlay& interlay, uv_stream_t* listener);
@@ -64,6 +72,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void on_reply(Upstream& up, const Piece& piece);
   void on_rows(Upstream& up, char type, std::string_view rows);
   void on_connected(Upstream& up);
+  void on_handshake(Upstream& up, int status);  // has ended, as Stream tells it
   void on_garbled(Upstream& up, const char* reason);
   void on_lost(Upstream& up, const char* reason);
   // An upstream that was to enter() has, or is not let in; within an event. Close it then.
@@ -79,8 +88,17 @@ class PostgresSession final : public Session, public StreamOwner {
   void cancel(const SessionHandlePtr& asker);
   void on_cancelled();  // its canceller is through
 
+  // --- logins, on this session's loop
+  // The client's user was looked up.
+  void on_looked_up(const AuthLookup& found);
+
  private:
-  enum class Phase : std::uint8_t { Opening, Login, Ready, Raw, Cancelling, Closing };
+  enum class Phase : std::uint8_t { Opening, Proving, Login, Ready, Raw, Cancelling, Closing };
+  // What the client has asked for before its start-up packet. Each question may be asked once, and
+  // a refused GSSAPI leaves TLS to ask for, as in the server.
+  enum class Asked : std::uint8_t { Nothing, Gss, Tls };
+  // How its TLS begins.
+  enum class Handshakes : std::uint8_t { Asked, Directly };
   // Why the client's bytes are not handed on.
   enum class Held : std::uint8_t {
     No,
@@ -146,10 +164,33 @@ class PostgresSession final : public Session, public StreamOwner {
 
   // --- before the session
   std::size_t take_opening(std::string_view bytes);
+  void take_start_up(const StartUp& start, std::string_view packet);
+  void take_gss_request();
+  void say_unsupported(Version version);
+  bool serves_tls() const;
+  std::size_t take_ssl_request(std::size_t size, std::string_view bytes);
+  void secure_client(Handshakes how, std::string_view received);
+  void on_secured(int status);
+  void check_handshake();
   void start_up(std::string_view packet, Phase next);
-  bool reach_home();
-  void remember_start_up(std::string_view packet);
+  bool reach_home(ServerReach::Ask ask);
+  void remember_start_up(const StartUp& asked);
   std::string unreachable(Side side) const;
+
+  // --- logins
+  void prove(const StartUp& start);
+  void negotiate_version(const StartUp& start);
+  void look_up();
+  void ask_for_proof(postgres::ScramVerifier verifier, Chance chance);
+  postgres::ScramVerifier mock() const;
+  std::size_t take_proof(std::string_view bytes);
+  void on_proof(std::string_view body);
+  void refuse(const LoginRefusal& refusal);
+  void enter_home();
+  Entry entry_at(Side side) const;
+  void home_not_entered(const std::string& why);
+  bool hide_plus(Upstream& up, const Piece& piece);
+  bool binds_in_vain(const Piece& piece) const;
 
   // --- the client's bytes
   void consume(std::string_view bytes);
@@ -253,11 +294,11 @@ class PostgresSession final : public Session, public StreamOwner {
   std::vector<SessionHandlePtr> askers_;
   std::uint64_t now_ns_ = 0;
   std::uint64_t accepted_at_ns_ = 0;
+  std::uint64_t secured_at_ns_ = 0;  // since when TLS is negotiated with the client
   std::uint64_t closing_at_ns_ = 0;
   std::size_t lingering_ = 0;  // bytes that the client had not taken since then
   std::uint64_t request_cost_ns_ = 0;
   // --- watched
-  Version version_asked_;
   std::string database_;
   std::string start_up_;      // parameters
   std::uint32_t bucket_ = 0;  // of the session: which side its reads are on
@@ -283,6 +324,10 @@ class PostgresSession final : public Session, public StreamOwner {
   std::uint64_t answered_in_event_ = 0;
   Phase phase_ = Phase::Opening;
   Held held_ = Held::No;
+  ClientLogin login_;
+  Asked asked_ = Asked::Nothing;
+  Handshakes handshakes_ = Handshakes::Asked;
+  bool secure_ = false;  // the client's handshake is done
   Wait wait_ = Wait::Nothing;
   Side wanted_side_ = Side::Old;  // while it waits
   Block block_ = Block::None;     // as the client's messages say
@@ -294,8 +339,6 @@ class PostgresSession final : public Session, public StreamOwner {
   bool defines_ = false;            // definitions may change when its transaction ends
   bool statements_unseen_ = false;  // some may have been made while nobody looked
   bool was_used_ = false;           // something was asked before it was watched
-  bool ssl_asked_ = false;
-  bool gss_asked_ = false;
   bool logged_in_ = false;
   bool password_wanted_ = false;  // the server waits for the client in its login
   bool last_words_ = false;       // the server has said why it closes, or the client that it does

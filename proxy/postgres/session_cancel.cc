@@ -44,7 +44,7 @@ void PostgresSession::cancel(const SessionHandlePtr& asker) {
 }
 
 bool PostgresSession::start_canceller(Upstream& up) {
-  canceller_ = std::make_unique<Canceller>(*this, loop(), now_ns_);
+  canceller_ = std::make_unique<Canceller>(*this, loop(), up.address(), now_ns_);
   loop().mark_busy(*this);
   return canceller_->start(up.peer(), up.pid, up.secret);
 }

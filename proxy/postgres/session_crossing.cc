@@ -117,13 +117,7 @@ bool PostgresSession::enter(Side side) {
   const auto use = side == write_side() ? Interlay::Use::Needed : Interlay::Use::Dispensable;
   if (!interlay_.try_now(side, use, now_ns_)) return false;
   const InterlayRoutePtr& route = interlay_.route();
-  const EndpointAddress& address = *route->at(side);
-  Entry entry{.version = version_asked_,
-              .parameters = entry_parameters(start_up_, address.username, address.database),
-              .credentials = NoCredentials{},
-              .user = std::string(find_parameter(start_up_, "user").value_or(""))};
-  if (!address.username.empty()) entry.user = address.username;
-  if (!address.password.empty()) entry.credentials = Password{address.password, {}};
+  Entry entry = entry_at(side);
   for (const std::string_view name : kTold) {
     const auto told = server().parameters.find(name);
     const bool asked = find_parameter(entry.parameters, name).has_value();
@@ -132,12 +126,13 @@ bool PostgresSession::enter(Side side) {
     }
   }
   loop().mark_busy(*this);
-  return at(side).enter(side, route, std::move(entry), now_ns_);
+  return at(side).enter(side, route, std::move(entry), Upstream::Shown::Nothing, now_ns_);
 }
 
 void PostgresSession::on_entered(Upstream& up) { interlay_.answer_succeeded(up.side(), now_ns_); }
 
 void PostgresSession::on_not_entered(Upstream& up, const std::string& why) {
+  if (phase_ == Phase::Login) return home_not_entered(why);
   const Side side = up.side();
   up.close();
   counters().failures[index(side)].add();

@@ -53,6 +53,7 @@ void PostgresSession::on_rows(Upstream& up, char type, std::string_view rows) {
 
 void PostgresSession::on_reply(Upstream& up, const Piece& piece) {
   if (piece.first()) up.passing = note_first(up, piece);
+  if (phase_ == Phase::Login && hide_plus(up, piece)) return;
   hand_on(up.passing, piece.bytes);
 }
 
@@ -258,6 +259,9 @@ bool PostgresSession::go_on_without(Upstream& up) {
 // The client is told, unless it knows, or is in the midst of a message.
 void PostgresSession::lose_server(const char* reason) {
   const bool connecting = server().state() == Upstream::State::Connecting;
+  if (phase_ == Phase::Raw && connecting && asked_ == Asked::Tls) {
+    return say_unsupported(kSslCode);  // it was not to be told of the client's second SSLRequest
+  }
   const bool silent = last_words_ || client_ended_ || phase_ == Phase::Raw ||
                       phase_ == Phase::Cancelling || !server().at_boundary();
   if (silent) return close_client();

@@ -8,7 +8,9 @@ namespace crossfade::postgres {
 
 struct Shared {
   CancelKeys cancel_keys;
-  CatalogDoor catalog;  // set before the first table is published
+  // Set before the first table is published.
+  CatalogDoor catalog;
+  AuthDoor auth;
 };
 
 }  // namespace crossfade::postgres

@@ -13,9 +13,9 @@
 namespace crossfade::postgres {
 
 Upstream::Upstream(PostgresSession& session, Loop& loop)
-    : session_(session), loop_(loop), stream_(loop, *this), connector_(loop, stream_, *this) {}
+    : session_(session), loop_(loop), stream_(loop, *this), reach_(loop, stream_, *this) {}
 
-bool Upstream::open(Side side, InterlayRoutePtr route, std::uint64_t now_ns) {
+bool Upstream::open(Side side, InterlayRoutePtr route, std::uint64_t now_ns, ServerReach::Ask ask) {
   assert(state_ == State::Idle);
   side_ = side;
   route_ = std::move(route);
@@ -27,28 +27,51 @@ bool Upstream::open(Side side, InterlayRoutePtr route, std::uint64_t now_ns) {
   secret.clear();
   parameters.clear();
   holds = Holdings();
-  return connector_.start(address(), connected);
+  return reach_.start(address(), ask);
 }
 
-void Upstream::connected(StreamOwner& owner, int status) {
-  auto& self = static_cast<Upstream&>(owner);
-  if (self.connector_.goes_on(status)) return;
-  if (status != 0) return self.lost(uv_err_name(status));
-  self.state_ = self.login_ ? State::Entering : State::Open;
-  self.stream_.read_start();
-  if (self.login_) self.begin_login();
-  self.session_.on_connected(self);
+void Upstream::on_reached(const char* why) {
+  if (stream_.tls()) session_.on_handshake(*this, why == nullptr ? 0 : UV_EPROTO);
+  if (why != nullptr) return lost(why);
+  state_ = login_ ? State::Entering : State::Open;
+  stream_.read_start();
+  if (login_) begin_login();
+  stream_.write_copy(std::exchange(early_, std::string()));
+  stream_.flush();
+  if (std::exchange(ends_early_, false)) stream_.shutdown_when_sent();
+  session_.on_connected(*this);
+}
+
+void Upstream::write(std::string_view bytes) {
+  if (state_ == State::Connecting) {
+    early_.append(bytes);
+  } else {
+    stream_.write(bytes);
+  }
+}
+
+void Upstream::finish() {
+  if (state_ == State::Connecting) {
+    ends_early_ = true;
+  } else {
+    stream_.shutdown_when_sent();
+  }
 }
 
 void Upstream::close() {
-  connector_.stop();
+  reach_.stop();
   stream_.close();
   login_.reset();
   std::string().swap(tail_);
+  std::string().swap(early_);
+  ends_early_ = false;
   state_ = State::Idle;
 }
 
-void Upstream::on_end(int status) { lost(uv_err_name(status)); }
+void Upstream::on_end(int status) {
+  if (state_ == State::Connecting) return reach_.on_end(status);
+  lost(uv_err_name(status));
+}
 
 // Called outside of an event.
 void Upstream::lost(const char* reason) {
@@ -65,6 +88,7 @@ void Upstream::on_deaf(int) {}
 void Upstream::on_room() { session_.on_upstream_room(); }
 
 void Upstream::on_bytes(std::string_view bytes) {
+  if (state_ == State::Connecting) return reach_.on_bytes(bytes);
   session_.begin_reply_event(bytes.size());
   if (session_.raw()) {
     session_.on_raw(tail_);

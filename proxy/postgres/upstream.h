@@ -15,8 +15,8 @@
 
 #include "protocols/postgres/message.h"
 #include "protocols/postgres/owed.h"
-#include "proxy/connector.h"
 #include "proxy/postgres/holdings.h"
+#include "proxy/postgres/server_reach.h"
 #include "proxy/postgres/upstream_login.h"
 #include "proxy/stream.h"
 #include "strategies/table.h"
@@ -32,9 +32,14 @@ enum class Goes : std::uint8_t {
   Nowhere
 };
 
-class Upstream final : public StreamOwner {
+class Upstream final : public ReachOwner {
  public:
-  enum class State : std::uint8_t { Idle, Connecting, Entering, Open };
+  enum class State : std::uint8_t {
+    Idle,
+    Connecting,  // and what comes before a start-up packet: asking for TLS, shaking hands
+    Entering,    // its own login is under way
+    Open
+  };
 
   Upstream(PostgresSession& session, Loop& loop);
 
@@ -44,13 +49,23 @@ class Upstream final : public StreamOwner {
   OwedReplies& owed() { return owed_; }
   const OwedReplies& owed() const { return owed_; }
   const EndpointAddress& address() const { return *route_->at(side_); }
-  const sockaddr_storage& peer() const { return connector_.peer(); }
+  const sockaddr_storage& peer() const { return reach_.peer(); }
 
-  // Begins to connect; what is written meanwhile goes out when connected. False: refused at once.
-  bool open(Side side, InterlayRoutePtr route, std::uint64_t now_ns);
+  // Begins to connect. False: refused at once.
+  bool open(Side side, InterlayRoutePtr route, std::uint64_t now_ns,
+            ServerReach::Ask ask = ServerReach::Ask::AsConfigured);
   // Likewise, and logs in there. One of session's on_entered() and on_not_entered() follows, later.
-  bool enter(Side side, InterlayRoutePtr route, Entry entry, std::uint64_t now_ns);
+  //   FromOk   the session gets AuthenticationOk and what follows it, as if it had handed the login
+  //            through: on_entered() is not called then. So it does a server's error, but for those
+  //            about the login itself, which is not the client's
+  enum class Shown : std::uint8_t { Nothing, FromOk };
+  bool enter(Side side, InterlayRoutePtr route, Entry entry, Shown shown, std::uint64_t now_ns);
   void close();
+
+  // As stream().write(), and may be called before the server is reached: it goes out then.
+  void write(std::string_view bytes);
+  // Likewise: the server sees the end of our bytes behind them.
+  void finish();
 
   // The server's messages are of another phase from the next one on.
   void logged_in() { cutter_.continue_as(Stream::Server); }
@@ -75,10 +90,12 @@ class Upstream final : public StreamOwner {
   void on_end(int status) override;
   void on_deaf(int status) override;
   void on_room() override;
-  static void connected(StreamOwner& owner, int status);
+  ServerReach& reach() override { return reach_; }
+  void on_reached(const char* why) override;
   void begin_login();
   LoginWire login_wire() const;
   void on_login(const Piece& piece);
+  bool hand_over(const Piece& piece);
   void lost(const char* reason);
   void not_entered(const std::string& why);
   void note_key(const Piece& piece);
@@ -91,15 +108,18 @@ class Upstream final : public StreamOwner {
   PostgresSession& session_;
   Loop& loop_;
   crossfade::Stream stream_;
-  Connector connector_;
+  ServerReach reach_;
   MessageCutter cutter_{Stream::ServerLogin};
   OwedReplies owed_;
   InterlayRoutePtr route_;
   std::optional<UpstreamLogin> login_;  // of enter(), until it is over
-  std::string tail_;                    // of a message that is awaited whole
-  std::size_t wanted_ = 0;              // bytes of it, for the next look
+  std::string early_;                   // what waits for the server to be reached
+  bool ends_early_ = false;
+  std::string tail_;        // of a message that is awaited whole
+  std::size_t wanted_ = 0;  // bytes of it, for the next look
   State state_ = State::Idle;
   Side side_ = Side::Old;
+  Shown shown_ = Shown::Nothing;  // of enter()
 };
 
 }  // namespace crossfade::postgres

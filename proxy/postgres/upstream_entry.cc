@@ -10,7 +10,13 @@
 
 namespace crossfade::postgres {
 
-bool Upstream::enter(Side side, InterlayRoutePtr route, Entry entry, std::uint64_t now_ns) {
+namespace {
+constexpr std::string_view kLoginErrors = "28";  // class of SQLSTATEs: invalid authorization
+}  // namespace
+
+bool Upstream::enter(Side side, InterlayRoutePtr route, Entry entry, Shown shown,
+                     std::uint64_t now_ns) {
+  shown_ = shown;
   login_.emplace(std::move(entry), route->at(side)->id, loop_.known_keys());
   if (open(side, std::move(route), now_ns)) return true;
   login_.reset();
@@ -18,35 +24,48 @@ bool Upstream::enter(Side side, InterlayRoutePtr route, Entry entry, std::uint64
 }
 
 void Upstream::begin_login() {
-  owed_.sent_start_up(Mark::Skip);
+  owed_.sent_start_up(shown_ == Shown::Nothing ? Mark::Skip : Mark::Forward);
   stream_.write_copy(login_->begin(login_wire()));
   stream_.flush();
 }
 
 // The password itself goes to nobody who could be somebody else.
 LoginWire Upstream::login_wire() const {
-  const bool here = is_loopback(peer());
-  return {.cleartext = here ? Cleartext::Allowed : Cleartext::Refused};
+  return {.cleartext = reach_.trusted() ? Cleartext::Allowed : Cleartext::Refused,
+          .certificate_hash = stream_.tls() ? stream_.tls()->end_point() : std::string()};
 }
 
 void Upstream::on_login(const Piece& piece) {
   const auto message = server_message_of(piece);
   if (!message || !piece.whole()) return not_entered("it sent what belongs to no login");
+  if (message->type == from_server::kErrorResponse && hand_over(piece)) return;
+  UpstreamLogin::Step step = login_->advance(piece);
+  if (std::holds_alternative<UpstreamLogin::Authenticated>(step) && hand_over(piece)) return;
   const Arrival arrival = owed_.arrived(*message);
+  if (const auto* error = std::get_if<Error>(&step)) return not_entered(error->message());
   if (const auto* broken = std::get_if<Broken>(&arrival)) return not_entered(broken->reason);
   if (piece.type == from_server::kBackendKeyData) note_key(piece);
-  UpstreamLogin::Step step = login_->advance(piece);
   if (const auto* send = std::get_if<UpstreamLogin::Send>(&step)) {
     stream_.write_copy(send->bytes);
     stream_.flush();
-  } else if (const auto* error = std::get_if<Error>(&step)) {
-    not_entered(error->message());
   } else if (std::holds_alternative<UpstreamLogin::Entered>(step)) {
     login_.reset();
     state_ = State::Open;
     logged_in();
     session_.on_entered(*this);
   }
+}
+
+// From this message on everything is the session's. False: it is none that is shown.
+bool Upstream::hand_over(const Piece& piece) {
+  if (shown_ == Shown::Nothing) return false;
+  const auto report = view_report(piece.body());
+  const bool error = piece.type == from_server::kErrorResponse;
+  if (error && (!report || report->sqlstate.starts_with(kLoginErrors))) return false;
+  login_.reset();
+  state_ = State::Open;
+  session_.on_reply(*this, piece);
+  return true;
 }
 
 void Upstream::not_entered(const std::string& why) {

@@ -22,6 +22,7 @@ std::string entry_parameters(std::string_view of_client, std::string_view user,
   if (!user.empty()) append_parameter(parameters, "user", user);
   if (!database.empty()) append_parameter(parameters, "database", database);
   while (const auto one = next_parameter(of_client)) {
+    if (is_protocol_option(one->name)) continue;
     if (!user.empty() && one->name == "user") continue;
     if (!database.empty() && one->name == "database") continue;
     append_parameter(parameters, one->name, one->value);
@@ -83,7 +84,7 @@ UpstreamLogin::Step UpstreamLogin::on_authentication(const Piece& message) {
   if (password && client_->keys()) {
     known_.remember(endpoint_, entry_.user, password->text, *client_->keys());
   }
-  return Wait{};
+  return Authenticated{};
 }
 
 UpstreamLogin::Step UpstreamLogin::on_error(const Piece& message) const {

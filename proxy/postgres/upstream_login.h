@@ -25,7 +25,8 @@ struct Entry {
   std::string user;  // as among the parameters, cut as the server cuts it
 };
 
-// The client's parameters as they came, but for the names that the endpoint gives itself.
+// The client's parameters as they came, but for the names that the endpoint gives itself, and for
+// options of the protocol, which are for whoever speaks it with the client.
 //   user, database   empty: the client's
 std::string entry_parameters(std::string_view of_client, std::string_view user,
                              std::string_view database);
@@ -48,8 +49,9 @@ class UpstreamLogin {
     std::string bytes;
   };
   struct Wait {};
+  struct Authenticated {};  // the server is content; what it says of the session follows
   struct Entered {};
-  using Step = std::variant<Send, Wait, Entered, Error>;
+  using Step = std::variant<Send, Wait, Authenticated, Entered, Error>;
   // A whole message of the server. An error says why it does not let us in, for people, without
   // secrets; the login is over then.
   Step advance(const Piece& message);

@@ -108,9 +108,21 @@ TEST_CASE("endpoint: of kind postgres, in every shape, and kept as it is") {
   const EndpointAddress from_url =
       address_of(R"({"url":"postgresql://u:p%40@h:7/d?sslmode=disable"})");
   CHECK(from_url ==
-        address_of(R"({"host":"h","port":7,"database":"d","username":"u","password":"p@"})"));
+        address_of(
+            R"({"host":"h","port":7,"database":"d","username":"u","password":"p@","tls":false})"));
   CHECK(from_url.kind == EndpointKind::Postgres);
   CHECK(address_of(R"({"url":"postgres://h"})").port == 5432);
+  // libpq's default, said or not.
+  const EndpointAddress silent = address_of(R"({"host":"h"})");
+  CHECK(silent.tls.settings.mode == TlsMode::Prefer);
+  CHECK(silent == address_of(R"({"url":"postgres://h?sslmode=prefer"})"));
+  CHECK(silent == address_of(R"({"url":"postgres://h?sslmode=allow"})"));
+  CHECK(silent == address_of(R"({"host":"h","tls":{"mode":"prefer"}})"));
+  CHECK(address_of(R"({"url":"postgres://h?sslmode=verify-full&sslrootcert=%2Fca.pem"})") ==
+        address_of(R"({"host":"h","tls":{"ca_cert":"/ca.pem"}})"));
+  CHECK(address_of(R"({"host":"h","tls":true})").tls.settings.mode == TlsMode::VerifyFull);
+  CHECK(address_of(R"({"url":"postgres://h","tls":true})").tls.settings.mode ==
+        TlsMode::VerifyFull);
   CHECK(address_of(R"({"host":"h","username":"u"})").password.empty());
   const Endpoint endpoint{
       .identity = make_identity("e", Origin::Api), .address = from_url, .description = ""};
@@ -128,9 +140,10 @@ TEST_CASE("endpoint: what a postgres URL may not say is named") {
   };
   CHECK(refused("redis://h") == "config.url: must begin with postgresql://");
   CHECK(refused("postgresql://h,i") == "config.url: must name one host");
-  CHECK(refused("postgresql://h?x=1") == "config.url: has a parameter other than sslmode");
-  CHECK(refused("postgresql://h?sslmode=require") ==
-        "config.url: asks for TLS, which this version does not speak: use sslmode=disable");
+  CHECK(refused("postgresql://h?x=1") ==
+        "config.url: has a parameter other than sslmode, sslrootcert, sslcert and sslkey");
+  CHECK(refused("postgresql://h?sslmode=yes").starts_with("config.url: has an sslmode other than"));
+  CHECK(refused("postgresql://h?sslcert=c") == "config.url: names one of sslcert and sslkey only");
   CHECK(refused("postgresql://u:%zz@h") == "config.url: has a broken percent-encoding");
 }
 
