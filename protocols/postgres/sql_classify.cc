@@ -7,6 +7,7 @@
 
 #include "protocols/postgres/sql_comments.h"
 #include "protocols/postgres/sql_judge.h"
+#include "protocols/postgres/sql_numbers.h"
 #include "protocols/postgres/sql_tree.h"
 
 namespace crossfade::postgres {
@@ -72,8 +73,9 @@ const std::shared_ptr<const SqlFacts>& SqlClassifier::facts_of(std::string_view 
   }
   // What is in the cache was read in the standard way.
   const bool as_it_is = reading == SqlReading::Standard && has_no_comment(sql);
+  const bool alike = as_it_is && with_numbers_equal(sql, key_);
   if (as_it_is) {
-    if (const auto* const known = cache_.find(sql)) {
+    if (const auto* const known = cache_.find(alike ? key_ : sql)) {
       ++counts_.hits;
       return *known;
     }
@@ -88,7 +90,18 @@ const std::shared_ptr<const SqlFacts>& SqlClassifier::facts_of(std::string_view 
       return *known;
     }
   }
-  return parse(scratch_);
+  if (!alike) return parse(scratch_);
+  return parse_alike();
+}
+
+// Steps keep pieces of their text: such facts are those of one text only.
+const std::shared_ptr<const SqlFacts>& SqlClassifier::parse_alike() {
+  ++counts_.parsed;
+  auto facts = parse_facts(scratch_, *catalog_);
+  if (!facts) ++counts_.broken;
+  last_ = facts ? std::make_shared<const SqlFacts>(*std::move(facts)) : unknown_;
+  if (last_->steps.empty()) cache_.put(key_, last_);
+  return last_;
 }
 
 const std::shared_ptr<const SqlFacts>& SqlClassifier::parse(std::string_view text) {

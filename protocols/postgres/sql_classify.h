@@ -63,6 +63,7 @@ class SqlClassifier {
 
  private:
   const std::shared_ptr<const SqlFacts>& parse(std::string_view text);
+  const std::shared_ptr<const SqlFacts>& parse_alike();
 
   std::shared_ptr<const SqlCatalog> catalog_;
   const SqlLimits limits_;
@@ -71,6 +72,7 @@ class SqlClassifier {
   const std::shared_ptr<const SqlFacts> unknown_;
   std::shared_ptr<const SqlFacts> last_;  // what was parsed last, kept or not
   std::string scratch_;
+  std::string key_;  // the text with all its numbers made equal
 };
 
 }  // namespace crossfade::postgres

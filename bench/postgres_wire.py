@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What a sidecar costs in front of PostgreSQL, beside nothing, a bare relay, haproxy and pgbouncer.
 
-    bench/postgres.py [--build DIR] [--cells simple-1,prepared-16,…] [--targets relay,crossfade,…]
+    bench/postgres_wire.py [--build DIR] [--cells simple-1,prepared-16,…] [--targets relay,crossfade,…]
                       [--rounds N] [--seconds S]
 
 Prints tables in Markdown and, for each goal, PASS or MISS. As in wire.py the figure to trust is P/C: CPU
