@@ -115,8 +115,7 @@ Arrival OwedReplies::arrived(const ServerMessage& message) {
       absorb();  // a COPY IN may have begun
       if (active_->eaten < eaten) spare_ = eaten;
       return Answer{Belongs::Reply, active_->message.mark, active_->message.id, false};
-    case Step::Ends:
-      spare_ = eaten;
+    case Step::Ends:  // without an error: its COPY has read over all of them
       return end(active_->message);
     case Step::Wrong:
       return Broken{"a reply of another form than is owed"};

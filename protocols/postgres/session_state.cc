@@ -176,8 +176,8 @@ SessionState::Underway SessionState::underway(std::string_view name) const {
     const Pending& pending = pending_.at(i);
     if (pending.name != name) continue;
     if (pending.makes_statement()) last = Underway::Made;
-    if (pending.type == from_client::kClose && pending.subject == kStatement)
-      last = Underway::Closed;
+    const bool closes = pending.type == from_client::kClose && pending.subject == kStatement;
+    if (closes || pending.type == from_client::kQuery) last = Underway::Closed;
   }
   return last;
 }

@@ -78,7 +78,8 @@ class SessionState {
       if (pending.makes_statement() && pending.name == name) look(pending.facts);
     }
   }
-  // What the messages that are not answered yet do about the statement of that name.
+  // What the messages that are not answered yet do about the statement of that name. A Query closes
+  // the unnamed one.
   enum class Underway : std::uint8_t { Nothing, Made, Closed };
   Underway underway(std::string_view name) const;
   std::uint64_t next_serial() { return ++last_serial_; }

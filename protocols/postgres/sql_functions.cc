@@ -49,6 +49,7 @@ constexpr Entry kNatures[] = {
      "pg_event_trigger_dropped_objects pg_replication_origin_oid "
      "pg_replication_origin_progress pg_show_replication_origin_status"},
     {FunctionNature::Sequence, "nextval setval"},
+    {FunctionNature::Notifies, "pg_notify"},
     {FunctionNature::Settings, "set_config"},
     {FunctionNature::Seed, "setseed"},
     {FunctionNature::Opaque,

@@ -16,6 +16,7 @@ enum class FunctionNature {
   Chance,    // drawn: random, gen_random_uuid; and what takes time but changes nothing
   Sided,     // about the server or the session that is asked; changes nothing
   Sequence,  // nextval, setval: a write that no rollback takes back
+  Notifies,  // pg_notify
   Settings,  // set_config
   Seed,      // setseed
   Opaque,    // runs SQL that is given as text, or reads relations that are

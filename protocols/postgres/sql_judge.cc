@@ -123,6 +123,9 @@ void SqlJudge::apply(FunctionNature nature, const SqlCall& call) {
       writes();
       is_drawn();
       return;
+    case FunctionNature::Notifies:
+      writes();
+      return;
     case FunctionNature::Settings:
       set_config(call);
       return;

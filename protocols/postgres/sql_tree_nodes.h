@@ -66,7 +66,8 @@ inline std::optional<bool> truth_of(const Node* node) {
   if (IsA(value, Boolean)) return as<Boolean>(value).boolval;
   const std::string_view word = text_of(value);
   if (word == "false" || word == "off" || word == "no" || word == "0") return false;
-  return true;
+  if (word == "true" || word == "on" || word == "yes" || word == "1") return true;
+  return std::nullopt;  // servers know more ways to say either
 }
 
 // The word true, which the grammar casts to bool; no more than that is taken for true.

@@ -32,11 +32,12 @@ void Statement::mode(std::string_view name, const Node* value, Transaction& step
                      : level == "read uncommitted" ? ReadUncommitted
                                                    : ReadCommitted;
   }
-  const bool yes = truth_of(value).value_or(true);
   if (name == "transaction_read_only") {
+    const bool yes = truth_of(value).value_or(false);
     step.access = yes ? Transaction::Access::ReadOnly : Transaction::Access::ReadWrite;
   }
   if (name == "transaction_deferrable") {
+    const bool yes = truth_of(value).value_or(true);
     step.deferral = yes ? Transaction::Deferral::Deferrable : Transaction::Deferral::NotDeferrable;
   }
 }
@@ -94,7 +95,8 @@ void Statement::transaction(const TransactionStmt& statement) {
 
 // SET transaction_read_only = on and its like speak of the transaction, not of the session.
 bool Statement::sets_modes(const VariableSetStmt& statement) {
-  const std::string_view name = text_of(statement.name);
+  std::string name(text_of(statement.name));
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   if (name != "transaction_read_only" && name != "transaction_isolation" &&
       name != "transaction_deferrable") {
     return false;
@@ -103,6 +105,8 @@ bool Statement::sets_modes(const VariableSetStmt& statement) {
   step.what = Transaction::What::SetModes;
   if (statement.kind == VAR_SET_VALUE && statement.args != nullptr) {
     mode(name, static_cast<const Node*>(linitial(statement.args)), step);
+  } else if (name == "transaction_read_only") {
+    step.access = Transaction::Access::ReadWrite;  // its default, which nobody here knows
   }
   judge_.at_least(SqlClass::Transaction);
   judge_.step(std::move(step));

@@ -58,6 +58,13 @@ std::size_t begins(const SqlFacts& facts) {
   }));
 }
 
+bool says_begin(const SqlFacts& facts) {
+  return std::ranges::any_of(facts.steps, [](const Step& step) {
+    const auto* const transaction = std::get_if<TransactionStep>(&step.what);
+    return transaction && transaction->what == What::Begin;
+  });
+}
+
 bool changes_session(const SqlFacts& facts) {
   const bool locks =
       facts.locks.has(SqlLock::AdvisorySession) || facts.locks.has(SqlLock::AdvisoryRelease);
@@ -103,6 +110,7 @@ void UnitFacts::add(const SqlFacts& facts) {
   sorted = parts == 0 && facts.sorted;
   changes_session |= postgres::changes_session(facts);
   works_read_only |= postgres::works_read_only(facts);
+  says_begin |= postgres::says_begin(facts);
   leaves = after(facts, leaves);
   ++parts;
 }
@@ -113,6 +121,7 @@ void UnitReader::begin(SqlClassifier& classifier, SqlReading reading) {
   facts_ = UnitFacts();
   parsed_.clear();
   custom_.clear();
+  named_.clear();
 }
 
 void UnitReader::on_message(const Piece& first) {
@@ -169,7 +178,12 @@ UnitReader::Facts UnitReader::executed_by_sql(const Facts& facts) const {
 void UnitReader::note_prepared(const SqlFacts& facts) {
   for (const Step& step : facts.steps) {
     const auto* const session = std::get_if<SessionStep>(&step.what);
-    if (!session || session->what != SessionStep::What::Prepare || !session->inner) continue;
+    if (!session) continue;
+    const bool uses = session->what == SessionStep::What::Execute ||
+                      session->what == SessionStep::What::Deallocate;
+    if (uses && !session->name.empty()) named_.push_back(session->name);
+    if (session->what != SessionStep::What::Prepare || !session->inner) continue;
+    if (by_sql_.size() >= kPreparedMax && !by_sql_.contains(session->name)) continue;
     Facts& meaning = by_sql_[session->name];
     if (!meaning) {
       meaning = session->inner;

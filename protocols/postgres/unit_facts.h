@@ -43,10 +43,14 @@ struct UnitFacts {
   bool opens_read_only = false;
   // It writes nothing, but not even a read-only transaction keeps it from having an effect.
   bool works_read_only = false;
+  bool says_begin = false;  // it says BEGIN, or its like
   std::uint32_t parts = 0;  // texts and statements in it
 
   void add(const SqlFacts& facts);
 };
+
+// Statements that SQL has prepared whose facts are kept; EXECUTE of others is Unknown.
+inline constexpr std::size_t kPreparedMax = 1024;
 
 // Of a unit's messages, told in their order.
 class UnitReader {
@@ -67,6 +71,8 @@ class UnitReader {
   }
   // Names of settings with a dot in them that it sets.
   const std::vector<std::string>& custom_settings() const { return custom_; }
+  // Names of statements that its SQL runs or drops.
+  const std::vector<std::string>& named_by_sql() const { return named_; }
 
  private:
   void on_parse(const Piece& first);
@@ -83,6 +89,7 @@ class UnitReader {
   UnitFacts facts_;
   std::vector<std::pair<std::string_view, Facts>> parsed_;  // in this unit: names, as views of it
   std::vector<std::string> custom_;
+  std::vector<std::string> named_;
   // What EXECUTE may run by that name: all that was prepared by it, as DEALLOCATE may have failed.
   std::map<std::string, Facts, std::less<>> by_sql_;
 };

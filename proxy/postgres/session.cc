@@ -151,12 +151,12 @@ std::size_t PostgresSession::take(std::string_view bytes) {
     const Cut cut = cutter_.next(rest);
     if (const auto* piece = std::get_if<Piece>(&cut)) {
       if (piece->first()) {
-        if (watched_) read_on(*piece);
-        on_request(*piece);
+        refusing_ = watched_ && !read_on(*piece);
+        if (!refusing_) on_request(*piece);
         if (phase_ == Phase::Closing) return bytes.size();
       }
-      server().stream().write(piece->bytes);
-      counters().server_out.add(piece->bytes.size());
+      if (!refusing_) server().stream().write(piece->bytes);
+      if (!refusing_) counters().server_out.add(piece->bytes.size());
       at += piece->bytes.size();
     } else if (const auto* more = std::get_if<NeedMore>(&cut)) {
       wanted_ = rest.size() + more->at_least;
@@ -189,7 +189,11 @@ std::uint64_t PostgresSession::on_request(const Piece& piece) {
     return 0;
   }
   const std::uint64_t id = server().owed().sent(client_message_of(piece), Mark::Forward);
-  mid_unit_ = !ends_unit(piece.type) && is_extended(piece.type);
+  if (ends_unit(piece.type)) {
+    mid_unit_ = false;
+  } else if (is_extended(piece.type)) {
+    mid_unit_ = true;
+  }
   was_used_ = true;
   if (watched_) {
     note_request(id, piece);
@@ -292,7 +296,7 @@ bool PostgresSession::may_go_on() const {
     case Wait::Nothing:
       return true;
     case Wait::Answers:
-      return !server().owed().owes() && server().owed().settled();
+      return !server().owed().owes();
     case Wait::Trial:
       return !on_trial_;
     case Wait::Entry:
@@ -308,8 +312,9 @@ bool PostgresSession::may_go_on() const {
 
 // Nothing is under way, and no transaction is open.
 bool PostgresSession::safe_point() const {
-  return phase_ == Phase::Ready && !server().owed().owes() && cutter_.at_boundary() &&
-         kept_.empty() && server().owed().transaction() == Transaction::Idle;
+  return phase_ == Phase::Ready && !server().owed().owes() && cutter_.at_boundary() && !mid_unit_ &&
+         !server().owed().awaits_sync() && kept_.empty() &&
+         server().owed().transaction() == Transaction::Idle;
 }
 
 // Its server is not the one that the newest table sends it to.

@@ -27,6 +27,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "protocols/postgres/inventory.h"
@@ -206,22 +207,31 @@ class PostgresSession final : public Session, public StreamOwner {
   void watch();
   std::size_t take_unit(std::string_view bytes);
   void read_unit(std::string_view bytes);
-  void read_on(const Piece& piece);
+  bool read_on(const Piece& piece);
   void glance(const Piece& piece);
   void note_request(std::uint64_t id, const Piece& piece);
   Choice choose(const Unit& unit, std::string_view bytes);
-  Choice choose_in_block();
-  Choice choose_free(const Unit& unit);
+  Choice choose_in_block(const Unit& unit);
+  bool brings_under_way() const;
+  Choice choose_free(const Unit& unit, std::string_view bytes);
   Block block() const;
   Side write_side() const;
   void send_unit(std::string_view bytes, const Unit& unit, const Choice& choice);
-  void send_refusal();
+  bool leads_out(const UnitFacts& facts) const;
+  void send_refusal(char type);
+  void send_ours(std::string_view message, Mark mark);
   void note_sent(const UnitFacts& facts);
-  void inject(std::string_view message, char type, char subject = kStatement);
+  std::uint64_t inject(std::string_view message, char type, char subject = kStatement);
+  void bring_for_sql(std::string_view name, char type);
+  void bring(const SessionState::Statement& statement, std::string_view name);
+  void ask(std::uint64_t id, Asked::What what, std::string_view name, std::uint64_t serial);
+  void note_asked(Upstream& up, std::uint64_t id, char type);
+  void settle_asked(Holdings& there, const Asked& asked, char type);
   void bring_for(const Piece& piece);
   void bring_statement(std::string_view name);
   void drop_stale(std::string_view name);
-  void note_made(const Piece& parse);
+  void note_made(std::uint64_t id, const Piece& parse);
+  void note_closed(std::uint64_t id, const Piece& close);
   // --- trials
   void succeed();
   bool can_fall_back() const;
@@ -237,6 +247,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void on_inventory_row(std::string_view body);
   void on_inventory_told();
   void take_over_statements();
+  void forget_dropped();
   bool begin_giving(Upstream& to);
   void on_given(Upstream& up);
   bool enter(Side side);
@@ -301,6 +312,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- watched
   std::string database_;
   std::string start_up_;      // parameters
+  SettingValues told_;        // by its server, when it had logged in
   std::uint32_t bucket_ = 0;  // of the session: which side its reads are on
   SessionState state_;
   UnitReader reader_{state_};
@@ -314,8 +326,10 @@ class PostgresSession final : public Session, public StreamOwner {
   Inventory inventory_;
   std::uint64_t inventory_version_ = 0;
   std::optional<InventoryReader> asking_;
-  std::string trial_bytes_;     // of the unit
-  std::string trial_kept_;      // what was answered to it so far
+  std::string trial_bytes_;  // of the unit
+  std::string trial_kept_;   // what was answered to it so far
+  // Likewise: ids and types of answers. The state learns of them when it has succeeded.
+  std::vector<std::pair<std::uint64_t, char>> trial_answers_;
   std::uint64_t trial_id_ = 0;  // of its last message
   std::uint64_t trial_began_ns_ = 0;
   std::uint64_t alone_until_ns_ = 0;  // new is not tried again before
@@ -335,6 +349,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool mid_unit_ = false;         // the side of what comes is chosen, up to the unit's end
   bool reads_there_ = false;      // the server that is talked to gets nothing but reads
   bool read_only_block_ = false;  // ... in a transaction block that can only read
+  bool refusing_ = false;         // the message that passes by is not sent
   bool on_trial_ = false;
   bool defines_ = false;            // definitions may change when its transaction ends
   bool statements_unseen_ = false;  // some may have been made while nobody looked

@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "protocols/postgres/backend.h"
@@ -31,9 +32,11 @@ PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
     wait_ = why;
     return Crossing::Waits;
   };
-  if (server().owed().owes() || !server().owed().settled()) return wait(Wait::Answers);
+  if (server().owed().owes()) return wait(Wait::Answers);
   Upstream& to = at(side);
   const bool tried = errand == Errand::Trial;
+  // Whether it owes more only its next reply can tell, and that needs a request.
+  if (!server().owed().settled()) return current_ == write_side() ? Crossing::Stays : stay();
   switch (to.state()) {
     case Upstream::State::Idle:
       if (tried && now_ns_ < alone_until_ns_)
@@ -119,9 +122,9 @@ bool PostgresSession::enter(Side side) {
   const InterlayRoutePtr& route = interlay_.route();
   Entry entry = entry_at(side);
   for (const std::string_view name : kTold) {
-    const auto told = server().parameters.find(name);
+    const auto told = told_.find(name);  // and not what was set since, which can be reset
     const bool asked = find_parameter(entry.parameters, name).has_value();
-    if (told != server().parameters.end() && !asked) {
+    if (told != told_.end() && !asked) {
       append_parameter(entry.parameters, name, told->second);
     }
   }
@@ -192,9 +195,31 @@ void PostgresSession::take_over_statements() {
       server().holds.statements.insert_or_assign(statement.name, serial);
     }
   }
+  forget_dropped();
   statements_unseen_ = false;
   inventory_.statements = by_sql;
   server().holds.by_sql = std::move(by_sql);
+}
+
+// Statements made by Parse that SQL has dropped: they were there, and are not told.
+void PostgresSession::forget_dropped() {
+  if (inventory_.ties.has(Tie::Untold)) return;
+  std::set<std::string_view> told;
+  for (const PreparedText& text : inventory_.statements) {
+    if (text.by == PreparedText::By::Parse) told.insert(text.name);
+  }
+  auto& there = server().holds.statements;
+  for (auto one = there.begin(); one != there.end();) {
+    const SessionState::Statement* const statement = state_.find(one->first);
+    const bool made = one->second != 0 && statement && statement->serial == one->second;
+    const bool quiet = state_.underway(one->first) == SessionState::Underway::Nothing;
+    if (made && quiet && !told.contains(one->first)) {
+      state_.dropped(one->first);
+      one = there.erase(one);
+    } else {
+      ++one;
+    }
+  }
 }
 
 // False: there is nothing to be given.
@@ -209,6 +234,8 @@ bool PostgresSession::begin_giving(Upstream& to) {
   append_query(query, text);
   to.holds.giving_id = to.owed().sent({from_client::kQuery, '\0', query.size()}, Mark::Skip);
   to.holds.giving_since_ns = now_ns_;
+  to.holds.given = inventory_;
+  to.holds.given_version = inventory_version_;
   to.holds.unnamed = 0;
   to.stream().write_copy(query);
   to.stream().flush();
@@ -223,9 +250,9 @@ void PostgresSession::on_given(Upstream& up) {
                   name_of(up.side()));
     return;
   }
-  up.holds.settings = inventory_.settings;
-  up.holds.by_sql = inventory_.statements;
-  up.holds.version = inventory_version_;
+  up.holds.settings = std::move(up.holds.given.settings);
+  up.holds.by_sql = std::move(up.holds.given.statements);
+  up.holds.version = up.holds.given_version;
 }
 
 // --- without a request

@@ -29,10 +29,15 @@ void PostgresSession::send(std::string_view bytes) {
 }
 
 void PostgresSession::hand_on(Goes goes, std::string_view bytes) {
-  if (goes == Goes::Client) {
-    send(bytes);
-  } else if (goes == Goes::Kept) {
+  if (goes == Goes::Nowhere) return;
+  // More is not kept: what comes then is as good as a first row.
+  const bool much =
+      goes == Goes::Kept && on_trial_ && trial_kept_.size() + bytes.size() > settings().segment_max;
+  if (much) succeed();
+  if (goes == Goes::Kept && on_trial_) {
     trial_kept_.append(bytes);
+  } else {
+    send(bytes);
   }
 }
 
@@ -84,6 +89,11 @@ Goes PostgresSession::note_reply(Upstream& up, const ServerMessage& message,
     case Belongs::Reply:
       break;
   }
+  const Ring<Asked>& asked = up.holds.asked;
+  const bool alone =
+      !asked.empty() && asked.front().id == answer->id && asked.front().what == Asked::What::Alone;
+  if (answer->id != 0) note_asked(up, answer->id, message.type);
+  if (alone) return Goes::Nowhere;
   const bool ignored = answer->id != 0 && answer->id <= up.holds.ignored_through;
   if (ignored) return Goes::Nowhere;
   if (answer->mark == Mark::Skip) return note_injected(up, *answer, message.type, body);
@@ -107,17 +117,23 @@ Goes PostgresSession::note_last_words(Upstream& up) {
 
 Goes PostgresSession::note_answer(Upstream& up, const Answer& answer, char type,
                                   std::string_view body) {
+  if (on_trial_) {
+    const Goes goes = on_trial_reply(type);
+    if (goes == Goes::Kept) trial_answers_.emplace_back(answer.id, type);
+    if (goes != Goes::Client) return goes;
+  }
   if (watched_) state_.answered(answer.id, type, body);
   if (type == from_server::kReadyForQuery) {
     if (phase_ == Phase::Login) {
       phase_ = Phase::Ready;
       logged_in_ = true;
       up.logged_in();
+      told_ = up.parameters;
       note_setting(up);
     }
     settle(up, answer.id);
   }
-  return on_trial_ ? on_trial_reply(type) : Goes::Client;
+  return Goes::Client;
 }
 
 // What comes before the first sign of success is kept.

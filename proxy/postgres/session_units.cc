@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "protocols/postgres/backend.h"
+#include "protocols/postgres/builder.h"
 #include "protocols/postgres/frontend.h"
 #include "protocols/postgres/sql_glance.h"
 #include "protocols/postgres/types.h"
@@ -16,9 +17,11 @@ namespace {
 // Makes a server say, in its own transaction, that something is not done there.
 constexpr std::string_view kRefusal =
     "DO $crossfade$BEGIN RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = 'crossfade: a "
-    "read-only "
-    "transaction whose reads are on the new server can do nothing but read', HINT = 'Begin it "
+    "read-only transaction whose reads are on the new server can do nothing but read', HINT = "
+    "'Begin it "
     "without READ ONLY.'; END$crossfade$";
+
+constexpr std::string_view kSync{"S\0\0\0\4", 5};
 
 Facts at_bucket(std::uint32_t bucket) {
   Facts facts;
@@ -85,7 +88,9 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
       send_unit(whole, unit, choice);
       return unit.size;
     case Choice::Do::Refuse:
-      send_refusal();
+      send_refusal(unit.what == Unit::What::Query ? from_client::kQuery : whole[0]);
+      mid_unit_ = unit.what == Unit::What::Segment && unit.end != Unit::End::Closed;
+      if (whole.ends_with(kSync)) send_ours(kSync, Mark::Forward);
       return unit.size;
     case Choice::Do::Wait:
       held_ = Held::Side;
@@ -112,13 +117,19 @@ void PostgresSession::read_unit(std::string_view bytes) {
   }
 }
 
-// More of a unit whose side was chosen before all of it was there.
-void PostgresSession::read_on(const Piece& piece) {
+// More of a unit whose side was chosen before all of it was there. False: it is refused.
+bool PostgresSession::read_on(const Piece& piece) {
   parses_ = 0;
   reader_.begin(interlay_.classifier(database_), reading_);
   reader_.on_message(piece);
+  if (reader_.facts().parts > 0 && leads_out(reader_.facts())) {
+    send_refusal(piece.type);
+    mid_unit_ = !ends_unit(piece.type);
+    return false;
+  }
   bring_for(piece);
   note_sent(reader_.facts());
+  return true;
 }
 
 // While there is one side nobody reads SQL, but for what no server tells later.
@@ -132,7 +143,8 @@ void PostgresSession::glance(const Piece& piece) {
 
 void PostgresSession::note_request(std::uint64_t id, const Piece& piece) {
   const bool parses = piece.type == from_client::kParse;
-  if (parses) note_made(piece);
+  if (parses) note_made(id, piece);
+  if (piece.type == from_client::kClose) note_closed(id, piece);
   if (piece.type == from_client::kQuery) server().holds.unnamed = 0;
   state_.sent(id, piece, parses ? reader_.facts_of_parse(parses_++) : nullptr);
 }
@@ -153,17 +165,32 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
     return {Choice::Do::Wait};
   }
   read_unit(bytes);
-  // What goes on with a COPY, or asks nothing, belongs to whom the last one was for.
+  // What goes on with a COPY, is skipped up to a Sync, or asks nothing, belongs to whom the last
+  // one was for.
   const bool goes_on = unit.what == Unit::What::Data || unit.what == Unit::What::Farewell ||
-                       server().owed().copying() != CopyMode::None;
+                       server().owed().copying() != CopyMode::None || server().owed().awaits_sync();
   if (goes_on || reader_.facts().parts == 0) return {Choice::Do::Go};
+  // Whether what was brought is there hangs on what was sent before it.
+  if (server().owed().owes() && unit.what == Unit::What::Segment && brings_under_way()) {
+    wait_ = Wait::Answers;
+    return {Choice::Do::Wait};
+  }
   block_ = block();
-  return block_ == Block::None ? choose_free(unit) : choose_in_block();
+  return block_ == Block::None ? choose_free(unit, bytes) : choose_in_block(unit);
+}
+
+bool PostgresSession::brings_under_way() const {
+  const Ring<Asked>& asked = server().holds.asked;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const Asked::What what = asked.at(i).what;
+    if (what != Asked::What::Made && what != Asked::What::Closed) return true;
+  }
+  return false;
 }
 
 // A transaction is never split. While it is not known to be open, nothing is sent that would be
 // wrong if it were not.
-PostgresSession::Choice PostgresSession::choose_in_block() {
+PostgresSession::Choice PostgresSession::choose_in_block(const Unit& unit) {
   const UnitFacts& facts = reader_.facts();
   const bool sure = !server().owed().owes();
   const bool right_anyway = current_ == write_side() || facts.only_reads;
@@ -171,18 +198,29 @@ PostgresSession::Choice PostgresSession::choose_in_block() {
     wait_ = Wait::Answers;
     return {Choice::Do::Wait};
   }
-  if (read_only_block_ && facts.works_read_only) return {Choice::Do::Refuse};
-  return {Choice::Do::Go};
+  if (!leads_out(facts)) return {Choice::Do::Go};
+  return {unit.end == Unit::End::Unfinished ? Choice::Do::Await : Choice::Do::Refuse};
 }
 
-PostgresSession::Choice PostgresSession::choose_free(const Unit& unit) {
+// What has an effect on new even in the read-only transaction that is open there, or behind its
+// end: units are not split.
+bool PostgresSession::leads_out(const UnitFacts& facts) const {
+  if (!read_only_block_) return false;
+  const bool ends = facts.leaves != Leaves::AsItWas || block_ != Block::Open;
+  return facts.works_read_only || facts.says_begin || (ends && facts.writes);
+}
+
+PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::string_view bytes) {
   const InterlayRoute& route = *interlay_.route();
   const UnitFacts& facts = reader_.facts();
   read_only_block_ = false;
   Facts request = facts_for_plan(facts, bucket_);
   const Side whole_side = answering(route, request);
-  // What is not known to its end may yet write.
-  if (unit.end != Unit::End::Closed) request.kind = Kind::Write;
+  // What is not known to its end may yet write; what has no end of its own leaves its server in the
+  // midst of it when it fails.
+  const bool whole =
+      unit.end == Unit::End::Closed && (unit.what != Unit::What::Segment || bytes.ends_with(kSync));
+  if (!whole) request.kind = Kind::Write;
   const Side side = answering(route, request);
   if (unit.end == Unit::End::Unfinished && side != whole_side) return {Choice::Do::Await};
   const bool reads_there = side != write_side();
@@ -211,6 +249,7 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
   if (trial) {
     trial_bytes_.assign(bytes);
     trial_kept_.clear();
+    trial_answers_.clear();
     trial_began_ns_ = now_ns_;
     loop().mark_busy(*this);
   }
@@ -234,14 +273,32 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
   note_sent(facts);
 }
 
-// In place of a unit: its error, and then ReadyForQuery, are what the unit would be answered with.
-void PostgresSession::send_refusal() {
-  std::string query;
-  append_query(query, kRefusal);
-  const Piece piece{from_client::kQuery, query.size(), 0, query};
-  on_request(piece);
-  server().stream().write_copy(query);
-  counters().server_out.add(query.size());
+// In place of a message of that type: its error is what the client's would be answered with. Of the
+// extended protocol it makes the server skip to the client's Sync.
+void PostgresSession::send_refusal(char type) {
+  std::string ours;
+  if (ends_unit(type)) {
+    append_query(ours, kRefusal);
+    return send_ours(ours, Mark::Forward);
+  }
+  append_parse(ours, "", kRefusal);
+  send_ours(ours, Mark::Skip);
+  ours.clear();
+  MessageBuilder(ours, from_client::kBind).text("").text("").u16(0).u16(0).u16(0);
+  send_ours(ours, Mark::Skip);
+  ours.clear();
+  MessageBuilder(ours, from_client::kExecute).text("").u32(0);
+  send_ours(ours, Mark::Forward);
+}
+
+// What is forwarded is counted as the client's.
+void PostgresSession::send_ours(std::string_view message, Mark mark) {
+  const char type = message[0];
+  const std::uint64_t id = server().owed().sent({type, '\0', message.size()}, mark);
+  if (type == from_client::kQuery || type == from_client::kParse) server().holds.unnamed = 0;
+  if (ends_unit(type)) sent_.push({id, now_ns_});
+  server().stream().write_copy(message);
+  counters().server_out.add(message.size());
 }
 
 void PostgresSession::note_sent(const UnitFacts& facts) {
@@ -265,13 +322,17 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
 
 // --- statements that the server lacks
 
-void PostgresSession::inject(std::string_view message, char type, char subject) {
-  server().owed().sent({type, subject, message.size()}, Mark::Skip);
+std::uint64_t PostgresSession::inject(std::string_view message, char type, char subject) {
+  const std::uint64_t id = server().owed().sent({type, subject, message.size()}, Mark::Skip);
   server().stream().write_copy(message);
   counters().server_out.add(message.size());
+  return id;
 }
 
 void PostgresSession::bring_for(const Piece& piece) {
+  if (piece.type == from_client::kQuery || piece.type == from_client::kParse) {
+    for (const std::string& name : reader_.named_by_sql()) bring_for_sql(name, piece.type);
+  }
   if (piece.type == from_client::kBind) {
     if (const auto bind = view_bind(piece.body())) bring_statement(bind->statement);
   } else if (piece.type == from_client::kDescribe) {
@@ -284,6 +345,20 @@ void PostgresSession::bring_for(const Piece& piece) {
     if (!name || name->empty() || underway) return;
     bring_statement(*name);
   }
+}
+
+// EXECUTE and DEALLOCATE know the statements of Parse, too. Before a Query it is brought in a
+// segment of its own: a Query is skipped when a Parse before it fails.
+void PostgresSession::bring_for_sql(std::string_view name, char type) {
+  const SessionState::Statement* const statement = state_.find(name);
+  if (!statement || state_.underway(name) != SessionState::Underway::Nothing) return;
+  const auto there = server().holds.statements.find(name);
+  const bool has = there != server().holds.statements.end() && there->second == statement->serial;
+  if (has) return;
+  bring_statement(name);
+  if (type != from_client::kQuery || mid_unit_) return;
+  server().holds.asked.back().what = Asked::What::Alone;
+  inject(kSync, from_client::kSync);
 }
 
 // The session has no such statement any more: the server must not have it, either.
@@ -299,7 +374,7 @@ void PostgresSession::drop_stale(std::string_view name) {
   }
   std::string close;
   append_close(close, kStatement, name);
-  inject(close, from_client::kClose);
+  ask(inject(close, from_client::kClose), Asked::What::Dropped, name, 0);
 }
 
 void PostgresSession::bring_statement(std::string_view name) {
@@ -309,7 +384,7 @@ void PostgresSession::bring_statement(std::string_view name) {
   if (!statement) return drop_stale(name);
   if (name.empty()) {
     if (std::exchange(there.unnamed, statement->serial) == statement->serial) return;
-    return inject(statement->message, from_client::kParse);
+    return bring(*statement, name);
   }
   const auto found = there.statements.find(name);
   if (found != there.statements.end()) {
@@ -320,11 +395,21 @@ void PostgresSession::bring_statement(std::string_view name) {
   } else {
     there.statements.emplace(name, statement->serial);
   }
-  inject(statement->message, from_client::kParse);
+  bring(*statement, name);
+}
+
+void PostgresSession::bring(const SessionState::Statement& statement, std::string_view name) {
+  const std::uint64_t id = inject(statement.message, from_client::kParse);
+  ask(id, Asked::What::Brought, name, statement.serial);
+}
+
+void PostgresSession::ask(std::uint64_t id, Asked::What what, std::string_view name,
+                          std::uint64_t serial) {
+  server().holds.asked.push({id, what, std::string(name), serial});
 }
 
 // A Parse is about to be sent: what the server has from then on. One of a name that is taken fails.
-void PostgresSession::note_made(const Piece& parse) {
+void PostgresSession::note_made(std::uint64_t id, const Piece& parse) {
   const auto name = view_parse_name(parse.body());
   if (!name) return;
   Holdings& there = server().holds;
@@ -333,6 +418,53 @@ void PostgresSession::note_made(const Piece& parse) {
     there.unnamed = serial;
   } else if (!state_.find(*name) || state_.underway(*name) == SessionState::Underway::Closed) {
     there.statements.insert_or_assign(std::string(*name), serial);
+    ask(id, Asked::What::Made, *name, serial);
+  }
+}
+
+void PostgresSession::note_closed(std::uint64_t id, const Piece& close) {
+  const auto subject = view_subject(close.body());
+  if (!subject || subject->kind != kStatement) return;
+  const Holdings& there = server().holds;
+  const auto found = there.statements.find(subject->name);
+  if (found != there.statements.end()) ask(id, Asked::What::Closed, subject->name, found->second);
+}
+
+// A reply to the message `id` has come, or the first that says that earlier ones were skipped.
+void PostgresSession::note_asked(Upstream& up, std::uint64_t id, char type) {
+  Ring<Asked>& asked = up.holds.asked;
+  while (!asked.empty() && asked.front().id <= id) {
+    const bool skipped = asked.front().id < id;
+    settle_asked(up.holds, asked.front(), skipped ? from_server::kErrorResponse : type);
+    asked.pop();
+  }
+}
+
+// What is not known to be there any more, nor to be gone, is 0.
+void PostgresSession::settle_asked(Holdings& there, const Asked& asked, char type) {
+  const bool failed = type == from_server::kErrorResponse;
+  const auto found = there.statements.find(asked.name);
+  const bool same = found != there.statements.end() && found->second == asked.serial;
+  switch (asked.what) {
+    case Asked::What::Brought:
+    case Asked::What::Alone:
+      if (failed && asked.name.empty() && there.unnamed == asked.serial) there.unnamed = 0;
+      if (failed && same) found->second = 0;
+      break;
+    case Asked::What::Dropped:
+      if (failed && !asked.name.empty()) there.statements.insert_or_assign(asked.name, 0);
+      break;
+    case Asked::What::Made:
+      if (!failed || !same) break;
+      if (state_.find(asked.name)) {
+        found->second = 0;
+      } else {
+        there.statements.erase(found);
+      }
+      break;
+    case Asked::What::Closed:
+      if (!failed && same) there.statements.erase(found);
+      break;
   }
 }
 
@@ -347,6 +479,8 @@ bool PostgresSession::can_fall_back() const {
 
 void PostgresSession::succeed() {
   on_trial_ = false;
+  for (const auto& [id, type] : trial_answers_) state_.answered(id, type, {});
+  trial_answers_.clear();
   client_.write_copy(trial_kept_);
   counters().client_out.add(trial_kept_.size());
   trial_kept_.clear();
@@ -357,20 +491,10 @@ void PostgresSession::fall_back() {
   counters().fallbacks.add();
   on_trial_ = false;
   server().holds.ignored_through = trial_id_;
-  // What of the unit it has made is not known.
-  MessageCutter cutter(Stream::Client, settings().segment_max);
-  for (std::size_t at = 0; at < trial_bytes_.size();) {
-    const Cut cut = cutter.next(std::string_view(trial_bytes_).substr(at));
-    const auto* const piece = std::get_if<Piece>(&cut);
-    if (!piece) break;
-    if (piece->type == from_client::kParse) {
-      const auto name = view_parse_name(piece->body());
-      if (name && !name->empty()) server().holds.statements.insert_or_assign(std::string(*name), 0);
-    }
-    at += piece->bytes.size();
-  }
+  server().passing = Goes::Nowhere;
   server().holds.unnamed = 0;
   state_.forget_pending();
+  trial_answers_.clear();
   sent_.clear();
   current_ = Side::Old;
   reads_there_ = false;

@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
                                 "integration"))
 
 from children import SLOWNESS, wait_until  # noqa: E402
-from pg_modes import MODES, STRATEGIES, PgSetting  # noqa: E402
+from pg_modes import MODES, ONE_SERVER, STRATEGIES, PgSetting  # noqa: E402
 
 USER = DATABASE = "app"
 
@@ -22,7 +22,7 @@ USER = DATABASE = "app"
 def versions_of(mode):
     """(of old, of new): both in front of one server, and a migration from one to the other. Sanitizers see
     the same code with one."""
-    if STRATEGIES.get(mode):
+    if STRATEGIES.get(mode) and mode not in ONE_SERVER:
         return [(15, 18)]
     return [(15, None), (18, None)] if SLOWNESS == 1 else [(18, None)]
 

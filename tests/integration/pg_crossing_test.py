@@ -1,0 +1,270 @@
+"""What a client may do at the worst moment: nothing of a read-only transaction's end is written on new, and a
+session that goes over in the midst of errors, segments and failed transactions is answered as by one server.
+"""
+
+import unittest
+
+from harness import wait_until
+from pg_conn import ServerError
+from pg_messages import (COPY_DONE, FLUSH, SYNC, bind, close, copy_data, describe, execute, fields_of, kind_of,
+                         parse, query, row_of)
+from pg_pair import PgPair, reads
+
+WRITE = "update t set n = 7 where id = 1"
+
+
+def run(*texts):
+    return b"".join(parse("", text) + bind("", "") + execute("") for text in texts)
+
+
+def told(messages):
+    """Types of messages, with the SQLSTATE of errors."""
+    return [f"E {fields_of(one)['C']}" if kind_of(one) == "E" else kind_of(one) for one in messages]
+
+
+class ReadOnly(PgPair):
+    tables = ("create table t (id int primary key, n int)", "insert into t values (1, 0)")
+
+    def setUp(self):
+        super().setUp()
+        self.migrate(reads(1.0))
+        self.ear = self.enterContext(self.new.connect())
+        self.ear.ask("listen x")
+
+    def nothing_on_new(self):
+        written = self.new.value("select sum(n) from t")
+        self.new.sql("update t set n = 0")
+        self.assertEqual(written, "0")
+        self.assertEqual([one for one in self.ear.ask("select 1") if kind_of(one) == "A"], [])
+
+    def in_block(self, begin="begin read only"):
+        client = self.connect()
+        self.comes_to(client, "new")
+        client.ask(begin)
+        return client
+
+    def test_a_query_that_ends_it_writes_nothing_on_new(self):
+        for sql in (f"commit; {WRITE}", f"rollback; {WRITE}", f"commit; begin; {WRITE}; commit",
+                    f"commit and chain; commit; {WRITE}", "commit; notify x", "select pg_notify('x', 'y')",
+                    f"end; {WRITE}"):
+            with self.subTest(sql):
+                client = self.in_block()
+                client.ask(sql)
+                client.ask("commit")
+                self.nothing_on_new()
+
+    def test_a_block_that_is_made_to_write_is_not_on_new(self):
+        for sql in ("begin read write", "set transaction read write", "set transaction_read_only = off",
+                    "set transaction_read_only = 'of'", "set transaction_read_only to default",
+                    "reset transaction_read_only", 'set "Transaction_Read_Only" = off',
+                    "set local transaction_read_only = off", "commit; begin",
+                    "set session characteristics as transaction read write",
+                    "select set_config('transaction_read_only', 'off', true)"):
+            for begin in (f"begin read only; {sql}", None):
+                with self.subTest(sql, begin=begin):
+                    client = self.in_block(begin or "begin read only")
+                    if not begin:
+                        client.ask(sql)
+                    client.ask(WRITE)
+                    client.ask("commit")
+                    self.nothing_on_new()
+
+    def test_a_segment_that_ends_it_writes_nothing_on_new(self):
+        for texts in (("commit", WRITE), ("select 1", "rollback", WRITE), ("commit", "begin", WRITE, "commit")):
+            with self.subTest(texts):
+                client = self.in_block()
+                client.send(run(*texts) + SYNC)
+                self.assertIn("E 25006", told(client.until("Z")))
+                client.ask("rollback")
+                self.nothing_on_new()
+
+    def test_a_segment_that_comes_in_parts_and_ends_it_writes_nothing_on_new(self):
+        client = self.in_block()
+        client.send(run("select 1") + FLUSH)
+        client.until("C")
+        client.send(run("commit") + FLUSH)
+        client.until("C")
+        client.send(run(WRITE) + run("select 2") + SYNC)
+        self.assertEqual(told(client.until("Z")), ["E 25006", "Z"])
+        self.assertEqual(client.value("select 3"), "3")
+        self.nothing_on_new()
+
+    def test_a_part_that_is_refused_ends_its_segment(self):
+        client = self.in_block()
+        client.send(run("notify x") + FLUSH)
+        self.assertEqual(told(client.until("E")), ["E 25006"])
+        client.send(run("select 1") + SYNC)
+        self.assertEqual(told(client.until("Z")), ["Z"])
+        client.send(query("rollback") + query("select 4"))
+        client.until("Z")
+        self.assertIn([b"4"], [row_of(one) for one in client.until("Z") if kind_of(one) == "D"])
+        self.nothing_on_new()
+
+
+class Trials(PgPair):
+    tables = ("create table t (id int primary key, n int)", "insert into t values (1, 0)")
+
+    def setUp(self):
+        super().setUp()
+        self.migrate(reads(1.0))
+        self.client = self.connect()
+        self.comes_to(self.client, "new")
+
+    def test_a_statement_that_fails_when_it_runs_is_asked_of_old_once(self):
+        client = self.client
+        client.send(parse("s", "select 1 / n from t") + describe("S", "s") + bind("", "s") + execute("") + SYNC)
+        self.assertEqual(told(client.until("Z")), ["1", "t", "T", "2", "E 22012", "Z"])
+        client.ask("update t set n = 1")
+        self.new.sql("update t set n = 1")
+        client.send(bind("", "s") + execute("") + SYNC)
+        self.assertEqual(told(client.until("Z")), ["2", "D", "C", "Z"])
+        client.send(close("S", "s") + parse("s", "select side, 1 / (n - 1) from here, t") + bind("", "s") +
+                    execute("") + SYNC)
+        self.assertEqual(told(client.until("Z")), ["3", "1", "2", "E 22012", "Z"])
+
+    def test_what_is_kept_of_an_answer_has_an_end(self):
+        """Descriptions a hundred times as long as what asks for them."""
+        wide = "select " + ",".join(f"{n} as a_column_with_a_long_name_{n:04}" for n in range(1600))
+        self.client.send(parse("s", wide) + SYNC)
+        self.client.until("Z")
+        before = self.sidecar.rss()
+        self.client.send(describe("S", "s") * 5000 + bind("", "s") + execute("") + SYNC)
+        found = self.client.until("Z", 120)
+        self.assertEqual(len(found), 2 * 5000 + 4)
+        self.assertLess(self.sidecar.rss() - before, 100 << 20)
+
+    def test_what_ends_without_sync_is_answered_as_by_one_server(self):
+        client = self.client
+        client.send(parse("", "select 1 / n from t") + bind("", "") + execute("") + query("select 5"))
+        self.assertEqual(told(client.until("E")), ["1", "2", "E 22012"])
+        client.send(query("select side from here") + SYNC)
+        self.assertEqual(told(client.until("Z")), ["Z"])
+        self.assertEqual(self.side_of(client), "new")
+
+
+class Over(PgPair):
+    """Sessions that go from old to new."""
+
+    tables = ("create table t (id int primary key, n int)", "insert into t values (1, 0)")
+
+    def setUp(self):
+        super().setUp()
+        self.migrate({"type": "blue_green", "active_is_new": False})
+        self.client = self.connect()
+
+    def flip(self, new=True):
+        self.patch({"type": "blue_green", "active_is_new": new})
+
+    def ask(self, messages):
+        self.client.send(messages)
+        return told(self.client.until("Z"))
+
+    def test_a_statement_that_was_first_used_in_a_failed_transaction_is_there(self):
+        self.ask(parse("s", "select side from here") + SYNC)
+        self.flip()
+        self.client.ask("begin; select 1/0")
+        self.assertEqual(self.ask(bind("", "s") + execute("") + SYNC), ["E 25P02", "Z"])
+        self.client.ask("rollback")
+        self.assertEqual(self.ask(bind("", "s") + execute("") + SYNC), ["2", "D", "C", "Z"])
+
+    def test_a_statement_that_was_first_used_behind_an_error_is_there(self):
+        for name in ("s", ""):
+            with self.subTest(name):
+                self.ask(parse(name, "select side from here") + SYNC)
+                self.flip(name == "s")
+                use = bind("", name) + execute("") + SYNC
+                self.assertEqual(self.ask(describe("P", "none") + use), ["E 34000", "Z"])
+                self.assertEqual(self.ask(use), ["2", "D", "C", "Z"])
+
+    def test_the_same_in_one_pipeline(self):
+        self.ask(parse("s", "select side from here") + SYNC)
+        self.flip()
+        use = bind("", "s") + execute("") + SYNC
+        self.client.send(describe("P", "none") + use + use)
+        self.assertEqual(told(self.client.until("Z")), ["E 34000", "Z"])
+        self.assertEqual(told(self.client.until("Z")), ["2", "D", "C", "Z"])
+
+    def test_a_segment_that_is_open_stays_where_it_is(self):
+        self.client.send(run("update t set n = 5") + parse("s", "select 1") + describe("S", "s") + FLUSH)
+        self.client.until("T")
+        self.flip()
+        self.connect().ask("select 1")  # whoever can go over has
+        self.assertEqual(self.ask(run("select 1 / (n - 5) from t") + SYNC), ["1", "2", "E 22012", "Z"])
+        self.assertEqual(self.old.value("select n from t"), "0")
+        self.assertEqual(self.side_of(self.client), "new")
+
+    def test_what_is_skipped_up_to_a_sync_is_not_run_by_the_other_side(self):
+        self.client.send(parse("", "nonsense") + query("select 1"))
+        self.client.until("E")
+        self.flip()
+        self.connect().ask("select 1")
+        self.client.send(query("update t set n = 5") + SYNC)
+        self.assertEqual(told(self.client.until("Z")), ["Z"])
+        self.assertEqual((self.old.value("select n from t"), self.new.value("select n from t")), ("0", "0"))
+        self.assertEqual(self.side_of(self.client), "new")
+
+    def test_a_copy_of_extended_messages_keeps_nobody(self):
+        """As libpq does it: a Sync before the data, which COPY reads over."""
+        self.client.send(run("copy t from stdin") + SYNC)
+        self.client.until("G")
+        self.client.send(copy_data(b"2\t0\n") + COPY_DONE + SYNC)
+        self.client.until("Z")
+        self.flip()
+        self.assertEqual(self.side_of(self.client), "new")
+        self.assertEqual(self.old.value("select count(*) from t"), "2")
+
+    def test_what_was_set_before_it_went_over_can_be_reset(self):
+        for name, value in (("timezone", "Europe/Paris"), ("datestyle", "German"), ("intervalstyle", "iso_8601")):
+            default = self.client.value(f"show {name}")
+            self.client.ask(f"set {name} = '{value}'")
+            self.flip()
+            self.assertEqual(self.side_of(self.client), "new")
+            self.client.ask(f"reset {name}")
+            self.assertEqual(self.client.value(f"show {name}"), default)
+            self.flip(False)
+            self.assertEqual(self.client.value(f"show {name}"), default)
+
+    def test_statements_of_parse_are_dropped_and_run_by_sql(self):
+        self.ask(parse("s", "select side from here") + SYNC)
+        self.flip()
+        self.assertEqual(self.client.value("execute s"), "new")
+        self.flip(False)
+        self.client.ask("deallocate s")
+        self.flip()
+        self.assertEqual(self.ask(bind("", "s") + SYNC), ["E 26000", "Z"])
+        self.assertEqual(self.ask(parse("s", "select 2") + SYNC), ["1", "Z"])
+        self.flip(False)
+        with self.assertRaisesRegex(ServerError, "prepared statement \"none\""):
+            self.client.rows("execute none")
+        self.client.ask("begin; select 1/0")
+        self.assertEqual(told(self.client.ask("execute s")), ["E 25P02", "Z"])
+        self.client.ask("rollback")
+        self.assertEqual(self.client.value("execute s"), "2")
+
+
+class Late(PgPair):
+    """A new side that was given something late has that, and not what came after."""
+
+    settings = {"second_leg_timeout_ms": 300}
+
+    def test_settings_of_two_moments_are_not_taken_for_one_another(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        self.comes_to(client, "new")
+        setting = "select side, current_setting('work_mem') from here"
+        client.ask("set work_mem = '8MB'")
+        self.new.sigstop()
+        self.assertEqual(client.rows(setting), [["old", "8MB"]])
+        client.ask("set work_mem = '9MB'")
+        self.assertEqual(client.rows(setting), [["old", "9MB"]])
+        self.new.sigcont()
+
+        def on_new():
+            [[side, value]] = client.rows(setting)
+            self.assertEqual(value, "9MB")
+            return side == "new"
+        wait_until(on_new, 20, "new is asked again")
+
+
+if __name__ == "__main__":
+    unittest.main()
