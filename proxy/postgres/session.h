@@ -97,7 +97,7 @@ class PostgresSession final : public Session, public StreamOwner {
   enum class Phase : std::uint8_t { Opening, Proving, Login, Ready, Raw, Cancelling, Closing };
   // What the client has asked for before its start-up packet. Each question may be asked once, and
   // a refused GSSAPI leaves TLS to ask for, as in the server.
-  enum class Asked : std::uint8_t { Nothing, Gss, Tls };
+  enum class Greeting : std::uint8_t { Nothing, Gss, Tls };
   // How its TLS begins.
   enum class Handshakes : std::uint8_t { Asked, Directly };
   // Why the client's bytes are not handed on.
@@ -339,7 +339,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Phase phase_ = Phase::Opening;
   Held held_ = Held::No;
   ClientLogin login_;
-  Asked asked_ = Asked::Nothing;
+  Greeting greeted_ = Greeting::Nothing;
   Handshakes handshakes_ = Handshakes::Asked;
   bool secure_ = false;  // the client's handshake is done
   Wait wait_ = Wait::Nothing;

@@ -33,7 +33,7 @@ std::size_t PostgresSession::take_opening(std::string_view bytes) {
   } else if (std::holds_alternative<DirectTls>(opening.kind) && serves_tls()) {
     secure_client(Handshakes::Directly, bytes);
     return bytes.size();
-  } else if (std::holds_alternative<SslRequest>(opening.kind) && asked_ != Asked::Tls) {
+  } else if (std::holds_alternative<SslRequest>(opening.kind) && greeted_ != Greeting::Tls) {
     return take_ssl_request(opening.size, bytes);
   } else if (std::holds_alternative<GssEncRequest>(opening.kind)) {
     take_gss_request();
@@ -50,8 +50,8 @@ std::size_t PostgresSession::take_opening(std::string_view bytes) {
 
 // Never granted. Who asks twice hears what a server that does not know GSSAPI says.
 void PostgresSession::take_gss_request() {
-  if (asked_ != Asked::Gss && !client_.tls()) {
-    asked_ = Asked::Gss;
+  if (greeted_ != Greeting::Gss && !client_.tls()) {
+    greeted_ = Greeting::Gss;
     return client_.write_copy(kNotGranted);
   }
   counters().protocol_errors.add();
@@ -82,7 +82,7 @@ bool PostgresSession::serves_tls() const { return static_cast<bool>(interlay_.ro
 // What a client sends behind its request, before that is answered, may be somebody else's
 // (CVE-2021-23222).
 std::size_t PostgresSession::take_ssl_request(std::size_t size, std::string_view bytes) {
-  asked_ = Asked::Tls;
+  greeted_ = Greeting::Tls;
   if (!serves_tls() || client_.tls()) {
     client_.write_copy(kNotGranted);
     return size;
@@ -111,7 +111,7 @@ void PostgresSession::secure_client(Handshakes how, std::string_view received) {
     return close_client();
   }
   handshakes_ = how;
-  asked_ = Asked::Tls;
+  greeted_ = Greeting::Tls;
   secured_at_ns_ = now_ns_;
   const auto secured = [](StreamOwner& owner, int status) {
     static_cast<PostgresSession&>(owner).on_secured(status);
@@ -150,7 +150,7 @@ void PostgresSession::check_handshake() {
 // The packet goes to the home side as it is. A client that asks for TLS twice is told off by a
 // server that has been asked once already.
 void PostgresSession::start_up(std::string_view packet, Phase next) {
-  const bool again = next == Phase::Raw && asked_ == Asked::Tls;
+  const bool again = next == Phase::Raw && greeted_ == Greeting::Tls;
   phase_ = next;
   if (!reach_home(again ? ServerReach::Ask::Always : ServerReach::Ask::AsConfigured)) return;
   if (next == Phase::Login) server().owed().sent_start_up(Mark::Forward);

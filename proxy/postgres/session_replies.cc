@@ -275,7 +275,7 @@ bool PostgresSession::go_on_without(Upstream& up) {
 // The client is told, unless it knows, or is in the midst of a message.
 void PostgresSession::lose_server(const char* reason) {
   const bool connecting = server().state() == Upstream::State::Connecting;
-  if (phase_ == Phase::Raw && connecting && asked_ == Asked::Tls) {
+  if (phase_ == Phase::Raw && connecting && greeted_ == Greeting::Tls) {
     return say_unsupported(kSslCode);  // it was not to be told of the client's second SSLRequest
   }
   const bool silent = last_words_ || client_ended_ || phase_ == Phase::Raw ||
