@@ -13,7 +13,7 @@ namespace crossfade::postgres {
 namespace {
 
 // A name that no client is expected to use.
-constexpr std::string_view kName = "crossfade_inventory";
+constexpr std::string_view kName = "crossfade inventory";
 // Every name says its schema: the session's search path may lead anywhere.
 constexpr std::string_view kQuestion = R"(
 SELECT 'setting', name, setting, NULL FROM pg_catalog.pg_settings
@@ -30,7 +30,7 @@ UNION ALL SELECT 'temp', relname::pg_catalog.text, NULL, NULL FROM pg_catalog.pg
 UNION ALL SELECT 'cursor', name, NULL, NULL FROM pg_catalog.pg_cursors WHERE is_holdable
 UNION ALL SELECT 'statement', name, statement,
  CASE WHEN from_sql THEN NULL ELSE parameter_types::pg_catalog.oid[]::pg_catalog.text END
- FROM pg_catalog.pg_prepared_statements WHERE name OPERATOR(pg_catalog.<>) 'crossfade_inventory')";
+ FROM pg_catalog.pg_prepared_statements WHERE name OPERATOR(pg_catalog.<>) 'crossfade inventory')";
 
 void append_quoted(std::string& out, std::string_view text, char quote) {
   for (const char c : text) {

@@ -153,12 +153,12 @@ void SqlJudge::apply(FunctionNature nature, const SqlCall& call) {
 void SqlJudge::set_config(const SqlCall& call) {
   at_least(SqlClass::SessionState);
   if (!call.last_is_true) pins(Pin::UnreplayableSet);
-  step(SessionStep{.what = SessionStep::What::Set,
-                   .scope = call.last_is_true ? SessionStep::Scope::Transaction
-                                              : SessionStep::Scope::Session,
-                   .name = std::string(call.first),
-                   .text = std::string(text_),
-                   .inner = nullptr});
+  step(SessionStep{
+      .what = SessionStep::What::Set,
+      .scope = call.last_is_true ? SessionStep::Scope::Transaction : SessionStep::Scope::Session,
+      .name = std::string(call.first),
+      .text = std::string(text_),
+      .inner = nullptr});
 }
 
 void SqlJudge::uses_operator(const SqlName& name) {

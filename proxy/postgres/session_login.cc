@@ -67,11 +67,11 @@ void PostgresSession::look_up() {
     return say_and_close("08006", "crossfade: users can not be looked up here");
   }
   loop().postgres().auth.look_up(*route.at(route.home_side()), *route.login.query, login_.user,
-                             [asker = handle_](const AuthLookup& found) {
-                               asker->loop->post([asker, found] {
-                                 if (asker->session) asker->session->on_looked_up(found);
-                               });
-                             });
+                                 [asker = handle_](const AuthLookup& found) {
+                                   asker->loop->post([asker, found] {
+                                     if (asker->session) asker->session->on_looked_up(found);
+                                   });
+                                 });
 }
 
 void PostgresSession::on_looked_up(const AuthLookup& found) {

@@ -1,6 +1,6 @@
 // A connection to PostgreSQL where there is none: errors come in time, say what is wrong, and hold
 // no secret. Real servers: tests/integration/pg_digest_test.py.
-#include "movement/postgres_connection.h"
+#include "movement/postgres_wire.h"
 
 #include <doctest/doctest.h>
 
@@ -29,7 +29,7 @@ EndpointAddress address_at(std::uint16_t port, const std::string& user = "app") 
 
 Error error_of(const EndpointAddress& address, std::uint32_t timeout_ms,
                std::stop_token stop = {}) {
-  auto opened = PostgresConnection::open(address, {}, timeout_ms, std::move(stop));
+  auto opened = PostgresWire::open(address, {}, timeout_ms, std::move(stop));
   REQUIRE_FALSE(opened.ok());
   CHECK(opened.error().message().find("pencil") == std::string::npos);
   CHECK(opened.error().message().find("endpoint 'there'") != std::string::npos);
