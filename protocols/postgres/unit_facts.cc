@@ -16,7 +16,7 @@ using What = TransactionStep::What;
 using Access = TransactionStep::Access;
 
 Leaves after(const SqlFacts& facts, Leaves before) {
-  if (facts.strongest == SqlClass::Unknown) return Leaves::Unsure;
+  if (facts.pins.has(Pin::Unread)) return Leaves::Unsure;
   Leaves leaves = before;
   for (const Step& step : facts.steps) {
     const auto* const transaction = std::get_if<TransactionStep>(&step.what);

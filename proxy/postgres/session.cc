@@ -296,7 +296,8 @@ bool PostgresSession::may_go_on() const {
     case Wait::Nothing:
       return true;
     case Wait::Answers:
-      return !server().owed().owes();
+      // A COPY that was not known yet takes what waits for its own.
+      return !server().owed().owes() || server().owed().copying() != CopyMode::None;
     case Wait::Trial:
       return !on_trial_;
     case Wait::Entry:

@@ -265,7 +265,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Goes note_first(Upstream& up, const Piece& piece);
   Goes note_reply(Upstream& up, const ServerMessage& message, std::string_view body);
   Goes note_aside(Upstream& up, const Answer& answer, char type);
-  Goes note_last_words(Upstream& up);
+  Goes note_last_words(Upstream& up, std::string_view body);
   Goes note_answer(Upstream& up, const Answer& answer, char type, std::string_view body);
   Goes note_injected(Upstream& up, const Answer& answer, char type, std::string_view body);
   Goes on_trial_reply(char type);
@@ -307,7 +307,8 @@ class PostgresSession final : public Session, public StreamOwner {
   std::uint64_t accepted_at_ns_ = 0;
   std::uint64_t secured_at_ns_ = 0;  // since when TLS is negotiated with the client
   std::uint64_t closing_at_ns_ = 0;
-  std::size_t lingering_ = 0;  // bytes that the client had not taken since then
+  std::uint32_t told_pid_ = 0;  // by its first server, to the client
+  std::size_t lingering_ = 0;   // bytes that the client had not taken since then
   std::uint64_t request_cost_ns_ = 0;
   // --- watched
   std::string database_;
@@ -352,6 +353,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool refusing_ = false;         // the message that passes by is not sent
   bool on_trial_ = false;
   bool defines_ = false;            // definitions may change when its transaction ends
+  bool trial_cancelled_ = false;    // the client wants it to fail
   bool statements_unseen_ = false;  // some may have been made while nobody looked
   bool was_used_ = false;           // something was asked before it was watched
   bool logged_in_ = false;

@@ -37,6 +37,7 @@ void PostgresSession::cancel(const SessionHandlePtr& asker) {
   if (!server().owed().owes() || server().state() != Upstream::State::Open || server().pid == 0) {
     answer_askers();  // it runs nothing
   } else if (!canceller_) {
+    trial_cancelled_ = on_trial_;
     if (!start_canceller(server())) on_cancelled();
   }
   end_event();
@@ -65,7 +66,7 @@ void PostgresSession::answer_askers() {
 
 void PostgresSession::forget_key() {
   if (std::exchange(listed_, false)) {
-    loop().postgres().cancel_keys.remove(interlay_.id(), server().pid, handle_);
+    loop().postgres().cancel_keys.remove(interlay_.id(), told_pid_, handle_);
   }
 }
 

@@ -85,7 +85,7 @@ Goes PostgresSession::note_reply(Upstream& up, const ServerMessage& message,
     case Belongs::Aside:
       return note_aside(up, *answer, message.type);
     case Belongs::LastWords:
-      return note_last_words(up);
+      return note_last_words(up, body);
     case Belongs::Reply:
       break;
   }
@@ -109,8 +109,12 @@ Goes PostgresSession::note_aside(Upstream& up, const Answer& answer, char type) 
 }
 
 // A server closes: it matters if it is the one that is talked to.
-Goes PostgresSession::note_last_words(Upstream& up) {
-  if (&up != &server() || can_do_without(up)) return Goes::Nowhere;
+// Whoever terminates the backend whose pid the client was told means the session.
+Goes PostgresSession::note_last_words(Upstream& up, std::string_view body) {
+  const auto report = view_report(body);
+  const bool meant = report && report->sqlstate == "57P01" && up.side() == write_side();
+  const bool elsewhere = &up != &server();
+  if (elsewhere ? !meant || !server().at_boundary() : can_do_without(up)) return Goes::Nowhere;
   last_words_ = true;
   return Goes::Client;
 }
@@ -140,7 +144,7 @@ Goes PostgresSession::note_answer(Upstream& up, const Answer& answer, char type,
 Goes PostgresSession::on_trial_reply(char type) {
   switch (type) {
     case from_server::kErrorResponse:
-      if (!can_fall_back()) break;
+      if (trial_cancelled_ || !can_fall_back()) break;
       fall_back();
       return Goes::Nowhere;
     case from_server::kParseComplete:
@@ -199,6 +203,7 @@ void PostgresSession::note_login(Upstream& up, const Piece& piece) {
     if (!key) return;
     up.pid = key->pid;
     up.secret = key->key;
+    told_pid_ = up.pid;
     loop().postgres().cancel_keys.add(interlay_.id(), up.pid, up.secret, handle_);
     listed_ = true;
   }
@@ -249,7 +254,8 @@ void PostgresSession::on_lost(Upstream& up, const char* reason) {
 
 // It has only ever been read from, and the client has seen nothing of what is asked.
 bool PostgresSession::can_do_without(const Upstream& up) const {
-  const bool unseen = on_trial_ || (sent_.empty() && reads_there_ && !read_only_block_);
+  const bool idle = sent_.empty() && reads_there_ && !read_only_block_ && !client_ended_;
+  const bool unseen = on_trial_ || idle;
   return &up == &server() && unseen && !last_words_ && can_fall_back();
 }
 
@@ -258,7 +264,7 @@ bool PostgresSession::go_on_without(Upstream& up) {
   if (phase_ != Phase::Ready) return false;
   if (&up != &server()) {
     up.close();
-    return true;
+    return !last_words_;
   }
   if (!can_do_without(up)) return false;
   if (on_trial_) interlay_.failed(up.side(), Interlay::Failure::Answer, now_ns_);

@@ -251,6 +251,7 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
     trial_kept_.clear();
     trial_answers_.clear();
     trial_began_ns_ = now_ns_;
+    trial_cancelled_ = false;
     loop().mark_busy(*this);
   }
   kind_ = facts.writes ? Kind::Write : facts.only_reads ? Kind::Read : Kind::Other;
@@ -502,6 +503,7 @@ void PostgresSession::fall_back() {
   send_unit(trial_bytes_, {trial_bytes_.size(), Unit::What::Segment, Unit::End::Closed},
             {Choice::Do::Go});
   server().stream().flush();
+  if (client_ended_ && held_ == Held::No) server().stream().shutdown_when_sent();
 }
 
 }  // namespace crossfade::postgres

@@ -33,6 +33,18 @@ HBA = ("host all carol 127.0.0.1/32 scram-sha-256", "host all mona 127.0.0.1/32 
        "host all paul 127.0.0.1/32 password", "host all rita 127.0.0.1/32 reject", *TRUST)
 SERVER = {"hba": HBA, "statement_timeout": "0", "deadlock_timeout": "100ms"}
 BOTH_MAY_ANSWER = ("canary-everybody",)
+# What a session with two connections to one server cannot but show: its pid is that of the first, a statement is
+# brought to a server when it is used there (pg_prepared_statements lists those), and a password that the client
+# has told is not known for the second login.
+LISTED = ("generated: 500 named statements, used in another order and closed",)
+EXCEPT = {
+    "canary-one-server": (*LISTED, "cancel: pg_cancel_backend by the pid that the client was told"),
+    "flips-one-server": (*LISTED, "cancel: the pid that the client was told is that of its backend",
+                         "cancel: pg_cancel_backend by the pid that the client was told",
+                         "cancel: pg_terminate_backend of a session that works",
+                         "notify: three sessions listen, and each is told by whom", "login: SCRAM-SHA-256",
+                         "login: a password in clear text", "login: md5"),
+}
 DIFFERENT_IN_18 = ("startup", "login", "cancel", "replication", "extended", "statements", "settings")
 FOUND_BY = {
     "drop A": "notify: NOTIFY to oneself",
@@ -109,6 +121,8 @@ class Mode(unittest.TestCase):
 def add_tests(mode):
     for script in SCRIPTS:
         if "one side" in script.options and mode.mode in BOTH_MAY_ANSWER:
+            continue
+        if script.id in EXCEPT.get(mode.mode, ()):
             continue
         if mode.version < 18 if "version 18" in script.options else (
                 mode.version == 18 and script.group not in DIFFERENT_IN_18):

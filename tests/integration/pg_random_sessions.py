@@ -197,7 +197,7 @@ def play(port, steps, between=lambda number: None, limit_s=WAIT_S):
                         raw = conn.read_raw()
                         seen[-1].append(normaliser.normal(raw))
             except (EOFError, TimeoutError, OSError) as error:
-                seen[-1].append(type(error).__name__.encode())
+                seen[-1].append(b"!" + type(error).__name__.encode())
                 return seen
         conn.send(TERMINATE)
         seen.append([normaliser.normal(one) for one in conn.read_eof()])

@@ -208,5 +208,66 @@ TEST_CASE(
   CHECK(session.state.kept() == Kept::All);
 }
 
+TEST_CASE("session state: what is under way about a name is the last of it") {
+  Session session;
+  using Underway = SessionState::Underway;
+  CHECK(session.state.underway("s") == Underway::Nothing);
+  const auto made = session.parse("s", "SELECT 1");
+  CHECK(session.state.underway("s") == Underway::Made);
+  CHECK(session.state.underway("t") == Underway::Nothing);
+  const auto closed = session.close(kStatement, "s");
+  session.close(kPortal, "t");
+  CHECK(session.state.underway("s") == Underway::Closed);
+  CHECK(session.state.underway("t") == Underway::Nothing);
+  session.state.answered(made, '1', {});
+  CHECK(session.state.underway("s") == Underway::Closed);
+  session.state.answered(closed, '3', {});
+  CHECK(session.state.underway("s") == Underway::Nothing);
+}
+
+TEST_CASE("session state: a Query that is under way closes the unnamed statement") {
+  Session session;
+  session.state.answered(session.parse("", "SELECT 1"), '1', {});
+  const auto query = session.query();
+  CHECK(session.state.underway("") == SessionState::Underway::Closed);
+  CHECK(session.state.underway("s") == SessionState::Underway::Nothing);
+  session.state.answered(query, 'C', {});
+  CHECK(session.state.underway("") == SessionState::Underway::Nothing);
+  CHECK_FALSE(session.state.unnamed());
+}
+
+TEST_CASE("session state: each meaning of a name is told, those that are being made, too") {
+  Session session;
+  const auto meanings = [&](std::string_view name) {
+    std::size_t count = 0;
+    session.state.each_meaning(name, [&](const SessionState::Facts&) { ++count; });
+    return count;
+  };
+  CHECK(meanings("s") == 0);
+  session.state.answered(session.parse("s", "SELECT 1"), '1', {});
+  CHECK(meanings("s") == 1);
+  session.close(kStatement, "s");
+  session.parse("s", "SELECT 2");
+  session.parse("s", "SELECT 3");
+  CHECK(meanings("s") == 3);
+  CHECK(meanings("t") == 0);
+}
+
+TEST_CASE("session state: what is forgotten while it is pending has had no effect") {
+  Session session;
+  session.state.answered(session.parse("s", "SELECT 1"), '1', {});
+  const std::size_t before = session.state.bytes();
+  session.close(kStatement, "s");
+  session.parse("t", "SELECT 2");
+  const auto last = session.bind("p");
+  session.state.forget_pending();
+  CHECK(session.state.bytes() == before);
+  CHECK(session.state.underway("t") == SessionState::Underway::Nothing);
+  session.state.answered(last, '2', {});
+  CHECK(session.state.find("s") != nullptr);
+  CHECK(session.state.find("t") == nullptr);
+  CHECK(session.state.portals() == 0);
+}
+
 }  // namespace
 }  // namespace crossfade::postgres

@@ -1,0 +1,98 @@
+// What a session holds: the question, rows of its answer, and what another server is given.
+#include "protocols/postgres/inventory.h"
+
+#include <doctest/doctest.h>
+
+#include "protocols/postgres/builder.h"
+#include "tests/unit/protocols/postgres/bytes.h"
+
+namespace crossfade::postgres {
+namespace {
+
+using Column = std::optional<std::string>;
+
+std::string row(const std::vector<Column>& columns) {
+  std::string bytes;
+  {
+    MessageBuilder builder(bytes, 'D');
+    builder.u16(static_cast<std::uint16_t>(columns.size()));
+    for (const Column& column : columns) {
+      builder.u32(column ? static_cast<std::uint32_t>(column->size()) : UINT32_MAX);
+      if (column) builder.bytes(*column);
+    }
+  }
+  return bytes.substr(kHeaderSize);
+}
+
+Inventory told(const std::vector<std::vector<Column>>& rows) {
+  InventoryReader reader("app");
+  for (const auto& columns : rows) REQUIRE(reader.on_row(row(columns)));
+  return reader.take();
+}
+
+TEST_CASE("inventory: the question is whole messages of the types that are told") {
+  std::string bytes;
+  append_inventory_question(bytes, {"app.tenant", "odd\"\\name"});
+  const Cutting cutting = cut_all(bytes, MessageCutter(Stream::Client), {SIZE_MAX});
+  std::string types;
+  for (const std::string& one : cutting.messages) types += one[0];
+  CHECK(types == kInventoryMessages);
+  CHECK(cutting.rest == 0);
+  CHECK(bytes.find(R"({"app.tenant","odd\"\\name"})") != std::string::npos);
+}
+
+TEST_CASE("inventory: settings, statements and ties are what the rows say") {
+  const Inventory found = told({{"setting", "work_mem", "9MB", {}},
+                                {"setting", "gone", {}, {}},
+                                {"role", "role", "worker", "app"},
+                                {"statement", "s", "SELECT $1", "{23,1043}"},
+                                {"statement", "p", "PREPARE p AS SELECT 1", {}}});
+  CHECK(found.settings == SettingValues{{"role", "worker"}, {"work_mem", "9MB"}});
+  REQUIRE(found.statements.size() == 2);
+  CHECK(found.statements[0].types == std::vector<std::uint32_t>{23, 1043});
+  CHECK(found.statements[1].by == PreparedText::By::Sql);
+  CHECK(found.ties.empty());
+}
+
+TEST_CASE("inventory: what can not be given ties") {
+  CHECK(told({{"listens", "x", {}, {}}}).ties.has(Tie::Listens));
+  CHECK(told({{"lock", {}, {}, {}}}).ties.has(Tie::SessionLock));
+  CHECK(told({{"temp", "mine", {}, {}}}).ties.has(Tie::TempObject));
+  CHECK(told({{"cursor", "c", {}, {}}}).ties.has(Tie::HeldCursor));
+  CHECK(told({{"role", "role", "none", "somebody"}}).ties.has(Tie::SessionUser));
+  CHECK(told({{"role", "role", "none", "app"}}).ties.empty());
+}
+
+TEST_CASE("inventory: every prefix of a row is none, and so is one with a byte more") {
+  const std::string whole = row({"statement", "s", "SELECT 1", "{23}"});
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    CHECK_FALSE(InventoryReader("app").on_row(std::string_view(whole).substr(0, size)));
+  }
+  CHECK_FALSE(InventoryReader("app").on_row(whole + "x"));
+  CHECK_FALSE(InventoryReader("app").on_row(row({"setting", "a", "b"})));
+  CHECK_FALSE(InventoryReader("app").on_row(row({{}, "a", "b", {}})));
+  for (const char* const oids : {"23", "{", "{x}", "{23;24}", "{99999999999}"}) {
+    CAPTURE(oids);
+    CHECK_FALSE(InventoryReader("app").on_row(row({"statement", "s", "SELECT 1", oids})));
+  }
+}
+
+TEST_CASE("inventory: a server is given what it lacks, in a form that no setting changes") {
+  CHECK(settings_query({}, {}).empty());
+  const SettingValues same{{"work_mem", "9MB"}};
+  CHECK(settings_query(same, same).empty());
+  CHECK(settings_query({}, {{"app.x", "1"}, {"a\"b", "2"}}) == R"(RESET "a""b";RESET "app"."x";)");
+  const std::string query = settings_query({{"role", "r"}, {"z", "it's \\ me"}}, {});
+  CHECK(query == R"(SELECT pg_catalog.set_config(E'z',E'it\'s \\ me',false),)"
+                 R"(pg_catalog.set_config(E'role',E'r',false))");
+}
+
+TEST_CASE("inventory: statements of SQL are dropped and prepared where they differ") {
+  const PreparedText one{"a\"b", "PREPARE \"a\"\"b\" AS SELECT 1", {}, PreparedText::By::Sql};
+  const PreparedText two{"a\"b", "PREPARE \"a\"\"b\" AS SELECT 2", {}, PreparedText::By::Sql};
+  CHECK(statements_query({one}, {one}).empty());
+  CHECK(statements_query({two}, {one}) == ";DEALLOCATE \"a\"\"b\";PREPARE \"a\"\"b\" AS SELECT 2");
+}
+
+}  // namespace
+}  // namespace crossfade::postgres

@@ -1,0 +1,188 @@
+// Facts of units: what each may do, whatever its statements mean by the time it runs.
+#include "protocols/postgres/unit_facts.h"
+
+#include <doctest/doctest.h>
+
+#include "protocols/postgres/frontend.h"
+#include "tests/unit/protocols/postgres/bytes.h"
+#include "tests/unit/protocols/postgres/sql_samples.h"
+
+namespace crossfade::postgres {
+namespace {
+
+class Reading {
+ public:
+  Reading() { begin(); }
+
+  void begin() { reader.begin(classifier_, SqlReading::Standard); }
+  void tell(const std::string& bytes) { reader.on_message({bytes[0], bytes.size(), 0, bytes}); }
+  // Told, and sent: as messages that are not answered.
+  std::uint64_t send(const std::string& bytes) {
+    tell(bytes);
+    const bool parses = bytes[0] == 'P';
+    state.sent(++id_, {bytes[0], bytes.size(), 0, bytes},
+               parses ? reader.facts_of_parse(parses_++) : nullptr);
+    return id_;
+  }
+  const UnitFacts& query(std::string_view text) {
+    begin();
+    std::string bytes;
+    append_query(bytes, text);
+    tell(bytes);
+    return reader.facts();
+  }
+  const UnitFacts& facts() const { return reader.facts(); }
+
+  SessionState state;
+  UnitReader reader{state};
+
+ private:
+  SqlClassifier classifier_{sample_catalog(), {}};
+  std::uint64_t id_ = 0;
+  std::size_t parses_ = 0;
+};
+
+std::string parse(const std::string& name, const std::string& text,
+                  std::vector<std::uint32_t> types = {}) {
+  std::string bytes;
+  append_parse(bytes, name, text, types);
+  return bytes;
+}
+std::string bind(const std::string& name) {
+  return message('B', raw("\0") + name + raw("\0\0\0\0\0\0\0"));
+}
+
+TEST_CASE("unit facts: reads read, and whatever may write writes") {
+  Reading reading;
+  CHECK(reading.query("SELECT * FROM t").only_reads);
+  CHECK(reading.query("SELECT * FROM t; SELECT 2").only_reads);
+  for (const char* const sql : {"UPDATE t SET a = 1", "SELECT 1; DELETE FROM t",
+                                "SELECT f_volatile()", "SELECT * FROM nobody_knows", "not SQL"}) {
+    CAPTURE(sql);
+    CHECK_FALSE(reading.query(sql).only_reads);
+    CHECK(reading.facts().writes);
+  }
+}
+
+TEST_CASE("unit facts: where a transaction stands afterwards") {
+  Reading reading;
+  CHECK(reading.query("SELECT 1").leaves == Leaves::AsItWas);
+  CHECK(reading.query("SELECT * FROM nobody_knows").leaves == Leaves::AsItWas);
+  CHECK(reading.query("BEGIN").leaves == Leaves::Open);
+  CHECK(reading.query("COMMIT AND CHAIN").leaves == Leaves::Open);
+  CHECK(reading.query("BEGIN; ROLLBACK").leaves == Leaves::Closed);
+  CHECK(reading.query("ROLLBACK TO s").leaves == Leaves::AsItWas);
+  CHECK(reading.query("not SQL").leaves == Leaves::Unsure);
+}
+
+TEST_CASE("unit facts: a read-only block is one that nothing makes another") {
+  Reading reading;
+  for (const char* const sql :
+       {"BEGIN READ ONLY", "START TRANSACTION READ ONLY; SELECT * FROM t",
+        "BEGIN READ ONLY; SELECT 1; COMMIT", "BEGIN READ ONLY; SET LOCAL work_mem = 1"}) {
+    CAPTURE(sql);
+    CHECK(reading.query(sql).opens_read_only);
+  }
+  for (const char* const sql :
+       {"BEGIN", "SELECT 1; BEGIN READ ONLY", "BEGIN READ ONLY; COMMIT; BEGIN",
+        "BEGIN READ ONLY; COMMIT AND CHAIN", "BEGIN READ ONLY; SET TRANSACTION READ WRITE",
+        "BEGIN READ ONLY; SET transaction_read_only = 'of'",
+        "BEGIN READ ONLY; RESET transaction_read_only",
+        "BEGIN READ ONLY; SET transaction_read_only TO DEFAULT",
+        "BEGIN READ ONLY; SET LOCAL \"Transaction_Read_Only\" = off", "BEGIN READ ONLY; NOTIFY x",
+        "BEGIN READ ONLY; UPDATE t SET a = 1", "BEGIN READ ONLY; not SQL"}) {
+    CAPTURE(sql);
+    CHECK_FALSE(reading.query(sql).opens_read_only);
+  }
+}
+
+TEST_CASE("unit facts: what works in a read-only transaction all the same is told") {
+  Reading reading;
+  for (const char* const sql :
+       {"NOTIFY x", "LISTEN x", "SET TRANSACTION READ WRITE", "CREATE TEMP TABLE m (i int)",
+        "SELECT pg_advisory_lock(1)", "COPY t TO PROGRAM 'cat'", "not SQL",
+        "RESET transaction_read_only"}) {
+    CAPTURE(sql);
+    CHECK(reading.query(sql).works_read_only);
+  }
+  for (const char* const sql :
+       {"SELECT 1", "UPDATE t SET a = 1", "COMMIT", "SET TRANSACTION READ ONLY", "COPY t TO STDOUT",
+        "SELECT * FROM nobody_knows"}) {
+    CAPTURE(sql);
+    CHECK_FALSE(reading.query(sql).works_read_only);
+  }
+  CHECK(reading.query("COMMIT; BEGIN").says_begin);
+  CHECK_FALSE(reading.query("COMMIT AND CHAIN").says_begin);
+}
+
+TEST_CASE("unit facts: a name means what it may come to mean") {
+  Reading reading;
+  reading.tell(bind("s"));
+  CHECK(reading.facts().writes);  // nobody knows it
+  const auto made = reading.send(parse("s", "SELECT * FROM t"));
+  reading.state.answered(made, '1', {});
+  reading.begin();
+  reading.tell(bind("s"));
+  CHECK(reading.facts().only_reads);
+  // Being made anew, which nobody has answered: either may be meant.
+  reading.begin();
+  std::string close;
+  append_close(close, kStatement, "s");
+  reading.send(close);
+  reading.begin();
+  reading.send(parse("s", "DELETE FROM t"));
+  reading.begin();
+  reading.tell(bind("s"));
+  CHECK(reading.facts().writes);
+}
+
+TEST_CASE("unit facts: a Parse of the same unit counts for its Bind") {
+  Reading reading;
+  reading.tell(parse("s", "SELECT * FROM t"));
+  reading.tell(bind("s"));
+  CHECK(reading.facts().only_reads);
+  CHECK(reading.facts().parts == 1);
+  CHECK(reading.reader.facts_of_parse(0) != nullptr);
+  CHECK(reading.reader.facts_of_parse(1) == nullptr);
+}
+
+TEST_CASE("unit facts: a parameter of a type that users have made is of one side") {
+  Reading reading;
+  reading.tell(parse("", "SELECT $1", {23}));
+  CHECK_FALSE(reading.facts().sided);
+  reading.tell(parse("", "SELECT $1", {16384}));
+  CHECK(reading.facts().sided);
+}
+
+TEST_CASE("unit facts: EXECUTE does what was prepared, and that has a limit") {
+  Reading reading;
+  reading.query("PREPARE p AS SELECT * FROM t");
+  CHECK_FALSE(reading.query("EXECUTE p").writes);
+  CHECK(reading.reader.named_by_sql() == std::vector<std::string>{"p"});
+  reading.query("PREPARE p AS DELETE FROM t");  // DEALLOCATE may have failed
+  CHECK(reading.query("EXECUTE p").writes);
+  for (std::size_t i = 1; i < kPreparedMax; ++i) {
+    reading.query("PREPARE p" + std::to_string(i) + " AS SELECT 1");
+  }
+  CHECK_FALSE(reading.query("EXECUTE p" + std::to_string(kPreparedMax - 1)).writes);
+  reading.query("PREPARE one_more AS SELECT 1");
+  CHECK(reading.query("EXECUTE one_more").writes);
+}
+
+TEST_CASE("unit facts: what can not be read whole is unknown") {
+  Reading reading;
+  const std::string whole = parse("s", "SELECT * FROM t");
+  for (std::size_t size = kHeaderSize; size < whole.size(); ++size) {
+    reading.begin();
+    const std::string part = whole.substr(0, size);
+    reading.reader.on_message({'P', whole.size(), 0, part});
+    CHECK(reading.facts().writes);
+    CHECK(reading.facts().leaves == Leaves::Unsure);
+  }
+  reading.begin();
+  reading.tell(message('F', "abs"));
+  CHECK(reading.facts().writes);
+}
+
+}  // namespace
+}  // namespace crossfade::postgres
