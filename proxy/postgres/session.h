@@ -176,11 +176,16 @@ class PostgresSession final : public Session, public StreamOwner {
   void send_unit(std::string_view bytes, const Unit& unit, const Choice& choice);
   void send_refusal();
   void note_sent(const UnitFacts& facts);
-  void inject(std::string_view message, char type, char subject = kStatement);
-  void bring_for(const Piece& piece);
-  void bring_statement(std::string_view name);
-  void drop_stale(std::string_view name);
-  void note_made(const Piece& parse);
+  // Calls use(upstream) for the servers that get what the client sends.
+  template <class Use>
+  void each_receiver(Use use) {
+    use(server());
+  }
+  void inject(Upstream& up, std::string_view message, char type, char subject = kStatement);
+  void bring_for(Upstream& up, const Piece& piece);
+  void bring_statement(Upstream& up, std::string_view name);
+  void drop_stale(Upstream& up, std::string_view name);
+  void note_made(Upstream& up, const Piece& parse);
   // --- trials
   void succeed();
   bool can_fall_back() const;
