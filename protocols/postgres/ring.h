@@ -22,6 +22,10 @@ class Ring {
     assert(!empty());
     return slots_[head_];
   }
+  T& back() {
+    assert(!empty());
+    return slots_[(head_ + size_ - 1) & (slots_.size() - 1)];
+  }
   // index: from the front on, in 0..size() - 1
   const T& at(std::size_t index) const {
     assert(index < size_);

@@ -9,9 +9,6 @@
 namespace crossfade::postgres {
 namespace {
 
-// FirstNormalObjectId: below it are OIDs that every server gives to the same things.
-constexpr std::uint32_t kFirstUserOid = 16384;
-
 using What = TransactionStep::What;
 using Access = TransactionStep::Access;
 
@@ -104,6 +101,7 @@ void UnitFacts::add(const SqlFacts& facts) {
   changes_session |= postgres::changes_session(facts);
   works_read_only |= postgres::works_read_only(facts);
   leaves = after(facts, leaves);
+  how = weaker(how, how_of(facts));
   ++parts;
 }
 

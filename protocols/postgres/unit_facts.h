@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocols/postgres/result_digest.h"
 #include "protocols/postgres/session_state.h"
 #include "protocols/postgres/sql_classify.h"
 #include "protocols/postgres/sql_facts.h"
@@ -43,6 +44,8 @@ struct UnitFacts {
   bool opens_read_only = false;
   // It writes nothing, but not even a read-only transaction keeps it from having an effect.
   bool works_read_only = false;
+  // As strictly as two servers' answers may be compared.
+  How how = How::Exact;
   std::uint32_t parts = 0;  // texts and statements in it
 
   void add(const SqlFacts& facts);

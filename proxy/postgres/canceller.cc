@@ -24,10 +24,10 @@ bool Canceller::start(const sockaddr_storage& peer, std::uint32_t pid, std::stri
 
 void Canceller::connected(StreamOwner& owner, int status) {
   auto& self = static_cast<Canceller&>(owner);
-  if (status != 0) return self.session_.on_cancelled();
+  if (status != 0) return self.session_.on_cancelled(self);
   self.stream_.read_start();
 }
 
-void Canceller::on_end(int) { session_.on_cancelled(); }
+void Canceller::on_end(int) { session_.on_cancelled(*this); }
 
 }  // namespace crossfade::postgres

@@ -13,7 +13,8 @@
 //
 // In several files: its life and the client's bytes (session), units and their sides
 // (session_units), going from one server to another (session_crossing), what servers send
-// (session_replies), cancelling (session_cancel).
+// (session_replies), copies for new while old answers (session_shadow), cancelling
+// (session_cancel).
 #pragma once
 
 #include <array>
@@ -35,6 +36,7 @@
 #include "proxy/interlay.h"
 #include "proxy/postgres/cancel_keys.h"
 #include "proxy/postgres/canceller.h"
+#include "proxy/postgres/shadow_leg.h"
 #include "proxy/postgres/upstream.h"
 #include "proxy/session.h"
 #include "proxy/stream.h"
@@ -77,7 +79,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- cancelling, on this session's loop
   // Somebody who holds its key wants what it runs to be cancelled; is told when that is done.
   void cancel(const SessionHandlePtr& asker);
-  void on_cancelled();  // its canceller is through
+  void on_cancelled(const Canceller& which);  // it is through
 
  private:
   enum class Phase : std::uint8_t { Opening, Login, Ready, Raw, Cancelling, Closing };
@@ -156,6 +158,8 @@ class PostgresSession final : public Session, public StreamOwner {
   std::size_t take(std::string_view bytes);
   Held held(char type) const;
   std::uint64_t on_request(const Piece& piece);
+  void forward(const Piece& piece);
+  void go_raw();
   void resume();
   bool entering() const;
   bool may_go_on() const;
@@ -180,6 +184,7 @@ class PostgresSession final : public Session, public StreamOwner {
   template <class Use>
   void each_receiver(Use use) {
     use(server());
+    if (copying()) use(at(Side::New));
   }
   void inject(Upstream& up, std::string_view message, char type, char subject = kStatement);
   void bring_for(Upstream& up, const Piece& piece);
@@ -210,6 +215,38 @@ class PostgresSession final : public Session, public StreamOwner {
   void check_trial();
   bool tied() const { return !inventory_.ties.empty() && inventory_version_ == version_; }
 
+  // --- copies: session_shadow.cc
+  bool copies_wanted() const;
+  bool is_copy(const Upstream& up) const { return shadow_ && &up == &upstreams_[index(Side::New)]; }
+  bool copying() const { return shadow_ && shadow_->copying(); }
+  void update_shadow();
+  void begin_shadow();
+  void end_shadow();
+  void get_in_step();
+  void give_copies(Upstream& to);
+  void fall_apart();
+  void plan_copy(const Unit& unit);
+  void begin_copy(std::size_t size);
+  std::optional<Drop> copy_refusal(std::size_t size);
+  void copy_request(std::uint64_t id, const Piece& piece);
+  void copy_bytes(std::string_view bytes);
+  void note_asked(const Piece& piece);
+  void note_bound(const Piece& bind);
+  void on_copy_reply(Upstream& up, const Piece& piece);
+  void on_copy_rows(Upstream& up, char type, std::string_view rows);
+  std::uint64_t note_copy_reply(Upstream& up, const ServerMessage& message, std::string_view body);
+  void settle_copies();
+  void compare_copy(const CopiedTransaction& copied);
+  void offer(const CopiedTransaction& copied, Compared compared);
+  std::optional<std::string> settings_again() const;
+  // All that are under way are dropped: one for `why`, the others as it takes the connection away.
+  void fail_copies(Drop why);
+  void drop_copies(Drop why, Drop others);
+  void check_copies();
+  bool copies_late() const;
+  bool copies_linger() const;
+  bool copies_wait() const;
+
   // --- the server's
   void send(std::string_view bytes);
   void hand_on(Goes goes, std::string_view bytes);
@@ -227,6 +264,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- cancelling
   void start_cancel(const CancelRequest& request, std::string_view packet);
   bool start_canceller(Upstream& up);
+  void end_cancel();
   static void tell(const SessionHandle& asker);
   void answer_askers();
   void forget_key();
@@ -253,6 +291,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Ring<Sent> sent_;         // what ends with ReadyForQuery
   SessionHandlePtr handle_;
   std::unique_ptr<Canceller> canceller_;
+  std::unique_ptr<ShadowLeg> shadow_;          // while new gets copies
+  std::unique_ptr<Canceller> copy_canceller_;  // of what new ran for it
   std::vector<SessionHandlePtr> askers_;
   std::uint64_t now_ns_ = 0;
   std::uint64_t accepted_at_ns_ = 0;

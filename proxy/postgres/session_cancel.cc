@@ -37,7 +37,7 @@ void PostgresSession::cancel(const SessionHandlePtr& asker) {
   if (!server().owed().owes() || server().state() != Upstream::State::Open || server().pid == 0) {
     answer_askers();  // it runs nothing
   } else if (!canceller_) {
-    if (!start_canceller(server())) on_cancelled();
+    if (!start_canceller(server())) end_cancel();
   }
   end_event();
   loop().bury();
@@ -49,7 +49,12 @@ bool PostgresSession::start_canceller(Upstream& up) {
   return canceller_->start(up.peer(), up.pid, up.secret);
 }
 
-void PostgresSession::on_cancelled() {
+void PostgresSession::on_cancelled(const Canceller& which) {
+  if (&which == canceller_.get()) return end_cancel();
+  copy_canceller_.reset();
+}
+
+void PostgresSession::end_cancel() {
   begin_event();
   canceller_.reset();
   answer_askers();

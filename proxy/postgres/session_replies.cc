@@ -38,6 +38,7 @@ void PostgresSession::hand_on(Goes goes, std::string_view bytes) {
 
 // Cost of a result: one look per run of rows.
 void PostgresSession::on_rows(Upstream& up, char type, std::string_view rows) {
+  if (is_copy(up)) return on_copy_rows(up, type, rows);
   if (asking_ && &up == &server()) {
     MessageCutter cutter(Stream::Server);
     for (std::size_t at = 0; at < rows.size();) {
@@ -49,11 +50,14 @@ void PostgresSession::on_rows(Upstream& up, char type, std::string_view rows) {
     return;
   }
   hand_on(note_reply(up, {.type = type}, {}), rows);
+  if (shadow_) shadow_->on_rows(Side::Old, up.passing_id, type, rows);
 }
 
 void PostgresSession::on_reply(Upstream& up, const Piece& piece) {
+  if (is_copy(up)) return on_copy_reply(up, piece);
   if (piece.first()) up.passing = note_first(up, piece);
   hand_on(up.passing, piece.bytes);
+  if (shadow_) shadow_->on_piece(Side::Old, up.passing_id, piece, now_ns_);
 }
 
 Goes PostgresSession::note_first(Upstream& up, const Piece& piece) {
@@ -71,6 +75,7 @@ Goes PostgresSession::note_reply(Upstream& up, const ServerMessage& message,
                                  std::string_view body) {
   const Arrival arrival = up.owed().arrived(message);
   const auto* answer = std::get_if<Answer>(&arrival);
+  up.passing_id = 0;
   if (!answer) {
     on_garbled(up, std::get<Broken>(arrival).reason);
     return Goes::Nowhere;
@@ -86,6 +91,7 @@ Goes PostgresSession::note_reply(Upstream& up, const ServerMessage& message,
   const bool ignored = answer->id != 0 && answer->id <= up.holds.ignored_through;
   if (ignored) return Goes::Nowhere;
   if (answer->mark == Mark::Skip) return note_injected(up, *answer, message.type, body);
+  up.passing_id = answer->id;
   return note_answer(up, *answer, message.type, body);
 }
 
@@ -234,11 +240,12 @@ bool PostgresSession::can_do_without(const Upstream& up) const {
 
 // True: the session does without it.
 bool PostgresSession::go_on_without(Upstream& up) {
-  if (phase_ != Phase::Ready) return false;
   if (&up != &server()) {
+    if (is_copy(up)) fail_copies(Drop::ConnectionLost);
     up.close();
     return true;
   }
+  if (phase_ != Phase::Ready) return false;
   if (!can_do_without(up)) return false;
   if (on_trial_) interlay_.failed(up.side(), Interlay::Failure::Answer, now_ns_);
   up.close();

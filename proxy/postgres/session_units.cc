@@ -72,8 +72,7 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
     return 0;
   }
   if (std::holds_alternative<Broken>(cut)) {  // the server says it in its own words
-    counters().protocol_errors.add();
-    phase_ = Phase::Raw;
+    go_raw();
     return 0;
   }
   const Unit unit = std::get<Unit>(cut);
@@ -219,6 +218,7 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
   kind_ = facts.writes ? Kind::Write : facts.only_reads ? Kind::Read : Kind::Other;
   if (facts.opens_read_only) read_only_block_ = reads_there_;
   parses_ = 0;
+  if (shadow_) plan_copy(unit);
   for (std::size_t at = 0; at < bytes.size();) {
     const Cut cut = cutter_.next(bytes.substr(at));
     const auto* const piece = std::get_if<Piece>(&cut);
@@ -227,8 +227,7 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
       each_receiver([&](Upstream& up) { bring_for(up, *piece); });
       trial_id_ = on_request(*piece);
     }
-    server().stream().write(piece->bytes);
-    counters().server_out.add(piece->bytes.size());
+    forward(*piece);
     at += piece->bytes.size();
   }
   on_trial_ = trial;
@@ -249,6 +248,7 @@ void PostgresSession::send_refusal() {
 void PostgresSession::note_sent(const UnitFacts& facts) {
   for (const std::string& name : reader_.custom_settings()) custom_.insert(name);
   if (facts.changes_session) ++version_;
+  if (copying()) at(Side::New).holds.version = version_;
   switch (facts.leaves) {
     case Leaves::AsItWas:
       break;
