@@ -39,6 +39,8 @@ struct UnitFacts {
   bool sorted = false;
   // What the session holds on its server may be another thing afterwards.
   bool changes_session = false;
+  // ... as its text says, and not only as code may do that nobody sees.
+  bool says_session = false;
   Leaves leaves = Leaves::AsItWas;
   // It opens a transaction block that can write nothing, and does nothing else but read in it.
   bool opens_read_only = false;

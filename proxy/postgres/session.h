@@ -223,6 +223,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void begin_shadow();
   void end_shadow();
   void get_in_step();
+  void ask_for_copies();
   void give_copies(Upstream& to);
   void fall_apart();
   void plan_copy(const Unit& unit);
@@ -239,6 +240,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void compare_copy(const CopiedTransaction& copied);
   void offer(const CopiedTransaction& copied, Compared compared);
   std::optional<std::string> settings_again() const;
+  bool inventory_known() const { return shadow_->asked == shadow_->version && !asking_; }
   // All that are under way are dropped: one for `why`, the others as it takes the connection away.
   void fail_copies(Drop why);
   void drop_copies(Drop why, Drop others);

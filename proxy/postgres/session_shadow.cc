@@ -90,6 +90,7 @@ void PostgresSession::begin_shadow() {
   alone_until_ns_ = 0;
   shadow_ = std::make_unique<ShadowLeg>();
   shadow_->apart_since_ns = now_ns_;
+  if (version_ != 0) shadow_->version = 1;
   if (!between || !safe_point()) shadow_->now = ShadowLeg::Now::Left;
 }
 
@@ -114,33 +115,38 @@ void PostgresSession::get_in_step() {
     alone_until_ns_ = now_ns_ + kAgainNs;
   }
   if (to.state() != Upstream::State::Open) return;
-  if (leg.state == ShadowLeg::State::InStep && to.holds.version != version_) fall_apart();
+  if (leg.state == ShadowLeg::State::InStep && leg.there != leg.version) fall_apart();
   const bool idle = safe_point() && !asking_;
   const bool unheard = now_ns_ >= leg.asked_at_ns + kQuietNs;
   if (leg.state == ShadowLeg::State::InStep) {
-    if (leg.settings_wanted && idle && unheard && inventory_version_ != version_) ask_inventory();
+    if (leg.settings_wanted && idle && unheard && !inventory_known()) ask_for_copies();
     return;
   }
   if (to.owed().owes()) return;
   if (to.owed().transaction() != Transaction::Idle) {  // what old has ended was dropped
     return drop_copies(Drop::ConnectionLost, Drop::ConnectionLost);
   }
-  if (to.holds.version == version_ || !idle) return;
+  if (leg.there == leg.version || !idle) return;
   if (!unheard && now_ns_ < leg.apart_since_ns + kApartMostNs) return;
-  if (inventory_version_ != version_) return ask_inventory();
-  if (!tied() && leg.given_version != version_) give_copies(to);
+  if (!inventory_known()) return ask_for_copies();
+  if (inventory_.ties.empty() && leg.given != leg.version) give_copies(to);
+}
+
+void PostgresSession::ask_for_copies() {
+  shadow_->asked = shadow_->version;
+  ask_inventory();
 }
 
 // A connection that has had copies is made as a new one first.
 void PostgresSession::give_copies(Upstream& to) {
-  shadow_->given_version = version_;
+  shadow_->given = shadow_->version;
   if (std::exchange(shadow_->used, false)) {
     std::string query;
     append_query(query, "DISCARD ALL");
     inject(to, query, from_client::kQuery);
   }
   to.holds = Holdings();
-  begin_giving(to);
+  if (!begin_giving(to)) shadow_->there = shadow_->given;
 }
 
 void PostgresSession::fall_apart() {
@@ -201,7 +207,7 @@ std::optional<Drop> PostgresSession::copy_refusal(std::size_t size) {
   const bool full = !to.owed().room() || unsent + size > settings().second_bytes_max ||
                     interlay_.second_inflight >= settings().second_inflight_max;
   if (full) return Drop::Overflow;
-  if (to.holds.version != version_) return Drop::StateRefused;
+  if (leg.there != leg.version) return Drop::StateRefused;
   if (leg.state == ShadowLeg::State::InStep) return std::nullopt;
   // What was dropped lies between: nothing of the session may be under way.
   if (to.owed().owes() || server().owed().owes()) return Drop::Overflow;
@@ -322,6 +328,8 @@ std::uint64_t PostgresSession::note_copy_reply(Upstream& up, const ServerMessage
   if (answer->mark != Mark::Skip) return answer->id;
   const bool given = up.holds.giving_id != 0;
   note_injected(up, *answer, message.type, body);
+  const bool taken = given && up.holds.giving_id == 0 && !up.holds.refused;
+  if (taken) shadow_->there = shadow_->given;
   // What we have put among the client's messages fails these.
   return !given && message.type == from_server::kErrorResponse ? answer->id : 0;
 }
@@ -378,8 +386,8 @@ void PostgresSession::offer(const CopiedTransaction& copied, Compared compared) 
 // Messages that give a session this one's settings; nothing: they are not known.
 std::optional<std::string> PostgresSession::settings_again() const {
   std::string messages;
-  if (version_ == 0) return messages;
-  if (inventory_version_ != version_ || asking_) return std::nullopt;
+  if (shadow_->version == 0) return messages;
+  if (!inventory_known()) return std::nullopt;
   const std::string text = settings_query(inventory_.settings, {});
   if (!text.empty()) append_query(messages, text);
   return messages;
@@ -409,7 +417,8 @@ void PostgresSession::drop_copies(Drop why, Drop others) {
   fall_apart();
   shadow_->used = false;
   shadow_->refused = false;
-  shadow_->given_version = ShadowLeg::kNoVersion;
+  shadow_->given = ShadowLeg::kNoVersion;
+  shadow_->there = 0;
   alone_until_ns_ = now_ns_ + kAgainNs;
 }
 
@@ -450,10 +459,10 @@ bool PostgresSession::copies_wait() const {
   const Upstream& to = upstreams_[index(Side::New)];
   if (to.state() != Upstream::State::Open) return false;
   if (!shadow_->empty() || to.holds.giving_id != 0) return true;
-  const bool known = inventory_version_ == version_;
+  const bool known = inventory_known();
   if (shadow_->state == ShadowLeg::State::InStep) return shadow_->settings_wanted && !known;
-  const bool hopeless = known && (tied() || shadow_->given_version == version_);
-  return to.holds.version != version_ && !hopeless && safe_point();
+  const bool hopeless = known && (!inventory_.ties.empty() || shadow_->given == shadow_->version);
+  return shadow_->there != shadow_->version && !hopeless && safe_point();
 }
 
 }  // namespace crossfade::postgres

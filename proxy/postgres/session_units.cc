@@ -248,7 +248,7 @@ void PostgresSession::send_refusal() {
 void PostgresSession::note_sent(const UnitFacts& facts) {
   for (const std::string& name : reader_.custom_settings()) custom_.insert(name);
   if (facts.changes_session) ++version_;
-  if (copying()) at(Side::New).holds.version = version_;
+  if (shadow_ && facts.says_session) shadow_->note_change();
   switch (facts.leaves) {
     case Leaves::AsItWas:
       break;

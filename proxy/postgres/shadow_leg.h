@@ -87,11 +87,22 @@ class ShadowLeg {
   bool used = false;              // the connection to new has had something of the client's
   bool refused = false;           // new did not let the session in; else it was not reached
   bool settings_wanted = false;   // a difference could not be looked at for want of them
+
+  // Versions of what the session holds, as far as the text of its statements tells; 0: as it began.
   static constexpr std::uint64_t kNoVersion = ~std::uint64_t{0};
-  std::uint64_t given_version = kNoVersion;  // that new was last given, or refused
+  std::uint64_t version = 0;         // that it is of
+  std::uint64_t there = 0;           // that new has
+  std::uint64_t asked = 0;           // that old was last asked for
+  std::uint64_t given = kNoVersion;  // that new was last given, whether it took it or not
+
   BoundPortal portal;
 
   bool copying() const { return now == Now::Copied; }
+  // The session has changed.
+  void note_change() {
+    ++version;
+    if (copying()) there = version;
+  }
 
   // --- what is sent
   // A transaction begins, as far as anybody knows; end() is called before.
