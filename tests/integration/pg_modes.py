@@ -13,7 +13,7 @@ from harness import Sidecar
 from postgres import PostgresServer
 from relay import Relay
 
-SERVED = ["pass-through", "canary-nobody"]
+SERVED = ["pass-through", "canary-nobody", "shadow"]
 
 STRATEGIES = {
     "pass-through": None,

@@ -214,7 +214,7 @@ class Compared(Shadowed):
         self.assertEqual(self.classes(), {"real": 2})
         samples = self.sidecar.must("GET", "/migrations/m/divergence")["mismatches"]
         self.assertEqual({(one["keys"][0], one["sort"]) for one in samples}, {("t", "copy")})
-        self.assertTrue(any("02.01.2000" in one["old"] or "02.01.2000" in str(one) for one in samples), samples)
+        self.assertTrue(any("02.01.2000" in str(one) for one in samples), samples)
         self.assertTrue(all("other" in str(one) for one in samples), samples)
 
     def test_with_settings_of_its_own_it_is_confirmed_once_they_are_known(self):
@@ -264,7 +264,7 @@ class ReadsOnly(Shadowed):
         client.ask("begin read only")
         client.rows("select 1")
         client.ask("commit")
-        client.rows("select count(*) from pg_class where relname = 'here'")
+        client.rows("select count(*) from here")
         self.at_rest()
         self.assertEqual(self.count("eligible"), before + 3)
         self.assertEqual(self.new.value("select sum(n) + count(*) from t"), "100")
@@ -355,9 +355,12 @@ class SickNew(Shadowed):
     def test_a_login_that_is_refused(self):
         self.new.sql("alter role app nologin")
         client = self.connect()
+        def refused():
+            client.rows("select 1")
+            return self.count("dropped", reason="state_refused") > 0
+        wait_until(refused, 10, "new has said that it lets nobody in")
         self.work(client, 1000)
         self.at_rest()
-        self.assertGreater(self.count("dropped", reason="state_refused"), 0)
         self.assertEqual(self.count("copied"), 0)
         self.new.sql("alter role app login")
         self.in_step(client)
