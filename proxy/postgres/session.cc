@@ -49,6 +49,7 @@ PostgresSession::PostgresSession(Interlay& interlay)
 }
 
 PostgresSession::~PostgresSession() {
+  ending_ = true;
   drop_copies(Drop::Closed, Drop::Closed);
   handle_->session = nullptr;
   forget_key();

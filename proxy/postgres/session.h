@@ -345,6 +345,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool client_ended_ = false;
   bool draining_ = false;
   bool listed_ = false;  // its key is among the interlay's
+  bool ending_ = false;  // it is being destroyed
 };
 
 }  // namespace crossfade::postgres

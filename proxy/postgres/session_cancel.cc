@@ -37,6 +37,8 @@ void PostgresSession::cancel(const SessionHandlePtr& asker) {
   if (!server().owed().owes() || server().state() != Upstream::State::Open || server().pid == 0) {
     answer_askers();  // it runs nothing
   } else if (!canceller_) {
+    // What is given up on old is not to be done on new.
+    if (shadow_ && !shadow_->empty()) fail_copies(Drop::Closed);
     if (!start_canceller(server())) end_cancel();
   }
   end_event();

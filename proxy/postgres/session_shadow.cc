@@ -408,7 +408,7 @@ void PostgresSession::drop_copies(Drop why, Drop others) {
     counts.drop(others, lost - 1);
   }
   const bool runs = up.state() == Upstream::State::Open && up.owed().owes() && up.pid != 0;
-  if (runs && client_.open() && !copy_canceller_) {
+  if (runs && !ending_ && !copy_canceller_) {
     copy_canceller_ = std::make_unique<Canceller>(*this, loop(), now_ns_);
     if (!copy_canceller_->start(up.peer(), up.pid, up.secret)) copy_canceller_.reset();
   }
@@ -446,8 +446,10 @@ bool PostgresSession::copies_late() const {
          late_to_answer(first.old_at_ns);
 }
 
-// The client has gone, and new is still at what old has answered. It gets as long as ever.
+// The client has gone, and new is still at what old has answered, or is told to leave it. It gets
+// as long as ever.
 bool PostgresSession::copies_linger() const {
+  if (copy_canceller_) return true;
   return shadow_ && !shadow_->empty() && shadow_->front().answered_by(Side::Old) &&
          !shadow_->front().open;
 }
