@@ -29,12 +29,12 @@ constexpr std::uint64_t kQuietNs = 20 * kNsPerMs;
 // ... and one that never is quiet feels it once in a while.
 constexpr std::uint64_t kApartMostNs = 1'000 * kNsPerMs;
 
-// Reads of what belongs to one server say nothing on another. Whatever is not known is copied.
+// Reads of what belongs to one server are copied, too, and compared by their shape: a session is
+// copied whole.
 Facts facts_for_copy(const UnitFacts& unit, std::uint32_t bucket) {
   Facts facts;
   facts.keyed = true;
   facts.bucket_low = facts.bucket_high = bucket;
-  facts.sided = unit.sided && unit.only_reads;
   const bool tame = !unit.writes && unit.strongest <= SqlClass::SessionState;
   facts.kind = tame || unit.opens_read_only ? Kind::Read : Kind::Write;
   return facts;
@@ -170,7 +170,10 @@ void PostgresSession::plan_copy(const Unit& unit) {
     leg.now = ShadowLeg::Now::Left;
     if (unit.what != Unit::What::Farewell) begin_copy(unit.size);
   }
-  if (!leg.copying()) return;
+  if (!leg.copying()) {
+    leg.gap = leg.gap || reader_.facts_of_parse(0) != nullptr;
+    return;
+  }
   if (!leg.current()) {  // its end was not where it was taken for
     leg.now = ShadowLeg::Now::Left;
     return fall_apart();
@@ -208,6 +211,8 @@ std::optional<Drop> PostgresSession::copy_refusal(std::size_t size) {
                     interlay_.second_inflight >= settings().second_inflight_max;
   if (full) return Drop::Overflow;
   if (leg.there != leg.version) return Drop::StateRefused;
+  if (leg.gap && server().owed().owes()) return Drop::StateRefused;
+  leg.gap = false;
   if (leg.state == ShadowLeg::State::InStep) return std::nullopt;
   // What was dropped lies between: nothing of the session may be under way.
   if (to.owed().owes() || server().owed().owes()) return Drop::Overflow;

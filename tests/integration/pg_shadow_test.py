@@ -162,7 +162,7 @@ class Copies(Shadowed):
 
     def test_a_session_that_is_tied_to_old_is_left_alone_until_it_lets_go(self):
         client = self.shadowed()
-        client.ask("select pg_backend_pid()")  # says nothing of new: not even to be copied
+        client.ask("select pg_backend_pid()")  # of one server: compared by its shape
         client.ask("begin; listen x; commit")
         client.ask("notify x")
         self.at_rest()
