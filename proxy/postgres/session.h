@@ -13,8 +13,8 @@
 //
 // In several files: its life and the client's bytes (session), units and their sides
 // (session_units), going from one server to another (session_crossing), what servers send
-// (session_replies), copies for new while old answers (session_shadow), cancelling
-// (session_cancel).
+// (session_replies), copies for new while old answers (session_shadow, session_shadow_compare),
+// cancelling (session_cancel).
 #pragma once
 
 #include <array>
@@ -215,7 +215,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void check_trial();
   bool tied() const { return !inventory_.ties.empty() && inventory_version_ == version_; }
 
-  // --- copies: session_shadow.cc
+  // --- copies: session_shadow.cc, session_shadow_compare.cc
   bool copies_wanted() const;
   bool is_copy(const Upstream& up) const { return shadow_ && &up == &upstreams_[index(Side::New)]; }
   bool copying() const { return shadow_ && shadow_->copying(); }
@@ -232,7 +232,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void copy_request(std::uint64_t id, const Piece& piece);
   void copy_bytes(std::string_view bytes);
   void note_asked(const Piece& piece);
-  void note_bound(const Piece& bind);
+  void note_bound(const Piece& piece);
   void on_copy_reply(Upstream& up, const Piece& piece);
   void on_copy_rows(Upstream& up, char type, std::string_view rows);
   std::uint64_t note_copy_reply(Upstream& up, const ServerMessage& message, std::string_view body);

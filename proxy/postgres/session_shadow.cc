@@ -7,9 +7,6 @@
 //
 // A transaction is copied whole or not at all. One that cannot be copied to its end takes the
 // connection to new away, which rolls it back there; so does a server that is late, or garbles.
-#include <spdlog/spdlog.h>
-
-#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -28,6 +25,8 @@ constexpr std::uint64_t kAgainNs = 1'000 * kNsPerMs;
 constexpr std::uint64_t kQuietNs = 20 * kNsPerMs;
 // ... and one that never is quiet feels it once in a while.
 constexpr std::uint64_t kApartMostNs = 1'000 * kNsPerMs;
+// What new runs for nobody is told to end; a connection for that has so long.
+constexpr std::uint64_t kCancelMostNs = 3'000 * kNsPerMs;
 
 // Reads of what belongs to one server are copied, too, and compared by their shape: a session is
 // copied whole.
@@ -45,15 +44,6 @@ bool is_copy_data(char type) {
          type == from_client::kCopyFail;
 }
 
-// The client's, but for what each endpoint has its own of.
-std::string repeated_parameters(std::string_view start_up) {
-  std::string parameters;
-  while (const auto one = next_parameter(start_up)) {
-    if (one->name == "user" || one->name == "database" || is_protocol_option(one->name)) continue;
-    append_parameter(parameters, one->name, one->value);
-  }
-  return parameters;
-}
 }  // namespace
 
 // --- its life
@@ -127,13 +117,16 @@ void PostgresSession::get_in_step() {
     return drop_copies(Drop::ConnectionLost, Drop::ConnectionLost);
   }
   if (leg.there == leg.version || !idle) return;
-  if (!unheard && now_ns_ < leg.apart_since_ns + kApartMostNs) return;
-  if (!inventory_known()) return ask_for_copies();
+  if (!inventory_known()) {
+    if (unheard || now_ns_ >= leg.apart_since_ns + kApartMostNs) ask_for_copies();
+    return;
+  }
   if (inventory_.ties.empty() && leg.given != leg.version) give_copies(to);
 }
 
 void PostgresSession::ask_for_copies() {
   shadow_->asked = shadow_->version;
+  shadow_->apart_since_ns = now_ns_;
   ask_inventory();
 }
 
@@ -240,66 +233,6 @@ void PostgresSession::copy_bytes(std::string_view bytes) {
   counters().server_out.add(bytes.size());
 }
 
-// --- what it has asked, to be shown and asked again
-
-void PostgresSession::note_asked(const Piece& piece) {
-  CopiedTransaction& copied = *shadow_->current();
-  BoundPortal& portal = shadow_->portal;
-  switch (piece.type) {
-    case from_client::kQuery: {
-      const auto text = piece.whole() ? view_query(piece.body()) : std::nullopt;
-      if (!text) return copied.reads.lose();
-      const auto& facts = interlay_.classifier(database_).facts_of(*text, reading_);
-      copied.say(*text, *facts);
-      return copied.reads.query(piece.body(), *facts);
-    }
-    case from_client::kParse: {
-      const auto parse = piece.whole() ? view_parse(piece.body()) : std::nullopt;
-      portal.parsed.clear();
-      if (!parse) return;
-      portal.parsed_name = parse->name;
-      portal.parsed_facts = interlay_.classifier(database_).facts_of(parse->text, reading_);
-      portal.parsed = piece.body();
-      return;
-    }
-    case from_client::kBind:
-      portal.bind.clear();
-      if (piece.whole()) note_bound(piece);
-      return;
-    case from_client::kExecute: {
-      const auto execute = view_execute(piece.body());
-      const bool known = execute && execute->portal.empty() && !portal.bind.empty();
-      if (!known) return copied.reads.lose();
-      if (const auto parse = view_parse(portal.parse)) copied.say(parse->text, *portal.facts);
-      copied.reads.execute(portal.parse, portal.bind, execute->rows_max, *portal.facts);
-      return portal.bind.clear();  // what is run on is another thing
-    }
-    case from_client::kFunctionCall:
-      return copied.reads.lose();
-    default:
-      return;
-  }
-}
-
-void PostgresSession::note_bound(const Piece& piece) {
-  BoundPortal& portal = shadow_->portal;
-  const auto bind = view_bind(piece.body());
-  if (!bind || !bind->portal.empty()) return;
-  if (state_.underway(bind->statement) == SessionState::Underway::Nothing) {
-    const SessionState::Statement* const statement = state_.find(bind->statement);
-    const bool parsed = statement && statement->facts && !statement->message.empty() &&
-                        statement->message[0] == from_client::kParse;
-    if (!parsed) return;
-    portal.parse.assign(statement->message, kHeaderSize);
-    portal.facts = statement->facts;
-  } else {
-    if (portal.parsed.empty() || portal.parsed_name != bind->statement) return;
-    portal.parse = portal.parsed;
-    portal.facts = portal.parsed_facts;
-  }
-  portal.bind = piece.body();
-}
-
 // --- what new answers
 
 void PostgresSession::on_copy_rows(Upstream& up, char type, std::string_view rows) {
@@ -339,65 +272,6 @@ std::uint64_t PostgresSession::note_copy_reply(Upstream& up, const ServerMessage
   return !given && message.type == from_server::kErrorResponse ? answer->id : 0;
 }
 
-void PostgresSession::settle_copies() {
-  while (const CopiedTransaction* const copied = shadow_->finished()) {
-    compare_copy(*copied);
-    shadow_->pop();
-    --interlay_.second_inflight;
-  }
-}
-
-void PostgresSession::compare_copy(const CopiedTransaction& copied) {
-  SecondCounters& counts = counters().second[0];
-  const ResultDigest& old_side = copied.digests[index(Side::Old)];
-  const ResultDigest& new_side = copied.digests[index(Side::New)];
-  counts.answered.add();
-  if (new_side.failures() > 0) counts.errors.add();
-  if (copied.how == How::ShapeOnly) counts.uncompared.add();
-  Compared compared = compare(old_side, new_side, How::Exact);
-  if (compared.same()) return;
-  counts.mismatched.add();
-  if (loop().compare_door().offer) offer(copied, std::move(compared));
-}
-
-// Without the settings that it was asked with nothing can be asked again: they are found out, for
-// the next time.
-void PostgresSession::offer(const CopiedTransaction& copied, Compared compared) {
-  Mismatch mismatch;
-  mismatch.route = interlay_.route();
-  mismatch.command = copied.said;
-  mismatch.keys = copied.tables;
-  AskedSql sql;
-  sql.database = database_;
-  sql.parameters = repeated_parameters(start_up_);
-  sql.compared = std::move(compared);
-  for (const Side side : {Side::Old, Side::New}) {
-    sql.failures[index(side)] = copied.digests[index(side)].failures();
-  }
-  const std::string& renamed = at(Side::New).address().database;
-  const bool one_name = renamed.empty() || renamed == database_;
-  if (auto settings = settings_again(); !settings) {
-    shadow_->settings_wanted = true;
-  } else if (one_name && !copied.reads.hows().empty()) {
-    mismatch.read = true;
-    mismatch.request = copied.reads.messages();
-    sql.settings = std::move(*settings);
-    sql.hows = copied.reads.hows();
-  }
-  mismatch.sql = std::move(sql);
-  loop().compare_door().offer(std::move(mismatch));
-}
-
-// Messages that give a session this one's settings; nothing: they are not known.
-std::optional<std::string> PostgresSession::settings_again() const {
-  std::string messages;
-  if (shadow_->version == 0) return messages;
-  if (!inventory_known()) return std::nullopt;
-  const std::string text = settings_query(inventory_.settings, {});
-  if (!text.empty()) append_query(messages, text);
-  return messages;
-}
-
 // --- what does not come to its end
 
 void PostgresSession::fail_copies(Drop why) { drop_copies(why, Drop::ConnectionLost); }
@@ -429,10 +303,9 @@ void PostgresSession::drop_copies(Drop why, Drop others) {
 
 // At every tick.
 void PostgresSession::check_copies() {
-  const std::uint64_t connect_ns = settings().connect_timeout_ms * kNsPerMs;
-  const bool stuck =
-      copy_canceller_ && connect_ns != 0 && now_ns_ > copy_canceller_->began_at_ns() + connect_ns;
-  if (stuck) copy_canceller_.reset();
+  if (copy_canceller_ && now_ns_ > copy_canceller_->began_at_ns() + kCancelMostNs) {
+    copy_canceller_.reset();
+  }
   if (!shadow_ || !copies_late()) return;
   const bool silent =
       shadow_->empty() || interlay_.answered_at_ns(Side::New) < shadow_->front().old_at_ns;
@@ -454,9 +327,12 @@ bool PostgresSession::copies_late() const {
 // The client has gone, and new is still at what old has answered, or is told to leave it. It gets
 // as long as ever.
 bool PostgresSession::copies_linger() const {
+  if (phase_ != Phase::Closing) return false;
   if (copy_canceller_) return true;
-  return shadow_ && !shadow_->empty() && shadow_->front().answered_by(Side::Old) &&
-         !shadow_->front().open;
+  const std::uint64_t limit_ns = settings().second_leg_timeout_ms * kNsPerMs;
+  const std::uint64_t over_ns = closing_at_ns_ + (limit_ns != 0 ? limit_ns + kQuietNs : kAgainNs);
+  return now_ns_ <= over_ns && shadow_ && !shadow_->empty() &&
+         shadow_->front().answered_by(Side::Old) && !shadow_->front().open;
 }
 
 // Time is what it waits for.

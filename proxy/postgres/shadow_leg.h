@@ -84,10 +84,10 @@ class ShadowLeg {
   Now now = Now::Nothing;
   std::uint64_t apart_since_ns = 0;
   std::uint64_t asked_at_ns = 0;  // when the client last sent something
-  bool gap = false;      // statements were made that new has not got: not known by name until
-                         // old has answered
-  bool used = false;     // the connection to new has had something of the client's
-  bool refused = false;  // new did not let the session in; else it was not reached
+  // Statements were made that new has not got; they can be brought once old has answered.
+  bool gap = false;
+  bool used = false;             // the connection to new has had something of the client's
+  bool refused = false;          // new did not let the session in; else it was not reached
   bool settings_wanted = false;  // a difference could not be looked at for want of them
 
   // Versions of what the session holds, as far as the text of its statements tells; 0: as it began.

@@ -178,6 +178,20 @@ class Copies(Shadowed):
         self.at_rest()
         self.assertTrue(self.equal())
 
+    def test_what_a_client_cancels_is_not_done_on_new(self):
+        client = self.shadowed()
+        client.send(query("update t set n = 1 where id = 4 and pg_sleep(30) is not null"))
+        sleeping = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
+        for server in (self.old, self.new):
+            wait_until(lambda one=server: one.value(sleeping) == "1", 10, "it sleeps")
+        client.cancel()
+        self.assertIn("E", [kind_of(raw) for raw in client.until("Z")])
+        wait_until(lambda: self.new.value(sleeping) == "0", 10, "new has left it, too")
+        self.at_rest()
+        self.assertEqual((self.count("mismatched"), self.dropped().get("closed")), (0, 1))
+        self.in_step(client)
+        self.assertTrue(self.equal())
+
     def test_pgbench_finds_no_difference(self):
         def pgbench(*arguments):
             child = spawn([f"{programs(15)}/pgbench", "-h", "127.0.0.1", "-U", "app", "-n", *arguments,
