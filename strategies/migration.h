@@ -34,6 +34,9 @@ struct BlueGreen {
 
 // old answers; new gets copies.
 struct ShadowTraffic {
+  bool writes = true;  // false: only what writes nothing, as something else feeds new
+  std::uint32_t sample_share = kWhole;  // of the line, parts per million; the rest is not copied
+
   bool operator==(const ShadowTraffic&) const = default;
 };
 

@@ -148,7 +148,8 @@ Result<StrategySpec> read_strategy(const Json& strategy, const std::string& path
   } else if (type == "blue_green") {
     spec = BlueGreenSpec{.active_is_new = fields.boolean("active_is_new").value_or(false)};
   } else if (type == "shadow_traffic") {
-    spec = ShadowTrafficSpec{};
+    spec = ShadowTrafficSpec{.shadow_writes = fields.boolean("shadow_writes").value_or(true),
+                             .sample_percentage = fields.share("sample_percentage").value_or(1)};
   } else {
     return Error{Errc::BadInput, "", "Migration strategy not yet implemented"};
   }
@@ -190,7 +191,12 @@ Json render(const StrategySpec& strategy) {
               if (spec.write_mode) rendered.set("write_mode", render(*spec.write_mode));
             },
             [&](const BlueGreenSpec& spec) { rendered.set("active_is_new", spec.active_is_new); },
-            [](const ShadowTrafficSpec&) {}},
+            [&](const ShadowTrafficSpec& spec) {
+              if (!spec.shadow_writes) rendered.set("shadow_writes", false);
+              if (spec.sample_percentage < 1) {
+                rendered.set("sample_percentage", spec.sample_percentage);
+              }
+            }},
       strategy);
   return rendered;
 }
@@ -212,7 +218,10 @@ Strategy to_strategy(const StrategySpec& strategy) {
             [](const BlueGreenSpec& spec) {
               return Strategy(BlueGreen{.active_is_new = spec.active_is_new});
             },
-            [](const ShadowTrafficSpec&) { return Strategy(ShadowTraffic{}); }},
+            [](const ShadowTrafficSpec& spec) {
+              return Strategy(ShadowTraffic{.writes = spec.shadow_writes,
+                                            .sample_share = share_of(spec.sample_percentage)});
+            }},
       strategy);
 }
 

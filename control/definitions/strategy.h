@@ -41,6 +41,9 @@ struct BlueGreenSpec {
 };
 
 struct ShadowTrafficSpec {
+  bool shadow_writes = true;     // PostgreSQL
+  double sample_percentage = 1;  // PostgreSQL; 0..1, of sessions
+
   bool operator==(const ShadowTrafficSpec&) const = default;
 };
 

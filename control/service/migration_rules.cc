@@ -27,6 +27,10 @@ constexpr const char* kEngineOfPostgres =
     "strategy.write_mode.engine: belongs to PostgreSQL only. Redis has one way to write to both "
     "sides: leave it out";
 
+constexpr const char* kPartOfPostgres =
+    "strategy: shadow_writes and sample_percentage belong to PostgreSQL only. Redis gets a copy of "
+    "everything: leave them out";
+
 bool splits(double share) { return share > 0 && share < 1; }
 
 std::optional<std::string> postgres_objection(const CanarySpec& canary) {
@@ -61,6 +65,10 @@ std::optional<std::string> kind_objection(const State& state, const InterlayDefi
 }
 
 std::optional<std::string> strategy_objection(EndpointKind kind, const StrategySpec& strategy) {
+  const auto* shadow = std::get_if<ShadowTrafficSpec>(&strategy);
+  if (shadow != nullptr && kind == EndpointKind::Redis && !(*shadow == ShadowTrafficSpec{})) {
+    return kPartOfPostgres;
+  }
   const auto* canary = std::get_if<CanarySpec>(&strategy);
   if (canary == nullptr) return std::nullopt;  // it asks for nothing that one of them lacks
   switch (kind) {

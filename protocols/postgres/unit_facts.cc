@@ -9,9 +9,6 @@
 namespace crossfade::postgres {
 namespace {
 
-// FirstNormalObjectId: below it are OIDs that every server gives to the same things.
-constexpr std::uint32_t kFirstUserOid = 16384;
-
 using What = TransactionStep::What;
 using Access = TransactionStep::Access;
 
@@ -65,16 +62,23 @@ bool says_begin(const SqlFacts& facts) {
   });
 }
 
-bool changes_session(const SqlFacts& facts) {
+bool says_session(const SqlFacts& facts) {
   const bool locks =
       facts.locks.has(SqlLock::AdvisorySession) || facts.locks.has(SqlLock::AdvisoryRelease);
-  if (!facts.pins.empty() || locks || facts.strongest >= SqlClass::Ddl) return true;
+  const bool ties = facts.pins.has(Pin::TempObject) || facts.pins.has(Pin::HoldCursor) ||
+                    facts.pins.has(Pin::SessionLock) || facts.pins.has(Pin::Listen) ||
+                    facts.pins.has(Pin::UnreplayableSet);
+  if (locks || ties) return true;
   return std::ranges::any_of(facts.steps, [](const Step& step) {
     const auto* const session = std::get_if<SessionStep>(&step.what);
     return session && session->scope == SessionStep::Scope::Session &&
            session->what != SessionStep::What::Declare &&
            session->what != SessionStep::What::Fetch && session->what != SessionStep::What::Move;
   });
+}
+
+bool changes_session(const SqlFacts& facts) {
+  return !facts.pins.empty() || facts.strongest >= SqlClass::Ddl || says_session(facts);
 }
 
 // A read-only transaction refuses what changes data; of the rest this has an effect all the same.
@@ -109,9 +113,11 @@ void UnitFacts::add(const SqlFacts& facts) {
   sided |= facts.sided;
   sorted = parts == 0 && facts.sorted;
   changes_session |= postgres::changes_session(facts);
+  says_session |= postgres::says_session(facts);
   works_read_only |= postgres::works_read_only(facts);
   says_begin |= postgres::says_begin(facts);
   leaves = after(facts, leaves);
+  how = weaker(how, how_of(facts));
   ++parts;
 }
 

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocols/postgres/result_digest.h"
 #include "protocols/postgres/session_state.h"
 #include "protocols/postgres/sql_classify.h"
 #include "protocols/postgres/sql_facts.h"
@@ -38,12 +39,16 @@ struct UnitFacts {
   bool sorted = false;
   // What the session holds on its server may be another thing afterwards.
   bool changes_session = false;
+  // ... as its text says, and not only as code may do that nobody sees.
+  bool says_session = false;
   Leaves leaves = Leaves::AsItWas;
   // It opens a transaction block that can write nothing, and does nothing else but read in it.
   bool opens_read_only = false;
   // It writes nothing, but not even a read-only transaction keeps it from having an effect.
   bool works_read_only = false;
   bool says_begin = false;  // it says BEGIN, or its like
+  // As strictly as two servers' answers may be compared.
+  How how = How::Exact;
   std::uint32_t parts = 0;  // texts and statements in it
 
   void add(const SqlFacts& facts);

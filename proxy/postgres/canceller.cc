@@ -22,7 +22,7 @@ bool Canceller::start(const sockaddr_storage& at, std::uint32_t pid, std::string
 }
 
 void Canceller::on_reached(const char* why) {
-  if (why != nullptr) return session_.on_cancelled();
+  if (why != nullptr) return session_.on_cancelled(*this);
   stream_.write_copy(packet_);
   stream_.flush();
   stream_.read_start();
@@ -35,7 +35,7 @@ void Canceller::on_bytes(std::string_view bytes) {
 
 void Canceller::on_end(int status) {
   if (!reach_.done()) return reach_.on_end(status);
-  session_.on_cancelled();
+  session_.on_cancelled(*this);
 }
 
 }  // namespace crossfade::postgres

@@ -43,11 +43,14 @@ PostgresSession::PostgresSession(Interlay& interlay)
       client_(interlay.loop(), *this),
       upstreams_{Upstream(*this, interlay.loop()), Upstream(*this, interlay.loop())},
       handle_(std::make_shared<SessionHandle>(SessionHandle{&interlay.loop(), this})) {
+  at(Side::New).stream().set_gauge(&interlay.unsent[index(Side::New)]);
   interlay_.join(*this);
 }
 
 PostgresSession::~PostgresSession() {
   show_stay(std::nullopt);
+  ending_ = true;
+  drop_copies(Drop::Closed, Drop::Closed);
   handle_->session = nullptr;
   forget_key();
   answer_askers();
@@ -155,18 +158,30 @@ std::size_t PostgresSession::take(std::string_view bytes) {
         if (!refusing_) on_request(*piece);
         if (phase_ == Phase::Closing) return bytes.size();
       }
-      if (!refusing_) server().stream().write(piece->bytes);
-      if (!refusing_) counters().server_out.add(piece->bytes.size());
+      if (!refusing_) forward(*piece);
       at += piece->bytes.size();
     } else if (const auto* more = std::get_if<NeedMore>(&cut)) {
       wanted_ = rest.size() + more->at_least;
       return at;
     } else {
-      counters().protocol_errors.add();
-      phase_ = Phase::Raw;
+      go_raw();
     }
   }
   return at;
+}
+
+void PostgresSession::forward(const Piece& piece) {
+  server().stream().write(piece.bytes);
+  counters().server_out.add(piece.bytes.size());
+  if (copying()) copy_bytes(piece.bytes);
+}
+
+// What the client says is no message: its server tells it so, and nobody else is asked any more.
+void PostgresSession::go_raw() {
+  counters().protocol_errors.add();
+  phase_ = Phase::Raw;
+  drop_copies(Drop::Closed, Drop::Closed);
+  at(other(current_)).close();
 }
 
 // --- requests
@@ -195,8 +210,9 @@ std::uint64_t PostgresSession::on_request(const Piece& piece) {
     mid_unit_ = true;
   }
   was_used_ = true;
+  const std::uint64_t copy_id = copying() ? copy_request(id, piece) : 0;
   if (watched_) {
-    note_request(id, piece);
+    note_request(id, copy_id, piece);
   } else {
     glance(piece);
   }
@@ -245,6 +261,7 @@ void PostgresSession::on_end(int status) {
 void PostgresSession::flush() {
   server().stream().flush();
   client_.flush();
+  if (shadow_) at(Side::New).stream().flush();
 }
 
 // The end of every event: what waited goes on, and who is through ends.
@@ -252,6 +269,7 @@ void PostgresSession::end_event() {
   if (may_go_on()) resume();
   follow();
   show_stay(why_it_stays());
+  update_shadow();
   flush();
   if (safe_point() && (draining_ || left_behind())) {
     if (!draining_) counters().sessions_ended.add();
@@ -260,7 +278,7 @@ void PostgresSession::end_event() {
                                        "has moved to another server, connect again");
   }
   update_reading();
-  if (!client_.open()) {
+  if (!client_.open() && !copies_linger()) {
     for (Upstream& up : upstreams_) up.close();
     loop().kill(*this);
   }
@@ -278,7 +296,7 @@ void PostgresSession::update_reading() {
   }
   for (Upstream& up : upstreams_) {
     if (up.state() != Upstream::State::Open) continue;
-    if (client_.unsent() > most) {
+    if (client_.unsent() > most && !is_copy(up)) {
       if (up.stream().reading()) counters().hit(Limit::OutputBufferMax);
       up.stream().read_stop();
     } else {
@@ -339,7 +357,9 @@ void PostgresSession::close_client() {
   const bool may_send = (phase_ == Phase::Ready || phase_ == Phase::Raw) && !client_ended_;
   phase_ = Phase::Closing;
   closing_at_ns_ = now_ns_;
-  for (Upstream& up : upstreams_) up.close();
+  for (Upstream& up : upstreams_) {
+    if (!is_copy(up) || !copies_linger()) up.close();
+  }
   if (may_send && !draining_) {
     client_.shutdown_when_sent();
   } else {
@@ -352,8 +372,9 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
   now_ns_ = now_ns;
   const std::uint64_t connect_ns = settings().connect_timeout_ms * kNsPerMs;
   if (canceller_ && connect_ns != 0 && now_ns > canceller_->began_at_ns() + connect_ns) {
-    on_cancelled();
+    end_cancel();
   }
+  check_copies();
   switch (phase_) {
     case Phase::Opening:
     case Phase::Proving:
@@ -376,8 +397,8 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
       break;
   }
   end_event();
-  return phase_ != Phase::Ready || canceller_ || draining_ || held_ == Held::Side || on_trial_ ||
-         staying_since_ns_ != 0 || entering();
+  return phase_ != Phase::Ready || canceller_ || copies_wait() || draining_ ||
+         held_ == Held::Side || on_trial_ || staying_since_ns_ != 0 || entering();
 }
 
 // Who has not logged in in time is closed, as by a server, and in its words. A server that keeps

@@ -17,7 +17,8 @@
 // In several files: its life and the client's bytes (session), what comes before
 // (session_opening), logins (session_login), units and their sides
 // (session_units), going from one server to another (session_crossing), what servers send
-// (session_replies), cancelling (session_cancel).
+// (session_replies), copies for new while old answers (session_shadow, session_shadow_compare),
+// cancelling (session_cancel).
 #pragma once
 
 #include <array>
@@ -41,6 +42,7 @@
 #include "proxy/postgres/cancel_keys.h"
 #include "proxy/postgres/canceller.h"
 #include "proxy/postgres/client_login.h"
+#include "proxy/postgres/shadow_leg.h"
 #include "proxy/postgres/upstream.h"
 #include "proxy/session.h"
 #include "proxy/stream.h"
@@ -87,7 +89,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- cancelling, on this session's loop
   // Somebody who holds its key wants what it runs to be cancelled; is told when that is done.
   void cancel(const SessionHandlePtr& asker);
-  void on_cancelled();  // its canceller is through
+  void on_cancelled(const Canceller& which);  // it is through
 
   // --- logins, on this session's loop
   // The client's user was looked up.
@@ -198,6 +200,8 @@ class PostgresSession final : public Session, public StreamOwner {
   std::size_t take(std::string_view bytes);
   Held held(char type) const;
   std::uint64_t on_request(const Piece& piece);
+  void forward(const Piece& piece);
+  void go_raw();
   void resume();
   bool entering() const;
   bool may_go_on() const;
@@ -209,7 +213,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void read_unit(std::string_view bytes);
   bool read_on(const Piece& piece);
   void glance(const Piece& piece);
-  void note_request(std::uint64_t id, const Piece& piece);
+  void note_request(std::uint64_t id, std::uint64_t copy_id, const Piece& piece);
   Choice choose(const Unit& unit, std::string_view bytes);
   Choice choose_in_block(const Unit& unit);
   bool brings_under_way() const;
@@ -221,17 +225,24 @@ class PostgresSession final : public Session, public StreamOwner {
   void send_refusal(char type);
   void send_ours(std::string_view message, Mark mark);
   void note_sent(const UnitFacts& facts);
-  std::uint64_t inject(std::string_view message, char type, char subject = kStatement);
-  void bring_for_sql(std::string_view name, char type);
-  void bring(const SessionState::Statement& statement, std::string_view name);
-  void ask(std::uint64_t id, Asked::What what, std::string_view name, std::uint64_t serial);
+  // Calls use(upstream) for the servers that get what the client sends.
+  template <class Use>
+  void each_receiver(Use use) {
+    use(server());
+    if (copying()) use(at(Side::New));
+  }
+  std::uint64_t inject(Upstream& up, std::string_view message, char type,
+                       char subject = kStatement);
+  void bring_for(Upstream& up, const Piece& piece);
+  void bring_for_sql(Upstream& up, std::string_view name, char type);
+  void bring_statement(Upstream& up, std::string_view name);
+  void bring(Upstream& up, const SessionState::Statement& statement, std::string_view name);
+  void drop_stale(Upstream& up, std::string_view name);
+  void note_statement(Upstream& up, std::uint64_t id, const Piece& piece);
+  void note_made(Upstream& up, std::uint64_t id, const Piece& parse);
+  void note_closed(Upstream& up, std::uint64_t id, const Piece& close);
   void note_asked(Upstream& up, std::uint64_t id, char type);
   void settle_asked(Holdings& there, const Asked& asked, char type);
-  void bring_for(const Piece& piece);
-  void bring_statement(std::string_view name);
-  void drop_stale(std::string_view name);
-  void note_made(std::uint64_t id, const Piece& parse);
-  void note_closed(std::uint64_t id, const Piece& close);
   // --- trials
   void succeed();
   bool can_fall_back() const;
@@ -259,6 +270,40 @@ class PostgresSession final : public Session, public StreamOwner {
   void check_trial();
   bool tied() const { return !inventory_.ties.empty() && inventory_version_ == version_; }
 
+  // --- copies: session_shadow.cc, session_shadow_compare.cc
+  bool copies_wanted() const;
+  bool is_copy(const Upstream& up) const { return shadow_ && &up == &upstreams_[index(Side::New)]; }
+  bool copying() const { return shadow_ && shadow_->copying(); }
+  void update_shadow();
+  void begin_shadow();
+  void end_shadow();
+  void get_in_step();
+  void ask_for_copies();
+  void give_copies(Upstream& to);
+  void fall_apart();
+  void plan_copy(const Unit& unit);
+  void begin_copy(std::size_t size);
+  std::optional<Drop> copy_refusal(std::size_t size);
+  std::uint64_t copy_request(std::uint64_t id, const Piece& piece);
+  void copy_bytes(std::string_view bytes);
+  void note_compared(const Piece& piece);
+  void note_bound(const Piece& piece);
+  void on_copy_reply(Upstream& up, const Piece& piece);
+  void on_copy_rows(Upstream& up, char type, std::string_view rows);
+  std::uint64_t note_copy_reply(Upstream& up, const ServerMessage& message, std::string_view body);
+  void settle_copies();
+  void compare_copy(const CopiedTransaction& copied);
+  void offer(const CopiedTransaction& copied, Compared compared);
+  std::optional<std::string> settings_again() const;
+  bool inventory_known() const { return shadow_->asked == shadow_->version && !asking_; }
+  // All that are under way are dropped: one for `why`, the others as it takes the connection away.
+  void fail_copies(Drop why);
+  void drop_copies(Drop why, Drop others);
+  void check_copies();
+  bool copies_late() const;
+  bool copies_linger() const;
+  bool copies_wait() const;
+
   // --- the server's
   void send(std::string_view bytes);
   void hand_on(Goes goes, std::string_view bytes);
@@ -276,6 +321,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- cancelling
   void start_cancel(const CancelRequest& request, std::string_view packet);
   bool start_canceller(Upstream& up);
+  void end_cancel();
   static void tell(const SessionHandle& asker);
   void answer_askers();
   void forget_key();
@@ -302,6 +348,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Ring<Sent> sent_;         // what ends with ReadyForQuery
   SessionHandlePtr handle_;
   std::unique_ptr<Canceller> canceller_;
+  std::unique_ptr<ShadowLeg> shadow_;          // while new gets copies
+  std::unique_ptr<Canceller> copy_canceller_;  // of what new ran for it
   std::vector<SessionHandlePtr> askers_;
   std::uint64_t now_ns_ = 0;
   std::uint64_t accepted_at_ns_ = 0;
@@ -362,6 +410,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool client_ended_ = false;
   bool draining_ = false;
   bool listed_ = false;  // its key is among the interlay's
+  bool ending_ = false;  // it is being destroyed
 };
 
 }  // namespace crossfade::postgres

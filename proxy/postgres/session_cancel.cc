@@ -38,7 +38,9 @@ void PostgresSession::cancel(const SessionHandlePtr& asker) {
     answer_askers();  // it runs nothing
   } else if (!canceller_) {
     trial_cancelled_ = on_trial_;
-    if (!start_canceller(server())) on_cancelled();
+    // What is given up on old is not to be done on new.
+    if (shadow_ && !shadow_->empty()) fail_copies(Drop::Closed);
+    if (!start_canceller(server())) end_cancel();
   }
   end_event();
   loop().bury();
@@ -50,7 +52,12 @@ bool PostgresSession::start_canceller(Upstream& up) {
   return canceller_->start(up.peer(), up.pid, up.secret);
 }
 
-void PostgresSession::on_cancelled() {
+void PostgresSession::on_cancelled(const Canceller& which) {
+  if (&which == canceller_.get()) return end_cancel();
+  copy_canceller_.reset();
+}
+
+void PostgresSession::end_cancel() {
   begin_event();
   canceller_.reset();
   answer_askers();

@@ -137,6 +137,7 @@ void PostgresSession::on_entered(Upstream& up) { interlay_.answer_succeeded(up.s
 void PostgresSession::on_not_entered(Upstream& up, const std::string& why) {
   if (phase_ == Phase::Login) return home_not_entered(why);
   const Side side = up.side();
+  if (is_copy(up)) shadow_->refused = up.state() == Upstream::State::Entering;
   up.close();
   counters().failures[index(side)].add();
   spdlog::debug("interlay {}: a session was not let in by the {} side: {}", interlay_.id(),

@@ -43,6 +43,7 @@ void PostgresSession::hand_on(Goes goes, std::string_view bytes) {
 
 // Cost of a result: one look per run of rows.
 void PostgresSession::on_rows(Upstream& up, char type, std::string_view rows) {
+  if (is_copy(up)) return on_copy_rows(up, type, rows);
   if (asking_ && &up == &server()) {
     MessageCutter cutter(Stream::Server);
     for (std::size_t at = 0; at < rows.size();) {
@@ -54,12 +55,15 @@ void PostgresSession::on_rows(Upstream& up, char type, std::string_view rows) {
     return;
   }
   hand_on(note_reply(up, {.type = type}, {}), rows);
+  if (shadow_) shadow_->on_rows(Side::Old, up.passing_id, type, rows);
 }
 
 void PostgresSession::on_reply(Upstream& up, const Piece& piece) {
+  if (is_copy(up)) return on_copy_reply(up, piece);
   if (piece.first()) up.passing = note_first(up, piece);
   if (phase_ == Phase::Login && hide_plus(up, piece)) return;
   hand_on(up.passing, piece.bytes);
+  if (shadow_) shadow_->on_piece(Side::Old, up.passing_id, piece, now_ns_);
 }
 
 Goes PostgresSession::note_first(Upstream& up, const Piece& piece) {
@@ -77,6 +81,7 @@ Goes PostgresSession::note_reply(Upstream& up, const ServerMessage& message,
                                  std::string_view body) {
   const Arrival arrival = up.owed().arrived(message);
   const auto* answer = std::get_if<Answer>(&arrival);
+  up.passing_id = 0;
   if (!answer) {
     on_garbled(up, std::get<Broken>(arrival).reason);
     return Goes::Nowhere;
@@ -97,6 +102,7 @@ Goes PostgresSession::note_reply(Upstream& up, const ServerMessage& message,
   const bool ignored = answer->id != 0 && answer->id <= up.holds.ignored_through;
   if (ignored) return Goes::Nowhere;
   if (answer->mark == Mark::Skip) return note_injected(up, *answer, message.type, body);
+  up.passing_id = answer->id;
   return note_answer(up, *answer, message.type, body);
 }
 
@@ -261,11 +267,12 @@ bool PostgresSession::can_do_without(const Upstream& up) const {
 
 // True: the session does without it.
 bool PostgresSession::go_on_without(Upstream& up) {
-  if (phase_ != Phase::Ready) return false;
   if (&up != &server()) {
+    if (is_copy(up)) fail_copies(Drop::ConnectionLost);
     up.close();
     return !last_words_;
   }
+  if (phase_ != Phase::Ready) return false;
   if (!can_do_without(up)) return false;
   if (on_trial_) interlay_.failed(up.side(), Interlay::Failure::Answer, now_ns_);
   up.close();

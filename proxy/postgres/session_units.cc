@@ -75,8 +75,7 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
     return 0;
   }
   if (std::holds_alternative<Broken>(cut)) {  // the server says it in its own words
-    counters().protocol_errors.add();
-    phase_ = Phase::Raw;
+    go_raw();
     return 0;
   }
   const Unit unit = std::get<Unit>(cut);
@@ -127,7 +126,7 @@ bool PostgresSession::read_on(const Piece& piece) {
     mid_unit_ = !ends_unit(piece.type);
     return false;
   }
-  bring_for(piece);
+  each_receiver([&](Upstream& up) { bring_for(up, piece); });
   note_sent(reader_.facts());
   return true;
 }
@@ -141,11 +140,10 @@ void PostgresSession::glance(const Piece& piece) {
   for (const std::string& name : reader_.custom_settings()) custom_.insert(name);
 }
 
-void PostgresSession::note_request(std::uint64_t id, const Piece& piece) {
+void PostgresSession::note_request(std::uint64_t id, std::uint64_t copy_id, const Piece& piece) {
   const bool parses = piece.type == from_client::kParse;
-  if (parses) note_made(id, piece);
-  if (piece.type == from_client::kClose) note_closed(id, piece);
-  if (piece.type == from_client::kQuery) server().holds.unnamed = 0;
+  note_statement(server(), id, piece);
+  if (copy_id != 0) note_statement(at(Side::New), copy_id, piece);
   state_.sent(id, piece, parses ? reader_.facts_of_parse(parses_++) : nullptr);
 }
 
@@ -257,16 +255,16 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
   kind_ = facts.writes ? Kind::Write : facts.only_reads ? Kind::Read : Kind::Other;
   if (facts.opens_read_only) read_only_block_ = reads_there_;
   parses_ = 0;
+  if (shadow_) plan_copy(unit);
   for (std::size_t at = 0; at < bytes.size();) {
     const Cut cut = cutter_.next(bytes.substr(at));
     const auto* const piece = std::get_if<Piece>(&cut);
     if (!piece) break;  // cut_unit() has seen that there is one
     if (piece->first()) {
-      bring_for(*piece);
+      each_receiver([&](Upstream& up) { bring_for(up, *piece); });
       trial_id_ = on_request(*piece);
     }
-    server().stream().write(piece->bytes);
-    counters().server_out.add(piece->bytes.size());
+    forward(*piece);
     at += piece->bytes.size();
   }
   on_trial_ = trial;
@@ -306,6 +304,7 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
   for (const std::string& name : reader_.custom_settings()) custom_.insert(name);
   if (facts.changes_session) ++version_;
   defines_ |= facts.strongest >= SqlClass::Ddl;
+  if (shadow_ && facts.says_session) shadow_->note_change();
   switch (facts.leaves) {
     case Leaves::AsItWas:
       break;
@@ -323,49 +322,50 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
 
 // --- statements that the server lacks
 
-std::uint64_t PostgresSession::inject(std::string_view message, char type, char subject) {
-  const std::uint64_t id = server().owed().sent({type, subject, message.size()}, Mark::Skip);
-  server().stream().write_copy(message);
+std::uint64_t PostgresSession::inject(Upstream& up, std::string_view message, char type,
+                                      char subject) {
+  const std::uint64_t id = up.owed().sent({type, subject, message.size()}, Mark::Skip);
+  up.stream().write_copy(message);
   counters().server_out.add(message.size());
   return id;
 }
 
-void PostgresSession::bring_for(const Piece& piece) {
+void PostgresSession::bring_for(Upstream& up, const Piece& piece) {
   if (piece.type == from_client::kQuery || piece.type == from_client::kParse) {
-    for (const std::string& name : reader_.named_by_sql()) bring_for_sql(name, piece.type);
+    for (const std::string& name : reader_.named_by_sql()) bring_for_sql(up, name, piece.type);
   }
   if (piece.type == from_client::kBind) {
-    if (const auto bind = view_bind(piece.body())) bring_statement(bind->statement);
+    if (const auto bind = view_bind(piece.body())) bring_statement(up, bind->statement);
   } else if (piece.type == from_client::kDescribe) {
     const auto subject = view_subject(piece.body());
-    if (subject && subject->kind == kStatement) bring_statement(subject->name);
+    if (subject && subject->kind == kStatement) bring_statement(up, subject->name);
   } else if (piece.type == from_client::kParse) {
     // One that is there makes the Parse fail, as it should; one that no more should be does not.
     const auto name = view_parse_name(piece.body());
     const bool underway = name && state_.underway(*name) != SessionState::Underway::Nothing;
     if (!name || name->empty() || underway) return;
-    bring_statement(*name);
+    bring_statement(up, *name);
   }
 }
 
 // EXECUTE and DEALLOCATE know the statements of Parse, too. Before a Query it is brought in a
 // segment of its own: a Query is skipped when a Parse before it fails.
-void PostgresSession::bring_for_sql(std::string_view name, char type) {
+void PostgresSession::bring_for_sql(Upstream& up, std::string_view name, char type) {
   const SessionState::Statement* const statement = state_.find(name);
   if (!statement || state_.underway(name) != SessionState::Underway::Nothing) return;
-  const auto there = server().holds.statements.find(name);
-  const bool has = there != server().holds.statements.end() && there->second == statement->serial;
+  const auto there = up.holds.statements.find(name);
+  const bool has = there != up.holds.statements.end() && there->second == statement->serial;
   if (has) return;
-  bring_statement(name);
+  bring_statement(up, name);
   if (type != from_client::kQuery || mid_unit_) return;
-  server().holds.asked.back().what = Asked::What::Alone;
-  inject(kSync, from_client::kSync);
+  up.holds.asked.back().what = Asked::What::Alone;
+  inject(up, kSync, from_client::kSync);
 }
 
 // The session has no such statement any more: the server must not have it, either.
-void PostgresSession::drop_stale(std::string_view name) {
+void PostgresSession::drop_stale(Upstream& up, std::string_view name) {
   if (state_.kept() == Kept::NotAll) return;
-  Holdings& there = server().holds;
+  Holdings& there = up.holds;
   if (name.empty()) {
     if (std::exchange(there.unnamed, 0) == 0) return;
   } else {
@@ -375,60 +375,65 @@ void PostgresSession::drop_stale(std::string_view name) {
   }
   std::string close;
   append_close(close, kStatement, name);
-  ask(inject(close, from_client::kClose), Asked::What::Dropped, name, 0);
+  const std::uint64_t id = inject(up, close, from_client::kClose);
+  up.holds.asked.push({id, Asked::What::Dropped, std::string(name), 0});
 }
 
-void PostgresSession::bring_statement(std::string_view name) {
+void PostgresSession::bring_statement(Upstream& up, std::string_view name) {
   if (state_.underway(name) != SessionState::Underway::Nothing) return;
-  Holdings& there = server().holds;
+  Holdings& there = up.holds;
   const SessionState::Statement* const statement = state_.find(name);
-  if (!statement) return drop_stale(name);
+  if (!statement) return drop_stale(up, name);
   if (name.empty()) {
     if (std::exchange(there.unnamed, statement->serial) == statement->serial) return;
-    return bring(*statement, name);
+    return bring(up, *statement, name);
   }
   const auto found = there.statements.find(name);
   if (found != there.statements.end()) {
     if (std::exchange(found->second, statement->serial) == statement->serial) return;
     std::string close;
     append_close(close, kStatement, name);
-    inject(close, from_client::kClose);
+    inject(up, close, from_client::kClose);
   } else {
     there.statements.emplace(name, statement->serial);
   }
-  bring(*statement, name);
+  bring(up, *statement, name);
 }
 
-void PostgresSession::bring(const SessionState::Statement& statement, std::string_view name) {
-  const std::uint64_t id = inject(statement.message, from_client::kParse);
-  ask(id, Asked::What::Brought, name, statement.serial);
+void PostgresSession::bring(Upstream& up, const SessionState::Statement& statement,
+                            std::string_view name) {
+  const std::uint64_t id = inject(up, statement.message, from_client::kParse);
+  up.holds.asked.push({id, Asked::What::Brought, std::string(name), statement.serial});
 }
 
-void PostgresSession::ask(std::uint64_t id, Asked::What what, std::string_view name,
-                          std::uint64_t serial) {
-  server().holds.asked.push({id, what, std::string(name), serial});
+// A message is about to be sent: what the server has from then on.
+void PostgresSession::note_statement(Upstream& up, std::uint64_t id, const Piece& piece) {
+  if (piece.type == from_client::kParse) note_made(up, id, piece);
+  if (piece.type == from_client::kClose) note_closed(up, id, piece);
+  if (piece.type == from_client::kQuery) up.holds.unnamed = 0;
 }
 
-// A Parse is about to be sent: what the server has from then on. One of a name that is taken fails.
-void PostgresSession::note_made(std::uint64_t id, const Piece& parse) {
+// A Parse of a name that is taken fails.
+void PostgresSession::note_made(Upstream& up, std::uint64_t id, const Piece& parse) {
   const auto name = view_parse_name(parse.body());
   if (!name) return;
-  Holdings& there = server().holds;
+  Holdings& there = up.holds;
   const std::uint64_t serial = state_.last_serial() + 1;
   if (name->empty()) {
     there.unnamed = serial;
   } else if (!state_.find(*name) || state_.underway(*name) == SessionState::Underway::Closed) {
     there.statements.insert_or_assign(std::string(*name), serial);
-    ask(id, Asked::What::Made, *name, serial);
+    there.asked.push({id, Asked::What::Made, std::string(*name), serial});
   }
 }
 
-void PostgresSession::note_closed(std::uint64_t id, const Piece& close) {
+void PostgresSession::note_closed(Upstream& up, std::uint64_t id, const Piece& close) {
   const auto subject = view_subject(close.body());
   if (!subject || subject->kind != kStatement) return;
-  const Holdings& there = server().holds;
+  Holdings& there = up.holds;
   const auto found = there.statements.find(subject->name);
-  if (found != there.statements.end()) ask(id, Asked::What::Closed, subject->name, found->second);
+  if (found == there.statements.end()) return;
+  there.asked.push({id, Asked::What::Closed, std::string(subject->name), found->second});
 }
 
 // A reply to the message `id` has come, or the first that says that earlier ones were skipped.

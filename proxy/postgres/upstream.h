@@ -84,6 +84,8 @@ class Upstream final : public ReachOwner {
   Holdings holds;
   // Where the pieces of the message that is passing by go.
   Goes passing = Goes::Client;
+  // The client's message that it answers; 0: none.
+  std::uint64_t passing_id = 0;
 
  private:
   void on_bytes(std::string_view bytes) override;

@@ -15,7 +15,8 @@ from harness import Sidecar
 from postgres import PostgresServer
 from relay import Relay
 
-SERVED = ["pass-through", "canary-nobody", "canary-one-server", "big-bang-one-server", "flips-one-server"]
+SERVED = ["pass-through", "canary-nobody", "shadow", "canary-one-server", "big-bang-one-server",
+          "flips-one-server"]
 ONE_SERVER = ("canary-one-server", "big-bang-one-server", "flips-one-server", "switched-one-server")
 FLIP_EVERY_S = 0.02
 

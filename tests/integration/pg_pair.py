@@ -5,6 +5,7 @@ Each has a table `here` that says which of the two it is, so that a read tells w
 
 import unittest
 
+from fake_server import FakeServer
 from harness import SLOWNESS, Sidecar, wait_until
 from pg_conn import PgConn
 from postgres import PostgresServer
@@ -28,6 +29,8 @@ class PgPair(unittest.TestCase):
     versions = (15, 15)
     loops = 1
     settings = None
+    config = None  # the sidecar's file
+    relayed = False  # whether `relay`, a FakeServer, stands before new
     tables = ()  # SQL that makes more of them, on both sides, as their owner
 
     def setUp(self):
@@ -38,10 +41,12 @@ class PgPair(unittest.TestCase):
             with server.connect() as owner:
                 for statement in self.tables:
                     owner.ask(statement)
-        self.sidecar = self.enterContext(Sidecar(loops=self.loops))
+        self.relay = self.enterContext(FakeServer(self.new.port)) if self.relayed else None
+        self.sidecar = self.enterContext(Sidecar(loops=self.loops, config=self.config))
         for name, server in (("old", self.old), ("new", self.new)):
-            self.sidecar.must("POST", "/endpoints",
-                              {"id": name, "kind": "postgres", "config": endpoint(server)})
+            port = {"port": self.relay.port} if self.relayed and name == "new" else {}
+            self.sidecar.must("POST", "/endpoints", {
+                "id": name, "kind": "postgres", "config": {**endpoint(server), **port}})
         self.port = self.sidecar.add_interlay(INTERLAY, "old", settings=self.settings)
 
     def connect(self, **more):

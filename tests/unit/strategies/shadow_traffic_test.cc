@@ -36,6 +36,30 @@ TEST_CASE("shadow_traffic: reads, writes and messages are copied, transactions i
   }
 }
 
+TEST_CASE("shadow_traffic: without writes only reads are copied, whatever they are pinned to") {
+  for (const Facts& request : requests()) {
+    const Plan plan = plan_shadow_traffic({.writes = false}, request);
+    const bool copied = plan_shadow_traffic({}, request).second == Second::Copy;
+    CHECK((plan.second == Second::Copy) == (copied && request.kind == Kind::Read));
+  }
+}
+
+TEST_CASE("shadow_traffic: a larger sample only adds, none is nobody and all is everybody") {
+  for (const Facts& request : requests()) {
+    bool before = false;
+    for (const std::uint32_t share : {0u, 1u, kWhole / 2, kWhole - 1, kWhole}) {
+      const bool copied =
+          plan_shadow_traffic({.sample_share = share}, request).second == Second::Copy;
+      CHECK((copied || !before));
+      before = copied;
+    }
+    CHECK(plan_shadow_traffic({.sample_share = kWhole}, request) ==
+          plan_shadow_traffic({}, request));
+    if (request.keyed)
+      CHECK(plan_shadow_traffic({.sample_share = 0}, request).second == Second::Nothing);
+  }
+}
+
 TEST_CASE("shadow_traffic: what belongs to one side's own state is never copied") {
   for (const Facts& request : requests()) {
     if (!request.sided && request.kind != Kind::Other) continue;

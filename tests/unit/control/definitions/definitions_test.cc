@@ -367,6 +367,16 @@ TEST_CASE("strategy: a PATCH of the same type changes what it names and keeps th
         R"({"type":"blue_green","active_is_new":true})");
 }
 
+TEST_CASE("strategy: what shadow traffic leaves out is shown when it does, and checked") {
+  CHECK(patched(R"({"type":"shadow_traffic"})",
+                R"({"shadow_writes":false,"sample_percentage":0.25})") ==
+        R"({"type":"shadow_traffic","shadow_writes":false,"sample_percentage":0.25})");
+  CHECK(patched(R"({"type":"shadow_traffic","shadow_writes":false})",
+                R"({"shadow_writes":true})") == R"({"type":"shadow_traffic"})");
+  CHECK(patched(R"({"type":"shadow_traffic"})", R"({"sample_percentage":1.5})") ==
+        "strategy.sample_percentage: must be a number from 0 to 1");
+}
+
 TEST_CASE("strategy: a PATCH of another type replaces everything") {
   CHECK(patched(R"({"type":"canary","read_percentage":0.05})", R"({"type":"shadow_traffic"})") ==
         R"({"type":"shadow_traffic"})");

@@ -56,6 +56,15 @@ TEST_CASE("rules: one PostgreSQL database's history is not split, by write_mode 
   CHECK(for_postgres(cutover("1.0").c_str()).empty());
 }
 
+TEST_CASE("rules: what shadow traffic leaves out is for PostgreSQL only") {
+  for (const char* strategy : {R"({"type":"shadow_traffic","shadow_writes":false})",
+                               R"({"type":"shadow_traffic","sample_percentage":0.5})"}) {
+    CHECK(for_postgres(strategy).empty());
+    CHECK(for_redis(strategy) == "strategy");
+  }
+  CHECK(for_redis(R"({"type":"shadow_traffic","shadow_writes":true})").empty());
+}
+
 TEST_CASE("rules: dual writes of PostgreSQL name their engine, those of Redis have none") {
   CHECK(for_postgres(kNoEngine) == "strategy.write_mode.engine");
   CHECK(for_postgres(kStatement).empty());
