@@ -218,6 +218,8 @@ void PostgresSession::settle(Upstream& up, std::uint64_t id) {
     sent_.pop();
   }
   answered_in_event_ += answered;
+  // While nothing but messages of ours is owed, this is what is known.
+  if (!up.owed().owes()) block_ = block();
 }
 
 void PostgresSession::end_reply_event() {
