@@ -131,7 +131,7 @@ std::size_t PostgresSession::take(std::string_view bytes) {
         break;
     }
     if (cutter_.at_boundary() && !mid_unit_ && cutter_.stream() == Stream::Client) {
-      if (!watched_ && interlay_.route()->strategy) watch();
+      if (!watched_ && !replication_ && interlay_.route()->strategy) watch();
       if (watched_) {
         const std::size_t taken = take_unit(rest);
         at += taken;
@@ -206,6 +206,7 @@ void PostgresSession::remember_start_up(std::string_view packet) {
   const auto& asked = std::get<StartUp>(opening.kind);
   version_asked_ = asked.version;
   start_up_ = asked.parameters;
+  replication_ = find_parameter(start_up_, "replication").has_value();
   const auto user = find_parameter(start_up_, "user").value_or("");
   database_ = find_parameter(start_up_, "database").value_or(user);
   bucket_ = bucket_of(std::string(user) + '\0' + database_ + '\0' + client_.peer_name());
@@ -471,8 +472,8 @@ void PostgresSession::check_connecting(std::uint64_t limit_ns) {
 void PostgresSession::on_route() {
   begin_event();
   alone_until_ns_ = 0;
-  if (phase_ == Phase::Ready && !watched_ && interlay_.route()->strategy && cutter_.at_boundary() &&
-      !mid_unit_) {
+  const bool between = phase_ == Phase::Ready && cutter_.at_boundary() && !mid_unit_;
+  if (between && !watched_ && !replication_ && interlay_.route()->strategy) {
     watch();
   }
   loop().mark_busy(*this);

@@ -165,6 +165,7 @@ TEST_CASE("unit facts: EXECUTE does what was prepared, and that has a limit") {
   Reading reading;
   reading.query("PREPARE p AS SELECT * FROM t");
   CHECK_FALSE(reading.query("EXECUTE p").writes);
+  CHECK_FALSE(reading.facts().changes_session);
   CHECK(reading.reader.named_by_sql() == std::vector<std::string>{"p"});
   reading.query("PREPARE p AS DELETE FROM t");  // DEALLOCATE may have failed
   CHECK(reading.query("EXECUTE p").writes);
