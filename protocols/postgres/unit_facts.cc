@@ -72,6 +72,7 @@ bool says_session(const SqlFacts& facts) {
   return std::ranges::any_of(facts.steps, [](const Step& step) {
     const auto* const session = std::get_if<SessionStep>(&step.what);
     return session && session->scope == SessionStep::Scope::Session &&
+           session->what != SessionStep::What::Execute &&  // as what it runs
            session->what != SessionStep::What::Declare &&
            session->what != SessionStep::What::Fetch && session->what != SessionStep::What::Move;
   });

@@ -141,7 +141,7 @@ std::size_t PostgresSession::take(std::string_view bytes) {
         break;
     }
     if (cutter_.at_boundary() && !mid_unit_ && cutter_.stream() == Stream::Client) {
-      if (!watched_ && interlay_.route()->strategy) watch();
+      if (!watched_ && !replication_ && interlay_.route()->strategy) watch();
       if (watched_) {
         const std::size_t taken = take_unit(rest);
         at += taken;
@@ -434,8 +434,8 @@ void PostgresSession::check_connecting(std::uint64_t limit_ns) {
 void PostgresSession::on_route() {
   begin_event();
   alone_until_ns_ = 0;
-  if (phase_ == Phase::Ready && !watched_ && interlay_.route()->strategy && cutter_.at_boundary() &&
-      !mid_unit_) {
+  const bool between = phase_ == Phase::Ready && cutter_.at_boundary() && !mid_unit_;
+  if (between && !watched_ && !replication_ && interlay_.route()->strategy) {
     watch();
   }
   loop().mark_busy(*this);

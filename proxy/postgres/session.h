@@ -395,6 +395,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Side wanted_side_ = Side::Old;  // while it waits
   Block block_ = Block::None;     // as the client's messages say
   bool watched_ = false;
+  bool replication_ = false;  // such a session stays where it began
   bool mid_unit_ = false;         // the side of what comes is chosen, up to the unit's end
   bool reads_there_ = false;      // the server that is talked to gets nothing but reads
   bool read_only_block_ = false;  // ... in a transaction block that can only read

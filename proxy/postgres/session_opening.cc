@@ -161,6 +161,7 @@ void PostgresSession::start_up(std::string_view packet, Phase next) {
 // What another server is to be entered with, and which side of a split the session is on.
 void PostgresSession::remember_start_up(const StartUp& asked) {
   start_up_ = asked.parameters;
+  replication_ = find_parameter(start_up_, "replication").has_value();
   const auto user = find_parameter(start_up_, "user").value_or("");
   login_.user = user.substr(0, kUserMax);
   database_ = find_parameter(start_up_, "database").value_or(user);

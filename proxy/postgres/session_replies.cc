@@ -229,6 +229,8 @@ void PostgresSession::settle(Upstream& up, std::uint64_t id) {
     defines_ = false;
     if (loop().postgres().catalog.changed) loop().postgres().catalog.changed(interlay_.id());
   }
+  // While nothing but messages of ours is owed, this is what is known.
+  if (!up.owed().owes()) block_ = block();
 }
 
 void PostgresSession::end_reply_event() {

@@ -119,7 +119,7 @@ class Sessions(PgPair):
 
     def test_a_client_that_comes_when_all_is_on_new_needs_no_old(self):
         self.migrate({"type": "big_bang"})
-        self.assertEqual(self.side_by_statement(self.client), ["new"])
+        self.assertEqual(self.side_by_statement(self.client), ["new"])  # what it holds is told
         self.old.kill()
         client = self.connect()
         self.assertEqual(self.side_of(client), "new")

@@ -178,7 +178,7 @@ TEST_CASE("write: is nondeterministic whatever hides the chance") {
        "nondeterministic_write drawn lock:rows r:u w:t"},
       {"SELECT nextval('seq')", "nondeterministic_write drawn"},
       {"SELECT setval('seq', 10)", "nondeterministic_write drawn"},
-      {"SELECT pg_notify('a', 'b')", "write"},
+      {"SELECT pg_notify('a', 'b')", "write"},  // as NOTIFY
       {"SELECT lo_open(1, 2)", "nondeterministic_write drawn sided unlisted"},
       {"SELECT f_volatile(1)", "nondeterministic_write drawn unlisted pin:code"},
       {"SELECT app.f_imm(1)", "nondeterministic_write drawn unlisted pin:code"},

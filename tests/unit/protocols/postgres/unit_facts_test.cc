@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <deque>
+
 #include "protocols/postgres/frontend.h"
 #include "tests/unit/protocols/postgres/bytes.h"
 #include "tests/unit/protocols/postgres/sql_samples.h"
@@ -15,7 +17,11 @@ class Reading {
   Reading() { begin(); }
 
   void begin() { reader.begin(classifier_, SqlReading::Standard); }
-  void tell(const std::string& bytes) { reader.on_message({bytes[0], bytes.size(), 0, bytes}); }
+  // The bytes stay: names are views of them while the unit is read.
+  void tell(std::string text) {
+    const std::string& bytes = told_.emplace_back(std::move(text));
+    reader.on_message({bytes[0], bytes.size(), 0, bytes});
+  }
   // Told, and sent: as messages that are not answered.
   std::uint64_t send(const std::string& bytes) {
     tell(bytes);
@@ -37,6 +43,7 @@ class Reading {
   UnitReader reader{state};
 
  private:
+  std::deque<std::string> told_;
   SqlClassifier classifier_{sample_catalog(), {}};
   std::uint64_t id_ = 0;
   std::size_t parses_ = 0;
@@ -158,6 +165,7 @@ TEST_CASE("unit facts: EXECUTE does what was prepared, and that has a limit") {
   Reading reading;
   reading.query("PREPARE p AS SELECT * FROM t");
   CHECK_FALSE(reading.query("EXECUTE p").writes);
+  CHECK_FALSE(reading.facts().changes_session);
   CHECK(reading.reader.named_by_sql() == std::vector<std::string>{"p"});
   reading.query("PREPARE p AS DELETE FROM t");  // DEALLOCATE may have failed
   CHECK(reading.query("EXECUTE p").writes);
