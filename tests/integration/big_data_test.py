@@ -53,8 +53,8 @@ class Big(unittest.TestCase):
         grown = grew_less(self, self.sidecar, self.before, limit)
         print(f"\n{self.id().rpartition('.')[2]}: RSS +{grown / MIB:.1f} MiB")
 
-    def slow_client(self, receive_buffer=16 * KIB):
-        """A plain socket, with a small receive buffer unless another size is asked for."""
+    def plain_client(self, receive_buffer=16 * KIB):
+        """A plain socket; with so small a receive buffer, whoever sends to it soon has to wait."""
         client = socket.socket()
         self.addCleanup(client.close)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -81,7 +81,7 @@ class SlowReaders(Big):
             self.old.call("SET", key, value)
             if strategy:
                 self.new.call("SET", key, value)
-        client, others = self.slow_client(), self.beside()
+        client, others = self.plain_client(), self.beside()
         client.sendall(b"".join(encode("GET", key) for key in values))
         taken = 0
         began = time.monotonic()
@@ -118,7 +118,7 @@ class SlowReaders(Big):
         self.start()
         self.old.call("SET", "k", b"x" * MIB)
         for _ in range(50):
-            self.slow_client().sendall(encode("GET", "k") * 10)
+            self.plain_client().sendall(encode("GET", "k") * 10)
         others = self.beside()
         for n in range(500):
             self.assertEqual(others.call("SET", "n", n), "OK")
@@ -131,7 +131,7 @@ class Floods(Big):
     def stuff(self, request, seconds):
         """Sends as much as is taken, reading nothing. Returns the bytes taken and the p99 in us of the
         clients beside it, before and meanwhile: of a quarter of their turns, as the machine is noisy."""
-        client = self.slow_client()
+        client = self.plain_client()
         client.setblocking(False)
         block = memoryview(request * (MIB // len(request)))
         p99 = []
@@ -176,7 +176,7 @@ class Floods(Big):
                 self.start(strategy, second_bytes_max=4 * MIB)
                 # The replies must fit: behind a full receive buffer Linux drops acknowledgements too, and a
                 # client that only sends then waits for ever, whoever the server is (TcpExtBeyondWindow).
-                client = self.slow_client(receive_buffer=MIB)
+                client = self.plain_client(receive_buffer=MIB)
                 request = encode("SET", "k", b"x" * (128 * KIB))
                 for _ in range(8192):
                     client.sendall(request)
