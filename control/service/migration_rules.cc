@@ -27,6 +27,11 @@ constexpr const char* kEngineOfPostgres =
     "strategy.write_mode.engine: belongs to PostgreSQL only. Redis has one way to write to both "
     "sides: leave it out";
 
+constexpr const char* kOneOutcome =
+    "strategy.write_mode.policy: must be old_authoritative or new_authoritative for PostgreSQL: "
+    "under best_effort a transaction could have another outcome than the one that its later "
+    "statements have seen";
+
 bool splits(double share) { return share > 0 && share < 1; }
 
 std::optional<std::string> postgres_objection(const CanarySpec& canary) {
@@ -46,6 +51,7 @@ std::optional<std::string> postgres_objection(const CanarySpec& canary) {
     case Engine::Statement:
       break;
   }
+  if (canary.write_mode->policy == Policy::BestEffort) return kOneOutcome;
   return std::nullopt;
 }
 

@@ -9,9 +9,6 @@
 namespace crossfade::postgres {
 namespace {
 
-// FirstNormalObjectId: below it are OIDs that every server gives to the same things.
-constexpr std::uint32_t kFirstUserOid = 16384;
-
 using What = TransactionStep::What;
 using Access = TransactionStep::Access;
 
@@ -85,6 +82,12 @@ bool works_read_only(const SqlFacts& facts) {
   });
 }
 
+template <class What>
+bool has_step(const SqlFacts& facts) {
+  return std::ranges::any_of(
+      facts.steps, [](const Step& step) { return std::holds_alternative<What>(step.what); });
+}
+
 bool is_tame(const SqlFacts& facts) {
   return !facts.writes && !changes_session(facts) && !works_read_only(facts);
 }
@@ -104,6 +107,10 @@ void UnitFacts::add(const SqlFacts& facts) {
   changes_session |= postgres::changes_session(facts);
   works_read_only |= postgres::works_read_only(facts);
   leaves = after(facts, leaves);
+  copies |= has_step<CopyStep>(facts);
+  controls |= has_step<TransactionStep>(facts);
+  how = weaker(how, how_of(facts));
+  written_listed &= facts.writes_listed;
   ++parts;
 }
 
@@ -111,6 +118,7 @@ void UnitReader::begin(SqlClassifier& classifier, SqlReading reading) {
   classifier_ = &classifier;
   reading_ = reading;
   facts_ = UnitFacts();
+  texts_.clear();
   parsed_.clear();
   custom_.clear();
 }
@@ -151,6 +159,7 @@ void UnitReader::on_parse(const Piece& first) {
 UnitReader::Facts UnitReader::on_text(std::string_view text) {
   Facts facts = executed_by_sql(classifier_->facts_of(text, reading_));
   facts_.add(*facts);
+  texts_.push_back(facts);
   note_settings(*facts);
   note_prepared(*facts);
   return facts;
@@ -189,6 +198,7 @@ void UnitReader::on_statement(std::string_view name) {
     known = true;
     if (!facts) return on_unknown();
     facts_.add(*facts);
+    texts_.push_back(facts);
     note_settings(*facts);
   });
   if (!known) on_unknown();

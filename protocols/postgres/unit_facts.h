@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocols/postgres/result_digest.h"
 #include "protocols/postgres/session_state.h"
 #include "protocols/postgres/sql_classify.h"
 #include "protocols/postgres/sql_facts.h"
@@ -44,6 +45,11 @@ struct UnitFacts {
   // It writes nothing, but not even a read-only transaction keeps it from having an effect.
   bool works_read_only = false;
   std::uint32_t parts = 0;  // texts and statements in it
+  bool copies = false;      // COPY
+  bool controls = false;    // transactions: BEGIN … PREPARE TRANSACTION
+  // How strictly two servers' answers to it may be compared.
+  How how = How::Exact;
+  bool written_listed = true;  // its texts name every table that it can change
 
   void add(const SqlFacts& facts);
 };
@@ -61,6 +67,8 @@ class UnitReader {
   //   cost   of a Query or Parse: SqlClassifier::facts_of(); of others O(log statements)
   void on_message(const Piece& first);
   const UnitFacts& facts() const { return facts_; }
+  // Of everything in it that was understood.
+  const std::vector<Facts>& texts() const { return texts_; }
   // Facts of the Parse with that index among those of the unit; null: not read.
   Facts facts_of_parse(std::size_t index) const {
     return index < parsed_.size() ? parsed_[index].second : nullptr;
@@ -81,6 +89,7 @@ class UnitReader {
   SqlClassifier* classifier_ = nullptr;
   SqlReading reading_ = SqlReading::Standard;
   UnitFacts facts_;
+  std::vector<Facts> texts_;
   std::vector<std::pair<std::string_view, Facts>> parsed_;  // in this unit: names, as views of it
   std::vector<std::string> custom_;
   // What EXECUTE may run by that name: all that was prepared by it, as DEALLOCATE may have failed.

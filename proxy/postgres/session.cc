@@ -147,8 +147,7 @@ std::size_t PostgresSession::take(std::string_view bytes) {
         if (watched_) read_on(*piece);
         on_request(*piece);
       }
-      server().stream().write(piece->bytes);
-      counters().server_out.add(piece->bytes.size());
+      pass_on(*piece);
       at += piece->bytes.size();
     } else if (const auto* more = std::get_if<NeedMore>(&cut)) {
       wanted_ = rest.size() + more->at_least;
@@ -281,7 +280,9 @@ void PostgresSession::resume() {
     flush();
     kept_.erase(0, taken);
   }
-  if (client_ended_ && held_ == Held::No) server().stream().shutdown_when_sent();
+  if (client_ended_ && held_ == Held::No && !dual_under_way()) {
+    server().stream().shutdown_when_sent();
+  }
 }
 
 // --- the end
@@ -293,7 +294,7 @@ void PostgresSession::on_end(int status) {
     client_.close();
   } else if (phase_ == Phase::Closing) {
     client_.close_when_sent();  // it may read on
-  } else if (held_ == Held::No) {
+  } else if (held_ == Held::No && !dual_under_way()) {
     server().stream().shutdown_when_sent();  // the server sees the end where the client put it
   }
   end_event();
@@ -317,6 +318,7 @@ void PostgresSession::end_event() {
   }
   update_reading();
   if (!client_.open()) {
+    abandon_dual();
     for (Upstream& up : upstreams_) up.close();
     loop().kill(*this);
   }
@@ -362,13 +364,15 @@ bool PostgresSession::may_go_on() const {
       return !asking_;
     case Wait::Giving:
       return wanted.holds.giving_id == 0 || late_to_answer(wanted.holds.giving_since_ns);
+    case Wait::Dual:
+      return !dual_under_way();
   }
   return true;
 }
 
 // Nothing is under way, and no transaction is open.
 bool PostgresSession::safe_point() const {
-  return phase_ == Phase::Ready && !server().owed().owes() && cutter_.at_boundary() &&
+  return phase_ == Phase::Ready && !dual_ && !server().owed().owes() && cutter_.at_boundary() &&
          kept_.empty() && server().owed().transaction() == Transaction::Idle;
 }
 
@@ -393,6 +397,7 @@ void PostgresSession::close_client() {
   const bool may_send = (phase_ == Phase::Ready || phase_ == Phase::Raw) && !client_ended_;
   phase_ = Phase::Closing;
   closing_at_ns_ = now_ns_;
+  abandon_dual();
   for (Upstream& up : upstreams_) up.close();
   if (may_send && !draining_) {
     client_.shutdown_when_sent();
@@ -425,11 +430,12 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
       check_entries();
       check_trial();
       check_staying();
+      check_second();
       break;
   }
   end_event();
   return phase_ != Phase::Ready || canceller_ || draining_ || held_ == Held::Side || on_trial_ ||
-         staying_since_ns_ != 0 || entering();
+         dual_under_way() || staying_since_ns_ != 0 || entering();
 }
 
 // Who has not logged in in time is closed, as by a server, and in its words. A server that keeps
@@ -484,6 +490,7 @@ void PostgresSession::drain() {
 }
 
 void PostgresSession::abort() {
+  abandon_dual();
   client_.close();
   loop().kill(*this);
 }

@@ -13,7 +13,7 @@
 //
 // In several files: its life and the client's bytes (session), units and their sides
 // (session_units), going from one server to another (session_crossing), what servers send
-// (session_replies), cancelling (session_cancel).
+// (session_replies), cancelling (session_cancel), transactions on both sides (session_dual).
 #pragma once
 
 #include <array>
@@ -35,6 +35,7 @@
 #include "proxy/interlay.h"
 #include "proxy/postgres/cancel_keys.h"
 #include "proxy/postgres/canceller.h"
+#include "proxy/postgres/dual_transaction.h"
 #include "proxy/postgres/upstream.h"
 #include "proxy/session.h"
 #include "proxy/stream.h"
@@ -74,6 +75,8 @@ class PostgresSession final : public Session, public StreamOwner {
   void flush();
   void end_event();
 
+  void on_noted();  // what the ledger was told is on disk, or never will be
+
   // --- cancelling, on this session's loop
   // Somebody who holds its key wants what it runs to be cancelled; is told when that is done.
   void cancel(const SessionHandlePtr& asker);
@@ -96,7 +99,8 @@ class PostgresSession final : public Session, public StreamOwner {
     Trial,    // whether the server that was tried answers
     Entry,    // the server is being entered
     Telling,  // the server before is telling what the session holds
-    Giving    // the next one is being given that
+    Giving,   // the next one is being given that
+    Dual      // the unit before is under way on both sides
   };
   // A transaction block on the server that is talked to.
   enum class Block : std::uint8_t { None, Open, Unsure };
@@ -110,6 +114,7 @@ class PostgresSession final : public Session, public StreamOwner {
       Gone     // the session has ended
     } act;
     bool trial = false;  // if it fails, old is asked
+    bool dual = false;   // it is run on both sides
   };
   // What a side is gone to for.
   enum class Errand : std::uint8_t {
@@ -176,11 +181,12 @@ class PostgresSession final : public Session, public StreamOwner {
   void send_unit(std::string_view bytes, const Unit& unit, const Choice& choice);
   void send_refusal();
   void note_sent(const UnitFacts& facts);
-  void inject(std::string_view message, char type, char subject = kStatement);
-  void bring_for(const Piece& piece);
-  void bring_statement(std::string_view name);
-  void drop_stale(std::string_view name);
-  void note_made(const Piece& parse);
+  void pass_on(const Piece& piece);
+  void inject(Upstream& up, std::string_view message, char type, char subject = kStatement);
+  void bring_for(Upstream& up, const Piece& piece);
+  void bring_statement(Upstream& up, std::string_view name);
+  void drop_stale(Upstream& up, std::string_view name);
+  void note_made(Upstream& up, const Piece& parse);
   // --- trials
   void succeed();
   bool can_fall_back() const;
@@ -204,6 +210,43 @@ class PostgresSession final : public Session, public StreamOwner {
   void check_entries();
   void check_trial();
   bool tied() const { return !inventory_.ties.empty() && inventory_version_ == version_; }
+
+  // --- both sides: session_dual.cc
+  bool dual_under_way() const { return dual_ && dual_->under_way(); }
+  bool waits_for_dual(const Unit& unit) const;
+  bool keeps_for_second(const Upstream& up) const;
+  Choice choose_dual(Choice choice, const Unit& unit);
+  bool second_is_ready();
+  bool second_holds_all(Upstream& up);
+  bool leave_out(Drop why, Doubt doubt = Doubt::Unsent);
+  DualTransaction::Frame frame_of(const Unit& unit) const;
+  void begin_dual_unit(std::string_view bytes, const Unit& unit);
+  void keep_for_second(const Piece& piece);
+  Goes on_first_answer(char type, std::string_view body);
+  Goes on_second_answer(Upstream& up, const Answer& answer, char type, std::string_view body);
+  void on_second_skipped(Upstream& up);
+  void release_held();
+  void look_at(Upstream& up, Goes goes, const Piece& piece);
+  void look_at_rows(Upstream& up, Goes goes, char type, std::string_view rows);
+  void step_dual();
+  void first_answered();
+  void send_script();
+  void second_answered();
+  void go_on_after_second();
+  void commit_first();
+  void first_committed();
+  void second_committed();
+  void unit_over();
+  void forget_script();
+  void roll_second_back();
+  void second_lost(Drop why);
+  void check_second();
+  void conclude_dual();
+  bool note_doubts(const DualTransaction::Doubts& doubts, bool waits);
+  void finish_dual_unit();
+  void end_dual();
+  void abandon_dual();
+  bool is_suspected() const;
 
   // --- the server's
   void send(std::string_view bytes);
@@ -277,6 +320,7 @@ class PostgresSession final : public Session, public StreamOwner {
   std::uint64_t trial_began_ns_ = 0;
   std::uint64_t alone_until_ns_ = 0;  // new is not tried again before
   std::uint64_t staying_since_ns_ = 0;
+  std::unique_ptr<DualTransaction> dual_;  // from its first unit to its end
   std::uint64_t answered_in_event_ = 0;
   Phase phase_ = Phase::Opening;
   Held held_ = Held::No;

@@ -33,6 +33,8 @@ void PostgresSession::hand_on(Goes goes, std::string_view bytes) {
     send(bytes);
   } else if (goes == Goes::Kept) {
     trial_kept_.append(bytes);
+  } else if (goes == Goes::Held) {
+    dual_->held.append(bytes);
   }
 }
 
@@ -48,12 +50,15 @@ void PostgresSession::on_rows(Upstream& up, char type, std::string_view rows) {
     }
     return;
   }
-  hand_on(note_reply(up, {.type = type}, {}), rows);
+  const Goes goes = note_reply(up, {.type = type}, {});
+  hand_on(goes, rows);
+  if (dual_under_way()) look_at_rows(up, goes, type, rows);
 }
 
 void PostgresSession::on_reply(Upstream& up, const Piece& piece) {
   if (piece.first()) up.passing = note_first(up, piece);
   hand_on(up.passing, piece.bytes);
+  if (dual_under_way()) look_at(up, up.passing, piece);
 }
 
 Goes PostgresSession::note_first(Upstream& up, const Piece& piece) {
@@ -86,12 +91,14 @@ Goes PostgresSession::note_reply(Upstream& up, const ServerMessage& message,
   const bool ignored = answer->id != 0 && answer->id <= up.holds.ignored_through;
   if (ignored) return Goes::Nowhere;
   if (answer->mark == Mark::Skip) return note_injected(up, *answer, message.type, body);
+  if (answer->mark == Mark::Compare) return on_second_answer(up, *answer, message.type, body);
   return note_answer(up, *answer, message.type, body);
 }
 
 // Notices, settings and notifications: of the server that is talked to, and not of what we asked.
 Goes PostgresSession::note_aside(Upstream& up, const Answer& answer, char type) {
   if (type == from_server::kParameterStatus && &up == &server()) note_setting(up);
+  if (dual_ && up.side() == dual_->second()) return Goes::Nowhere;
   if (type == from_server::kNotificationResponse) return Goes::Client;
   if (&up != &server() || answer.mark == Mark::Skip) return Goes::Nowhere;
   return on_trial_ ? Goes::Kept : Goes::Client;
@@ -116,6 +123,7 @@ Goes PostgresSession::note_answer(Upstream& up, const Answer& answer, char type,
     }
     settle(up, answer.id);
   }
+  if (dual_under_way()) return on_first_answer(type, body);
   return on_trial_ ? on_trial_reply(type) : Goes::Client;
 }
 
@@ -158,6 +166,10 @@ Goes PostgresSession::note_injected(Upstream& up, const Answer& answer, char typ
     return Goes::Nowhere;
   }
   if (!failed) return Goes::Nowhere;
+  if (&up != &server()) {
+    on_second_skipped(up);
+    return Goes::Nowhere;
+  }
   return on_trial_ ? on_trial_reply(type) : Goes::Client;
 }
 
@@ -237,6 +249,7 @@ bool PostgresSession::go_on_without(Upstream& up) {
   if (phase_ != Phase::Ready) return false;
   if (&up != &server()) {
     up.close();
+    if (dual_ && up.side() == dual_->second()) second_lost(Drop::ConnectionLost);
     return true;
   }
   if (!can_do_without(up)) return false;

@@ -117,7 +117,8 @@ void PostgresSession::read_on(const Piece& piece) {
   parses_ = 0;
   reader_.begin(interlay_.classifier(database_), reading_);
   reader_.on_message(piece);
-  bring_for(piece);
+  bring_for(server(), piece);
+  if (dual_under_way()) dual_->add(reader_);
   note_sent(reader_.facts());
 }
 
@@ -132,7 +133,8 @@ void PostgresSession::glance(const Piece& piece) {
 
 void PostgresSession::note_request(std::uint64_t id, const Piece& piece) {
   const bool parses = piece.type == from_client::kParse;
-  if (parses) note_made(piece);
+  if (parses) note_made(server(), piece);
+  if (dual_under_way()) keep_for_second(piece);
   if (piece.type == from_client::kQuery) server().holds.unnamed = 0;
   state_.sent(id, piece, parses ? reader_.facts_of_parse(parses_++) : nullptr);
 }
@@ -152,13 +154,18 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
     wait_ = Wait::Trial;
     return {Choice::Do::Wait};
   }
+  if (waits_for_dual(unit)) {
+    wait_ = Wait::Dual;
+    return {Choice::Do::Wait};
+  }
   read_unit(bytes);
   // What goes on with a COPY, or asks nothing, belongs to whom the last one was for.
   const bool goes_on = unit.what == Unit::What::Data || unit.what == Unit::What::Farewell ||
                        server().owed().copying() != CopyMode::None;
   if (goes_on || reader_.facts().parts == 0) return {Choice::Do::Go};
   block_ = block();
-  return block_ == Block::None ? choose_free(unit) : choose_in_block();
+  const Choice choice = block_ == Block::None ? choose_free(unit) : choose_in_block();
+  return choice.act == Choice::Do::Go ? choose_dual(choice, unit) : choice;
 }
 
 // A transaction is never split. While it is not known to be open, nothing is sent that would be
@@ -183,7 +190,8 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit) {
   const Side whole_side = answering(route, request);
   // What is not known to its end may yet write.
   if (unit.end != Unit::End::Closed) request.kind = Kind::Write;
-  const Side side = answering(route, request);
+  Side side = answering(route, request);
+  if (side != write_side() && is_suspected()) side = write_side();
   if (unit.end == Unit::End::Unfinished && side != whole_side) return {Choice::Do::Await};
   const bool reads_there = side != write_side();
   const bool tried = reads_there && side == Side::New;
@@ -217,16 +225,16 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
   kind_ = facts.writes ? Kind::Write : facts.only_reads ? Kind::Read : Kind::Other;
   if (facts.opens_read_only) read_only_block_ = reads_there_;
   parses_ = 0;
+  if (choice.dual) begin_dual_unit(bytes, unit);
   for (std::size_t at = 0; at < bytes.size();) {
     const Cut cut = cutter_.next(bytes.substr(at));
     const auto* const piece = std::get_if<Piece>(&cut);
     if (!piece) break;  // cut_unit() has seen that there is one
     if (piece->first()) {
-      bring_for(*piece);
+      bring_for(server(), *piece);
       trial_id_ = on_request(*piece);
     }
-    server().stream().write(piece->bytes);
-    counters().server_out.add(piece->bytes.size());
+    pass_on(*piece);
     at += piece->bytes.size();
   }
   on_trial_ = trial;
@@ -264,31 +272,40 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
 
 // --- statements that the server lacks
 
-void PostgresSession::inject(std::string_view message, char type, char subject) {
-  server().owed().sent({type, subject, message.size()}, Mark::Skip);
-  server().stream().write_copy(message);
+// A piece of the client's goes to the server that is talked to.
+void PostgresSession::pass_on(const Piece& piece) {
+  server().stream().write(piece.bytes);
+  counters().server_out.add(piece.bytes.size());
+  if (dual_under_way() && !piece.first()) dual_->keep_more(piece.bytes);
+}
+
+void PostgresSession::inject(Upstream& up, std::string_view message, char type, char subject) {
+  const ClientMessage head{type, subject, message.size()};
+  if (keeps_for_second(up)) return dual_->keep(head, Mark::Skip, message);
+  up.owed().sent(head, Mark::Skip);
+  up.stream().write_copy(message);
   counters().server_out.add(message.size());
 }
 
-void PostgresSession::bring_for(const Piece& piece) {
+void PostgresSession::bring_for(Upstream& up, const Piece& piece) {
   if (piece.type == from_client::kBind) {
-    if (const auto bind = view_bind(piece.body())) bring_statement(bind->statement);
+    if (const auto bind = view_bind(piece.body())) bring_statement(up, bind->statement);
   } else if (piece.type == from_client::kDescribe) {
     const auto subject = view_subject(piece.body());
-    if (subject && subject->kind == kStatement) bring_statement(subject->name);
+    if (subject && subject->kind == kStatement) bring_statement(up, subject->name);
   } else if (piece.type == from_client::kParse) {
     // One that is there makes the Parse fail, as it should; one that no more should be does not.
     const auto name = view_parse_name(piece.body());
     const bool underway = name && state_.underway(*name) != SessionState::Underway::Nothing;
     if (!name || name->empty() || underway) return;
-    bring_statement(*name);
+    bring_statement(up, *name);
   }
 }
 
 // The session has no such statement any more: the server must not have it, either.
-void PostgresSession::drop_stale(std::string_view name) {
+void PostgresSession::drop_stale(Upstream& up, std::string_view name) {
   if (state_.kept() == Kept::NotAll) return;
-  Holdings& there = server().holds;
+  Holdings& there = up.holds;
   if (name.empty()) {
     if (std::exchange(there.unnamed, 0) == 0) return;
   } else {
@@ -298,35 +315,35 @@ void PostgresSession::drop_stale(std::string_view name) {
   }
   std::string close;
   append_close(close, kStatement, name);
-  inject(close, from_client::kClose);
+  inject(up, close, from_client::kClose);
 }
 
-void PostgresSession::bring_statement(std::string_view name) {
+void PostgresSession::bring_statement(Upstream& up, std::string_view name) {
   if (state_.underway(name) != SessionState::Underway::Nothing) return;
-  Holdings& there = server().holds;
+  Holdings& there = up.holds;
   const SessionState::Statement* const statement = state_.find(name);
-  if (!statement) return drop_stale(name);
+  if (!statement) return drop_stale(up, name);
   if (name.empty()) {
     if (std::exchange(there.unnamed, statement->serial) == statement->serial) return;
-    return inject(statement->message, from_client::kParse);
+    return inject(up, statement->message, from_client::kParse);
   }
   const auto found = there.statements.find(name);
   if (found != there.statements.end()) {
     if (std::exchange(found->second, statement->serial) == statement->serial) return;
     std::string close;
     append_close(close, kStatement, name);
-    inject(close, from_client::kClose);
+    inject(up, close, from_client::kClose);
   } else {
     there.statements.emplace(name, statement->serial);
   }
-  inject(statement->message, from_client::kParse);
+  inject(up, statement->message, from_client::kParse);
 }
 
 // A Parse is about to be sent: what the server has from then on. One of a name that is taken fails.
-void PostgresSession::note_made(const Piece& parse) {
+void PostgresSession::note_made(Upstream& up, const Piece& parse) {
   const auto name = view_parse_name(parse.body());
   if (!name) return;
-  Holdings& there = server().holds;
+  Holdings& there = up.holds;
   const std::uint64_t serial = state_.last_serial() + 1;
   if (name->empty()) {
     there.unnamed = serial;

@@ -13,7 +13,7 @@ from harness import Sidecar
 from postgres import PostgresServer
 from relay import Relay
 
-SERVED = ["pass-through", "canary-nobody"]
+SERVED = ["pass-through", "canary-nobody", "canary-everybody", "dual-write"]
 
 STRATEGIES = {
     "pass-through": None,
@@ -21,6 +21,8 @@ STRATEGIES = {
     "canary-nobody": {"type": "canary", "read_percentage": 0.0},
     # What is read from new has to be there: the statements of writes are run on both sides.
     "canary-everybody": {"type": "canary", "read_percentage": 1.0, "write_mode": {
+        "mode": "dual_write", "policy": "old_authoritative", "engine": "statement"}},
+    "dual-write": {"type": "canary", "read_percentage": 0.0, "write_mode": {
         "mode": "dual_write", "policy": "old_authoritative", "engine": "statement"}},
 }
 MODES = SERVED
