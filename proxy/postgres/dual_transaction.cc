@@ -14,6 +14,22 @@ namespace {
 bool ends_block(std::string_view command) {
   return command == "COMMIT" || command == "PREPARE TRANSACTION";
 }
+
+std::size_t commits_of(const ResultDigest& digest) {
+  const auto commits = [](const QueryResult& result) {
+    return result.ending == QueryResult::Ending::Complete && ends_block(result.command_text());
+  };
+  return static_cast<std::size_t>(std::ranges::count_if(digest.results(), commits));
+}
+
+std::size_t commits_said_by(const SqlFacts& facts) {
+  const auto commits = [](const Step& step) {
+    const auto* const transaction = std::get_if<TransactionStep>(&step.what);
+    return transaction && (transaction->what == TransactionStep::What::Commit ||
+                           transaction->what == TransactionStep::What::Prepare);
+  };
+  return static_cast<std::size_t>(std::ranges::count_if(facts.steps, commits));
+}
 }  // namespace
 
 void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
@@ -21,6 +37,7 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   frame = unit_frame;
   for_second = !sits_out();
   controls = changes_session = hidden = is_query = false;
+  commits_said = 0;
   how = How::Exact;
   script.clear();
   messages.clear();
@@ -41,6 +58,7 @@ void DualTransaction::add(const UnitReader& reader) {
   changes_session |= facts.changes_session;
   for (const UnitReader::Facts& text : reader.texts()) {
     hidden |= text->pins.has(Pin::HiddenCode);
+    commits_said += commits_said_by(*text);
   }
   how = weaker(how, facts.how);
   for (ResultDigest& digest : digests) digest.expect(how);
@@ -73,13 +91,13 @@ void DualTransaction::forget_script() {
 }
 
 bool DualTransaction::committed() const {
-  const ResultDigest& digest = digests[0];
-  const bool ended = std::ranges::any_of(digest.results(), [](const QueryResult& result) {
-    return result.ending == QueryResult::Ending::Complete && ends_block(result.command_text());
-  });
-  if (ended || digest.results_beyond() > 0) return true;
+  if (commits_of(digests[0]) > 0 || digests[0].results_beyond() > 0) return true;
   const bool by_itself = frame != Frame::Block && status == Transaction::Idle && !first_failed;
   return by_itself || (frame == Frame::Bare && hidden);
+}
+
+bool DualTransaction::commit_was_none() const {
+  return commits_of(digests[0]) < commits_said && digests[0].results_beyond() == 0;
 }
 
 DualTransaction::Doubts DualTransaction::doubts(Doubt of_what_is_known) const {

@@ -84,6 +84,8 @@ class DualTransaction {
   // --- the whole
   // The first side has committed something of it, in the unit that has just ended.
   bool committed() const;
+  // Something that says COMMIT has rolled back, as its transaction had failed.
+  bool commit_was_none() const;
   // Suspected now that the first side has committed. Nothing: none is.
   //   all   any table may differ
   struct Doubts {
@@ -110,6 +112,7 @@ class DualTransaction {
   Frame frame = Frame::Block;
   bool for_second = false;
   bool controls = false;
+  std::size_t commits_said = 0;
   bool changes_session = false;
   bool hidden = false;    // code in it may have committed, whatever the unit ended with
   bool is_query = false;  // its last CommandComplete comes when it has committed

@@ -230,6 +230,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void look_at_rows(Upstream& up, Goes goes, char type, std::string_view rows);
   void step_dual();
   void first_answered();
+  void follow_without();
   void send_script();
   void second_answered();
   void go_on_after_second();

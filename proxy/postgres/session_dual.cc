@@ -237,8 +237,9 @@ void PostgresSession::step_dual() {
 void PostgresSession::first_answered() {
   dual_->took_ns = now_ns_ - dual_->leg_ns;
   const bool follows = !dual_->first_failed && dual_->for_second && !dual_->sits_out() &&
-                       dual_->kept() <= settings().copy_max;
+                       !dual_->commit_was_none() && dual_->kept() <= settings().copy_max;
   if (follows) return send_script();
+  const bool too_long = !dual_->first_failed && dual_->kept() > settings().copy_max;
   forget_script();
   if (dual_->frame == Frame::Wrapped) {
     if (!dual_->first_failed) {
@@ -250,17 +251,20 @@ void PostgresSession::first_answered() {
     dual_->status = Transaction::Idle;
     return finish_dual_unit();
   }
-  const bool kept_from_it = !dual_->first_failed && dual_->kept() > settings().copy_max;
-  if (kept_from_it) leave_out(Drop::Oversize);
-  // It has ended what the second side has not: together with what failed it may have committed.
-  if (dual_->status == Transaction::Idle && dual_->frame == Frame::Block) {
-    if (dual_->committed()) leave_out(Drop::StateRefused, Doubt::Outcome);
-    roll_second_back();
-  } else if (dual_->controls && dual_->committed()) {
-    leave_out(Drop::StateRefused, Doubt::Outcome);
-    roll_second_back();
-  }
+  if (too_long) leave_out(Drop::Oversize);
+  follow_without();
   unit_over();
+}
+
+// The first side has run a unit that the second will not: its block there goes on only if the
+// first side's does.
+void PostgresSession::follow_without() {
+  const bool ended = dual_->status == Transaction::Idle && dual_->frame == Frame::Block;
+  const bool commits = dual_->controls && dual_->committed();
+  if (commits || (dual_->commit_was_none() && !ended)) {
+    leave_out(Drop::StateRefused, Doubt::Outcome);
+  }
+  if (ended || dual_->sits_out()) roll_second_back();
 }
 
 void PostgresSession::send_script() {

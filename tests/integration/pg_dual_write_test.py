@@ -29,6 +29,7 @@ class Dual(PgPair):
               "create table parent (id int primary key)",
               "create table child (id int primary key, parent int references parent deferrable "
               "initially deferred)",
+              "create schema other", "create table other.u (v text)",
               "create table serials (id serial primary key, at timestamptz default now())")
 
     def setUp(self):
@@ -126,23 +127,19 @@ class Equal(Dual):
         self.nothing_suspected()
 
     def test_definitions_are_on_both(self):
-        self.client.ask("create table more (id int)")
-        self.client.ask("insert into more values (1)")
-        self.client.ask("create index concurrently on more (id)")
-        self.client.ask("vacuum more")
-        self.client.ask("begin; alter table more add column x int default 3")
+        self.client.ask("create index concurrently on t (n)")
+        self.client.ask("vacuum t")
+        self.client.ask("begin; alter table t add column x int default 3")
         self.client.ask("commit")
-        self.client.ask("insert into more values (2, 4)")
-        self.equal("select * from more order by id")
+        self.client.ask("update t set x = 4 where id = 1")
+        self.client.ask("create table more (id int)")
+        self.assertEqual(self.new.value("select count(*) from more"), "0")
+        self.equal("select id, x from t order by id")
         self.nothing_suspected()
 
     def test_what_the_session_holds_counts_on_both(self):
         client = self.client
-        self.new.sql("create schema s", "create table s.u (v text)", "grant all on schema s to app",
-                     "alter table s.u owner to app")
-        self.old.sql("create schema s", "create table s.u (v text)", "grant all on schema s to app",
-                     "alter table s.u owner to app")
-        client.ask("set search_path = s")
+        client.ask("set search_path = other")
         client.ask("insert into u values ('one')")
         client.ask("begin; set local search_path = public; insert into parent values (50)")
         client.ask("commit")
@@ -152,8 +149,8 @@ class Equal(Dual):
         client.ask("prepare p as insert into parent values (53)")
         client.ask("execute p")
         self.assertEqual(len(self.equal("select * from parent order by id")), 4)
-        self.assertEqual(len(self.equal("select * from s.u")), 1)
-        self.assertEqual({key for key in self.suspected() if key != "parent"}, set())
+        self.assertEqual(len(self.equal("select * from other.u")), 1)
+        self.nothing_suspected()
 
     def test_the_unnamed_statement_survives_our_own_queries(self):
         self.messages(self.client, parse("", "insert into t values ($1, 0, '')"))
@@ -163,7 +160,7 @@ class Equal(Dual):
         self.nothing_suspected()
 
     def test_a_pipeline_is_run_in_its_order(self):
-        parts = [query(f"update t set n = n * 3 + {n % 7} where id = {n % 3 + 1}") for n in range(60)]
+        parts = [query(f"update t set n = n * 3 % 1000 + {n % 7} where id = {n % 3 + 1}") for n in range(60)]
         parts += [parse("", "update t set n = n % 1000 where id = $1") + bind("", "", [b"%d" % (n % 3 + 1)]) +
                   execute("") + SYNC for n in range(60)]
         self.client.send(b"".join(parts))
@@ -176,7 +173,7 @@ class Equal(Dual):
         client = self.connect()
         client.send(query("insert into t values (600, 0, '')"))
         client.terminate()
-        wait_until(lambda: self.new.value("select count(*) from t where id = 600") == "1", 20, "it is there")
+        wait_until(lambda: self.second.value("select count(*) from t where id = 600") == "1", 20, "it is there")
         self.equal()
 
     def test_what_may_end_differently_is_on_the_authority_alone_and_in_the_ledger(self):
