@@ -36,7 +36,7 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   stage = Stage::First;
   frame = unit_frame;
   for_second = !sits_out();
-  controls = changes_session = hidden = is_query = false;
+  closed = copies = controls = changes_session = hidden = is_query = false;
   commits_said = 0;
   how = How::Exact;
   script.clear();
@@ -55,6 +55,7 @@ void DualTransaction::add(const UnitReader& reader) {
   const bool alone = facts.copies || (facts.writes && !facts.deterministic);
   if (alone) for_second = false;
   controls |= facts.controls;
+  copies |= facts.copies;
   changes_session |= facts.changes_session;
   for (const UnitReader::Facts& text : reader.texts()) {
     hidden |= text->pins.has(Pin::HiddenCode);
@@ -116,6 +117,16 @@ DualTransaction::Doubts DualTransaction::doubts() const {
   Doubts found{.all = all_alone_, .tables = {}};
   for (const auto& [table, alone] : tables_) {
     if (alone) found.tables.push_back({{kDefaultDb, table}, Doubt::Chance, first});
+  }
+  return found;
+}
+
+DualTransaction::Doubts DualTransaction::doubts_of(const UnitReader& unit, Side first) {
+  Doubts found{.all = !unit.facts().written_listed, .tables = {}};
+  for (const UnitReader::Facts& text : unit.texts()) {
+    for (const TableName& table : text->written) {
+      found.tables.push_back({{kDefaultDb, key_of(table)}, Doubt::Chance, first});
+    }
   }
   return found;
 }

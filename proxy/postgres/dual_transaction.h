@@ -94,6 +94,8 @@ class DualTransaction {
     bool any() const { return all || !tables.empty(); }
   };
   Doubts doubts(Doubt of_what_is_known) const;
+  // Of a unit alone, which only `first` is going to run.
+  static Doubts doubts_of(const UnitReader& unit, Side first);
   Doubts doubts() const;
   void forget_tables();
 
@@ -113,6 +115,8 @@ class DualTransaction {
   bool for_second = false;
   bool controls = false;
   std::size_t commits_said = 0;
+  bool closed = false;  // the client has sent its end
+  bool copies = false;  // a Sync among its data is not answered
   bool changes_session = false;
   bool hidden = false;    // code in it may have committed, whatever the unit ended with
   bool is_query = false;  // its last CommandComplete comes when it has committed

@@ -366,6 +366,8 @@ bool PostgresSession::may_go_on() const {
       return wanted.holds.giving_id == 0 || late_to_answer(wanted.holds.giving_since_ns);
     case Wait::Dual:
       return !dual_under_way();
+    case Wait::Disk:
+      return noting_ == Noting::Done;
   }
   return true;
 }

@@ -100,7 +100,8 @@ class PostgresSession final : public Session, public StreamOwner {
     Entry,    // the server is being entered
     Telling,  // the server before is telling what the session holds
     Giving,   // the next one is being given that
-    Dual      // the unit before is under way on both sides
+    Dual,     // the unit before is under way on both sides
+    Disk      // the ledger is being written, as it will be true by this unit
   };
   // A transaction block on the server that is talked to.
   enum class Block : std::uint8_t { None, Open, Unsure };
@@ -215,6 +216,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool dual_under_way() const { return dual_ && dual_->under_way(); }
   bool waits_for_dual(const Unit& unit) const;
   bool keeps_for_second(const Upstream& up) const;
+  Choice choose_copy(Choice choice);
   Choice choose_dual(Choice choice, const Unit& unit);
   bool second_is_ready();
   bool second_holds_all(Upstream& up);
@@ -243,7 +245,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void second_lost(Drop why);
   void check_second();
   void conclude_dual();
-  bool note_doubts(const DualTransaction::Doubts& doubts, bool waits);
+  bool note_doubts(const InterlayRoute& route, const DualTransaction::Doubts& doubts, bool waits);
   void finish_dual_unit();
   void end_dual();
   void abandon_dual();
@@ -321,6 +323,8 @@ class PostgresSession final : public Session, public StreamOwner {
   std::uint64_t trial_began_ns_ = 0;
   std::uint64_t alone_until_ns_ = 0;  // new is not tried again before
   std::uint64_t staying_since_ns_ = 0;
+  // What the unit that waits will make different.
+  enum class Noting : std::uint8_t { No, UnderWay, Done } noting_ = Noting::No;
   std::unique_ptr<DualTransaction> dual_;  // from its first unit to its end
   std::uint64_t answered_in_event_ = 0;
   Phase phase_ = Phase::Opening;

@@ -40,10 +40,11 @@ bool is_for_first_only(const UnitFacts& facts) {
 
 // --- before a unit
 
-// Data of a COPY go on, everything else waits.
+// What belongs to the unit that is under way goes on, everything else waits.
 bool PostgresSession::waits_for_dual(const Unit& unit) const {
   if (!dual_under_way()) return false;
-  return unit.what != Unit::What::Data || dual_->stage != Stage::First;
+  if (dual_->stage != Stage::First || unit.what == Unit::What::Farewell) return true;
+  return unit.what != Unit::What::Data && dual_->closed && !dual_->copies;
 }
 
 bool PostgresSession::keeps_for_second(const Upstream& up) const {
@@ -62,6 +63,9 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
     wait_ = Wait::Answers;
     return {Choice::Do::Wait};
   }
+  if (facts.copies && !facts.controls && facts.leaves == Leaves::AsItWas) {
+    return choose_copy(choice);
+  }
   if (!dual_) {
     dual_ = std::make_unique<DualTransaction>(interlay_.route(), current_, now_ns_);
     dual_->unseen = !free;
@@ -76,6 +80,16 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
   choice.dual = true;
   choice.trial = false;
   return choice;
+}
+
+// Its data are not kept: it is run by the server that is talked to, and noted before.
+PostgresSession::Choice PostgresSession::choose_copy(Choice choice) {
+  if (!reader_.facts().writes || std::exchange(noting_, Noting::No) == Noting::Done) return choice;
+  const InterlayRoute& route = dual_ ? *dual_->route : *interlay_.route();
+  if (note_doubts(route, DualTransaction::doubts_of(reader_, current_), true)) return choice;
+  noting_ = Noting::UnderWay;
+  wait_ = Wait::Disk;
+  return {Choice::Do::Wait};
 }
 
 // True: it is, or is left out of the transaction.
@@ -159,6 +173,7 @@ void PostgresSession::keep_for_second(const Piece& piece) {
 // --- answers
 
 Goes PostgresSession::on_first_answer(char type, std::string_view body) {
+  if (dual_->stage != Stage::First && dual_->stage != Stage::FirstCommit) return Goes::Held;
   if (type == from_server::kReadyForQuery) {
     dual_->status = view_ready(body).value_or(Transaction::Failed);
     dual_->turn = true;
@@ -335,6 +350,7 @@ void PostgresSession::commit_first() {
 
 void PostgresSession::first_committed() {
   if (dual_->first_failed) {
+    dual_->held.clear();
     roll_second_back();
     return finish_dual_unit();
   }
@@ -402,12 +418,13 @@ void PostgresSession::conclude_dual() {
   const bool differs = dual_->differs;
   if (differs) counters().second[1].mismatched.add();
   dual_->forget_tables();
-  if (!doubts.any() || note_doubts(doubts, true)) return finish_dual_unit();
+  if (!doubts.any() || note_doubts(*dual_->route, doubts, true)) return finish_dual_unit();
   dual_->stage = Stage::Disk;
 }
 
 // True: nobody need wait for the disk.
-bool PostgresSession::note_doubts(const DualTransaction::Doubts& doubts, bool waits) {
+bool PostgresSession::note_doubts(const InterlayRoute& route, const DualTransaction::Doubts& doubts,
+                                  bool waits) {
   const LedgerDoor& ledger = loop().shared_writes().ledger;
   counters().suspected.add();
   if (!ledger.note) return true;
@@ -419,7 +436,6 @@ bool PostgresSession::note_doubts(const DualTransaction::Doubts& doubts, bool wa
       });
     };
   }
-  const InterlayRoute& route = *dual_->route;
   if (doubts.all) {
     return ledger.note_all(route, "a transaction whose tables are not all known", durable);
   }
@@ -434,7 +450,11 @@ bool PostgresSession::note_doubts(const DualTransaction::Doubts& doubts, bool wa
 
 void PostgresSession::on_noted() {
   begin_event();
-  if (dual_ && dual_->stage == Stage::Disk) finish_dual_unit();
+  if (noting_ == Noting::UnderWay) {
+    noting_ = Noting::Done;
+  } else if (dual_ && dual_->stage == Stage::Disk) {
+    finish_dual_unit();
+  }
   end_event();
   loop().bury();
 }
@@ -445,6 +465,7 @@ void PostgresSession::finish_dual_unit() {
   append_ready(ready, dual_->status);
   client_.write_copy(ready);
   counters().client_out.add(ready.size());
+  release_held();
   dual_->stage = Stage::Resting;
   if (dual_->status == Transaction::Idle) end_dual();
 }
@@ -481,7 +502,7 @@ void PostgresSession::abandon_dual() {
       commits || (runs && (dual_->frame == Frame::Bare || dual_->controls));
   if (may_have_committed) {
     const auto doubts = dual_->doubts(Doubt::Unanswered);
-    if (doubts.any()) note_doubts(doubts, false);
+    if (doubts.any()) note_doubts(*dual_->route, doubts, false);
   }
   counters().second[1].drop(dual_->out ? dual_->out->why : Drop::Closed);
   dual_.reset();

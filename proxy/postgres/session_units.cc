@@ -134,7 +134,10 @@ void PostgresSession::glance(const Piece& piece) {
 void PostgresSession::note_request(std::uint64_t id, const Piece& piece) {
   const bool parses = piece.type == from_client::kParse;
   if (parses) note_made(server(), piece);
-  if (dual_under_way()) keep_for_second(piece);
+  if (dual_under_way()) {
+    dual_->closed = ends_unit(piece.type);
+    keep_for_second(piece);
+  }
   if (piece.type == from_client::kQuery) server().holds.unnamed = 0;
   state_.sent(id, piece, parses ? reader_.facts_of_parse(parses_++) : nullptr);
 }
@@ -159,6 +162,10 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
     return {Choice::Do::Wait};
   }
   read_unit(bytes);
+  if (dual_under_way()) {
+    dual_->add(reader_);
+    return {Choice::Do::Go};
+  }
   // What goes on with a COPY, or asks nothing, belongs to whom the last one was for.
   const bool goes_on = unit.what == Unit::What::Data || unit.what == Unit::What::Farewell ||
                        server().owed().copying() != CopyMode::None;
