@@ -354,7 +354,7 @@ bool PostgresSession::may_go_on() const {
     case Wait::Nothing:
       return true;
     case Wait::Answers:
-      return !server().owed().owes() && server().owed().settled();
+      return !server().owed().owes();
     case Wait::Trial:
       return !on_trial_;
     case Wait::Entry:
@@ -365,7 +365,7 @@ bool PostgresSession::may_go_on() const {
     case Wait::Giving:
       return wanted.holds.giving_id == 0 || late_to_answer(wanted.holds.giving_since_ns);
     case Wait::Dual:
-      return !dual_under_way();
+      return !dual_under_way() || server().owed().awaits_sync();
     case Wait::Disk:
       return noting_ == Noting::Done;
   }

@@ -13,7 +13,8 @@
 //
 // In several files: its life and the client's bytes (session), units and their sides
 // (session_units), going from one server to another (session_crossing), what servers send
-// (session_replies), cancelling (session_cancel), transactions on both sides (session_dual).
+// (session_replies), cancelling (session_cancel), transactions on both sides (session_dual,
+// session_dual_end).
 #pragma once
 
 #include <array>

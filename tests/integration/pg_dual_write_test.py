@@ -10,8 +10,8 @@ import unittest
 from commits import PREPARE, CommitLoad, wrong
 from harness import SLOWNESS, wait_until
 from pg_conn import PgConn, ServerError
-from pg_messages import (COPY_DONE, FLUSH, SYNC, bind, copy_data, describe, execute, fields_of, kind_of, parse,
-                         query, row_of)
+from pg_messages import (COPY_DONE, FLUSH, SYNC, bind, copy_data, describe, execute, kind_of, parse,
+                         query)
 from pg_pair import PgPair
 
 ALL = "select id, n, note from t order by id"
@@ -173,7 +173,8 @@ class Equal(Dual):
         client = self.connect()
         client.send(query("insert into t values (600, 0, '')"))
         client.terminate()
-        wait_until(lambda: self.second.value("select count(*) from t where id = 600") == "1", 20, "it is there")
+        there = "select count(*) from t where id = 600"
+        wait_until(lambda: self.second.value(there) == "1", 20, "it is there")
         self.equal()
 
     def test_what_may_end_differently_is_on_the_authority_alone_and_in_the_ledger(self):
