@@ -354,7 +354,7 @@ bool PostgresSession::may_go_on() const {
     case Wait::Nothing:
       return true;
     case Wait::Answers:
-      return !server().owed().owes();
+      return !server().owed().owes() || takes_data(server().owed().copying());
     case Wait::Trial:
       return !on_trial_;
     case Wait::Entry:

@@ -177,6 +177,8 @@ class PostgresSession final : public Session, public StreamOwner {
   void note_request(std::uint64_t id, const Piece& piece);
   Choice choose(const Unit& unit, std::string_view bytes);
   Choice choose_in_block();
+  // What a client sends then belongs to the COPY, or ends it.
+  static bool takes_data(CopyMode mode) { return mode == CopyMode::In || mode == CopyMode::Both; }
   Choice choose_free(const Unit& unit);
   Block block() const;
   Side write_side() const;

@@ -168,7 +168,7 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
   }
   // What goes on with a COPY, or asks nothing, belongs to whom the last one was for.
   const bool goes_on = unit.what == Unit::What::Data || unit.what == Unit::What::Farewell ||
-                       server().owed().copying() != CopyMode::None;
+                       takes_data(server().owed().copying());
   if (goes_on || reader_.facts().parts == 0) return {Choice::Do::Go};
   block_ = block();
   const Choice choice = block_ == Block::None ? choose_free(unit) : choose_in_block();
