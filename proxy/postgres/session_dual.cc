@@ -58,8 +58,11 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
   const UnitFacts& facts = reader_.facts();
   const bool free = block_ == Block::None;
   const bool both = dual_ || (interlay_.route()->authority() && !reads_there_);
-  const bool outside = free && !facts.writes && !facts.controls && facts.leaves == Leaves::AsItWas;
-  if (!both || facts.only_reads || outside) return choice;
+  const bool whole = unit.end == Unit::End::Closed;  // else it may yet write
+  const bool outside =
+      free && whole && !facts.writes && !facts.controls && facts.leaves == Leaves::AsItWas;
+  if (!both || (facts.only_reads && whole) || outside) return choice;
+  if (unit.end == Unit::End::Unfinished) return {Choice::Do::Await};
   if (server().owed().owes()) {
     wait_ = Wait::Answers;
     return {Choice::Do::Wait};
@@ -71,7 +74,7 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
     dual_ = std::make_unique<DualTransaction>(interlay_.route(), current_, now_ns_);
     dual_->unseen = !free;
     counters().second[1].eligible.add();
-    const bool open = free && !facts.controls && unit.end != Unit::End::Closed;
+    const bool open = free && !facts.controls && !whole;
     if (open) dual_->leave_out(Drop::Oversize, Doubt::Unsent);
     if (current_ != write_side()) dual_->leave_out(Drop::StateRefused, Doubt::Unsent);
   }

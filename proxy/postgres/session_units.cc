@@ -135,7 +135,7 @@ void PostgresSession::note_request(std::uint64_t id, const Piece& piece) {
   const bool parses = piece.type == from_client::kParse;
   if (parses) note_made(server(), piece);
   if (dual_under_way()) {
-    dual_->closed = ends_unit(piece.type);
+    dual_->closed |= ends_unit(piece.type);
     keep_for_second(piece);
   }
   if (piece.type == from_client::kQuery) server().holds.unnamed = 0;
@@ -169,7 +169,8 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
   // What goes on with a COPY, or asks nothing, belongs to whom the last one was for.
   const bool goes_on = unit.what == Unit::What::Data || unit.what == Unit::What::Farewell ||
                        takes_data(server().owed().copying());
-  if (goes_on || reader_.facts().parts == 0) return {Choice::Do::Go};
+  const bool asks = reader_.facts().parts > 0 || unit.end != Unit::End::Closed;
+  if (goes_on || !asks) return {Choice::Do::Go};
   block_ = block();
   const Choice choice = block_ == Block::None ? choose_free(unit) : choose_in_block();
   return choice.act == Choice::Do::Go ? choose_dual(choice, unit) : choice;
