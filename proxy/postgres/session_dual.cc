@@ -67,6 +67,7 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
     wait_ = Wait::Answers;
     return {Choice::Do::Wait};
   }
+  if (server().owed().awaits_sync()) return choice;  // it is discarded there
   if (facts.copies && !facts.controls && facts.leaves == Leaves::AsItWas) {
     return choose_copy(choice);
   }
@@ -257,6 +258,10 @@ void PostgresSession::step_dual() {
 
 void PostgresSession::first_answered() {
   dual_->took_ns = now_ns_ - dual_->leg_ns;
+  if (dual_->frame == Frame::Wrapped && dual_->status == Transaction::Idle) {
+    dual_->frame = Frame::Bare;  // the block that was ours has not begun, or has ended
+    leave_out(Drop::StateRefused, Doubt::Outcome);
+  }
   const bool follows = !dual_->first_failed && dual_->for_second && !dual_->sits_out() &&
                        !dual_->commit_was_none() && dual_->kept() <= settings().copy_max;
   if (follows) return send_script();

@@ -13,7 +13,7 @@ from harness import Sidecar
 from postgres import PostgresServer
 from relay import Relay
 
-SERVED = ["pass-through", "canary-nobody", "canary-everybody", "dual-write"]
+SERVED = ["pass-through", "canary-nobody", "dual-write"]
 
 STRATEGIES = {
     "pass-through": None,
