@@ -249,7 +249,8 @@ std::uint64_t PostgresSession::on_request(const Piece& piece) {
     return 0;
   }
   const std::uint64_t id = server().owed().sent(client_message_of(piece), Mark::Forward);
-  mid_unit_ = !ends_unit(piece.type) && is_extended(piece.type);
+  if (ends_unit(piece.type)) mid_unit_ = false;
+  if (is_extended(piece.type)) mid_unit_ = true;  // data of COPY leave it as it is
   was_used_ = true;
   if (watched_) {
     note_request(id, piece);
