@@ -62,7 +62,8 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
   const bool outside =
       free && whole && !facts.writes && !facts.controls && facts.leaves == Leaves::AsItWas;
   if (!both || (facts.only_reads && whole) || outside) return choice;
-  if (unit.end == Unit::End::Unfinished) return {Choice::Do::Await};
+  const bool follows = !is_for_first_only(facts);
+  if (unit.end == Unit::End::Unfinished && follows) return {Choice::Do::Await};
   if (server().owed().owes()) {
     wait_ = Wait::Answers;
     return {Choice::Do::Wait};
@@ -82,8 +83,7 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
   // Nothing of ours may be put between its messages.
   const bool bare = !server().owed().settled();
   if (bare || (!free && !dual_->second_begun)) dual_->leave_out(Drop::StateRefused, Doubt::Unsent);
-  const bool alone = free && is_for_first_only(facts);
-  if (!alone && !dual_->second_begun && !second_is_ready()) return {Choice::Do::Wait};
+  if (!(free && !follows) && !dual_->second_begun && !second_is_ready()) return {Choice::Do::Wait};
   choice.dual = true;
   choice.trial = false;
   return choice;
