@@ -127,6 +127,7 @@ bool PostgresSession::read_on(const Piece& piece) {
     return false;
   }
   each_receiver([&](Upstream& up) { bring_for(up, piece); });
+  if (dual_under_way()) dual_->add(reader_);
   note_sent(reader_.facts());
   return true;
 }
@@ -144,6 +145,10 @@ void PostgresSession::note_request(std::uint64_t id, std::uint64_t copy_id, cons
   const bool parses = piece.type == from_client::kParse;
   note_statement(server(), id, piece);
   if (copy_id != 0) note_statement(at(Side::New), copy_id, piece);
+  if (dual_under_way()) {
+    dual_->closed |= ends_unit(piece.type);
+    keep_for_second(piece);
+  }
   state_.sent(id, piece, parses ? reader_.facts_of_parse(parses_++) : nullptr);
 }
 
@@ -162,19 +167,30 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
     wait_ = Wait::Trial;
     return {Choice::Do::Wait};
   }
+  if (waits_for_dual(unit)) {
+    wait_ = Wait::Dual;
+    return {Choice::Do::Wait};
+  }
   read_unit(bytes);
+  if (dual_under_way()) {
+    dual_->add(reader_);
+    return {Choice::Do::Go};
+  }
   // What goes on with a COPY, is skipped up to a Sync, or asks nothing, belongs to whom the last
   // one was for.
   const bool goes_on = unit.what == Unit::What::Data || unit.what == Unit::What::Farewell ||
-                       server().owed().copying() != CopyMode::None || server().owed().awaits_sync();
-  if (goes_on || reader_.facts().parts == 0) return {Choice::Do::Go};
+                       takes_data(server().owed().copying()) || server().owed().awaits_sync();
+  const bool writes_both = dual_ || interlay_.route()->authority();
+  const bool may_ask_yet = writes_both && unit.end != Unit::End::Closed;
+  if (goes_on || (reader_.facts().parts == 0 && !may_ask_yet)) return {Choice::Do::Go};
   // Whether what was brought is there hangs on what was sent before it.
   if (server().owed().owes() && unit.what == Unit::What::Segment && brings_under_way()) {
     wait_ = Wait::Answers;
     return {Choice::Do::Wait};
   }
   block_ = block();
-  return block_ == Block::None ? choose_free(unit, bytes) : choose_in_block(unit);
+  const Choice choice = block_ == Block::None ? choose_free(unit, bytes) : choose_in_block(unit);
+  return choice.act == Choice::Do::Go ? choose_dual(choice, unit) : choice;
 }
 
 bool PostgresSession::brings_under_way() const {
@@ -219,7 +235,8 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::stri
   const bool whole =
       unit.end == Unit::End::Closed && (unit.what != Unit::What::Segment || bytes.ends_with(kSync));
   if (!whole) request.kind = Kind::Write;
-  const Side side = answering(route, request);
+  Side side = answering(route, request);
+  if (side != write_side() && is_suspected()) side = write_side();
   if (unit.end == Unit::End::Unfinished && side != whole_side) return {Choice::Do::Await};
   const bool reads_there = side != write_side();
   const bool tried = reads_there && side == Side::New;
@@ -256,6 +273,7 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
   if (facts.opens_read_only) read_only_block_ = reads_there_;
   parses_ = 0;
   if (shadow_) plan_copy(unit);
+  if (choice.dual) begin_dual_unit(bytes, unit);
   for (std::size_t at = 0; at < bytes.size();) {
     const Cut cut = cutter_.next(bytes.substr(at));
     const auto* const piece = std::get_if<Piece>(&cut);
@@ -324,7 +342,13 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
 
 std::uint64_t PostgresSession::inject(Upstream& up, std::string_view message, char type,
                                       char subject) {
-  const std::uint64_t id = up.owed().sent({type, subject, message.size()}, Mark::Skip);
+  const ClientMessage head{type, subject, message.size()};
+  if (keeps_for_second(up)) {
+    const std::uint64_t id = next_kept_id();
+    dual_->keep(head, Mark::Skip, message);
+    return id;
+  }
+  const std::uint64_t id = up.owed().sent(head, Mark::Skip);
   up.stream().write_copy(message);
   counters().server_out.add(message.size());
   return id;
