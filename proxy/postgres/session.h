@@ -3,8 +3,7 @@
 //   Opening     reads the packets that come before a session: what is wanted, and in which protocol
 //   Proving     the client proves to the sidecar who it is, before any server hears of it
 //   Login       the start-up packet went to the home side; its login is handed through, both ways,
-//   or what
-//               is left of it once we have logged in there
+//               or what is left of it once we have logged in there
 //   Ready       messages are handed through, and it is known which of them are answered
 //   Raw         the client does not speak the protocol: the server is to tell it so
 //   Cancelling  the connection carries a CancelRequest and nothing else
@@ -14,15 +13,14 @@
 // messages are read (it is watched): the client's bytes are cut into units, and each has its side.
 // Servers answer in turn: another side is gone to when the one before owes nothing any more.
 //
-// In several files: its life and the client's bytes (session), what comes before
-// (session_opening), logins (session_login), units and their sides
-// (session_units), going from one server to another (session_crossing), what servers send
+// In several files: its life and the client's bytes (session), what comes before (session_opening),
+// logins (session_login), units and their sides (session_units), statements that a server lacks
+// (session_bring), going from one server to another (session_crossing), what servers send
 // (session_replies), copies for new while old answers (session_shadow, session_shadow_compare),
 // transactions on both sides (session_dual, session_dual_end), cancelling (session_cancel).
 #pragma once
 
 #include <array>
-
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -224,7 +222,6 @@ class PostgresSession final : public Session, public StreamOwner {
   Choice choose_in_block(const Unit& unit);
   // What a client sends then belongs to the COPY, or ends it.
   static bool takes_data(CopyMode mode) { return mode == CopyMode::In || mode == CopyMode::Both; }
-  bool brings_under_way() const;
   Choice choose_free(const Unit& unit, std::string_view bytes);
   Block block() const;
   Side write_side() const;
@@ -239,6 +236,13 @@ class PostgresSession final : public Session, public StreamOwner {
     use(server());
     if (copying()) use(at(Side::New));
   }
+  // --- trials
+  void succeed();
+  bool can_fall_back() const;
+  void fall_back();
+
+  // --- what a server lacks: session_bring.cc
+  bool brings_under_way() const;
   std::uint64_t inject(Upstream& up, std::string_view message, char type,
                        char subject = kStatement);
   void bring_for(Upstream& up, const Piece& piece);
@@ -251,10 +255,6 @@ class PostgresSession final : public Session, public StreamOwner {
   void note_closed(Upstream& up, std::uint64_t id, const Piece& close);
   void note_asked(Upstream& up, std::uint64_t id, char type);
   void settle_asked(Holdings& there, const Asked& asked, char type);
-  // --- trials
-  void succeed();
-  bool can_fall_back() const;
-  void fall_back();
 
   // --- going to another server: session_crossing.cc
   Crossing go_to(Side side, Errand errand);
