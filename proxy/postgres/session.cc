@@ -280,7 +280,7 @@ void PostgresSession::end_event() {
   }
   update_reading();
   if (!client_.open()) abandon_dual();
-  if (!client_.open() && !copies_linger()) {
+  if (!client_.open() && !copies_linger() && !canceller_) {
     for (Upstream& up : upstreams_) up.close();
     loop().kill(*this);
   }

@@ -129,6 +129,9 @@ Goes PostgresSession::note_last_words(Upstream& up, std::string_view body) {
   const bool elsewhere = &up != &server();
   if (elsewhere ? !meant || !server().at_boundary() : can_do_without(up)) return Goes::Nowhere;
   last_words_ = true;
+  if (on_trial_) succeed();  // as far as it has come
+  // What is run there would be run for nobody.
+  if (elsewhere && server().owed().owes() && !canceller_) start_canceller(server());
   return Goes::Client;
 }
 
