@@ -235,7 +235,9 @@ class PostgresSession final : public Session, public StreamOwner {
                        char subject = kStatement);
   void bring_for(Upstream& up, const Piece& piece);
   void bring_for_sql(Upstream& up, std::string_view name, char type);
+  void bring_for_bind(Upstream& up, const Piece& piece);
   void bring_statement(Upstream& up, std::string_view name);
+  void bring_stand_in(Upstream& up, std::string_view name, std::size_t parameters);
   void bring(Upstream& up, const SessionState::Statement& statement, std::string_view name);
   void drop_stale(Upstream& up, std::string_view name);
   void note_statement(Upstream& up, std::uint64_t id, const Piece& piece);
@@ -395,7 +397,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Side wanted_side_ = Side::Old;  // while it waits
   Block block_ = Block::None;     // as the client's messages say
   bool watched_ = false;
-  bool replication_ = false;  // such a session stays where it began
+  bool replication_ = false;      // such a session stays where it began
   bool mid_unit_ = false;         // the side of what comes is chosen, up to the unit's end
   bool reads_there_ = false;      // the server that is talked to gets nothing but reads
   bool read_only_block_ = false;  // ... in a transaction block that can only read

@@ -7,7 +7,7 @@ import unittest
 
 from harness import SLOWNESS, wait_until
 from pg_conn import ServerError
-from pg_messages import SYNC, bind, close, describe, execute, kind_of, parse, query, row_of
+from pg_messages import SYNC, bind, close, describe, execute, fields_of, kind_of, parse, query, row_of
 from pg_pair import PgPair, reads
 
 
@@ -237,6 +237,38 @@ class Holdings(PgPair):
         self.client.ask("deallocate all")
         with self.assertRaisesRegex(ServerError, 'prepared statement "p" does not exist'):
             self.client.rows("execute p")
+
+    def test_statements_are_there_for_what_even_a_failed_transaction_looks_at(self):
+        """A server counts the parameters of a Bind before it refuses it for the transaction's sake."""
+        def codes(data):
+            self.client.send(data)
+            return [fields_of(one)["C"] for one in self.client.until("Z") if kind_of(one) == "E"]
+
+        def run(name, *params):
+            return bind("", name, list(params)) + execute("") + SYNC
+        said = parse("s1", "select side from here where $1::bool")
+        declared = parse("s2", "select side from here where $1", [16, 25])
+        for together in (False, True):
+            with self.subTest(together=together):
+                self.assertEqual(codes(close("S", "s1") + said + close("S", "s2") + declared + SYNC), [])
+                self.assertEqual(self.side_of(self.client), "new")
+                if together:
+                    self.client.send(query("begin; lock table here; select 1/0") + run("s1", "t", "u"))
+                    self.client.until("Z")
+                else:
+                    self.client.ask("begin; lock table here; select 1/0")
+                    self.client.send(run("s1", "t", "u"))
+                self.assertEqual(codes(b""), ["08P01"])
+                self.assertEqual(codes(run("s1", "t", "u") + run("s2", "t")), ["08P01"])
+                self.assertEqual(codes(b""), ["08P01"])
+                self.assertEqual(codes(run("s1", "t") + run("s2", "t", "u")), ["25P02"])
+                self.assertEqual(codes(b""), ["25P02"])
+                self.client.ask("rollback; begin; lock table here")
+                for data in (run("s1", "t"), run("s2", "t", "u")):
+                    self.client.send(data)
+                    rows = [row_of(one) for one in self.client.until("Z") if kind_of(one) == "D"]
+                    self.assertEqual(rows, [[b"old"]])
+                self.client.ask("commit")
 
     def test_the_unnamed_statement_is_there(self):
         self.answers(self.client, parse("", "select side from here"))
