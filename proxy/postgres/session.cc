@@ -309,6 +309,7 @@ void PostgresSession::update_reading() {
 bool PostgresSession::may_go_on() const {
   if (held_ == Held::No || kept_.empty() || phase_ == Phase::Closing) return false;
   if (held_ != Held::Side) return held(kept_[0]) == Held::No;
+  if (wait_cancelled_) return true;
   const Upstream& wanted = upstreams_[index(wanted_side_)];
   switch (wait_) {
     case Wait::Nothing:

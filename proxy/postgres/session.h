@@ -121,16 +121,19 @@ class PostgresSession final : public Session, public StreamOwner {
   };
   // A transaction block on the server that is talked to.
   enum class Block : std::uint8_t { None, Open, Unsure };
+  // Why a server is told to answer a unit with an error.
+  enum class Refusal : std::uint8_t { ReadOnly, Cancelled };
   // What is done with a unit.
   struct Choice {
     enum class Do : std::uint8_t {
       Go,  // to the server that is talked to
       Wait,
-      Await,   // its end, as that says where it goes
-      Refuse,  // nothing but reading is done in a read-only transaction on new
-      Gone     // the session has ended
+      Await,  // its end, as that says where it goes
+      Refuse,
+      Gone  // the session has ended
     } act;
     bool trial = false;  // if it fails, old is asked
+    Refusal refusal = Refusal::ReadOnly;
   };
   // What a side is gone to for.
   enum class Errand : std::uint8_t {
@@ -222,7 +225,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Side write_side() const;
   void send_unit(std::string_view bytes, const Unit& unit, const Choice& choice);
   bool leads_out(const UnitFacts& facts) const;
-  void send_refusal(char type);
+  void refuse_unit(std::string_view bytes, Refusal why);
+  void send_refusal(char type, Refusal why);
   void send_ours(std::string_view message, Mark mark);
   void note_sent(const UnitFacts& facts);
   // Calls use(upstream) for the servers that get what the client sends.
@@ -252,6 +256,7 @@ class PostgresSession final : public Session, public StreamOwner {
 
   // --- going to another server: session_crossing.cc
   Crossing go_to(Side side, Errand errand);
+  bool given_up(const Upstream& up) const;
   Crossing unavailable(Side side, Errand errand, const std::string& why);
   Crossing cross(Upstream& to, Errand errand);
   bool late_to_answer(std::uint64_t since_ns) const;
@@ -323,6 +328,8 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- cancelling
   void start_cancel(const CancelRequest& request, std::string_view packet);
   bool start_canceller(Upstream& up);
+  void cancel_for_nobody(Upstream& up);
+  void leave_cancel();
   void end_cancel();
   static void tell(const SessionHandle& asker);
   void answer_askers();
@@ -350,8 +357,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Ring<Sent> sent_;         // what ends with ReadyForQuery
   SessionHandlePtr handle_;
   std::unique_ptr<Canceller> canceller_;
-  std::unique_ptr<ShadowLeg> shadow_;          // while new gets copies
-  std::unique_ptr<Canceller> copy_canceller_;  // of what new ran for it
+  std::unique_ptr<ShadowLeg> shadow_;         // while new gets copies
+  std::unique_ptr<Canceller> new_canceller_;  // of what new runs for nobody any more
   std::vector<SessionHandlePtr> askers_;
   std::uint64_t now_ns_ = 0;
   std::uint64_t accepted_at_ns_ = 0;
@@ -405,6 +412,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool on_trial_ = false;
   bool defines_ = false;            // definitions may change when its transaction ends
   bool trial_cancelled_ = false;    // the client wants it to fail
+  bool wait_cancelled_ = false;     // likewise the unit that waits
   bool statements_unseen_ = false;  // some may have been made while nobody looked
   bool was_used_ = false;           // something was asked before it was watched
   bool logged_in_ = false;

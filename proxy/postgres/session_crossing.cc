@@ -50,11 +50,20 @@ PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
     case Upstream::State::Open:
       break;
   }
-  if (to.owed().owes() && to.holds.giving_id == 0) {  // of a trial that was given up
+  if (given_up(to)) {
     if (tried) return unavailable(side, errand, "it is busy");
     return wait(Wait::Entry);
   }
   return cross(to, errand);
+}
+
+// It runs what was tried there in vain, or a cancel of that is on its way, which must not hit what
+// comes next.
+bool PostgresSession::given_up(const Upstream& up) const {
+  const bool runs = up.owed().owes() && up.holds.giving_id == 0;
+  const bool hit =
+      up.side() == Side::New && new_canceller_ && new_canceller_->began_at_ns() >= up.opened_at_ns;
+  return runs || hit;
 }
 
 // A read that was to be tried elsewhere stays with the server that is right; a session that has to
@@ -284,7 +293,7 @@ void PostgresSession::check_entries() {
 void PostgresSession::check_trial() {
   if (!on_trial_ || !late_to_answer(trial_began_ns_)) return;
   interlay_.failed(server().side(), Interlay::Failure::Answer, now_ns_);
-  if (!canceller_) start_canceller(server());
+  if (!canceller_) cancel_for_nobody(server());
   fall_back();
 }
 

@@ -16,11 +16,16 @@ namespace crossfade::postgres {
 
 namespace {
 // Makes a server say, in its own transaction, that something is not done there.
-constexpr std::string_view kRefusal =
+constexpr std::string_view kReadOnlyRefusal =
     "DO $crossfade$BEGIN RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = 'crossfade: a "
     "read-only transaction whose reads are on the new server can do nothing but read', HINT = "
     "'Begin it "
     "without READ ONLY.'; END$crossfade$";
+
+// What a server says of a request that it has cancelled.
+constexpr std::string_view kCancelledRefusal =
+    "DO $crossfade$BEGIN RAISE EXCEPTION USING ERRCODE = '57014', MESSAGE = 'canceling statement "
+    "due to user request'; END$crossfade$";
 
 // There is no such savepoint.
 constexpr std::string_view kStandInText = "ROLLBACK TO SAVEPOINT \"crossfade: stands in\"";
@@ -101,9 +106,8 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
       send_unit(whole, unit, choice);
       return unit.size;
     case Choice::Do::Refuse:
-      send_refusal(unit.what == Unit::What::Query ? from_client::kQuery : whole[0]);
+      refuse_unit(whole, choice.refusal);
       mid_unit_ = unit.what == Unit::What::Segment && unit.end != Unit::End::Closed;
-      if (whole.ends_with(kSync)) send_ours(kSync, Mark::Forward);
       return unit.size;
     case Choice::Do::Wait:
       held_ = Held::Side;
@@ -136,7 +140,7 @@ bool PostgresSession::read_on(const Piece& piece) {
   reader_.begin(interlay_.classifier(database_), reading_);
   reader_.on_message(piece);
   if (reader_.facts().parts > 0 && leads_out(reader_.facts())) {
-    send_refusal(piece.type);
+    send_refusal(piece.type, Refusal::ReadOnly);
     mid_unit_ = !ends_unit(piece.type);
     return false;
   }
@@ -177,6 +181,10 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
     return {Choice::Do::Wait};
   }
   read_unit(bytes);
+  if (std::exchange(wait_cancelled_, false)) {
+    wait_ = Wait::Nothing;
+    return {.act = Choice::Do::Refuse, .refusal = Refusal::Cancelled};
+  }
   // What goes on with a COPY, is skipped up to a Sync, or asks nothing, belongs to whom the last
   // one was for.
   const bool goes_on = unit.what == Unit::What::Data || unit.what == Unit::What::Farewell ||
@@ -286,15 +294,21 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
   note_sent(facts);
 }
 
+void PostgresSession::refuse_unit(std::string_view bytes, Refusal why) {
+  send_refusal(bytes[0], why);
+  if (bytes.ends_with(kSync)) send_ours(kSync, Mark::Forward);
+}
+
 // In place of a message of that type: its error is what the client's would be answered with. Of the
 // extended protocol it makes the server skip to the client's Sync.
-void PostgresSession::send_refusal(char type) {
+void PostgresSession::send_refusal(char type, Refusal why) {
+  const std::string_view text = why == Refusal::ReadOnly ? kReadOnlyRefusal : kCancelledRefusal;
   std::string ours;
   if (ends_unit(type)) {
-    append_query(ours, kRefusal);
+    append_query(ours, text);
     return send_ours(ours, Mark::Forward);
   }
-  append_parse(ours, "", kRefusal);
+  append_parse(ours, "", text);
   send_ours(ours, Mark::Skip);
   ours.clear();
   MessageBuilder(ours, from_client::kBind).text("").text("").u16(0).u16(0).u16(0);
@@ -547,11 +561,16 @@ void PostgresSession::fall_back() {
   state_.forget_pending();
   trial_answers_.clear();
   sent_.clear();
+  leave_cancel();
   current_ = Side::Old;
   reads_there_ = false;
-  read_unit(trial_bytes_);
-  send_unit(trial_bytes_, {trial_bytes_.size(), Unit::What::Segment, Unit::End::Closed},
-            {Choice::Do::Go});
+  if (std::exchange(trial_cancelled_, false)) {
+    refuse_unit(trial_bytes_, Refusal::Cancelled);
+  } else {
+    read_unit(trial_bytes_);
+    send_unit(trial_bytes_, {trial_bytes_.size(), Unit::What::Segment, Unit::End::Closed},
+              {Choice::Do::Go});
+  }
   server().stream().flush();
   if (client_ended_ && held_ == Held::No) server().stream().shutdown_when_sent();
 }
