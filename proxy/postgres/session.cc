@@ -393,6 +393,7 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
       break;
     case Phase::Ready:
       check_entries();
+      check_giving();
       check_trial();
       check_staying();
       break;

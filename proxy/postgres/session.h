@@ -274,6 +274,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void show_stay(std::optional<Stay> why);
   void check_staying();
   void check_entries();
+  void check_giving();
   void check_trial();
   bool tied() const { return !inventory_.ties.empty() && inventory_version_ == version_; }
 

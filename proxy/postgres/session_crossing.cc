@@ -52,6 +52,8 @@ PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
   }
   if (given_up(to)) {
     if (tried) return unavailable(side, errand, "it is busy");
+    to.close();  // entering has a limit, and that has none
+    if (!enter(side)) return unavailable(side, errand, "it is down");
     return wait(Wait::Entry);
   }
   return cross(to, errand);
@@ -287,6 +289,17 @@ void PostgresSession::check_entries() {
     interlay_.failed(up.side(), Interlay::Failure::Connect, now_ns_);
     on_not_entered(up, "it did not let the session in in time");
   }
+}
+
+// What a session holds is taken at once, or never.
+void PostgresSession::check_giving() {
+  const std::uint64_t limit_ns = settings().answer_timeout_ms * kNsPerMs;
+  if (held_ != Held::Side || wait_ != Wait::Giving || limit_ns == 0) return;
+  const Upstream& to = at(wanted_side_);
+  if (to.holds.giving_id == 0 || now_ns_ <= to.holds.giving_since_ns + limit_ns) return;
+  counters().hit(Limit::AnswerTimeout);
+  interlay_.failed(to.side(), Interlay::Failure::Answer, now_ns_);
+  unavailable(to.side(), Errand::Unit, "it did not take in time what the session holds");
 }
 
 // A server that is slow is not waited for, and what it runs for nobody is ended.

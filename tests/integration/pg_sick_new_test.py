@@ -223,6 +223,50 @@ class Canary(Sick):
         self.assertLess(self.sidecar.rss() - before, 100 << 20)
 
 
+class Taking(Sick):
+    """A canary becomes the move of all there is while new is silent."""
+
+    settings = {**Sick.settings, "answer_timeout_ms": LEG_MS}
+
+    def setUp(self):
+        super().setUp()
+        self.migrate(reads(1.0), "fronted")
+        self.client = self.connect()
+        self.comes_to(self.client, "new")
+
+    def moves(self):
+        self.patch({"type": "canary", "read_percentage": 1.0,
+                    "write_mode": {"mode": "cutover", "write_percentage": 1.0}})
+
+    def told(self, limit):
+        began = time.monotonic()
+        with self.assertRaises(ServerError) as caught:
+            self.client.rows("update t set n = 0 where id = 1 returning n")
+        self.assertEqual(caught.exception.code, "08006")
+        self.assertLess(time.monotonic() - began, 3 * LEG_MS / 1000 + SLOWNESS)
+        self.assertGreater(self.metric("limit_hits_total", limit=limit), 0)
+
+    def test_a_session_whose_trial_stalls_there_is_told_within_a_limit(self):
+        self.front.mode = "silent"
+        self.assertEqual(self.side_of(self.client), "old")
+        self.moves()
+        self.told("connect_timeout_ms")
+
+    def test_a_session_whose_trial_stalled_there_goes_over_when_it_is_well(self):
+        self.front.mode = "silent"
+        self.client.ask("select pg_sleep(0.1)")
+        self.front.mode = "healthy"
+        self.moves()
+        self.assertEqual(self.client.rows("update t set n = -1 where id = 1 returning n"), [["-1"]])
+        self.assertEqual(self.new.value("select n from t where id = 1"), "-1")
+
+    def test_a_session_that_has_to_be_given_there_is_told_within_a_limit(self):
+        self.client.ask("set work_mem = '9MB'")
+        self.front.mode = "silent"
+        self.moves()
+        self.told("answer_timeout_ms")
+
+
 class Authority(Sick):
     def setUp(self):
         super().setUp()
