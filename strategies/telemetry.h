@@ -77,9 +77,10 @@ enum class Limit : std::uint8_t {
   SqlLengthMax,
   SegmentMax,
   StatementsMax,
+  CustomSettingsMax,
   SideChangeWait
 };
-inline constexpr std::size_t kLimits = 15;
+inline constexpr std::size_t kLimits = 16;
 constexpr const char* name_of(Limit limit) {
   switch (limit) {
     case Limit::ClientsMax:
@@ -110,6 +111,8 @@ constexpr const char* name_of(Limit limit) {
       return "segment_max";
     case Limit::StatementsMax:
       return "statements_max";
+    case Limit::CustomSettingsMax:
+      return "custom_settings_max";
     case Limit::SideChangeWait:
       return "side_change_wait_ms";
   }

@@ -216,6 +216,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void read_unit(std::string_view bytes);
   bool read_on(const Piece& piece);
   void glance(const Piece& piece);
+  void note_custom_settings();
   void note_request(std::uint64_t id, std::uint64_t copy_id, const Piece& piece);
   Choice choose(const Unit& unit, std::string_view bytes);
   Choice choose_in_block(const Unit& unit);
@@ -382,6 +383,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // to a server, is of one version. 0: as it began.
   std::uint64_t version_ = 0;
   SettingNames custom_;  // that it has set
+  std::size_t custom_bytes_ = 0;
   Inventory inventory_;
   std::uint64_t inventory_version_ = 0;
   std::optional<InventoryReader> asking_;
@@ -411,6 +413,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool read_only_block_ = false;  // ... in a transaction block that can only read
   bool refusing_ = false;         // the message that passes by is not sent
   bool on_trial_ = false;
+  bool custom_lost_ = false;        // there was no room for all of them
   bool defines_ = false;            // definitions may change when its transaction ends
   bool trial_cancelled_ = false;    // the client wants it to fail
   bool wait_cancelled_ = false;     // likewise the unit that waits

@@ -182,7 +182,8 @@ void PostgresSession::on_inventory_told() {
   const bool untold = inventory_.ties.has(Tie::Untold);
   inventory_ = asking_->take();
   asking_.reset();
-  if (untold || state_.kept() == Kept::NotAll || reading_ == SqlReading::Foreign) {
+  const bool lost = state_.kept() == Kept::NotAll || custom_lost_;
+  if (untold || lost || reading_ == SqlReading::Foreign) {
     inventory_.ties.add(Tie::Untold);
   }
   inventory_version_ = version_;

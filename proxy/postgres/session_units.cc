@@ -155,7 +155,21 @@ void PostgresSession::glance(const Piece& piece) {
   if (!sql || !may_set_custom(piece.body())) return;
   reader_.begin(interlay_.classifier(database_), reading_);
   reader_.on_message(piece);
-  for (const std::string& name : reader_.custom_settings()) custom_.insert(name);
+  note_custom_settings();
+}
+
+// No server lists them.
+void PostgresSession::note_custom_settings() {
+  for (const std::string& name : reader_.custom_settings()) {
+    if (custom_lost_ || custom_.contains(name)) continue;
+    custom_bytes_ += name.size() + sizeof(std::string);
+    custom_lost_ = custom_bytes_ > settings().custom_settings_max;
+    if (custom_lost_) {
+      counters().hit(Limit::CustomSettingsMax);
+    } else {
+      custom_.insert(name);
+    }
+  }
 }
 
 void PostgresSession::note_request(std::uint64_t id, std::uint64_t copy_id, const Piece& piece) {
@@ -329,7 +343,7 @@ void PostgresSession::send_ours(std::string_view message, Mark mark) {
 }
 
 void PostgresSession::note_sent(const UnitFacts& facts) {
-  for (const std::string& name : reader_.custom_settings()) custom_.insert(name);
+  note_custom_settings();
   if (facts.changes_session) ++version_;
   defines_ |= facts.strongest >= SqlClass::Ddl;
   if (shadow_ && facts.says_session) shadow_->note_change();

@@ -8,7 +8,7 @@ import unittest
 from harness import SLOWNESS, wait_until
 from pg_conn import ServerError
 from pg_messages import SYNC, bind, close, describe, execute, fields_of, kind_of, parse, query, row_of
-from pg_pair import PgPair, reads
+from pg_pair import INTERLAY, PgPair, reads
 
 
 class Routing(PgPair):
@@ -277,6 +277,23 @@ class Holdings(PgPair):
         self.client.ask("select 1")
         with self.assertRaisesRegex(ServerError, "unnamed prepared statement does not exist"):
             self.answers(self.client, bind("", "") + execute(""))
+
+    def test_more_custom_settings_than_are_kept_keep_their_session_on_old(self):
+        self.sidecar.must("PATCH", f"/interlays/{INTERLAY}", {"settings": {"custom_settings_max": 4096}})
+        few, many = self.client, self.connect()
+        for number in range(20):
+            for _ in range(10):
+                few.ask(f"set app.n{number} = '{number}'")
+        for number in range(200):
+            many.ask(f"set app.n{number} = '{number}'")
+        self.assertEqual(self.side_of(few), "new")
+        self.assertEqual(few.value("select current_setting('app.n19')"), "19")
+        self.assertEqual(self.side_of(many), "old")
+        self.assertEqual(many.value("select current_setting('app.n199')"), "199")
+        self.assertEqual(self.metric("limit_hits_total", limit="custom_settings_max"), 1)
+        self.patch({"type": "canary", "read_percentage": 1.0,
+                    "write_mode": {"mode": "cutover", "write_percentage": 1.0}})
+        wait_until(lambda: self.metric("sessions_staying", reason="untold") == 1, 10, "it stays")
 
     def test_what_can_not_go_over_keeps_its_session_on_old(self):
         for sql in ("listen x", "create temp table mine (i int)", "select pg_advisory_lock(7)",
