@@ -58,11 +58,12 @@ struct InterlaySettings {
   std::uint32_t request_head_max = 64u << 20;    // bytes kept to find a request's keys
   std::uint32_t reorder_max = 16u << 20;  // reply bytes kept until their turn comes, per session
   // PostgreSQL.
-  std::uint32_t sql_length_max = 32u << 10;    // bytes of SQL that is parsed
-  std::uint32_t sql_cache_max = 4u << 20;      // bytes of SQL and what is known of it, per loop
-  std::uint32_t segment_max = 1u << 20;        // bytes up to a Sync kept to plan them whole
-  std::uint32_t statements_max = 4u << 20;     // bytes of prepared statements, per session
-  std::uint32_t side_change_wait_ms = 30'000;  // a session that cannot go over stays so long
+  std::uint32_t sql_length_max = 32u << 10;       // bytes of SQL that is parsed
+  std::uint32_t sql_cache_max = 4u << 20;         // bytes of SQL and what is known of it, per loop
+  std::uint32_t segment_max = 1u << 20;           // bytes up to a Sync kept to plan them whole
+  std::uint32_t statements_max = 4u << 20;        // bytes of prepared statements, per session
+  std::uint32_t custom_settings_max = 64u << 10;  // bytes of names of settings with a dot, likewise
+  std::uint32_t side_change_wait_ms = 30'000;     // a session that cannot go over stays so long
 
   bool operator==(const InterlaySettings&) const = default;
 };

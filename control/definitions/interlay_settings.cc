@@ -45,6 +45,7 @@ constexpr std::array kRanges = {
     Range{"sql_cache_max", &InterlaySettings::sql_cache_max, 4096, kGigabyte},
     Range{"segment_max", &InterlaySettings::segment_max, 4096, kGigabyte},
     Range{"statements_max", &InterlaySettings::statements_max, 4096, kGigabyte},
+    Range{"custom_settings_max", &InterlaySettings::custom_settings_max, 1024, kGigabyte},
     Range{"side_change_wait_ms", &InterlaySettings::side_change_wait_ms, 0, kHour},
 };
 static_assert(sizeof(InterlaySettings) == kRanges.size() * sizeof(std::uint32_t),

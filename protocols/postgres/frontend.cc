@@ -51,6 +51,16 @@ std::optional<Bind> view_bind(std::string_view body) {
   return bind;
 }
 
+std::optional<std::uint16_t> view_bind_count(std::string_view body) {
+  Fields fields(body);
+  fields.text();
+  fields.text();
+  fields.bytes(std::size_t{2} * fields.u16());  // formats
+  const std::uint16_t count = fields.u16();
+  if (!fields.ok()) return std::nullopt;
+  return count;
+}
+
 std::optional<Subject> view_subject(std::string_view body) {
   Fields fields(body);
   const Subject subject{fields.byte(), fields.text()};

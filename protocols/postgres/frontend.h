@@ -35,6 +35,8 @@ struct Bind {  // head
   std::string_view statement;
 };
 std::optional<Bind> view_bind(std::string_view body);
+// Head: how many parameters it passes.
+std::optional<std::uint16_t> view_bind_count(std::string_view body);
 
 struct Subject {  // of Describe and Close
   char kind;      // kStatement, kPortal, or what the server will refuse

@@ -45,6 +45,7 @@ SqlFacts unknown_sql() {
   facts.sided = true;
   facts.writes_listed = false;
   facts.statements = 1;
+  facts.parameters.reset();
   facts.pins.add(Pin::Unread);
   return facts;
 }
@@ -96,6 +97,7 @@ SqlFacts executed(const SqlFacts& execute, const SqlFacts& prepared) {
   SqlFacts facts = prepared;
   facts.steps = execute.steps;
   facts.statements = 1;
+  facts.parameters = 0;  // what it passes stands in its text
   add_effects(facts, *step->inner);
   settle_class(facts);
   return facts;

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -163,6 +164,8 @@ struct SqlFacts {
   bool returning = false;     // a write that answers with the rows it wrote
   bool writes_listed = true;  // `written` names every table that can change
   std::uint32_t statements = 0;  // 1: a single statement; 0: none (the empty query)
+  // The highest $n: what its statement takes when a Parse declares no more; nullopt: not known.
+  std::optional<std::uint32_t> parameters = 0;
   SetOf<Pin> pins;
   SetOf<SqlLock> locks;
   std::vector<Step> steps;         // in order; at most kStepsMax
@@ -184,7 +187,7 @@ Kind kind_of(const SqlFacts& facts);
 // What text that was not understood is taken for.
 SqlFacts unknown_sql();
 
-// Adds what another part of the query does; steps and counts stay as they are.
+// Adds what another part of the query does; steps, counts and parameters stay as they are.
 void add_effects(SqlFacts& facts, const SqlFacts& other);
 
 // Moves PureRead and Write to their weaker-willed kin where the facts are not deterministic.

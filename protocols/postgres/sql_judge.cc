@@ -72,8 +72,11 @@ void SqlJudge::end_statement() {
   // CREATE TABLE pg_temp.t, SET search_path = pg_temp: wherever it stands.
   const bool may_make = current_.strongest > SqlClass::VolatileRead;
   if (may_make && mentions(text_, "pg_temp")) current_.pins.add(Pin::TempObject);
+  // CREATE TABLE AS takes the parameters in its text, CREATE VIEW takes none.
+  if (current_.strongest >= SqlClass::Ddl) hides_parameters();
   add_effects(total_, current_);
   total_.sorted = current_.sorted;
+  total_.parameters = current_.parameters;  // what is prepared is a single statement
   ++total_.statements;
 }
 
@@ -81,6 +84,11 @@ SqlFacts SqlJudge::take() {
   if (total_.statements != 1) total_.sorted = false;
   if (total_.steps.size() > kStepsMax) return unknown_sql();
   return std::move(total_);
+}
+
+void SqlJudge::takes_parameter(int number) {
+  auto& highest = current_.parameters;
+  if (highest && number > 0) highest = std::max(*highest, static_cast<std::uint32_t>(number));
 }
 
 void SqlJudge::calls(const SqlCall& call) {

@@ -45,6 +45,8 @@ class SqlJudge {
   void selects_field(std::string_view name);
   void holds_text(std::string_view text);  // a string constant
   void asks_default();                     // DEFAULT in place of a value
+  void takes_parameter(int number);        // $number
+  void hides_parameters() { current_.parameters.reset(); }
   void reads(const SqlName& table) { reads_.push_back(table); }
   void names_query(std::string_view name) { queries_.push_back(name); }  // WITH name AS
 

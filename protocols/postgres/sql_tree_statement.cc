@@ -211,6 +211,7 @@ void Statement::copy(const CopyStmt& statement) {
   }
   walk_.from(statement.query);
   walk_.from(statement.whereClause);
+  judge_.hides_parameters();
   judge_.step(std::move(step));
 }
 
@@ -222,6 +223,7 @@ void Statement::lock(const LockStmt& statement) {
 // Its answer is the plan of one server. Without ANALYZE nothing is run.
 void Statement::explain(const ExplainStmt& statement) {
   judge_.is_sided();
+  judge_.hides_parameters();
   bool runs = false;
   each(statement.options, [&](Node* node) {
     const auto& option = as<DefElem>(node);

@@ -113,6 +113,7 @@ void Walk::visit(Node* node) {
     case T_MergeWhenClause:
       break;
     case T_ParamRef:
+      return judge_.takes_parameter(as<ParamRef>(node).number);
     case T_TypeName:
     case T_ColumnDef:
     case T_Alias:

@@ -26,6 +26,9 @@ struct Asked {
   std::uint64_t serial = 0;  // of the statement
 };
 
+// The serial of what is there by a statement's name in its stead.
+inline constexpr std::uint64_t kStandIn = UINT64_MAX;
+
 struct Holdings {
   // Names of statements made by Parse -> which making of it; 0: there may be one, or none.
   std::map<std::string, std::uint64_t, std::less<>> statements;

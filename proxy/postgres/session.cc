@@ -201,7 +201,7 @@ PostgresSession::Held PostgresSession::held(char type) const {
 std::uint64_t PostgresSession::on_request(const Piece& piece) {
   if (phase_ == Phase::Login && cutter_.stream() == Stream::ClientLogin) {
     password_wanted_ = false;
-    if (binds_in_vain(piece)) refuse(kBindsInVain);
+    if (binds_in_vain(piece)) refuse(kBindsInVain, LoginRefused::Binding);
     return 0;
   }
   const std::uint64_t id = server().owed().sent(client_message_of(piece), Mark::Forward);
@@ -267,9 +267,11 @@ void PostgresSession::flush() {
 
 // The end of every event: what waited goes on, and who is through ends.
 void PostgresSession::end_event() {
+  change_places();
   if (may_go_on()) resume();
   follow();
   show_stay(why_it_stays());
+  interlay_.count_texts();
   update_shadow();
   flush();
   if (safe_point() && (draining_ || left_behind())) {
@@ -280,7 +282,7 @@ void PostgresSession::end_event() {
   }
   update_reading();
   if (!client_.open()) abandon_dual();
-  if (!client_.open() && !copies_linger() && !canceller_) {
+  if (!client_.open() && !copies_linger()) {
     for (Upstream& up : upstreams_) up.close();
     loop().kill(*this);
   }
@@ -311,7 +313,8 @@ void PostgresSession::update_reading() {
 bool PostgresSession::may_go_on() const {
   if (held_ == Held::No || kept_.empty() || phase_ == Phase::Closing) return false;
   if (held_ != Held::Side) return held(kept_[0]) == Held::No;
-  const Upstream& wanted = upstreams_[index(wanted_side_)];
+  if (wait_cancelled_) return true;
+  const Upstream& wanted = at(wanted_side_);
   switch (wait_) {
     case Wait::Nothing:
       return true;
@@ -399,6 +402,7 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
       break;
     case Phase::Ready:
       check_entries();
+      check_giving();
       check_trial();
       check_staying();
       check_second();
@@ -416,8 +420,10 @@ void PostgresSession::check_login() {
   const std::uint64_t limit_ns = settings().login_timeout_ms * kNsPerMs;
   if (logged_in_ || limit_ns == 0 || now_ns_ <= accepted_at_ns_ + limit_ns) return;
   counters().hit(Limit::LoginTimeout);
+  const bool servers = phase_ == Phase::Login && !password_wanted_;
+  if (!servers) counters().refused(LoginRefused::Timeout);
   if (phase_ != Phase::Login) return close_client();
-  if (password_wanted_) {
+  if (!servers) {
     return say_and_close("57014", "canceling authentication due to timeout");
   }
   interlay_.failed(server().side(), Interlay::Failure::Answer, now_ns_);
@@ -437,6 +443,7 @@ void PostgresSession::check_connecting(std::uint64_t limit_ns) {
   if (server().state() != Upstream::State::Connecting) return;
   if (limit_ns == 0 || now_ns_ <= server().opened_at_ns + limit_ns) return;
   counters().hit(Limit::ConnectTimeout);
+  if (server().try_next_address(now_ns_)) return;
   lose_server("did not accept a connection in time");
 }
 
@@ -456,6 +463,7 @@ void PostgresSession::drain() {
   begin_event();
   loop().mark_busy(*this);
   if (phase_ == Phase::Opening || phase_ == Phase::Proving || phase_ == Phase::Login) {
+    counters().refused(LoginRefused::Draining);
     say_and_close("57P03", "the database system is shutting down");
   }
   end_event();

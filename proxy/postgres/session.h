@@ -124,17 +124,20 @@ class PostgresSession final : public Session, public StreamOwner {
   };
   // A transaction block on the server that is talked to.
   enum class Block : std::uint8_t { None, Open, Unsure };
+  // Why a server is told to answer a unit with an error.
+  enum class Refusal : std::uint8_t { ReadOnly, Cancelled };
   // What is done with a unit.
   struct Choice {
     enum class Do : std::uint8_t {
       Go,  // to the server that is talked to
       Wait,
-      Await,   // its end, as that says where it goes
-      Refuse,  // nothing but reading is done in a read-only transaction on new
-      Gone     // the session has ended
+      Await,  // its end, as that says where it goes
+      Refuse,
+      Gone  // the session has ended
     } act;
     bool trial = false;  // if it fails, old is asked
     bool dual = false;   // it is run on both sides
+    Refusal refusal = Refusal::ReadOnly;
   };
   // What a side is gone to for.
   enum class Errand : std::uint8_t {
@@ -159,10 +162,11 @@ class PostgresSession final : public Session, public StreamOwner {
   void on_room() override;
 
   static constexpr std::size_t index(Side side) { return static_cast<std::size_t>(side); }
-  Upstream& at(Side side) { return upstreams_[index(side)]; }
+  Upstream& at(Side side) { return upstreams_[places_[index(side)]]; }
+  const Upstream& at(Side side) const { return upstreams_[places_[index(side)]]; }
   // The server that is talked to: its replies are the client's.
-  Upstream& server() { return upstreams_[index(current_)]; }
-  const Upstream& server() const { return upstreams_[index(current_)]; }
+  Upstream& server() { return at(current_); }
+  const Upstream& server() const { return at(current_); }
 
   Loop& loop() { return interlay_.loop(); }
   InterlayCounters& counters() { return interlay_.counters(); }
@@ -192,7 +196,7 @@ class PostgresSession final : public Session, public StreamOwner {
   postgres::ScramVerifier mock() const;
   std::size_t take_proof(std::string_view bytes);
   void on_proof(std::string_view body);
-  void refuse(const LoginRefusal& refusal);
+  void refuse(const LoginRefusal& refusal, LoginRefused why);
   void enter_home();
   Entry entry_at(Side side) const;
   void home_not_entered(const std::string& why);
@@ -217,6 +221,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void read_unit(std::string_view bytes);
   bool read_on(const Piece& piece);
   void glance(const Piece& piece);
+  void note_custom_settings();
   void note_request(std::uint64_t id, std::uint64_t copy_id, const Piece& piece);
   Choice choose(const Unit& unit, std::string_view bytes);
   Choice choose_in_block(const Unit& unit);
@@ -227,7 +232,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Side write_side() const;
   void send_unit(std::string_view bytes, const Unit& unit, const Choice& choice);
   bool leads_out(const UnitFacts& facts) const;
-  void send_refusal(char type);
+  void refuse_unit(std::string_view bytes, Refusal why);
+  void send_refusal(char type, Refusal why);
   void send_ours(std::string_view message, Mark mark);
   void note_sent(const UnitFacts& facts);
   // Calls use(upstream) for the servers that get what the client sends.
@@ -247,7 +253,9 @@ class PostgresSession final : public Session, public StreamOwner {
                        char subject = kStatement);
   void bring_for(Upstream& up, const Piece& piece);
   void bring_for_sql(Upstream& up, std::string_view name, char type);
+  void bring_for_bind(Upstream& up, const Piece& piece);
   void bring_statement(Upstream& up, std::string_view name);
+  void bring_stand_in(Upstream& up, std::string_view name, std::size_t parameters);
   void bring(Upstream& up, const SessionState::Statement& statement, std::string_view name);
   void drop_stale(Upstream& up, std::string_view name);
   void note_statement(Upstream& up, std::uint64_t id, const Piece& piece);
@@ -258,6 +266,7 @@ class PostgresSession final : public Session, public StreamOwner {
 
   // --- going to another server: session_crossing.cc
   Crossing go_to(Side side, Errand errand);
+  bool given_up(const Upstream& up) const;
   Crossing unavailable(Side side, Errand errand, const std::string& why);
   Crossing cross(Upstream& to, Errand errand);
   bool late_to_answer(std::uint64_t since_ns) const;
@@ -270,17 +279,19 @@ class PostgresSession final : public Session, public StreamOwner {
   bool begin_giving(Upstream& to);
   void on_given(Upstream& up);
   bool enter(Side side);
+  void change_places();
   void follow();
   std::optional<Stay> why_it_stays() const;
   void show_stay(std::optional<Stay> why);
   void check_staying();
   void check_entries();
+  void check_giving();
   void check_trial();
   bool tied() const { return !inventory_.ties.empty() && inventory_version_ == version_; }
 
   // --- copies: session_shadow.cc, session_shadow_compare.cc
   bool copies_wanted() const;
-  bool is_copy(const Upstream& up) const { return shadow_ && &up == &upstreams_[index(Side::New)]; }
+  bool is_copy(const Upstream& up) const { return shadow_ && &up == &at(Side::New); }
   bool copying() const { return shadow_ && shadow_->copying(); }
   void update_shadow();
   void begin_shadow();
@@ -368,6 +379,8 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- cancelling
   void start_cancel(const CancelRequest& request, std::string_view packet);
   bool start_canceller(Upstream& up);
+  void cancel_for_nobody(Upstream& up);
+  void leave_cancel();
   void end_cancel();
   static void tell(const SessionHandle& asker);
   void answer_askers();
@@ -388,6 +401,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Interlay& interlay_;
   crossfade::Stream client_;
   std::array<Upstream, kSides> upstreams_;
+  std::array<std::size_t, kSides> places_{0, 1};  // of each side's among them
+  InterlayRoutePtr placed_;                       // the route that they are of
   Side current_ = Side::Old;
   MessageCutter cutter_{Stream::ClientLogin};
   std::string kept_;        // bytes of the client that wait, or of a message that is awaited whole
@@ -395,8 +410,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Ring<Sent> sent_;         // what ends with ReadyForQuery
   SessionHandlePtr handle_;
   std::unique_ptr<Canceller> canceller_;
-  std::unique_ptr<ShadowLeg> shadow_;          // while new gets copies
-  std::unique_ptr<Canceller> copy_canceller_;  // of what new ran for it
+  std::unique_ptr<ShadowLeg> shadow_;         // while new gets copies
+  std::unique_ptr<Canceller> new_canceller_;  // of what new runs for nobody any more
   std::vector<SessionHandlePtr> askers_;
   std::uint64_t now_ns_ = 0;
   std::uint64_t accepted_at_ns_ = 0;
@@ -419,6 +434,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // to a server, is of one version. 0: as it began.
   std::uint64_t version_ = 0;
   SettingNames custom_;  // that it has set
+  std::size_t custom_bytes_ = 0;
   Inventory inventory_;
   std::uint64_t inventory_version_ = 0;
   std::optional<InventoryReader> asking_;
@@ -451,8 +467,10 @@ class PostgresSession final : public Session, public StreamOwner {
   bool read_only_block_ = false;  // ... in a transaction block that can only read
   bool refusing_ = false;         // the message that passes by is not sent
   bool on_trial_ = false;
+  bool custom_lost_ = false;        // there was no room for all of them
   bool defines_ = false;            // definitions may change when its transaction ends
   bool trial_cancelled_ = false;    // the client wants it to fail
+  bool wait_cancelled_ = false;     // likewise the unit that waits
   bool statements_unseen_ = false;  // some may have been made while nobody looked
   bool was_used_ = false;           // something was asked before it was watched
   bool logged_in_ = false;

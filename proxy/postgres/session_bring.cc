@@ -2,6 +2,7 @@
 //
 // They are brought when they are used, before the message that needs them, and what has become of
 // each is known from the server's answers only: until then it is among what was asked.
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,21 @@
 #include "proxy/postgres/session.h"
 
 namespace crossfade::postgres {
+
+namespace {
+// There is no such savepoint.
+constexpr std::string_view kStandInText = "ROLLBACK TO SAVEPOINT \"crossfade: stands in\"";
+constexpr std::uint32_t kTextOid = 25;
+
+// As far as its text tells.
+std::optional<std::size_t> parameters_of(const SessionState::Statement& statement) {
+  const bool read = statement.facts && statement.facts->parameters;
+  if (!read || !statement.message.starts_with(from_client::kParse)) return std::nullopt;
+  const auto parse = view_parse(std::string_view(statement.message).substr(kHeaderSize));
+  if (!parse) return std::nullopt;
+  return std::max<std::size_t>(parse->type_count(), *statement.facts->parameters);
+}
+}  // namespace
 
 bool PostgresSession::brings_under_way() const {
   const Ring<Asked>& asked = server().holds.asked;
@@ -40,7 +56,7 @@ void PostgresSession::bring_for(Upstream& up, const Piece& piece) {
     for (const std::string& name : reader_.named_by_sql()) bring_for_sql(up, name, piece.type);
   }
   if (piece.type == from_client::kBind) {
-    if (const auto bind = view_bind(piece.body())) bring_statement(up, bind->statement);
+    bring_for_bind(up, piece);
   } else if (piece.type == from_client::kDescribe) {
     const auto subject = view_subject(piece.body());
     if (subject && subject->kind == kStatement) bring_statement(up, subject->name);
@@ -67,6 +83,19 @@ void PostgresSession::bring_for_sql(Upstream& up, std::string_view name, char ty
   std::string sync;
   append_sync(sync);
   inject(up, sync, from_client::kSync);
+}
+
+// A Bind that passes another number of parameters than its statement takes fails for that even in a
+// failed transaction (exec_bind_message()), where statements can not be brought.
+void PostgresSession::bring_for_bind(Upstream& up, const Piece& piece) {
+  const auto bind = view_bind(piece.body());
+  if (!bind) return;
+  const bool sound = !up.owed().owes() && up.owed().transaction() != Transaction::Failed;
+  const SessionState::Statement* const statement = sound ? nullptr : state_.find(bind->statement);
+  const auto takes = statement ? parameters_of(*statement) : std::nullopt;
+  const auto passes = view_bind_count(piece.body());
+  if (!takes || !passes || *takes == *passes) return bring_statement(up, bind->statement);
+  bring_stand_in(up, bind->statement, *takes);
 }
 
 // The session has no such statement any more: the server must not have it, either.
@@ -105,6 +134,24 @@ void PostgresSession::bring_statement(Upstream& up, std::string_view name) {
     there.statements.emplace(name, statement->serial);
   }
   bring(up, *statement, name);
+}
+
+// A statement that a failed transaction lets in, and that never does anything, takes as many
+// parameters as the one that is meant.
+void PostgresSession::bring_stand_in(Upstream& up, std::string_view name, std::size_t parameters) {
+  if (state_.underway(name) != SessionState::Underway::Nothing) return;
+  Holdings& there = up.holds;
+  const std::uint64_t meant = state_.find(name)->serial;
+  std::uint64_t& has = name.empty() ? there.unnamed : there.statements[std::string(name)];
+  if (has == meant) return;
+  has = kStandIn;
+  std::string messages;
+  append_close(messages, kStatement, name);
+  inject(up, messages, from_client::kClose);
+  messages.clear();
+  append_parse(messages, name, kStandInText, std::vector<std::uint32_t>(parameters, kTextOid));
+  const std::uint64_t id = inject(up, messages, from_client::kParse);
+  there.asked.push({id, Asked::What::Brought, std::string(name), kStandIn});
 }
 
 void PostgresSession::bring(Upstream& up, const SessionState::Statement& statement,

@@ -34,7 +34,13 @@ void PostgresSession::tell(const SessionHandle& asker) {
 void PostgresSession::cancel(const SessionHandlePtr& asker) {
   begin_event();
   askers_.push_back(asker);
-  if (!server().owed().owes() || server().state() != Upstream::State::Open || server().pid == 0) {
+  const bool waits = held_ == Held::Side &&
+                     (wait_ == Wait::Entry || wait_ == Wait::Telling || wait_ == Wait::Giving);
+  if (waits) {
+    wait_cancelled_ = true;
+    answer_askers();
+  } else if (!server().owed().owes() || server().state() != Upstream::State::Open ||
+             server().pid == 0) {
     answer_askers();  // it runs nothing
   } else if (!canceller_) {
     trial_cancelled_ = on_trial_;
@@ -52,9 +58,24 @@ bool PostgresSession::start_canceller(Upstream& up) {
   return canceller_->start(up.peer(), up.pid, up.secret);
 }
 
+// What that server, which is new, runs still is nobody's.
+void PostgresSession::cancel_for_nobody(Upstream& up) {
+  if (up.pid == 0) return;
+  new_canceller_ = std::make_unique<Canceller>(*this, loop(), up.address(), now_ns_);
+  loop().mark_busy(*this);
+  if (!new_canceller_->start(up.peer(), up.pid, up.secret)) new_canceller_.reset();
+}
+
+// The request was given up there: what the client wants cancelled next runs elsewhere.
+void PostgresSession::leave_cancel() {
+  if (!canceller_) return;
+  new_canceller_ = std::move(canceller_);
+  answer_askers();
+}
+
 void PostgresSession::on_cancelled(const Canceller& which) {
   if (&which == canceller_.get()) return end_cancel();
-  copy_canceller_.reset();
+  new_canceller_.reset();
 }
 
 void PostgresSession::end_cancel() {

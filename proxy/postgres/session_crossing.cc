@@ -34,6 +34,10 @@ PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
   };
   if (server().owed().owes()) return wait(Wait::Answers);
   Upstream& to = at(side);
+  // Of another table: who is that side now is another server.
+  const bool strange =
+      to.state() != Upstream::State::Idle && !(to.address() == *interlay_.route()->at(side));
+  if (strange) to.close();
   const bool tried = errand == Errand::Trial;
   // Whether it owes more only its next reply can tell, and that needs a request.
   if (!server().owed().settled()) return current_ == write_side() ? Crossing::Stays : stay();
@@ -50,11 +54,22 @@ PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
     case Upstream::State::Open:
       break;
   }
-  if (to.owed().owes() && to.holds.giving_id == 0) {  // of a trial that was given up
+  if (given_up(to)) {
     if (tried) return unavailable(side, errand, "it is busy");
+    to.close();  // entering has a limit, and that has none
+    if (!enter(side)) return unavailable(side, errand, "it is down");
     return wait(Wait::Entry);
   }
   return cross(to, errand);
+}
+
+// It runs what was tried there in vain, or a cancel of that is on its way, which must not hit what
+// comes next.
+bool PostgresSession::given_up(const Upstream& up) const {
+  const bool runs = up.owed().owes() && up.holds.giving_id == 0;
+  const bool hit =
+      up.side() == Side::New && new_canceller_ && new_canceller_->began_at_ns() >= up.opened_at_ns;
+  return runs || hit;
 }
 
 // A read that was to be tried elsewhere stays with the server that is right; a session that has to
@@ -171,7 +186,8 @@ void PostgresSession::on_inventory_told() {
   const bool untold = inventory_.ties.has(Tie::Untold);
   inventory_ = asking_->take();
   asking_.reset();
-  if (untold || state_.kept() == Kept::NotAll || reading_ == SqlReading::Foreign) {
+  const bool lost = state_.kept() == Kept::NotAll || custom_lost_;
+  if (untold || lost || reading_ == SqlReading::Foreign) {
     inventory_.ties.add(Tie::Untold);
   }
   inventory_version_ = version_;
@@ -275,17 +291,55 @@ void PostgresSession::check_entries() {
       continue;
     }
     counters().hit(Limit::ConnectTimeout);
+    if (up.try_next_address(now_ns_)) continue;
     interlay_.failed(up.side(), Interlay::Failure::Connect, now_ns_);
     on_not_entered(up, "it did not let the session in in time");
   }
+}
+
+// What a session holds is taken at once, or never.
+void PostgresSession::check_giving() {
+  const std::uint64_t limit_ns = settings().answer_timeout_ms * kNsPerMs;
+  if (held_ != Held::Side || wait_ != Wait::Giving || limit_ns == 0) return;
+  const Upstream& to = at(wanted_side_);
+  if (to.holds.giving_id == 0 || now_ns_ <= to.holds.giving_since_ns + limit_ns) return;
+  counters().hit(Limit::AnswerTimeout);
+  interlay_.failed(to.side(), Interlay::Failure::Answer, now_ns_);
+  unavailable(to.side(), Errand::Unit, "it did not take in time what the session holds");
 }
 
 // A server that is slow is not waited for, and what it runs for nobody is ended.
 void PostgresSession::check_trial() {
   if (!on_trial_ || !late_to_answer(trial_began_ns_)) return;
   interlay_.failed(server().side(), Interlay::Failure::Answer, now_ns_);
-  if (!canceller_) start_canceller(server());
+  if (!canceller_) cancel_for_nobody(server());
   fall_back();
+}
+
+// A migration that is finished: what was new is the interlay's endpoint now. A session that is on
+// that server stays with it, under its new name, whatever it is doing.
+void PostgresSession::change_places() {
+  const InterlayRoutePtr& route = interlay_.route();
+  if (placed_ == route || phase_ != Phase::Ready) return;
+  const EndpointAddress* const here = route->at(current_);
+  const EndpointAddress* const there = route->at(other(current_));
+  const EndpointAddress& own = server().address();
+  const bool changed = !(here && *here == own) && there && *there == own;
+  if (!changed) {
+    placed_ = route;
+    return;
+  }
+  const bool between = on_trial_ || held_ == Held::Side || asking_ || shadow_ || dual_;
+  if (between || server().stream().unsent() > 0) return;  // soon
+  placed_ = route;
+  std::swap(places_[0], places_[1]);
+  current_ = other(current_);
+  server().be(current_, route);
+  reads_there_ = read_only_block_ = false;
+  Upstream& left = at(other(current_));
+  left.close();
+  at(Side::Old).stream().set_gauge(nullptr);
+  at(Side::New).stream().set_gauge(&interlay_.unsent[index(Side::New)]);
 }
 
 // An idle session goes over when all has gone over: who listens, or holds a lock, has to be told.
@@ -308,7 +362,7 @@ std::optional<Stay> PostgresSession::why_it_stays() const {
   for (const auto& [tie, stay] : kReasons) {
     if (tied() && inventory_.ties.has(tie)) return stay;
   }
-  if (upstreams_[index(other(current_))].holds.refused) return Stay::Refused;
+  if (at(other(current_)).holds.refused) return Stay::Refused;
   if (staying_since_ns_ != 0) return Stay::Unreachable;
   return std::nullopt;  // it goes over with its next request
 }

@@ -102,7 +102,7 @@ PostgresSession::Choice PostgresSession::choose_copy(Choice choice) {
 // True: it is, or is left out of the transaction.
 bool PostgresSession::second_is_ready() {
   if (dual_->sits_out()) return true;
-  Upstream& up = upstreams_[index(dual_->second())];
+  Upstream& up = at(dual_->second());
   wanted_side_ = dual_->second();
   if (late_to_answer(dual_->since_ns)) {
     interlay_.failed(dual_->second(), Interlay::Failure::Answer, now_ns_);
@@ -174,7 +174,7 @@ std::uint64_t PostgresSession::next_kept_id() {
 
 // The first piece of a message that goes to the first side, before that is noted.
 void PostgresSession::keep_for_second(const Piece& piece) {
-  Upstream& up = upstreams_[index(dual_->second())];
+  Upstream& up = at(dual_->second());
   if (!keeps_for_second(up)) return;
   bring_for(up, piece);
   note_statement(up, next_kept_id(), piece);

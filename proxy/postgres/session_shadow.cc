@@ -291,9 +291,8 @@ void PostgresSession::drop_copies(Drop why, Drop others) {
     counts.drop(others, lost - 1);
   }
   const bool runs = up.state() == Upstream::State::Open && up.owed().owes() && up.pid != 0;
-  if (runs && !ending_ && !copy_canceller_) {
-    copy_canceller_ = std::make_unique<Canceller>(*this, loop(), up.address(), now_ns_);
-    if (!copy_canceller_->start(up.peer(), up.pid, up.secret)) copy_canceller_.reset();
+  if (runs && !ending_ && !new_canceller_) {
+    cancel_for_nobody(up);
   }
   up.close();
   if (shadow_->now != ShadowLeg::Now::Nothing) shadow_->now = ShadowLeg::Now::Left;
@@ -307,8 +306,8 @@ void PostgresSession::drop_copies(Drop why, Drop others) {
 
 // At every tick.
 void PostgresSession::check_copies() {
-  if (copy_canceller_ && now_ns_ > copy_canceller_->began_at_ns() + kCancelMostNs) {
-    copy_canceller_.reset();
+  if (new_canceller_ && now_ns_ > new_canceller_->began_at_ns() + kCancelMostNs) {
+    new_canceller_.reset();
   }
   if (!shadow_ || !copies_late()) return;
   const bool silent =
@@ -319,7 +318,7 @@ void PostgresSession::check_copies() {
 
 // Old has answered long ago, or nothing was asked of it.
 bool PostgresSession::copies_late() const {
-  const Upstream& to = upstreams_[index(Side::New)];
+  const Upstream& to = at(Side::New);
   if (to.state() != Upstream::State::Open) return false;
   if (to.holds.giving_id != 0) return late_to_answer(to.holds.giving_since_ns);
   if (shadow_->empty()) return false;
@@ -332,7 +331,7 @@ bool PostgresSession::copies_late() const {
 // as long as ever.
 bool PostgresSession::copies_linger() const {
   if (phase_ != Phase::Closing) return false;
-  if (copy_canceller_) return true;
+  if (new_canceller_) return true;
   const std::uint64_t limit_ns = settings().second_leg_timeout_ms * kNsPerMs;
   const std::uint64_t over_ns = closing_at_ns_ + (limit_ns != 0 ? limit_ns + kQuietNs : kAgainNs);
   return now_ns_ <= over_ns && shadow_ && !shadow_->empty() &&
@@ -341,9 +340,9 @@ bool PostgresSession::copies_linger() const {
 
 // Time is what it waits for.
 bool PostgresSession::copies_wait() const {
-  if (copy_canceller_) return true;
+  if (new_canceller_) return true;
   if (!shadow_) return false;
-  const Upstream& to = upstreams_[index(Side::New)];
+  const Upstream& to = at(Side::New);
   if (to.state() != Upstream::State::Open) return false;
   if (!shadow_->empty() || to.holds.giving_id != 0) return true;
   const bool known = inventory_known();

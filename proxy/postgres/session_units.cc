@@ -15,11 +15,16 @@ namespace crossfade::postgres {
 
 namespace {
 // Makes a server say, in its own transaction, that something is not done there.
-constexpr std::string_view kRefusal =
+constexpr std::string_view kReadOnlyRefusal =
     "DO $crossfade$BEGIN RAISE EXCEPTION USING ERRCODE = '25006', MESSAGE = 'crossfade: a "
     "read-only transaction whose reads are on the new server can do nothing but read', HINT = "
     "'Begin it "
     "without READ ONLY.'; END$crossfade$";
+
+// What a server says of a request that it has cancelled.
+constexpr std::string_view kCancelledRefusal =
+    "DO $crossfade$BEGIN RAISE EXCEPTION USING ERRCODE = '57014', MESSAGE = 'canceling statement "
+    "due to user request'; END$crossfade$";
 
 constexpr std::string_view kSync{"S\0\0\0\4", 5};
 
@@ -87,9 +92,8 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
       send_unit(whole, unit, choice);
       return unit.size;
     case Choice::Do::Refuse:
-      send_refusal(unit.what == Unit::What::Query ? from_client::kQuery : whole[0]);
+      refuse_unit(whole, choice.refusal);
       mid_unit_ = unit.what == Unit::What::Segment && unit.end != Unit::End::Closed;
-      if (whole.ends_with(kSync)) send_ours(kSync, Mark::Forward);
       return unit.size;
     case Choice::Do::Wait:
       held_ = Held::Side;
@@ -122,7 +126,7 @@ bool PostgresSession::read_on(const Piece& piece) {
   reader_.begin(interlay_.classifier(database_), reading_);
   reader_.on_message(piece);
   if (reader_.facts().parts > 0 && leads_out(reader_.facts())) {
-    send_refusal(piece.type);
+    send_refusal(piece.type, Refusal::ReadOnly);
     mid_unit_ = !ends_unit(piece.type);
     return false;
   }
@@ -138,7 +142,21 @@ void PostgresSession::glance(const Piece& piece) {
   if (!sql || !may_set_custom(piece.body())) return;
   reader_.begin(interlay_.classifier(database_), reading_);
   reader_.on_message(piece);
-  for (const std::string& name : reader_.custom_settings()) custom_.insert(name);
+  note_custom_settings();
+}
+
+// No server lists them.
+void PostgresSession::note_custom_settings() {
+  for (const std::string& name : reader_.custom_settings()) {
+    if (custom_lost_ || custom_.contains(name)) continue;
+    custom_bytes_ += name.size() + sizeof(std::string);
+    custom_lost_ = custom_bytes_ > settings().custom_settings_max;
+    if (custom_lost_) {
+      counters().hit(Limit::CustomSettingsMax);
+    } else {
+      custom_.insert(name);
+    }
+  }
 }
 
 void PostgresSession::note_request(std::uint64_t id, std::uint64_t copy_id, const Piece& piece) {
@@ -172,6 +190,11 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
     return {Choice::Do::Wait};
   }
   read_unit(bytes);
+  if (std::exchange(wait_cancelled_, false)) {
+    wait_ = Wait::Nothing;
+    if (dual_ && block() == Block::None) abandon_dual();  // it has not begun
+    return {.act = Choice::Do::Refuse, .refusal = Refusal::Cancelled};
+  }
   if (dual_under_way()) {
     dual_->add(reader_);
     return {Choice::Do::Go};
@@ -281,15 +304,21 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
   note_sent(facts);
 }
 
+void PostgresSession::refuse_unit(std::string_view bytes, Refusal why) {
+  send_refusal(bytes[0], why);
+  if (bytes.ends_with(kSync)) send_ours(kSync, Mark::Forward);
+}
+
 // In place of a message of that type: its error is what the client's would be answered with. Of the
 // extended protocol it makes the server skip to the client's Sync.
-void PostgresSession::send_refusal(char type) {
+void PostgresSession::send_refusal(char type, Refusal why) {
+  const std::string_view text = why == Refusal::ReadOnly ? kReadOnlyRefusal : kCancelledRefusal;
   std::string ours;
   if (ends_unit(type)) {
-    append_query(ours, kRefusal);
+    append_query(ours, text);
     return send_ours(ours, Mark::Forward);
   }
-  append_parse(ours, "", kRefusal);
+  append_parse(ours, "", text);
   send_ours(ours, Mark::Skip);
   ours.clear();
   MessageBuilder(ours, from_client::kBind).text("").text("").u16(0).u16(0).u16(0);
@@ -310,7 +339,7 @@ void PostgresSession::send_ours(std::string_view message, Mark mark) {
 }
 
 void PostgresSession::note_sent(const UnitFacts& facts) {
-  for (const std::string& name : reader_.custom_settings()) custom_.insert(name);
+  note_custom_settings();
   if (facts.changes_session) ++version_;
   defines_ |= facts.strongest >= SqlClass::Ddl;
   if (shadow_ && facts.says_session) shadow_->note_change();
@@ -333,7 +362,7 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
 
 // Old is as the session left it.
 bool PostgresSession::can_fall_back() const {
-  const Upstream& old = upstreams_[index(Side::Old)];
+  const Upstream& old = at(Side::Old);
   return current_ == Side::New && old.state() == Upstream::State::Open && !old.owed().owes() &&
          old.owed().transaction() == Transaction::Idle && old.holds.version == version_;
 }
@@ -357,13 +386,18 @@ void PostgresSession::fall_back() {
   state_.forget_pending();
   trial_answers_.clear();
   sent_.clear();
+  leave_cancel();
   current_ = Side::Old;
   reads_there_ = false;
-  read_unit(trial_bytes_);
-  send_unit(trial_bytes_, {trial_bytes_.size(), Unit::What::Segment, Unit::End::Closed},
-            {Choice::Do::Go});
+  if (std::exchange(trial_cancelled_, false)) {
+    refuse_unit(trial_bytes_, Refusal::Cancelled);
+  } else {
+    read_unit(trial_bytes_);
+    send_unit(trial_bytes_, {trial_bytes_.size(), Unit::What::Segment, Unit::End::Closed},
+              {Choice::Do::Go});
+  }
   server().stream().flush();
-  if (client_ended_ && held_ == Held::No) server().stream().shutdown_when_sent();
+  if (client_ended_ && held_ == Held::No) server().finish();
 }
 
 }  // namespace crossfade::postgres

@@ -34,6 +34,7 @@ void check_client(char type, std::string_view body, std::string_view message) {
     require(again == message, "a Close is built again as it was");
   }
   view_bind(body);
+  view_bind_count(body);
   view_execute(body);
   view_function_call(body);
   view_copy_fail(body);

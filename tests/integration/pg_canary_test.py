@@ -7,8 +7,8 @@ import unittest
 
 from harness import SLOWNESS, wait_until
 from pg_conn import ServerError
-from pg_messages import SYNC, bind, close, describe, execute, kind_of, parse, query, row_of
-from pg_pair import PgPair, reads
+from pg_messages import SYNC, bind, close, describe, execute, fields_of, kind_of, parse, query, row_of
+from pg_pair import INTERLAY, PgPair, reads
 
 
 class Routing(PgPair):
@@ -238,6 +238,38 @@ class Holdings(PgPair):
         with self.assertRaisesRegex(ServerError, 'prepared statement "p" does not exist'):
             self.client.rows("execute p")
 
+    def test_statements_are_there_for_what_even_a_failed_transaction_looks_at(self):
+        """A server counts the parameters of a Bind before it refuses it for the transaction's sake."""
+        def codes(data):
+            self.client.send(data)
+            return [fields_of(one)["C"] for one in self.client.until("Z") if kind_of(one) == "E"]
+
+        def run(name, *params):
+            return bind("", name, list(params)) + execute("") + SYNC
+        said = parse("s1", "select side from here where $1::bool")
+        declared = parse("s2", "select side from here where $1", [16, 25])
+        for together in (False, True):
+            with self.subTest(together=together):
+                self.assertEqual(codes(close("S", "s1") + said + close("S", "s2") + declared + SYNC), [])
+                self.assertEqual(self.side_of(self.client), "new")
+                if together:
+                    self.client.send(query("begin; lock table here; select 1/0") + run("s1", "t", "u"))
+                    self.client.until("Z")
+                else:
+                    self.client.ask("begin; lock table here; select 1/0")
+                    self.client.send(run("s1", "t", "u"))
+                self.assertEqual(codes(b""), ["08P01"])
+                self.assertEqual(codes(run("s1", "t", "u") + run("s2", "t")), ["08P01"])
+                self.assertEqual(codes(b""), ["08P01"])
+                self.assertEqual(codes(run("s1", "t") + run("s2", "t", "u")), ["25P02"])
+                self.assertEqual(codes(b""), ["25P02"])
+                self.client.ask("rollback; begin; lock table here")
+                for data in (run("s1", "t"), run("s2", "t", "u")):
+                    self.client.send(data)
+                    rows = [row_of(one) for one in self.client.until("Z") if kind_of(one) == "D"]
+                    self.assertEqual(rows, [[b"old"]])
+                self.client.ask("commit")
+
     def test_the_unnamed_statement_is_there(self):
         self.answers(self.client, parse("", "select side from here"))
         for _ in range(2):
@@ -245,6 +277,23 @@ class Holdings(PgPair):
         self.client.ask("select 1")
         with self.assertRaisesRegex(ServerError, "unnamed prepared statement does not exist"):
             self.answers(self.client, bind("", "") + execute(""))
+
+    def test_more_custom_settings_than_are_kept_keep_their_session_on_old(self):
+        self.sidecar.must("PATCH", f"/interlays/{INTERLAY}", {"settings": {"custom_settings_max": 4096}})
+        few, many = self.client, self.connect()
+        for number in range(20):
+            for _ in range(10):
+                few.ask(f"set app.n{number} = '{number}'")
+        for number in range(200):
+            many.ask(f"set app.n{number} = '{number}'")
+        self.assertEqual(self.side_of(few), "new")
+        self.assertEqual(few.value("select current_setting('app.n19')"), "19")
+        self.assertEqual(self.side_of(many), "old")
+        self.assertEqual(many.value("select current_setting('app.n199')"), "199")
+        self.assertEqual(self.metric("limit_hits_total", limit="custom_settings_max"), 1)
+        self.patch({"type": "canary", "read_percentage": 1.0,
+                    "write_mode": {"mode": "cutover", "write_percentage": 1.0}})
+        wait_until(lambda: self.metric("sessions_staying", reason="untold") == 1, 10, "it stays")
 
     def test_what_can_not_go_over_keeps_its_session_on_old(self):
         for sql in ("listen x", "create temp table mine (i int)", "select pg_advisory_lock(7)",

@@ -10,10 +10,13 @@ import unittest
 
 from harness import SLOWNESS, wait_until
 from pg_conn import PgConn, ServerError
-from pg_messages import SYNC, bind, execute, kind_of, parse, row_of
+from pg_messages import SYNC, bind, execute, fields_of, kind_of, parse, query, row_of
 from pg_pair import PgPair, endpoint, reads
 
 LEG_MS = int(500 * SLOWNESS)
+SLEEP = "select pg_sleep(100)"
+SLEEPS = (query(SLEEP), parse("", SLEEP) + bind("", "") + execute("") + SYNC)
+SLEEPERS = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
 
 
 class Front:
@@ -29,6 +32,7 @@ class Front:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._open = []
+        self.met = 0  # connections
         threading.Thread(target=self._accept, daemon=True).start()
 
     def stop(self):
@@ -47,6 +51,7 @@ class Front:
         with contextlib.suppress(OSError):
             while True:
                 client = self._listener.accept()[0]
+                self.met += 1
                 try:
                     server = socket.create_connection(("127.0.0.1", self._behind))
                 except OSError:
@@ -153,6 +158,58 @@ class Canary(Sick):
         for client in self.clients:
             self.comes_to(client, "new")
 
+    def cancelled(self, client, data, after):
+        """`after()`: called between the request and the cancel."""
+        began = time.monotonic()
+        client.send(data)
+        after()
+        self.is_cancelled(client)
+        self.assertLess(time.monotonic() - began, 3 * LEG_MS / 1000 + SLOWNESS)
+        self.assertEqual(self.side_of(client), "old")
+
+    def is_cancelled(self, client):
+        client.cancel()
+        found = client.until("Z")
+        self.assertEqual([fields_of(one)["C"] for one in found if kind_of(one) == "E"], ["57014"])
+        self.assertEqual([one for one in found if kind_of(one) == "D"], [])
+
+    def test_what_it_is_asked_in_silence_is_cancelled(self):
+        """While new is asked, and when old is asked instead."""
+        self.front.mode = "silent"
+        for data, client in zip(SLEEPS, self.clients):
+            self.cancelled(client, data, after=lambda: None)
+        for data, client in zip(SLEEPS, self.clients[2:]):
+            self.cancelled(client, data, after=lambda: wait_until(
+                lambda: self.old.value(SLEEPERS) == "1", 10, "old is asked"))
+            wait_until(lambda: self.old.value(SLEEPERS) == "0", 10, "nothing is left on old")
+
+    def test_what_waits_to_be_let_in_there_is_cancelled(self):
+        self.front.mode = "silent"
+        clients, before = [self.connect(), self.connect()], self.front.met
+        for data, client in zip(SLEEPS, clients):
+            client.send(data)
+        wait_until(lambda: self.front.met == before + 2, 10, "new is being entered")
+        for client in clients:
+            self.is_cancelled(client)
+        self.assertEqual(self.old.value(SLEEPERS), "0")
+        for client in clients:
+            self.old_answers(client)
+
+    def test_a_cancel_does_not_hit_what_comes_next_on_new(self):
+        """New is well again while it is on its way."""
+        for _ in range(4):
+            for client in self.clients:
+                self.comes_to(client, "new")
+            self.front.mode = "silent"
+            for client in self.clients:
+                client.send(query("select pg_sleep(0.01), 'answered'"))
+            for client in self.clients:
+                self.assertEqual(len([one for one in client.until("Z") if kind_of(one) == "D"]), 1)
+            self.front.mode = "healthy"
+            for client in self.clients:
+                for _ in range(20):
+                    self.assertIn(self.side_of(client), ("old", "new"))
+
     def test_memory_of_answers_that_nobody_waits_for_has_an_end(self):
         """New stalls and then sends all that was asked of it."""
         before = self.sidecar.rss()
@@ -164,6 +221,50 @@ class Canary(Sick):
                 self.assertEqual(client.rows("select count(*), max(side) from here, t"), [["100", "old"]])
             self.front.mode = "healthy"
         self.assertLess(self.sidecar.rss() - before, 100 << 20)
+
+
+class Taking(Sick):
+    """A canary becomes the move of all there is while new is silent."""
+
+    settings = {**Sick.settings, "answer_timeout_ms": LEG_MS}
+
+    def setUp(self):
+        super().setUp()
+        self.migrate(reads(1.0), "fronted")
+        self.client = self.connect()
+        self.comes_to(self.client, "new")
+
+    def moves(self):
+        self.patch({"type": "canary", "read_percentage": 1.0,
+                    "write_mode": {"mode": "cutover", "write_percentage": 1.0}})
+
+    def told(self, limit):
+        began = time.monotonic()
+        with self.assertRaises(ServerError) as caught:
+            self.client.rows("update t set n = 0 where id = 1 returning n")
+        self.assertEqual(caught.exception.code, "08006")
+        self.assertLess(time.monotonic() - began, 3 * LEG_MS / 1000 + SLOWNESS)
+        self.assertGreater(self.metric("limit_hits_total", limit=limit), 0)
+
+    def test_a_session_whose_trial_stalls_there_is_told_within_a_limit(self):
+        self.front.mode = "silent"
+        self.assertEqual(self.side_of(self.client), "old")
+        self.moves()
+        self.told("connect_timeout_ms")
+
+    def test_a_session_whose_trial_stalled_there_goes_over_when_it_is_well(self):
+        self.front.mode = "silent"
+        self.client.ask("select pg_sleep(0.1)")
+        self.front.mode = "healthy"
+        self.moves()
+        self.assertEqual(self.client.rows("update t set n = -1 where id = 1 returning n"), [["-1"]])
+        self.assertEqual(self.new.value("select n from t where id = 1"), "-1")
+
+    def test_a_session_that_has_to_be_given_there_is_told_within_a_limit(self):
+        self.client.ask("set work_mem = '9MB'")
+        self.front.mode = "silent"
+        self.moves()
+        self.told("answer_timeout_ms")
 
 
 class Authority(Sick):

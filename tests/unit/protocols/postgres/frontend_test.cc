@@ -52,6 +52,8 @@ TEST_CASE("frontend: views find the fields of whole messages") {
   const std::string bind = raw("portal\0s\0\0\1\0\0\0\1");
   CHECK(view_bind(bind)->portal == "portal");
   CHECK(view_bind(bind)->statement == "s");
+  CHECK(view_bind_count(bind) == 1);
+  CHECK(view_bind_count(raw("\0\0\0\2\0\1\0\1\0\3")) == 3);
   CHECK(view_subject(raw("Ss\0"))->kind == kStatement);
   CHECK(view_subject(raw("Ps\0"))->name == "s");
   CHECK(view_execute(raw("p\0\0\0\0\x0a"))->portal == "p");
@@ -89,6 +91,10 @@ TEST_CASE("frontend: the head of a long message is enough for its names") {
   const std::string bind = raw("p\0s\0") + std::string(100, 'v');
   CHECK(view_bind(bind.substr(0, 4))->statement == "s");
   CHECK_FALSE(view_bind(bind.substr(0, 3)));
+  const std::string counted = raw("p\0s\0\0\1\0\0\0\7");
+  CHECK(view_bind_count(counted + "more") == 7);
+  for (std::size_t size = 0; size < counted.size(); ++size)
+    CHECK_FALSE(view_bind_count(counted.substr(0, size)));
 }
 
 }  // namespace

@@ -85,6 +85,36 @@ void on_small_stack(const std::vector<std::string>& texts, std::size_t parse_max
   pthread_attr_destroy(&attributes);
 }
 
+TEST_CASE("sql: parameters of a statement are known from its text, or are not known") {
+  struct {
+    const char* sql;
+    std::optional<std::uint32_t> parameters;
+  } const rows[] = {
+      {"", 0},
+      {"SELECT 1", 0},
+      {"SELECT $2 + $1", 2},
+      {"SELECT a FROM t WHERE b IN (SELECT $3::int) LIMIT $4", 4},
+      {"INSERT INTO t VALUES ($1, $2) ON CONFLICT (a) DO UPDATE SET b = $3 RETURNING $4", 4},
+      {"WITH x AS (DELETE FROM t WHERE a = ANY ($1) RETURNING a) SELECT * FROM x", 1},
+      {"DECLARE c CURSOR FOR SELECT $1", 1},
+      {"CALL p($1)", std::nullopt},
+      {"BEGIN", 0},
+      {"PREPARE p AS SELECT $1", 0},  // its own are another's
+      {"EXECUTE p (1)", std::nullopt},
+      {"EXPLAIN SELECT $1", std::nullopt},
+      {"COPY (SELECT 1) TO STDOUT", std::nullopt},
+      {"CREATE TABLE x AS SELECT $1", std::nullopt},
+      {"CREATE VIEW x AS SELECT 1", std::nullopt},
+      {"SELECT nobody_knows($1)", std::nullopt},
+      {"no SQL", std::nullopt},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(std::string(row.sql));
+    CHECK(facts_of(row.sql).parameters == row.parameters);
+  }
+  CHECK(executed(facts_of("EXECUTE p (1)"), facts_of("SELECT $1")).parameters == 0);
+}
+
 TEST_CASE("sql classifier: deep SQL of any shape fits a small stack") {
   // Twice the limit, on what musl gives to a thread: a 64th of what glibc does.
   on_small_stack(deep_sql(2 * SqlLimits{}.sql_parse_max), kHuge, kSmallStack);
