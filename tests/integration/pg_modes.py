@@ -4,8 +4,8 @@
     setting.port, setting.servers, setting.answering
     setting.stop()
 
-SERVED are the modes that the sidecar has so far. In those of ONE_SERVER both endpoints are the same server, so
-that whatever goes from one side to the other has to be answered as if nothing had.
+SERVED are the modes that the sidecar has so far. In those of ONE_SERVER both endpoints are the same server,
+so that whatever goes from one side to the other has to be answered as if nothing had.
 """
 
 import os
