@@ -296,7 +296,9 @@ void PostgresSession::lose_server(const char* reason) {
   const bool silent = last_words_ || client_ended_ || phase_ == Phase::Raw ||
                       phase_ == Phase::Cancelling || !server().at_boundary();
   if (silent) return close_client();
-  if (connecting) return say_and_close("08006", unreachable(server().side()));
+  if (connecting && !server().asked()) {
+    return say_and_close("08006", unreachable(server().side()));
+  }
   say_and_close("08006", "crossfade: the connection to " + std::string(name_of(server().side())) +
                              " endpoint '" + server().address().id + "' was lost: " + reason);
 }

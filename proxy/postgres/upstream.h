@@ -45,6 +45,7 @@ class Upstream final : public ReachOwner {
 
   Side side() const { return side_; }
   State state() const { return state_; }
+  bool asked() const { return reach_.asked(); }  // whether for TLS, while connecting
   crossfade::Stream& stream() { return stream_; }
   OwedReplies& owed() { return owed_; }
   const OwedReplies& owed() const { return owed_; }
