@@ -9,7 +9,7 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -115,8 +115,8 @@ class Upstream final : public ReachOwner {
   MessageCutter cutter_{Stream::ServerLogin};
   OwedReplies owed_;
   InterlayRoutePtr route_;
-  std::optional<UpstreamLogin> login_;  // of enter(), until it is over
-  std::string early_;                   // what waits for the server to be reached
+  std::unique_ptr<UpstreamLogin> login_;  // of enter(), until it is over
+  std::string early_;                     // what waits for the server to be reached
   bool ends_early_ = false;
   std::string tail_;        // of a message that is awaited whole
   std::size_t wanted_ = 0;  // bytes of it, for the next look
