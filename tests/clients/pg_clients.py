@@ -54,6 +54,17 @@ class InPgMode:
         self.setting.empty()
         self.port = self.setting.port
 
+    @property
+    def flips(self):
+        """A session goes from one connection to another at any time: the pid that its client was told is that
+        of the first one."""
+        return self.mode == "flips-one-server"
+
+    @property
+    def on_both_sides(self):
+        """A session uses connections to both sides: what it prepares is where it is used."""
+        return self.flips or self.mode in ("canary-everybody", "canary-one-server")
+
     @contextlib.contextmanager
     def when_asleep(self, act):
         """While the block runs pg_sleep: calls `act` once somebody sleeps, from another thread."""
