@@ -1,5 +1,5 @@
-"""Every PostgreSQL driver is tried in every mode of pg_modes.py, in front of 15 and of 18; by sanitizers in one,
-from 15 to 18.
+"""Every PostgreSQL driver is tried in every mode of pg_modes.py, in front of 15 and of 18; by sanitizers in
+one, from 15 to 18.
 
 CROSSFADE_CLIENTS_DIRECT=1 runs the same tests against a server without anything between instead: what fails
 there is a fault of the test.
