@@ -235,7 +235,7 @@ def show(options):
         except TimeoutError as failure:
             problems.append(str(failure))
         fallbacks = sidecar.metric("crossfade_read_fallbacks_total")
-        print(f"\nBoth servers hold the same rows now; {fallbacks:.0f} reads were answered by old because new "
+        print(f"\nBoth servers hold the same rows now; {fallbacks:.0f} reads were answered by old as new "
               "did not.")
         new.sql("ALTER SUBSCRIPTION demo DISABLE", "ALTER SUBSCRIPTION demo SET (slot_name = NONE)",
                 "DROP SUBSCRIPTION demo")

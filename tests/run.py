@@ -5,6 +5,7 @@
 # A suite is a command of its own with a closing line of its own; this file adds them up and is strict about
 # what such a line could hide: an exit code that disagrees, no test at all, a sanitizer's report, and
 # processes left running all count as failures. It builds what the sanitizer and fuzz suites need.
+import concurrent.futures
 import ctypes
 import dataclasses
 import os
@@ -21,6 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 PYTHON = "/usr/bin/python3"
 SUITE_LIMIT_S = 1800
+FUZZERS_AT_ONCE = 2  # each takes a core
 FUZZ_RUN_S = int(os.environ.get("CROSSFADE_FUZZ_SECONDS", "20"))
 
 PLAIN_LINE = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, \d+ skipped)?$")
@@ -154,23 +156,28 @@ def fuzz():
     """Every fuzz target for a short while over its seeds; a crash is one failure and stays in build/fuzz."""
     build("fuzz")
     tally = Tally()
-    for source in sorted((ROOT / "tests/fuzz").glob("*_fuzz.cc")):
-        name = source.stem
-        corpus = BUILD / "fuzz/corpus" / name
-        corpus.mkdir(parents=True, exist_ok=True)
-        seeds = ROOT / "tests/fuzz/seeds" / name
-        command = [str(BUILD / "fuzz/tests" / name), f"-max_total_time={FUZZ_RUN_S}", "-timeout=10",
-                   "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={BUILD}/fuzz/{name}-",
-                   str(corpus)] + ([str(seeds)] if seeds.is_dir() else [])
-        result = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        lines = result.stderr.splitlines()
-        executed = next((line.split()[-1] for line in lines if "number_of_executed_units" in line), "0")
-        good = result.returncode == 0 and int(executed) > 0
-        print(f"{name}: {executed} inputs, {'no crash' if good else 'FAILED'}", flush=True)
-        if not good:
-            print("\n".join(lines[-40:]), flush=True)
-        tally.add(Tally(int(good), int(not good)))
+    names = [source.stem for source in sorted((ROOT / "tests/fuzz").glob("*_fuzz.cc"))]
+    with concurrent.futures.ThreadPoolExecutor(FUZZERS_AT_ONCE) as pool:
+        for name, result in zip(names, pool.map(run_fuzzer, names)):
+            lines = result.stderr.splitlines()
+            executed = next((line.split()[-1] for line in lines if "number_of_executed_units" in line), "0")
+            good = result.returncode == 0 and int(executed) > 0
+            print(f"{name}: {executed} inputs, {'no crash' if good else 'FAILED'}", flush=True)
+            if not good:
+                print("\n".join(lines[-40:]), flush=True)
+            tally.add(Tally(int(good), int(not good)))
     return tally
+
+
+def run_fuzzer(name):
+    corpus = BUILD / "fuzz/corpus" / name
+    corpus.mkdir(parents=True, exist_ok=True)
+    seeds = ROOT / "tests/fuzz/seeds" / name
+    command = [str(BUILD / "fuzz/tests" / name), f"-max_total_time={FUZZ_RUN_S}", "-timeout=10",
+               "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={BUILD}/fuzz/{name}-",
+               str(corpus)] + ([str(seeds)] if seeds.is_dir() else [])
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          check=False)
 
 
 def tidy():

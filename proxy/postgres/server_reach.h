@@ -53,6 +53,9 @@ class ServerReach {
   bool next_address();
 
   bool done() const { return state_ == State::Done; }
+  // It was asked for TLS and has not answered. The answer is the first word of the process that a
+  // server starts for a session: where many want one, it is late, and yet it comes.
+  bool asked() const { return state_ == State::Asked; }
   const sockaddr_storage& peer() const { return connector_.peer(); }
   // Whether the server has proved to be the one that is meant, or sits on this machine.
   bool trusted() const;

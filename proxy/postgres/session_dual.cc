@@ -19,8 +19,6 @@ namespace {
 using Stage = DualTransaction::Stage;
 using Frame = DualTransaction::Frame;
 
-constexpr std::uint64_t kNsPerMs = 1'000'000;
-
 std::string query_of(std::string_view text) {
   std::string query;
   append_query(query, text);

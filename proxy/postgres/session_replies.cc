@@ -317,7 +317,9 @@ void PostgresSession::lose_server(const char* reason) {
                       phase_ == Phase::Cancelling || !server().at_boundary();
   if (silent) return close_client();
   if (phase_ == Phase::Login) counters().refused(LoginRefused::Unreachable);
-  if (connecting) return say_and_close("08006", unreachable(server().side()));
+  if (connecting && !server().asked()) {
+    return say_and_close("08006", unreachable(server().side()));
+  }
   say_and_close("08006", "crossfade: the connection to " + std::string(name_of(server().side())) +
                              " endpoint '" + server().address().id + "' was lost: " + reason);
 }

@@ -9,7 +9,7 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -47,6 +47,7 @@ class Upstream final : public ReachOwner {
 
   Side side() const { return side_; }
   State state() const { return state_; }
+  bool asked() const { return reach_.asked(); }  // whether for TLS, while connecting
   crossfade::Stream& stream() { return stream_; }
   OwedReplies& owed() { return owed_; }
   const OwedReplies& owed() const { return owed_; }
@@ -121,8 +122,8 @@ class Upstream final : public ReachOwner {
   MessageCutter cutter_{Stream::ServerLogin};
   OwedReplies owed_;
   InterlayRoutePtr route_;
-  std::optional<UpstreamLogin> login_;  // of enter(), until it is over
-  std::string early_;                   // what waits for the server to be reached
+  std::unique_ptr<UpstreamLogin> login_;  // of enter(), until it is over
+  std::string early_;                     // what waits for the server to be reached
   bool ends_early_ = false;
   std::string tail_;        // of a message that is awaited whole
   std::size_t wanted_ = 0;  // bytes of it, for the next look

@@ -17,7 +17,8 @@ constexpr std::string_view kLoginErrors = "28";  // class of SQLSTATEs: invalid 
 bool Upstream::enter(Side side, InterlayRoutePtr route, Entry entry, Shown shown,
                      std::uint64_t now_ns) {
   shown_ = shown;
-  login_.emplace(std::move(entry), route->at(side)->id, loop_.known_keys());
+  login_ =
+      std::make_unique<UpstreamLogin>(std::move(entry), route->at(side)->id, loop_.known_keys());
   if (open(side, std::move(route), now_ns)) return true;
   login_.reset();
   return false;

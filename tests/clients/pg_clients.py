@@ -1,4 +1,5 @@
-"""Every PostgreSQL driver is tried in every mode of pg_modes.py, in front of 15 and of 18.
+"""Every PostgreSQL driver is tried in every mode of pg_modes.py, in front of 15 and of 18; by sanitizers in
+one, from 15 to 18.
 
 CROSSFADE_CLIENTS_DIRECT=1 runs the same tests against a server without anything between instead: what fails
 there is a fault of the test.
@@ -20,17 +21,16 @@ USER = DATABASE = "app"
 
 
 def versions_of(mode):
-    """(of old, of new): both in front of one server, and a migration from one to the other. Sanitizers see
-    the same code with one."""
+    """(of old, of new): both in front of one server, and a migration from one to the other."""
     if STRATEGIES.get(mode) and mode not in ONE_SERVER:
         return [(15, 18)]
-    return [(15, None), (18, None)] if SLOWNESS == 1 else [(18, None)]
+    return [(15, None), (18, None)]
 
 
 def in_every_pg_mode(base):
     """Class decorator: makes one test class of `base` for each mode and version, in base's module."""
     module = sys.modules[base.__module__]
-    for mode in MODES:
+    for mode in MODES if SLOWNESS == 1 else MODES[:1]:
         for old, new in versions_of(mode):
             name = base.__name__ + "".join(word.title() for word in mode.split("-")) + str(old)
             made = type(name, (base, unittest.TestCase),
@@ -53,6 +53,17 @@ class InPgMode:
     def setUp(self):
         self.setting.empty()
         self.port = self.setting.port
+
+    @property
+    def flips(self):
+        """A session goes from one connection to another at any time: the pid that its client was told is that
+        of the first one."""
+        return self.mode == "flips-one-server"
+
+    @property
+    def on_both_sides(self):
+        """A session uses connections to both sides: what it prepares is where it is used."""
+        return self.flips or self.mode in ("canary-everybody", "canary-one-server")
 
     @contextlib.contextmanager
     def when_asleep(self, act):

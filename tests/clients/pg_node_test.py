@@ -7,6 +7,7 @@ from npm_packages import install
 from pg_clients import InPgMode, in_every_pg_mode
 from programs import run_program
 
+PIDS = ("the pid is that of the backend", "a notification tells the true pid")
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "node")
 
 
@@ -18,7 +19,8 @@ class Node(InPgMode):
         super().setUpClass()
 
     def run_node(self, program, at_least):
-        run_program(self, ["node", program, str(self.port)], at_least, cwd=FOLDER)
+        run_program(self, ["node", program, str(self.port)], at_least, cwd=FOLDER,
+                    but=PIDS if self.flips else ())
 
     def test_node_postgres(self):
         self.run_node("pg_client.js", at_least=36)

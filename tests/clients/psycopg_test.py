@@ -33,7 +33,8 @@ class Psycopg3(InPgMode):
     def test_a_statement_is_prepared_and_prepared_anew_after_deallocate(self):
         for number in range(10):
             self.assertEqual(self.one("select %s::int * 2", (number,), prepare=True), number * 2)
-        self.assertEqual(self.one("select count(*) from pg_prepared_statements"), 1)
+        if not self.on_both_sides:
+            self.assertEqual(self.one("select count(*) from pg_prepared_statements"), 1)
         with self.conn.transaction():
             self.conn.execute("deallocate all")
         self.conn._prepared.clear()

@@ -57,8 +57,8 @@ def free_port():
                 continue
 
 
-def temp_folder(prefix):
-    folder = tempfile.mkdtemp(prefix=f"crossfade-{prefix}-")
+def temp_folder(prefix, where=None):
+    folder = tempfile.mkdtemp(prefix=f"crossfade-{prefix}-", dir=where)
     _folders.append(folder)
     return folder
 

@@ -158,7 +158,8 @@ class Holdings(PgPair):
                 self.assertEqual(self.setting(self.client, name), ["new", value])
                 self.client.ask(f"reset {name}")
                 self.assertEqual(self.setting(self.client, name),
-                                 ["new", self.client.rows(f"begin; select current_setting('{name}', true); commit")[0][0]])
+                                 ["new", self.client.rows(
+                                      f"begin; select current_setting('{name}', true); commit")[0][0]])
 
     def test_settings_of_transactions_that_roll_back_are_not(self):
         self.client.ask("set work_mem = '10MB'")

@@ -6,8 +6,8 @@ import unittest
 
 from harness import wait_until
 from pg_conn import ServerError
-from pg_messages import (COPY_DONE, FLUSH, SYNC, bind, close, copy_data, describe, execute, fields_of, kind_of,
-                         parse, query, row_of)
+from pg_messages import (COPY_DONE, FLUSH, SYNC, bind, close, copy_data, describe, execute, fields_of,
+                         kind_of, parse, query, row_of)
 from pg_pair import PgPair, reads
 
 WRITE = "update t set n = 7 where id = 1"
@@ -70,7 +70,8 @@ class ReadOnly(PgPair):
                     self.nothing_on_new()
 
     def test_a_segment_that_ends_it_writes_nothing_on_new(self):
-        for texts in (("commit", WRITE), ("select 1", "rollback", WRITE), ("commit", "begin", WRITE, "commit")):
+        for texts in (("commit", WRITE), ("select 1", "rollback", WRITE),
+                      ("commit", "begin", WRITE, "commit")):
             with self.subTest(texts):
                 client = self.in_block()
                 client.send(run(*texts) + SYNC)
@@ -112,7 +113,8 @@ class Trials(PgPair):
 
     def test_a_statement_that_fails_when_it_runs_is_asked_of_old_once(self):
         client = self.client
-        client.send(parse("s", "select 1 / n from t") + describe("S", "s") + bind("", "s") + execute("") + SYNC)
+        client.send(parse("s", "select 1 / n from t") + describe("S", "s") + bind("", "s") + execute("")
+                    + SYNC)
         self.assertEqual(told(client.until("Z")), ["1", "t", "T", "2", "E 22012", "Z"])
         client.ask("update t set n = 1")
         self.new.sql("update t set n = 1")
@@ -214,7 +216,8 @@ class Over(PgPair):
         self.assertEqual(self.old.value("select count(*) from t"), "2")
 
     def test_what_was_set_before_it_went_over_can_be_reset(self):
-        for name, value in (("timezone", "Europe/Paris"), ("datestyle", "German"), ("intervalstyle", "iso_8601")):
+        for name, value in (("timezone", "Europe/Paris"), ("datestyle", "German"),
+                            ("intervalstyle", "iso_8601")):
             default = self.client.value(f"show {name}")
             self.client.ask(f"set {name} = '{value}'")
             self.flip()

@@ -1,5 +1,5 @@
-"""A canary under pgbench: by the servers' own statistics nothing is written on new, sessions have the share that
-they should, and a share that changes under way loses nothing.
+"""A canary under pgbench: by the servers' own statistics nothing is written on new, sessions have the share
+that they should, and a share that changes under way loses nothing.
 """
 
 import os
@@ -55,8 +55,8 @@ class Mix(PgPair):
 
     def bench(self, protocol, parts, seconds):
         folder = temp_folder("mix")
-        argv = [os.path.join(programs(15), "pgbench"), "-n", "-c", str(SESSIONS), "-j", "2", "-T", str(seconds),
-                "-M", protocol, "-h", "127.0.0.1", "-p", str(self.port), "-U", "app"]
+        argv = [os.path.join(programs(15), "pgbench"), "-n", "-c", str(SESSIONS), "-j", "2",
+                "-T", str(seconds), "-M", protocol, "-h", "127.0.0.1", "-p", str(self.port), "-U", "app"]
         for name in parts:
             path = os.path.join(folder, f"{name}.sql")
             with open(path, "w", encoding="utf-8") as file:

@@ -3,8 +3,8 @@
     steps = session(seed)                     # [Step, …], the same for the same seed
     seen = play(port, steps, between)         # normal messages by step; `between(number)` before each step
 
-Every step says what ends it, so that it can be read to its end wherever it is played and whatever of it fails:
-COPY begins and ends in one step, and what follows an error without Sync is skipped.
+Every step says what ends it, so that it can be read to its end wherever it is played and whatever of it
+fails: COPY begins and ends in one step, and what follows an error without Sync is skipped.
 """
 
 import random
@@ -12,20 +12,23 @@ from dataclasses import dataclass
 
 from children import SLOWNESS
 from pg_conn import PgConn
-from pg_messages import (COPY_DONE, FLUSH, SYNC, TERMINATE, bind, close, copy_data, copy_fail, describe, execute,
-                         function_call, kind_of, parse, query)
+from pg_messages import (COPY_DONE, FLUSH, SYNC, TERMINATE, bind, close, copy_data, copy_fail, describe,
+                         execute, function_call, kind_of, parse, query)
 from pg_normal import Normaliser
 
 WAIT_S = 10.0
 PREPARE = """drop schema public cascade; create schema public authorization app; set role app;
 create table t (id int primary key, v text); insert into t values (1, 'one'), (2, 'two'), (3, null);
 create table other (id int); create sequence q; create view w as select id from t;
-create function writes() returns text volatile language sql as 'update t set v = v || ''!'' where id = 1 returning v';
-create function sets() returns text volatile language sql as 'select set_config(''app.unseen'', ''yes'', false)';
+create function writes() returns text volatile language sql
+  as 'update t set v = v || ''!'' where id = 1 returning v';
+create function sets() returns text volatile language sql
+  as 'select set_config(''app.unseen'', ''yes'', false)';
 reset role"""
 
-READS = ["select 1", "select id, v from t order by id", "select count(*) from t", "select * from w order by 1",
-         "select v from t where id = 1", "select 1 / (id - 1) from t where id = 1", "select * from nothing",
+READS = ["select 1", "select id, v from t order by id", "select count(*) from t",
+         "select * from w order by 1", "select v from t where id = 1",
+         "select 1 / (id - 1) from t where id = 1", "select * from nothing",
          "select repeat('x', 3000), id from t order by id", "show application_name", "show work_mem",
          "select current_setting('app.tenant', true)", "select current_setting('app.unseen', true)",
          "show timezone", "select timestamptz '2024-01-01 00:00:00+00'", "show search_path", "show datestyle",
@@ -46,18 +49,21 @@ SETTINGS = ["set work_mem = '9MB'", "set work_mem = '10MB'", "set local work_mem
             "set default_transaction_read_only = on", "set default_transaction_read_only = off",
             "set nonsense = 1", "set session characteristics as transaction isolation level serializable",
             "set standard_conforming_strings = off", "reset standard_conforming_strings"]
-TRANSACTIONS = ["begin", "begin", "commit", "commit", "rollback", "rollback", "begin read only", "begin read only",
+TRANSACTIONS = ["begin", "begin", "commit", "commit", "rollback", "rollback",
+                "begin read only", "begin read only",
                 "start transaction isolation level serializable, read only", "savepoint s", "rollback to s",
                 "release s", "commit and chain", "rollback and chain", "set transaction read write",
                 "begin; update t set v = 'b' where id = 2; commit", "begin; select 1; select 1/0; commit",
-                "begin read only; select count(*) from t; commit", "commit; begin", "select 1; commit; select 2",
-                "set transaction isolation level repeatable read", "abort", "end"]
-PREPARED = ["prepare p1 as select count(*) from t", "prepare p1 as insert into t values (11, 'p')", "execute p1",
-            "execute p1", "deallocate p1", "prepare p2 (int) as select v from t where id = $1", "execute p2 (1)",
-            "deallocate all", "deallocate p2"]
-CURSORS = ["declare c cursor for select id from t order by id", "fetch 1 from c", "fetch all from c", "close c",
-           "declare h cursor with hold for select id from t order by id", "fetch 1 from h", "close h", "close all",
-           "create temp table mine (i int)", "drop table if exists mine", "listen ch", "unlisten *",
+                "begin read only; select count(*) from t; commit", "commit; begin",
+                "select 1; commit; select 2", "set transaction isolation level repeatable read",
+                "abort", "end"]
+PREPARED = ["prepare p1 as select count(*) from t", "prepare p1 as insert into t values (11, 'p')",
+            "execute p1", "execute p1", "deallocate p1", "prepare p2 (int) as select v from t where id = $1",
+            "execute p2 (1)", "deallocate all", "deallocate p2"]
+CURSORS = ["declare c cursor for select id from t order by id", "fetch 1 from c", "fetch all from c",
+           "close c", "declare h cursor with hold for select id from t order by id", "fetch 1 from h",
+           "close h", "close all", "create temp table mine (i int)", "drop table if exists mine",
+           "listen ch", "unlisten *",
            "select pg_advisory_lock(1)", "select pg_advisory_unlock_all()"]
 TEXTS = [(10, READS), (5, WRITES), (5, SETTINGS), (6, TRANSACTIONS), (3, PREPARED), (2, CURSORS),
          (1, ["x", "select 1/0", "select $1::int + 1", "select v from t where id = $1"])]
@@ -107,7 +113,8 @@ def flushed(dice):
     """Described before it is bound."""
     name, sql = dice.choice(NAMES), text(dice)
     params = ["2"] if "$1" in sql and "prepare" not in sql else []
-    return [(parse(name, sql) + describe("S", name) + FLUSH, ("TnE",), f"parse {name!r} {sql!r}, describe, flush"),
+    return [(parse(name, sql) + describe("S", name) + FLUSH, ("TnE",),
+             f"parse {name!r} {sql!r}, describe, flush"),
             (bind("", name, params) + execute("") + SYNC, ("Z",), f"bind {name!r}, execute, sync")]
 
 
@@ -133,7 +140,8 @@ def skipped(dice):
 
 def copied(dice):
     sql = dice.choice(["copy t from stdin", "copy other from stdin", "copy nothing from stdin"])
-    rows = dice.choice([copy_data(b"20\tx\n") + copy_data(b"21\ty\n"), copy_data(b"x\ty\n"), b"", copy_data(b"7\n")])
+    rows = dice.choice([copy_data(b"20\tx\n") + copy_data(b"21\ty\n"), copy_data(b"x\ty\n"), b"",
+                        copy_data(b"7\n")])
     end = dice.choice([COPY_DONE, COPY_DONE, copy_fail("no")])
     if dice.random() < 0.5:
         return query(sql) + rows + end, ("Z",), f"query {sql!r}, {rows!r}, {end!r}"
@@ -142,7 +150,8 @@ def copied(dice):
 
 
 def copied_out(dice):
-    sql = dice.choice(["copy t to stdout", "copy (select id from t order by 1) to stdout", "copy nothing to stdout"])
+    sql = dice.choice(["copy t to stdout", "copy (select id from t order by 1) to stdout",
+                       "copy nothing to stdout"])
     return query(sql), ("Z",), sql
 
 

@@ -1,8 +1,8 @@
 """Random sessions are answered as by one server, while they go from one side to the other.
 
-Both sides are the same server (pg_modes.py), so nothing but the sidecar can make a difference. Seeds are fixed;
-CROSSFADE_SESSIONS=500 tries more of them, CROSSFADE_SESSION_SEED=123 one alone. A session that is answered
-otherwise is shown cut down to what it takes.
+Both sides are the same server (pg_modes.py), so nothing but the sidecar can make a difference. Seeds are
+fixed; CROSSFADE_SESSIONS=500 tries more of them, CROSSFADE_SESSION_SEED=123 one alone. A session that is
+answered otherwise is shown cut down to what it takes.
 """
 
 import os
@@ -46,7 +46,8 @@ def difference(steps, expected, found):
 
 def failed_refusal(one, other):
     """In a failed transaction that refusal says so, where a server looks at the text or the name first."""
-    codes = [fields_of(raw)["C"] if raw and len(raw) > 5 and kind_of(raw) == "E" else "" for raw in (one, other)]
+    codes = [fields_of(raw)["C"] if raw and len(raw) > 5 and kind_of(raw) == "E" else ""
+             for raw in (one, other)]
     return codes[0] in ("42601", "26000") and codes[1] == "25P02"
 
 

@@ -1,5 +1,5 @@
-"""A sick new side under a canary whose reads all go there: clients see old's answers, and soon. And a sick new side
-that is the one that answers: they are told within a limit, and served again by themselves.
+"""A sick new side under a canary whose reads all go there: clients see old's answers, and soon. And a sick
+new side that is the one that answers: they are told within a limit, and served again by themselves.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ SLEEPERS = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
 class Front:
     """Stands before a server and does to what passes what its mode says, from the next bytes on.
 
-    mode   healthy, silent (nothing passes), slow (each read waits), garbled (answers), cut (in the midst of an
-           answer), closing (whoever comes, after the server's first bytes)
+    mode   healthy, silent (nothing passes), slow (each read waits), garbled (answers), cut (in the midst of
+           an answer), closing (whoever comes, after the server's first bytes)
     """
 
     def __init__(self, port):

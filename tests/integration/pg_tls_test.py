@@ -334,7 +334,7 @@ class ServerTest(Case):
             self.sidecar.must("POST", "/endpoints?check=false", {
                 "id": "old", "kind": "postgres",
                 "config": {"host": "127.0.0.1", "port": fake.getsockname()[1]}})
-            port = self.sidecar.add_interlay("i", "old", settings={"connect_timeout_ms": 500})
+            port = self.sidecar.add_interlay("i", "old", settings={"login_timeout_ms": 500})
             client = self.enterContext(PgConn(port, limit_s=10 * SLOWNESS))
             client.send(startup(user="app", database="app"))
             [said] = client.read_eof()
