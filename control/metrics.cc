@@ -195,6 +195,22 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
   }
 }
 
+void add_postgres(Families& families, const InterlayTraffic& traffic) {
+  for (std::size_t why = 0; why < kLoginsRefused; ++why) {
+    families.counter(
+        "crossfade_logins_refused_total",
+        "Clients of PostgreSQL that were not let in, by the reason",
+        {{"interlay", traffic.id}, {"reason", name_of(static_cast<LoginRefused>(why))}},
+        traffic.logins_refused[why]);
+  }
+  for (std::size_t what = 0; what < kSqlTexts; ++what) {
+    families.counter("crossfade_sql_texts_total",
+                     "Texts of queries that were to be read, by what became of that",
+                     {{"interlay", traffic.id}, {"result", name_of(static_cast<SqlText>(what))}},
+                     traffic.sql_texts[what]);
+  }
+}
+
 void add_tls(Families& families, const InterlayTraffic& traffic) {
   families.gauge("crossfade_tls_sessions_open", "Of the client sessions that are open: over TLS",
                  {{"interlay", traffic.id}}, static_cast<double>(traffic.tls_sessions_open));
@@ -257,6 +273,7 @@ std::string render_metrics(const Telemetry& telemetry, const ControlFigures& con
   for (const InterlayTraffic& traffic : telemetry.interlays) {
     add_interlay(families, traffic);
     add_tls(families, traffic);
+    add_postgres(families, traffic);
   }
   return families.text();
 }

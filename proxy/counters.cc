@@ -40,6 +40,10 @@ void InterlayCounters::add_to(InterlayTraffic& out) const {
   out.sessions_open += sessions_open.get();
   out.sessions_total += sessions_total.get();
   out.sessions_ended += sessions_ended.get();
+  for (std::size_t i = 0; i < kLoginsRefused; ++i) {
+    out.logins_refused[i] += logins_refused[i].get();
+  }
+  for (std::size_t i = 0; i < kSqlTexts; ++i) out.sql_texts[i] += sql_texts[i].get();
   for (std::size_t i = 0; i < kStays; ++i) out.staying[i] += staying[i].get();
   out.sessions_one_sided += one_sided.get();
   out.tls_sessions_open += tls_sessions_open.get();

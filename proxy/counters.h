@@ -78,12 +78,15 @@ struct InterlayCounters {
   Counter sessions_open, sessions_total, sessions_ended, one_sided;
   Counter tls_sessions_open;
   std::array<std::array<Counter, kHandshakes>, kPeers> handshakes;
+  std::array<Counter, kLoginsRefused> logins_refused;
+  std::array<Counter, kSqlTexts> sql_texts;
   std::array<Counter, kStays> staying;
   std::array<Counter, kSides> down;
 
   void ended(Handshake result, Peer peer) {
     handshakes[static_cast<std::size_t>(peer)][static_cast<std::size_t>(result)].add();
   }
+  void refused(LoginRefused why) { logins_refused[static_cast<std::size_t>(why)].add(); }
   void hit(Limit limit) { limits[static_cast<std::size_t>(limit)].add(); }
   void add_to(InterlayTraffic& out) const;
 };

@@ -113,6 +113,7 @@ void Interlay::set_route(InterlayRoutePtr route) {
     classifier_->adopt(route->catalog);
   }
   if (!(route->settings == route_->settings)) {
+    count_texts();
     classifier_ = nullptr;
     built_in_classifier_ = nullptr;
   }
@@ -136,6 +137,22 @@ postgres::SqlClassifier& Interlay::classifier(std::string_view database) {
                             .sql_cache_max = route_->settings.sql_cache_max});
   }
   return *classifier;
+}
+
+void Interlay::count_texts() {
+  const auto add = [this](SqlText text, std::uint64_t times) {
+    counters_->sql_texts[static_cast<std::size_t>(text)].add(times);
+  };
+  for (const auto* classifier : {&classifier_, &built_in_classifier_}) {
+    if (!*classifier) continue;
+    const postgres::SqlClassifier::Counts counts = (*classifier)->take_counts();
+    add(SqlText::Cached, counts.hits);
+    add(SqlText::Parsed, counts.parsed - counts.broken);
+    add(SqlText::TooLong, counts.too_long);
+    add(SqlText::Unclear, counts.unclear);
+    add(SqlText::Broken, counts.broken);
+    counters_->limits[static_cast<std::size_t>(Limit::SqlLengthMax)].add(counts.too_long);
+  }
 }
 
 bool Interlay::listen(int fd) {

@@ -40,6 +40,8 @@ class Interlay {
   // Of PostgreSQL: reads SQL by the catalog of the route in force, or, in a database that this is
   // not of, by what is PostgreSQL's own.
   postgres::SqlClassifier& classifier(std::string_view database);
+  // Counts what they have read since the last time.
+  void count_texts();
 
   // Keys of its writes that the ledger is known to have, while one side is down.
   KnownSuspects& known_suspects() { return known_suspects_; }

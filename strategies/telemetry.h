@@ -152,6 +152,71 @@ constexpr const char* name_of(Peer peer) {
   return "client";
 }
 
+// Why a login of PostgreSQL was refused. The values of the `reason` label.
+enum class LoginRefused : std::uint8_t {
+  Password,     // wrong, or of nobody
+  Protocol,     // what the client sent belongs to no login
+  Plain,        // the port takes clients over TLS only
+  Binding,      // tied to a TLS connection that is another one
+  LookUp,       // whether there is such a user could not be found out
+  Entry,        // the home server does not let the sidecar in for it
+  Server,       // the home server said no in its own words
+  Unreachable,  // the home server
+  Timeout,      // login_timeout_ms
+  Draining      // the port closes
+};
+inline constexpr std::size_t kLoginsRefused = 10;
+constexpr const char* name_of(LoginRefused why) {
+  switch (why) {
+    case LoginRefused::Password:
+      return "password";
+    case LoginRefused::Protocol:
+      return "protocol";
+    case LoginRefused::Plain:
+      return "plain";
+    case LoginRefused::Binding:
+      return "binding";
+    case LoginRefused::LookUp:
+      return "look_up";
+    case LoginRefused::Entry:
+      return "entry";
+    case LoginRefused::Server:
+      return "server";
+    case LoginRefused::Unreachable:
+      return "unreachable";
+    case LoginRefused::Timeout:
+      return "timeout";
+    case LoginRefused::Draining:
+      return "draining";
+  }
+  return "server";
+}
+
+// What became of the text of a query that was to be read. The values of the `result` label.
+enum class SqlText : std::uint8_t {
+  Cached,   // known from before
+  Parsed,   //
+  TooLong,  // sql_length_max
+  Unclear,  // it has no clear end, or the session's settings give it another meaning
+  Broken    // not in PostgreSQL 15's grammar
+};
+inline constexpr std::size_t kSqlTexts = 5;
+constexpr const char* name_of(SqlText text) {
+  switch (text) {
+    case SqlText::Cached:
+      return "cached";
+    case SqlText::Parsed:
+      return "parsed";
+    case SqlText::TooLong:
+      return "too_long";
+    case SqlText::Unclear:
+      return "unclear";
+    case SqlText::Broken:
+      return "broken";
+  }
+  return "unclear";
+}
+
 // Why a PostgreSQL session stays on a side that does not serve it any more. The values of the
 // `reason` label. The first that holds counts.
 enum class Stay : std::uint8_t {
@@ -228,6 +293,8 @@ struct InterlayTraffic {
   std::uint64_t sessions_one_sided = 0;  // that new has not let in, or not in time: old answers
   std::uint64_t sessions_ended =
       0;  // closed because they were tied to a side that is not home any more
+  std::array<std::uint64_t, kLoginsRefused> logins_refused{};
+  std::array<std::uint64_t, kSqlTexts> sql_texts{};
   std::array<std::uint64_t, kStays> staying{};  // PostgreSQL sessions that should have gone over
   std::array<bool, kSides> down{};              // side currently not tried by at least one loop
 };

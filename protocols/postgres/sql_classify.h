@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "protocols/postgres/sql_cache.h"
 #include "protocols/postgres/sql_catalog.h"
@@ -50,6 +51,7 @@ class SqlClassifier {
   // From now on names mean what this catalog says; all that was cached is forgotten.
   void adopt(std::shared_ptr<const SqlCatalog> catalog);
 
+  // Every text counts once, but for the broken, which are among the parsed.
   struct Counts {
     std::uint64_t hits = 0;
     std::uint64_t parsed = 0;
@@ -58,6 +60,8 @@ class SqlClassifier {
     std::uint64_t broken = 0;    // parsed, but not PostgreSQL 15's grammar
   };
   const Counts& counts() const { return counts_; }
+  // Likewise, and they begin anew.
+  Counts take_counts() { return std::exchange(counts_, {}); }
   std::size_t cache_bytes() const { return cache_.bytes(); }
   std::size_t cache_size() const { return cache_.size(); }
 

@@ -200,7 +200,7 @@ PostgresSession::Held PostgresSession::held(char type) const {
 std::uint64_t PostgresSession::on_request(const Piece& piece) {
   if (phase_ == Phase::Login && cutter_.stream() == Stream::ClientLogin) {
     password_wanted_ = false;
-    if (binds_in_vain(piece)) refuse(kBindsInVain);
+    if (binds_in_vain(piece)) refuse(kBindsInVain, LoginRefused::Binding);
     return 0;
   }
   const std::uint64_t id = server().owed().sent(client_message_of(piece), Mark::Forward);
@@ -269,6 +269,7 @@ void PostgresSession::end_event() {
   if (may_go_on()) resume();
   follow();
   show_stay(why_it_stays());
+  interlay_.count_texts();
   update_shadow();
   flush();
   if (safe_point() && (draining_ || left_behind())) {
@@ -409,8 +410,10 @@ void PostgresSession::check_login() {
   const std::uint64_t limit_ns = settings().login_timeout_ms * kNsPerMs;
   if (logged_in_ || limit_ns == 0 || now_ns_ <= accepted_at_ns_ + limit_ns) return;
   counters().hit(Limit::LoginTimeout);
+  const bool servers = phase_ == Phase::Login && !password_wanted_;
+  if (!servers) counters().refused(LoginRefused::Timeout);
   if (phase_ != Phase::Login) return close_client();
-  if (password_wanted_) {
+  if (!servers) {
     return say_and_close("57014", "canceling authentication due to timeout");
   }
   interlay_.failed(server().side(), Interlay::Failure::Answer, now_ns_);
@@ -449,6 +452,7 @@ void PostgresSession::drain() {
   begin_event();
   loop().mark_busy(*this);
   if (phase_ == Phase::Opening || phase_ == Phase::Proving || phase_ == Phase::Login) {
+    counters().refused(LoginRefused::Draining);
     say_and_close("57P03", "the database system is shutting down");
   }
   end_event();

@@ -191,7 +191,7 @@ class PostgresSession final : public Session, public StreamOwner {
   postgres::ScramVerifier mock() const;
   std::size_t take_proof(std::string_view bytes);
   void on_proof(std::string_view body);
-  void refuse(const LoginRefusal& refusal);
+  void refuse(const LoginRefusal& refusal, LoginRefused why);
   void enter_home();
   Entry entry_at(Side side) const;
   void home_not_entered(const std::string& why);

@@ -30,6 +30,13 @@ void append_sasl(std::string& out, std::string_view mechanisms) {
   append_authentication_sasl(out, names);
 }
 
+// Of one that the exchange itself has come to.
+LoginRefused reason_of(const LoginRefusal& refusal) {
+  const std::string_view code = refusal.sqlstate;
+  if (code == "28P01") return LoginRefused::Password;
+  return code == "28000" ? LoginRefused::Binding : LoginRefused::Protocol;
+}
+
 }  // namespace
 
 // --- the client's proof
@@ -37,7 +44,8 @@ void append_sasl(std::string& out, std::string_view mechanisms) {
 void PostgresSession::prove(const StartUp& start) {
   login_.ours = true;
   if (login_.user.empty()) {
-    return refuse({"28000", "no PostgreSQL user name specified in startup packet", {}});
+    return refuse({"28000", "no PostgreSQL user name specified in startup packet", {}},
+                  LoginRefused::Protocol);
   }
   negotiate_version(start);
   if (interlay_.route()->login.mode == LoginMode::Trust) return enter_home();
@@ -64,6 +72,7 @@ void PostgresSession::look_up() {
   if (known != route.login.users.end()) return ask_for_proof(known->second, Chance::Real);
   if (!route.login.query) return ask_for_proof(mock(), Chance::Doomed);
   if (!loop().postgres().auth.look_up) {
+    counters().refused(LoginRefused::LookUp);
     return say_and_close("08006", "crossfade: users can not be looked up here");
   }
   loop().postgres().auth.look_up(*route.at(route.home_side()), *route.login.query, login_.user,
@@ -88,6 +97,7 @@ void PostgresSession::on_looked_up(const AuthLookup& found) {
         ask_for_proof(mock(), Chance::Doomed);
         break;
       case AuthLookup::Found::Failed:
+        counters().refused(LoginRefused::LookUp);
         say_and_close("08006", "crossfade: users can not be looked up now, try again");
         break;
     }
@@ -131,7 +141,8 @@ std::size_t PostgresSession::take_proof(std::string_view bytes) {
   }
   counters().protocol_errors.add();
   const int type = static_cast<unsigned char>(bytes.front());
-  refuse({"08P01", "expected SASL response, got message type " + std::to_string(type), {}});
+  refuse({"08P01", "expected SASL response, got message type " + std::to_string(type), {}},
+         LoginRefused::Protocol);
   return bytes.size();
 }
 
@@ -147,11 +158,13 @@ void PostgresSession::on_proof(std::string_view body) {
     login_.keys = std::move(accepted->keys);
     enter_home();
   } else {
-    refuse(std::get<LoginRefusal>(step));
+    const auto& refusal = std::get<LoginRefusal>(step);
+    refuse(refusal, reason_of(refusal));
   }
 }
 
-void PostgresSession::refuse(const LoginRefusal& refusal) {
+void PostgresSession::refuse(const LoginRefusal& refusal, LoginRefused why) {
+  counters().refused(why);
   std::string text;
   append_error(text, {"FATAL", refusal.sqlstate, refusal.message, refusal.detail});
   client_.write_copy(text);
@@ -169,6 +182,7 @@ void PostgresSession::enter_home() {
   current_ = side;
   if (!interlay_.try_now(side, Interlay::Use::Needed, now_ns_) ||
       !server().enter(side, interlay_.route(), entry_at(side), Upstream::Shown::FromOk, now_ns_)) {
+    counters().refused(LoginRefused::Unreachable);
     return say_and_close("08006", unreachable(side));
   }
   loop().mark_busy(*this);
@@ -202,11 +216,15 @@ void PostgresSession::home_not_entered(const std::string& why) {
   if (connecting) interlay_.failed(side, Interlay::Failure::Connect, now_ns_);
   spdlog::warn("interlay {}: {} endpoint '{}' was not entered: {}", interlay_.id(), name_of(side),
                server().address().id, why);
-  if (connecting) return say_and_close("08006", unreachable(side));
+  if (connecting) {
+    counters().refused(LoginRefused::Unreachable);
+    return say_and_close("08006", unreachable(side));
+  }
   refuse({"28000",
           "crossfade: the " + std::string(name_of(side)) + " endpoint '" + server().address().id +
               "' does not let the sidecar in for user \"" + login_.user + "\"",
-          why});
+          why},
+         LoginRefused::Entry);
 }
 
 // --- the client's, handed through

@@ -68,6 +68,7 @@ void PostgresSession::say_unsupported(Version version) {
 void PostgresSession::take_start_up(const StartUp& start, std::string_view packet) {
   const PortTls& tls = interlay_.route()->tls;
   if (tls && tls.settings.refuses_plain() && !client_.tls()) {
+    counters().refused(LoginRefused::Plain);
     return say_and_close("28000", "crossfade: this port takes connections over TLS only");
   }
   remember_start_up(start);
@@ -180,6 +181,7 @@ bool PostgresSession::reach_home(ServerReach::Ask ask) {
   if (phase_ == Phase::Cancelling) {
     close_client();  // nothing is ever said to a cancel
   } else {
+    if (phase_ == Phase::Login) counters().refused(LoginRefused::Unreachable);
     say_and_close("08006", unreachable(side));
   }
   return false;

@@ -121,6 +121,10 @@ Goes PostgresSession::note_last_words(Upstream& up, std::string_view body) {
   const bool meant = report && report->sqlstate == "57P01" && up.side() == write_side();
   const bool elsewhere = &up != &server();
   if (elsewhere ? !meant || !server().at_boundary() : can_do_without(up)) return Goes::Nowhere;
+  if (phase_ == Phase::Login) {
+    const bool password = report && report->sqlstate == "28P01";
+    counters().refused(password ? LoginRefused::Password : LoginRefused::Server);
+  }
   last_words_ = true;
   return Goes::Client;
 }
@@ -296,6 +300,7 @@ void PostgresSession::lose_server(const char* reason) {
   const bool silent = last_words_ || client_ended_ || phase_ == Phase::Raw ||
                       phase_ == Phase::Cancelling || !server().at_boundary();
   if (silent) return close_client();
+  if (phase_ == Phase::Login) counters().refused(LoginRefused::Unreachable);
   if (connecting) return say_and_close("08006", unreachable(server().side()));
   say_and_close("08006", "crossfade: the connection to " + std::string(name_of(server().side())) +
                              " endpoint '" + server().address().id + "' was lost: " + reason);

@@ -126,6 +126,7 @@ class Silence(Served):
         for client in clients:
             self.assertEqual(client.read_eof(), [])
         self.assertEqual(self.limit_hits("login_timeout_ms"), len(clients))
+        self.assertEqual(self.metric("logins_refused_total", reason="timeout"), len(clients))
         self.assertEqual(served.value("select 1"), "1")
 
     def test_who_never_says_the_password_is_told(self):

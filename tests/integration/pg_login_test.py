@@ -15,7 +15,7 @@ import unittest
 
 import asyncpg
 from certificates import Authority
-from harness import SLOWNESS, Sidecar, wait_until
+from harness import SLOWNESS, Sidecar, free_port, wait_until
 from pg_conn import PgConn, ServerError
 from pg_login import Login, Scram, scram_verifier
 from pg_messages import VERSION_3_0, body_of, fields_of, kind_of, query, startup, text
@@ -82,6 +82,14 @@ class Case(unittest.TestCase):
             PgConn(port, user, "app", password=password, limit_s=10 * SLOWNESS, **more)
         return caught.exception.fields
 
+    def counted(self):
+        """Refused logins by reason, without the zeros."""
+        reasons = ("password", "protocol", "plain", "binding", "look_up", "entry", "server", "unreachable",
+                   "timeout", "draining")
+        found = {one: self.sidecar.metric("crossfade_logins_refused_total", reason=one) for one in reasons}
+        self.assertEqual(sum(found.values()), self.sidecar.metric("crossfade_logins_refused_total"))
+        return {reason: count for reason, count in found.items() if count}
+
     def psql(self, port, sql, **environment):
         return subprocess.run(["psql", "-XAtc", sql], capture_output=True, text=True, timeout=20 * SLOWNESS,
                               env={**os.environ, "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "app",
@@ -94,7 +102,7 @@ class PassThroughTest(Case):
     hba = METHODS
 
     def test_every_method_is_handed_through(self):
-        for server in (self.plain, self.secure):
+        for number, server in enumerate((self.plain, self.secure), 1):
             port = self.port(server)
             for user in ("trusting", "clear", "hashed", "app"):
                 with self.subTest(user=user, version=server.version):
@@ -105,6 +113,7 @@ class PassThroughTest(Case):
                     with self.assertRaises(ServerError) as direct:
                         PgConn(server.port, user, "app", password="wrong")
                     self.assertEqual(said, direct.exception.fields)
+            self.assertEqual(self.counted(), {"password": 3 * number})
             self.sidecar.must("DELETE", "/interlays/i")
             self.sidecar.must("DELETE", "/endpoints/old")
 
@@ -120,6 +129,7 @@ class PassThroughTest(Case):
         said = self.psql(port, "select 1", PGSSLMODE="require")
         self.assertIn("can not be handed through", said.stderr)
         self.assertIn("terminate", said.stderr)
+        self.assertEqual(self.counted(), {"binding": 1})
         # A client that does not bind is none of that.
         self.assertEqual(self.psql(port, "select 1", PGSSLMODE="require",
                                    PGCHANNELBINDING="disable").stdout, "1\n")
@@ -140,7 +150,7 @@ class TerminateTest(Case):
     query = {"mode": "terminate", "auth_query": asker}
 
     def test_a_right_password_enters_and_a_wrong_one_does_not(self):
-        for server in (self.plain, self.secure):
+        for number, server in enumerate((self.plain, self.secure), 1):
             port = self.port(server, self.users)
             conn = self.enter(port)
             self.assertEqual(conn.value("select session_user"), "app")
@@ -152,6 +162,7 @@ class TerminateTest(Case):
             said = self.refusal(port, password="wrong")
             self.assertEqual((said["S"], said["C"], said["M"]),
                              ("FATAL", "28P01", 'password authentication failed for user "app"'))
+            self.assertEqual(self.counted(), {"password": number})
             self.sidecar.must("DELETE", "/interlays/i")
             self.sidecar.must("DELETE", "/endpoints/old")
 
@@ -256,6 +267,7 @@ class TerminateTest(Case):
         port = self.port(self.plain, auth)
         self.assertEqual(self.refusal(port)["C"], "08006")
         self.assertIn("could not be looked up", self.sidecar.log_text())
+        self.assertEqual(self.counted(), {"look_up": 1})
 
     def test_errors_of_the_server_are_the_clients(self):
         port = self.port(self.plain, self.users)
@@ -264,6 +276,7 @@ class TerminateTest(Case):
         with self.assertRaises(ServerError) as direct:
             PgConn(self.plain.port, "app", "nowhere", password=PASSWORD)
         self.assertEqual(caught.exception.fields, direct.exception.fields)
+        self.assertEqual(self.counted(), {"server": 1})
 
     def test_rights_are_lent_only_where_that_is_said(self):
         config = {"username": "asker", "password": "asks"}
@@ -279,6 +292,17 @@ class TerminateTest(Case):
         port = self.port(self.plain, other)
         self.assertEqual(self.refusal(port)["C"], "28000")
         self.assertIn("was not entered", self.sidecar.log_text())
+        self.assertEqual(self.counted(), {"entry": 1})
+
+    def test_what_is_no_proof_and_whom_no_server_is_there_for_are_refused_and_counted(self):
+        port = self.port(self.plain, self.users)
+        conn = self.enterContext(PgConn(port, limit_s=10 * SLOWNESS))
+        conn.send(startup(user="app", database="app") + query("select 1"))
+        self.assertEqual(fields_of(conn.read_eof()[-1])["C"], "08P01")
+        self.assertEqual(self.counted(), {"protocol": 1})
+        self.sidecar.must("PATCH", "/endpoints/old?check=false", {"config": {"port": free_port()}})
+        self.assertEqual(self.refusal(port)["C"], "08006")
+        self.assertEqual(self.counted(), {"protocol": 1, "unreachable": 1})
 
     def test_newer_versions_and_options_are_negotiated_before_the_proof(self):
         port = self.port(self.secure, self.users)

@@ -3,6 +3,7 @@
 import unittest
 
 from pg_messages import SYNC, bind, copy_data, execute, kind_of, parse, query
+from pg_pair import INTERLAY, PgPair, reads
 from pg_served import Served
 
 
@@ -61,6 +62,34 @@ class Counts(Served):
             self.counted.send(b"z\0\0\0\4")
             self.assertEqual(kind_of(self.counted.read_eof()[-1]), "E")
         self.assertEqual(self.before_and_after(act, "protocol_errors_total"), [1])
+
+
+class Texts(PgPair):
+    """What was read of SQL, which is done where there are two sides."""
+
+    settings = {"sql_length_max": 1024}
+
+    def test_texts_are_counted_by_what_became_of_them(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        client.ask("select 0")
+        before = self.read()
+        for _ in range(2):
+            client.ask("select side from here")
+        client.send(parse("s", "select side from here") + bind("", "s") + execute("") + SYNC)
+        client.until("Z")
+        for sql in ("nonsense", "select '" + "x" * 2000 + "'", "select $$unended"):
+            client.ask(sql)
+        self.assertEqual({name: count - before[name] for name, count in self.read().items()},
+                         {"cached": 2, "parsed": 1, "broken": 1, "too_long": 1, "unclear": 1})
+        self.assertEqual(self.metric("limit_hits_total", limit="sql_length_max"), 1)
+        self.sidecar.must("PATCH", f"/interlays/{INTERLAY}", {"settings": {"sql_length_max": 2048}})
+        client.ask("select side from here")
+        self.assertEqual(self.read()["parsed"] - before["parsed"], 2)  # nothing is known any more
+
+    def read(self):
+        return {result: self.metric("sql_texts_total", result=result)
+                for result in ("cached", "parsed", "too_long", "unclear", "broken")}
 
 
 if __name__ == "__main__":

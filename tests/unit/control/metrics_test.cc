@@ -38,6 +38,8 @@ Telemetry busy() {
   traffic.mismatches.classes[1][static_cast<std::size_t>(MismatchClass::Real)] = 3;
   traffic.mismatches.dropped = 1;
   traffic.limits[static_cast<std::size_t>(Limit::PipelineMax)] = 5;
+  traffic.logins_refused[static_cast<std::size_t>(LoginRefused::LookUp)] = 21;
+  traffic.sql_texts[static_cast<std::size_t>(SqlText::TooLong)] = 22;
   traffic.new_only_writes = 6;
   traffic.order_waits = 11;
   traffic.suspect_reads = 12;
@@ -73,6 +75,8 @@ TEST_CASE("metrics: what the data plane counts is published under its names") {
         1);
   CHECK(found[R"(crossfade_compare_dropped_total{interlay="cache"})"] == 1);
   CHECK(found[R"(crossfade_limit_hits_total{interlay="cache",limit="pipeline_max"})"] == 5);
+  CHECK(found[R"(crossfade_logins_refused_total{interlay="cache",reason="look_up"})"] == 21);
+  CHECK(found[R"(crossfade_sql_texts_total{interlay="cache",result="too_long"})"] == 22);
   CHECK(found[R"(crossfade_new_only_writes_total{interlay="cache"})"] == 6);
   CHECK(found[R"(crossfade_order_waits_total{interlay="cache"})"] == 11);
   CHECK(found[R"(crossfade_suspect_reads_total{interlay="cache"})"] == 12);

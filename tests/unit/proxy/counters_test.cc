@@ -29,6 +29,9 @@ TEST_CASE("counters: what two loops counted adds up") {
   second.leg[1].record(7'000);
   second.second[0].drop(Drop::Timeout, 5);
   second.hit(Limit::PipelineMax);
+  first.refused(LoginRefused::Draining);
+  second.refused(LoginRefused::Draining);
+  second.sql_texts[static_cast<std::size_t>(SqlText::Broken)].set(9);
   second.down[1].set(1);
   InterlayTraffic sum;
   first.add_to(sum);
@@ -38,6 +41,8 @@ TEST_CASE("counters: what two loops counted adds up") {
   CHECK(sum.leg[1].sum_ns == 17'000);
   CHECK(sum.second[0].dropped[static_cast<std::size_t>(Drop::Timeout)] == 5);
   CHECK(sum.limits[static_cast<std::size_t>(Limit::PipelineMax)] == 1);
+  CHECK(sum.logins_refused[static_cast<std::size_t>(LoginRefused::Draining)] == 2);
+  CHECK(sum.sql_texts[static_cast<std::size_t>(SqlText::Broken)] == 9);
   CHECK(sum.down[1]);
   CHECK_FALSE(sum.down[0]);
 }
