@@ -79,6 +79,13 @@ bool Connector::look_up(const EndpointAddress& to) {
   return true;
 }
 
+bool Connector::next() {
+  if (lookup_ || addresses_.empty()) return false;
+  stream_.close();
+  stream_.expect_connect();
+  return try_next();
+}
+
 bool Connector::try_next() {
   while (!addresses_.empty()) {
     peer_ = addresses_.back();

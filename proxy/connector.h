@@ -24,7 +24,7 @@ class Connector {
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;
 
-  // `done` is called later, once: status 0, or why the last address could not be reached. False:
+  // `done` is called later: status 0, or why the last address could not be reached. False:
   // the system refuses at once, and `done` is never called.
   bool start(const EndpointAddress& to, Stream::Connected done);
   // To one address that is known already.
@@ -34,6 +34,10 @@ class Connector {
 
   // Where the stream is connected to, or was tried last.
   const sockaddr_storage& peer() const { return peer_; }
+
+  // Leaves the address that was reached, or is being tried, for the next one: `done` is called
+  // once more. False: it was the last one.
+  bool next();
 
   // For the callback of Stream::connect(): true when the next address is being tried.
   bool goes_on(int status) { return status != 0 && try_next(); }

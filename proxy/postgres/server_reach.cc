@@ -93,7 +93,17 @@ void ServerReach::end() {
   owner_.on_reached(nullptr);
 }
 
-void ServerReach::fail(const std::string& why) {
+// libpq would go no further once it is connected. Nothing of a login was said by then, so what does
+// not speak there is as good as what does not listen.
+bool ServerReach::next_address() {
+  const bool under_way = state_ != State::Idle && state_ != State::Done;
+  if (!under_way || !connector_.next()) return false;
+  state_ = State::Connecting;
+  return true;
+}
+
+void ServerReach::fail(std::string why) {
+  if (next_address()) return;
   state_ = State::Idle;
   owner_.on_reached(why.c_str());
 }

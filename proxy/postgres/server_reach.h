@@ -3,7 +3,7 @@
 // Until that is done the stream is this object's: its owner hands on what it hears of it. Then the
 // start-up packet may be sent, and nothing was said in plain text that was not to be.
 //
-//   Connecting   addresses are tried, one after another
+//   Connecting   addresses are tried, one after another: also when what follows fails at one
 //   Asked        an SSLRequest was sent, one byte is awaited
 //   Securing     TLS has begun
 //
@@ -48,6 +48,9 @@ class ServerReach {
   // To one address that is known already.
   bool start(const EndpointAddress& to, const sockaddr_storage& at);
   void stop();
+  // Leaves an address that takes too long for the next one; on_reached() follows as before. False:
+  // there is none.
+  bool next_address();
 
   bool done() const { return state_ == State::Done; }
   const sockaddr_storage& peer() const { return connector_.peer(); }
@@ -66,7 +69,7 @@ class ServerReach {
   void on_connected();
   void secure();
   void end();
-  void fail(const std::string& why);
+  void fail(std::string why);
 
   crossfade::Stream& stream_;
   ReachOwner& owner_;

@@ -433,6 +433,7 @@ void PostgresSession::check_connecting(std::uint64_t limit_ns) {
   if (server().state() != Upstream::State::Connecting) return;
   if (limit_ns == 0 || now_ns_ <= server().opened_at_ns + limit_ns) return;
   counters().hit(Limit::ConnectTimeout);
+  if (server().try_next_address(now_ns_)) return;
   lose_server("did not accept a connection in time");
 }
 

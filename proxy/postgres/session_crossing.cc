@@ -287,6 +287,7 @@ void PostgresSession::check_entries() {
       continue;
     }
     counters().hit(Limit::ConnectTimeout);
+    if (up.try_next_address(now_ns_)) continue;
     interlay_.failed(up.side(), Interlay::Failure::Connect, now_ns_);
     on_not_entered(up, "it did not let the session in in time");
   }

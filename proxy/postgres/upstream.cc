@@ -68,6 +68,12 @@ void Upstream::close() {
   state_ = State::Idle;
 }
 
+bool Upstream::try_next_address(std::uint64_t now_ns) {
+  if (state_ != State::Connecting || !reach_.next_address()) return false;
+  opened_at_ns = now_ns;
+  return true;
+}
+
 void Upstream::on_end(int status) {
   if (state_ == State::Connecting) return reach_.on_end(status);
   lost(uv_err_name(status));

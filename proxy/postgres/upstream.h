@@ -61,6 +61,9 @@ class Upstream final : public ReachOwner {
   enum class Shown : std::uint8_t { Nothing, FromOk };
   bool enter(Side side, InterlayRoutePtr route, Entry entry, Shown shown, std::uint64_t now_ns);
   void close();
+  // The server was not reached in time at this address: true when another one is tried, which has
+  // as long.
+  bool try_next_address(std::uint64_t now_ns);
 
   // As stream().write(), and may be called before the server is reached: it goes out then.
   void write(std::string_view bytes);
