@@ -266,6 +266,7 @@ void PostgresSession::flush() {
 
 // The end of every event: what waited goes on, and who is through ends.
 void PostgresSession::end_event() {
+  change_places();
   if (may_go_on()) resume();
   follow();
   show_stay(why_it_stays());
@@ -311,7 +312,7 @@ bool PostgresSession::may_go_on() const {
   if (held_ == Held::No || kept_.empty() || phase_ == Phase::Closing) return false;
   if (held_ != Held::Side) return held(kept_[0]) == Held::No;
   if (wait_cancelled_) return true;
-  const Upstream& wanted = upstreams_[index(wanted_side_)];
+  const Upstream& wanted = at(wanted_side_);
   switch (wait_) {
     case Wait::Nothing:
       return true;

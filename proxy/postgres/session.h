@@ -158,10 +158,11 @@ class PostgresSession final : public Session, public StreamOwner {
   void on_room() override;
 
   static constexpr std::size_t index(Side side) { return static_cast<std::size_t>(side); }
-  Upstream& at(Side side) { return upstreams_[index(side)]; }
+  Upstream& at(Side side) { return upstreams_[places_[index(side)]]; }
+  const Upstream& at(Side side) const { return upstreams_[places_[index(side)]]; }
   // The server that is talked to: its replies are the client's.
-  Upstream& server() { return upstreams_[index(current_)]; }
-  const Upstream& server() const { return upstreams_[index(current_)]; }
+  Upstream& server() { return at(current_); }
+  const Upstream& server() const { return at(current_); }
 
   Loop& loop() { return interlay_.loop(); }
   InterlayCounters& counters() { return interlay_.counters(); }
@@ -270,6 +271,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool begin_giving(Upstream& to);
   void on_given(Upstream& up);
   bool enter(Side side);
+  void change_places();
   void follow();
   std::optional<Stay> why_it_stays() const;
   void show_stay(std::optional<Stay> why);
@@ -281,7 +283,7 @@ class PostgresSession final : public Session, public StreamOwner {
 
   // --- copies: session_shadow.cc, session_shadow_compare.cc
   bool copies_wanted() const;
-  bool is_copy(const Upstream& up) const { return shadow_ && &up == &upstreams_[index(Side::New)]; }
+  bool is_copy(const Upstream& up) const { return shadow_ && &up == &at(Side::New); }
   bool copying() const { return shadow_ && shadow_->copying(); }
   void update_shadow();
   void begin_shadow();
@@ -352,6 +354,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Interlay& interlay_;
   crossfade::Stream client_;
   std::array<Upstream, kSides> upstreams_;
+  std::array<std::size_t, kSides> places_{0, 1};  // of each side's among them
+  InterlayRoutePtr placed_;                       // the route that they are of
   Side current_ = Side::Old;
   MessageCutter cutter_{Stream::ClientLogin};
   std::string kept_;        // bytes of the client that wait, or of a message that is awaited whole

@@ -34,6 +34,10 @@ PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
   };
   if (server().owed().owes()) return wait(Wait::Answers);
   Upstream& to = at(side);
+  // Of another table: who is that side now is another server.
+  const bool strange =
+      to.state() != Upstream::State::Idle && !(to.address() == *interlay_.route()->at(side));
+  if (strange) to.close();
   const bool tried = errand == Errand::Trial;
   // Whether it owes more only its next reply can tell, and that needs a request.
   if (!server().owed().settled()) return current_ == write_side() ? Crossing::Stays : stay();
@@ -312,6 +316,32 @@ void PostgresSession::check_trial() {
   fall_back();
 }
 
+// A migration that is finished: what was new is the interlay's endpoint now. A session that is on
+// that server stays with it, under its new name, whatever it is doing.
+void PostgresSession::change_places() {
+  const InterlayRoutePtr& route = interlay_.route();
+  if (placed_ == route || phase_ != Phase::Ready) return;
+  const EndpointAddress* const here = route->at(current_);
+  const EndpointAddress* const there = route->at(other(current_));
+  const EndpointAddress& own = server().address();
+  const bool changed = !(here && *here == own) && there && *there == own;
+  if (!changed) {
+    placed_ = route;
+    return;
+  }
+  const bool between = on_trial_ || held_ == Held::Side || asking_ || shadow_;
+  if (between || server().stream().unsent() > 0) return;  // soon
+  placed_ = route;
+  std::swap(places_[0], places_[1]);
+  current_ = other(current_);
+  server().be(current_, route);
+  reads_there_ = read_only_block_ = false;
+  Upstream& left = at(other(current_));
+  left.close();
+  at(Side::Old).stream().set_gauge(nullptr);
+  at(Side::New).stream().set_gauge(&interlay_.unsent[index(Side::New)]);
+}
+
 // An idle session goes over when all has gone over: who listens, or holds a lock, has to be told.
 void PostgresSession::follow() {
   if (!watched_ || reads_there_ || !safe_point() || current_ == write_side()) return;
@@ -332,7 +362,7 @@ std::optional<Stay> PostgresSession::why_it_stays() const {
   for (const auto& [tie, stay] : kReasons) {
     if (tied() && inventory_.ties.has(tie)) return stay;
   }
-  if (upstreams_[index(other(current_))].holds.refused) return Stay::Refused;
+  if (at(other(current_)).holds.refused) return Stay::Refused;
   if (staying_since_ns_ != 0) return Stay::Unreachable;
   return std::nullopt;  // it goes over with its next request
 }

@@ -318,7 +318,7 @@ void PostgresSession::check_copies() {
 
 // Old has answered long ago, or nothing was asked of it.
 bool PostgresSession::copies_late() const {
-  const Upstream& to = upstreams_[index(Side::New)];
+  const Upstream& to = at(Side::New);
   if (to.state() != Upstream::State::Open) return false;
   if (to.holds.giving_id != 0) return late_to_answer(to.holds.giving_since_ns);
   if (shadow_->empty()) return false;
@@ -342,7 +342,7 @@ bool PostgresSession::copies_linger() const {
 bool PostgresSession::copies_wait() const {
   if (new_canceller_) return true;
   if (!shadow_) return false;
-  const Upstream& to = upstreams_[index(Side::New)];
+  const Upstream& to = at(Side::New);
   if (to.state() != Upstream::State::Open) return false;
   if (!shadow_->empty() || to.holds.giving_id != 0) return true;
   const bool known = inventory_known();

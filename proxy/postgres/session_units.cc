@@ -551,7 +551,7 @@ void PostgresSession::settle_asked(Holdings& there, const Asked& asked, char typ
 
 // Old is as the session left it.
 bool PostgresSession::can_fall_back() const {
-  const Upstream& old = upstreams_[index(Side::Old)];
+  const Upstream& old = at(Side::Old);
   return current_ == Side::New && old.state() == Upstream::State::Open && !old.owed().owes() &&
          old.owed().transaction() == Transaction::Idle && old.holds.version == version_;
 }

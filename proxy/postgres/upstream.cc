@@ -68,6 +68,12 @@ void Upstream::close() {
   state_ = State::Idle;
 }
 
+void Upstream::be(Side side, InterlayRoutePtr route) {
+  assert(state_ == State::Open && *route->at(side) == address());
+  side_ = side;
+  route_ = std::move(route);
+}
+
 bool Upstream::try_next_address(std::uint64_t now_ns) {
   if (state_ != State::Connecting || !reach_.next_address()) return false;
   opened_at_ns = now_ns;

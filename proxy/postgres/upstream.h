@@ -61,6 +61,8 @@ class Upstream final : public ReachOwner {
   enum class Shown : std::uint8_t { Nothing, FromOk };
   bool enter(Side side, InterlayRoutePtr route, Entry entry, Shown shown, std::uint64_t now_ns);
   void close();
+  // The same server is another side's now, in that route.
+  void be(Side side, InterlayRoutePtr route);
   // The server was not reached in time at this address: true when another one is tried, which has
   // as long.
   bool try_next_address(std::uint64_t now_ns);

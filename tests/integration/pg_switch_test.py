@@ -7,7 +7,7 @@ import unittest
 
 from children import SLOWNESS, wait_until
 from commits import CommitLoad, outside, prepare, wrong
-from pg_messages import SYNC, bind, execute, kind_of, parse, query, row_of
+from pg_messages import SYNC, bind, execute, fields_of, kind_of, parse, query, row_of
 from pg_pair import INTERLAY, PgPair
 
 FLIPS = 12 if SLOWNESS == 1 else 5
@@ -133,6 +133,81 @@ class Sessions(PgPair):
                                           "'PgSleep'") == "1", 10, "it sleeps on new")
         self.client.cancel()
         self.assertIn(b"57014", self.client.until("E")[-1])
+
+
+class Finished(PgPair):
+    """A migration that is complete and deleted: its interlay stands in front of new, as its only side."""
+
+    tables = ("create table t (id int primary key, n int)",
+              "insert into t select i, i from generate_series(1, 9) i")
+
+    def finish(self):
+        self.sidecar.must("DELETE", "/migrations/m")
+
+    def lasts(self, client, number):
+        """It goes on, and on new."""
+        self.assertEqual(client.rows(f"insert into t values ({number}, 0) returning id"), [[str(number)]])
+        self.assertEqual(self.new.value(f"select count(*) from t where id = {number}"), "1")
+        self.assertEqual(self.side_of(client), "new")
+
+    def test_sessions_go_on_at_the_server_that_they_are_on(self):
+        came, listens, holds, busy = [self.connect() for _ in range(4)]
+        busy.ask("select 1")
+        self.migrate({"type": "big_bang"})
+        came_later = self.connect()
+        holds.ask("set app.mine = 'yes'; set work_mem = '7MB'")
+        listens.ask("listen x")
+        busy.ask("begin; insert into t values (100, 0)")
+        clients = [came, listens, holds, busy, came_later]
+        backends = [client.value("select pg_backend_pid()") for client in clients]
+        busy.send(query("select pg_sleep(1)"))
+        self.finish()
+        busy.until("Z")
+        busy.ask("insert into t values (101, 0)")
+        busy.ask("commit")
+        self.assertEqual(self.new.value("select count(*) from t where id in (100, 101)"), "2")
+        for number, client in enumerate(clients):
+            self.lasts(client, 1000 + number)
+        self.assertEqual([client.value("select pg_backend_pid()") for client in clients], backends)
+        self.assertEqual(holds.value("select current_setting('app.mine')"), "yes")
+        self.assertEqual(holds.value("show work_mem"), "7MB")
+        came.ask("notify x, 'heard'")
+        self.assertIn(b"heard", listens.read_raw())
+        for client in clients:
+            self.assertEqual(self.cancelled(client), ["57014"])
+        self.assertEqual(self.old.value("select count(*) from t where id >= 100"), "0")
+        self.assertEqual(self.metric("sessions_ended_total"), 0)
+        # And once more, to where it came from.
+        self.migrate({"type": "big_bang"}, new="old")
+        self.assertEqual([self.side_of(client) for client in (came, holds, came_later)], ["old"] * 3)
+
+    @staticmethod
+    def pass_time():
+        over = time.monotonic() + EVERY_S
+        wait_until(lambda: time.monotonic() > over, 10 * EVERY_S, "time passes")
+
+    def cancelled(self, client):
+        client.send(query("select pg_sleep(30)"))
+        wait_until(lambda: self.new.value("select count(*) from pg_stat_activity where wait_event = "
+                                          "'PgSleep'") == "1", 10, "it sleeps on new")
+        client.cancel()
+        return [fields_of(raw)["C"] for raw in client.until("Z") if kind_of(raw) == "E"]
+
+    def test_no_commit_is_elsewhere_than_it_was_acknowledged(self):
+        prepare(self.old, self.new)
+        with CommitLoad(self.port, sessions=8) as load:
+            self.pass_time()
+            self.migrate({"type": "big_bang"})
+            moved = time.monotonic()
+            self.pass_time()
+            self.finish()
+            self.pass_time()
+            result = load.stop()
+        self.assertEqual(result.trouble, [], result)
+        self.assertEqual(wrong(result, [self.old, self.new]), [], result)
+        self.assertEqual([one for one in result.of("committed")
+                          if one.begun > moved and one.port == self.old.port], [], result)
+        self.assertEqual(result.connects, 8, result)
 
 
 if __name__ == "__main__":
