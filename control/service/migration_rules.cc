@@ -31,6 +31,11 @@ constexpr const char* kPartOfPostgres =
     "strategy: shadow_writes and sample_percentage belong to PostgreSQL only. Redis gets a copy of "
     "everything: leave them out";
 
+constexpr const char* kOneOutcome =
+    "strategy.write_mode.policy: must be old_authoritative or new_authoritative for PostgreSQL: "
+    "under best_effort a transaction could have another outcome than the one that its later "
+    "statements have seen";
+
 bool splits(double share) { return share > 0 && share < 1; }
 
 std::optional<std::string> postgres_objection(const CanarySpec& canary) {
@@ -50,6 +55,7 @@ std::optional<std::string> postgres_objection(const CanarySpec& canary) {
     case Engine::Statement:
       break;
   }
+  if (canary.write_mode->policy == Policy::BestEffort) return kOneOutcome;
   return std::nullopt;
 }
 

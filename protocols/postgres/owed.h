@@ -85,6 +85,7 @@ class OwedReplies {
   // and take no room; so is each message once, however many pieces it has.
   //   cost   O(1) amortised
   std::uint64_t sent(const ClientMessage& message, Mark mark);
+  std::uint64_t last_id() const { return last_id_; }
   // The start-up packet: owes everything up to the first ReadyForQuery.
   std::uint64_t sent_start_up(Mark mark);
 

@@ -97,6 +97,12 @@ bool works_read_only(const SqlFacts& facts) {
   });
 }
 
+template <class What>
+bool has_step(const SqlFacts& facts) {
+  return std::ranges::any_of(
+      facts.steps, [](const Step& step) { return std::holds_alternative<What>(step.what); });
+}
+
 bool is_tame(const SqlFacts& facts) {
   return !facts.writes && !changes_session(facts) && !works_read_only(facts);
 }
@@ -118,7 +124,10 @@ void UnitFacts::add(const SqlFacts& facts) {
   works_read_only |= postgres::works_read_only(facts);
   says_begin |= postgres::says_begin(facts);
   leaves = after(facts, leaves);
+  copies |= has_step<CopyStep>(facts);
+  controls |= has_step<TransactionStep>(facts);
   how = weaker(how, how_of(facts));
+  written_listed &= facts.writes_listed;
   ++parts;
 }
 
@@ -126,6 +135,7 @@ void UnitReader::begin(SqlClassifier& classifier, SqlReading reading) {
   classifier_ = &classifier;
   reading_ = reading;
   facts_ = UnitFacts();
+  texts_.clear();
   parsed_.clear();
   custom_.clear();
   named_.clear();
@@ -167,6 +177,7 @@ void UnitReader::on_parse(const Piece& first) {
 UnitReader::Facts UnitReader::on_text(std::string_view text) {
   Facts facts = executed_by_sql(classifier_->facts_of(text, reading_));
   facts_.add(*facts);
+  texts_.push_back(facts);
   note_settings(*facts);
   note_prepared(*facts);
   return facts;
@@ -210,6 +221,7 @@ void UnitReader::on_statement(std::string_view name) {
     known = true;
     if (!facts) return on_unknown();
     facts_.add(*facts);
+    texts_.push_back(facts);
     note_settings(*facts);
   });
   if (!known) on_unknown();

@@ -49,7 +49,10 @@ struct UnitFacts {
   bool says_begin = false;  // it says BEGIN, or its like
   // As strictly as two servers' answers may be compared.
   How how = How::Exact;
-  std::uint32_t parts = 0;  // texts and statements in it
+  std::uint32_t parts = 0;     // texts and statements in it
+  bool copies = false;         // COPY
+  bool controls = false;       // transactions: BEGIN … PREPARE TRANSACTION
+  bool written_listed = true;  // its texts name every table that it can change
 
   void add(const SqlFacts& facts);
 };
@@ -70,6 +73,8 @@ class UnitReader {
   //   cost   of a Query or Parse: SqlClassifier::facts_of(); of others O(log statements)
   void on_message(const Piece& first);
   const UnitFacts& facts() const { return facts_; }
+  // Of everything in it that was understood.
+  const std::vector<Facts>& texts() const { return texts_; }
   // Facts of the Parse with that index among those of the unit; null: not read.
   Facts facts_of_parse(std::size_t index) const {
     return index < parsed_.size() ? parsed_[index].second : nullptr;
@@ -92,6 +97,7 @@ class UnitReader {
   SqlClassifier* classifier_ = nullptr;
   SqlReading reading_ = SqlReading::Standard;
   UnitFacts facts_;
+  std::vector<Facts> texts_;
   std::vector<std::pair<std::string_view, Facts>> parsed_;  // in this unit: names, as views of it
   std::vector<std::string> custom_;
   std::vector<std::string> named_;

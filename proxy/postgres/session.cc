@@ -174,6 +174,7 @@ void PostgresSession::forward(const Piece& piece) {
   server().stream().write(piece.bytes);
   counters().server_out.add(piece.bytes.size());
   if (copying()) copy_bytes(piece.bytes);
+  if (dual_under_way() && !piece.first()) dual_->keep_more(piece.bytes);
 }
 
 // What the client says is no message: its server tells it so, and nobody else is asked any more.
@@ -240,7 +241,7 @@ void PostgresSession::resume() {
     flush();
     kept_.erase(0, taken);
   }
-  if (client_ended_ && held_ == Held::No) server().finish();
+  if (client_ended_ && held_ == Held::No && !dual_under_way()) server().finish();
 }
 
 // --- the end
@@ -252,7 +253,7 @@ void PostgresSession::on_end(int status) {
     client_.close();
   } else if (phase_ == Phase::Closing) {
     client_.close_when_sent();  // it may read on
-  } else if (held_ == Held::No) {
+  } else if (held_ == Held::No && !dual_under_way()) {
     server().finish();  // the server sees the end where the client put it
   }
   end_event();
@@ -280,7 +281,8 @@ void PostgresSession::end_event() {
                                        "has moved to another server, connect again");
   }
   update_reading();
-  if (!client_.open() && !copies_linger()) {
+  if (!client_.open()) abandon_dual();
+  if (!client_.open() && !copies_linger() && !canceller_) {
     for (Upstream& up : upstreams_) up.close();
     loop().kill(*this);
   }
@@ -318,7 +320,7 @@ bool PostgresSession::may_go_on() const {
       return true;
     case Wait::Answers:
       // A COPY that was not known yet takes what waits for its own.
-      return !server().owed().owes() || server().owed().copying() != CopyMode::None;
+      return !server().owed().owes() || takes_data(server().owed().copying());
     case Wait::Trial:
       return !on_trial_;
     case Wait::Entry:
@@ -328,14 +330,18 @@ bool PostgresSession::may_go_on() const {
       return !asking_;
     case Wait::Giving:
       return wanted.holds.giving_id == 0 || late_to_answer(wanted.holds.giving_since_ns);
+    case Wait::Dual:
+      return !dual_under_way() || server().owed().awaits_sync();
+    case Wait::Disk:
+      return noting_ == Noting::Done;
   }
   return true;
 }
 
 // Nothing is under way, and no transaction is open.
 bool PostgresSession::safe_point() const {
-  return phase_ == Phase::Ready && !server().owed().owes() && cutter_.at_boundary() && !mid_unit_ &&
-         !server().owed().awaits_sync() && kept_.empty() &&
+  return phase_ == Phase::Ready && !dual_ && !server().owed().owes() && cutter_.at_boundary() &&
+         !mid_unit_ && !server().owed().awaits_sync() && kept_.empty() &&
          server().owed().transaction() == Transaction::Idle;
 }
 
@@ -360,6 +366,7 @@ void PostgresSession::close_client() {
   const bool may_send = (phase_ == Phase::Ready || phase_ == Phase::Raw) && !client_ended_;
   phase_ = Phase::Closing;
   closing_at_ns_ = now_ns_;
+  abandon_dual();
   for (Upstream& up : upstreams_) {
     if (!is_copy(up) || !copies_linger()) up.close();
   }
@@ -398,11 +405,13 @@ bool PostgresSession::on_tick(std::uint64_t now_ns) {
       check_giving();
       check_trial();
       check_staying();
+      check_second();
       break;
   }
   end_event();
   return phase_ != Phase::Ready || canceller_ || copies_wait() || draining_ ||
-         held_ == Held::Side || on_trial_ || staying_since_ns_ != 0 || entering();
+         held_ == Held::Side || on_trial_ || dual_under_way() || staying_since_ns_ != 0 ||
+         entering();
 }
 
 // Who has not logged in in time is closed, as by a server, and in its words. A server that keeps
@@ -461,6 +470,7 @@ void PostgresSession::drain() {
 }
 
 void PostgresSession::abort() {
+  abandon_dual();
   client_.close();
   loop().kill(*this);
 }

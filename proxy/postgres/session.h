@@ -3,8 +3,7 @@
 //   Opening     reads the packets that come before a session: what is wanted, and in which protocol
 //   Proving     the client proves to the sidecar who it is, before any server hears of it
 //   Login       the start-up packet went to the home side; its login is handed through, both ways,
-//   or what
-//               is left of it once we have logged in there
+//               or what is left of it once we have logged in there
 //   Ready       messages are handed through, and it is known which of them are answered
 //   Raw         the client does not speak the protocol: the server is to tell it so
 //   Cancelling  the connection carries a CancelRequest and nothing else
@@ -14,15 +13,14 @@
 // messages are read (it is watched): the client's bytes are cut into units, and each has its side.
 // Servers answer in turn: another side is gone to when the one before owes nothing any more.
 //
-// In several files: its life and the client's bytes (session), what comes before
-// (session_opening), logins (session_login), units and their sides
-// (session_units), going from one server to another (session_crossing), what servers send
+// In several files: its life and the client's bytes (session), what comes before (session_opening),
+// logins (session_login), units and their sides (session_units), statements that a server lacks
+// (session_bring), going from one server to another (session_crossing), what servers send
 // (session_replies), copies for new while old answers (session_shadow, session_shadow_compare),
-// cancelling (session_cancel).
+// transactions on both sides (session_dual, session_dual_end), cancelling (session_cancel).
 #pragma once
 
 #include <array>
-
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,6 +40,7 @@
 #include "proxy/postgres/cancel_keys.h"
 #include "proxy/postgres/canceller.h"
 #include "proxy/postgres/client_login.h"
+#include "proxy/postgres/dual_transaction.h"
 #include "proxy/postgres/shadow_leg.h"
 #include "proxy/postgres/upstream.h"
 #include "proxy/session.h"
@@ -86,6 +85,8 @@ class PostgresSession final : public Session, public StreamOwner {
   void flush();
   void end_event();
 
+  void on_noted();  // what the ledger was told is on disk, or never will be
+
   // --- cancelling, on this session's loop
   // Somebody who holds its key wants what it runs to be cancelled; is told when that is done.
   void cancel(const SessionHandlePtr& asker);
@@ -117,7 +118,9 @@ class PostgresSession final : public Session, public StreamOwner {
     Trial,    // whether the server that was tried answers
     Entry,    // the server is being entered
     Telling,  // the server before is telling what the session holds
-    Giving    // the next one is being given that
+    Giving,   // the next one is being given that
+    Dual,     // the unit before is under way on both sides
+    Disk      // the ledger is being written, as it will be true by this unit
   };
   // A transaction block on the server that is talked to.
   enum class Block : std::uint8_t { None, Open, Unsure };
@@ -134,6 +137,7 @@ class PostgresSession final : public Session, public StreamOwner {
     } act;
     bool trial = false;  // if it fails, old is asked
     Refusal refusal = Refusal::ReadOnly;
+    bool dual = false;  // it is run on both sides
   };
   // What a side is gone to for.
   enum class Errand : std::uint8_t {
@@ -221,7 +225,8 @@ class PostgresSession final : public Session, public StreamOwner {
   void note_request(std::uint64_t id, std::uint64_t copy_id, const Piece& piece);
   Choice choose(const Unit& unit, std::string_view bytes);
   Choice choose_in_block(const Unit& unit);
-  bool brings_under_way() const;
+  // What a client sends then belongs to the COPY, or ends it.
+  static bool takes_data(CopyMode mode) { return mode == CopyMode::In || mode == CopyMode::Both; }
   Choice choose_free(const Unit& unit, std::string_view bytes);
   Block block() const;
   Side write_side() const;
@@ -237,6 +242,13 @@ class PostgresSession final : public Session, public StreamOwner {
     use(server());
     if (copying()) use(at(Side::New));
   }
+  // --- trials
+  void succeed();
+  bool can_fall_back() const;
+  void fall_back();
+
+  // --- what a server lacks: session_bring.cc
+  bool brings_under_way() const;
   std::uint64_t inject(Upstream& up, std::string_view message, char type,
                        char subject = kStatement);
   void bring_for(Upstream& up, const Piece& piece);
@@ -251,10 +263,6 @@ class PostgresSession final : public Session, public StreamOwner {
   void note_closed(Upstream& up, std::uint64_t id, const Piece& close);
   void note_asked(Upstream& up, std::uint64_t id, char type);
   void settle_asked(Holdings& there, const Asked& asked, char type);
-  // --- trials
-  void succeed();
-  bool can_fall_back() const;
-  void fall_back();
 
   // --- going to another server: session_crossing.cc
   Crossing go_to(Side side, Errand errand);
@@ -314,6 +322,45 @@ class PostgresSession final : public Session, public StreamOwner {
   bool copies_late() const;
   bool copies_linger() const;
   bool copies_wait() const;
+  // --- both sides: session_dual.cc
+  bool dual_under_way() const { return dual_ && dual_->under_way(); }
+  bool waits_for_dual(const Unit& unit) const;
+  bool keeps_for_second(const Upstream& up) const;
+  Choice choose_copy(Choice choice);
+  Choice choose_dual(Choice choice, const Unit& unit);
+  bool second_is_ready();
+  bool second_holds_all(Upstream& up);
+  bool leave_out(Drop why, Doubt doubt = Doubt::Unsent);
+  DualTransaction::Frame frame_of(const Unit& unit) const;
+  void begin_dual_unit(std::string_view bytes, const Unit& unit);
+  std::uint64_t next_kept_id();
+  void keep_for_second(const Piece& piece);
+  Goes on_first_answer(char type, std::string_view body);
+  Goes on_second_answer(Upstream& up, const Answer& answer, char type, std::string_view body);
+  void on_second_skipped(Upstream& up);
+  void release_held();
+  void look_at(Upstream& up, Goes goes, const Piece& piece);
+  void look_at_rows(Upstream& up, Goes goes, char type, std::string_view rows);
+  void step_dual();
+  void first_answered();
+  void follow_without();
+  void send_script();
+  void second_answered();
+  void go_on_after_second();
+  void commit_first();
+  void first_committed();
+  void second_committed();
+  void unit_over();
+  void forget_script();
+  void roll_second_back();
+  void second_lost(Drop why);
+  void check_second();
+  void conclude_dual();
+  bool note_doubts(const InterlayRoute& route, const DualTransaction::Doubts& doubts, bool waits);
+  void finish_dual_unit();
+  void end_dual();
+  void abandon_dual();
+  bool is_suspected() const;
 
   // --- the server's
   void send(std::string_view bytes);
@@ -400,6 +447,9 @@ class PostgresSession final : public Session, public StreamOwner {
   std::uint64_t alone_until_ns_ = 0;  // new is not tried again before
   std::uint64_t staying_since_ns_ = 0;
   std::optional<Stay> stays_;  // as it is counted
+  // What the unit that waits will make different.
+  enum class Noting : std::uint8_t { No, UnderWay, Done } noting_ = Noting::No;
+  std::unique_ptr<DualTransaction> dual_;  // from its first unit to its end
   std::uint64_t answered_in_event_ = 0;
   Phase phase_ = Phase::Opening;
   Held held_ = Held::No;

@@ -34,7 +34,7 @@ void PostgresSession::tell(const SessionHandle& asker) {
 void PostgresSession::cancel(const SessionHandlePtr& asker) {
   begin_event();
   askers_.push_back(asker);
-  const bool waits = held_ == Held::Side &&
+  const bool waits = held_ == Held::Side && !dual_ &&
                      (wait_ == Wait::Entry || wait_ == Wait::Telling || wait_ == Wait::Giving);
   if (waits) {
     wait_cancelled_ = true;

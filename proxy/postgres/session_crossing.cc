@@ -329,7 +329,7 @@ void PostgresSession::change_places() {
     placed_ = route;
     return;
   }
-  const bool between = on_trial_ || held_ == Held::Side || asking_ || shadow_;
+  const bool between = on_trial_ || held_ == Held::Side || asking_ || shadow_ || dual_;
   if (between || server().stream().unsent() > 0) return;  // soon
   placed_ = route;
   std::swap(places_[0], places_[1]);

@@ -36,7 +36,9 @@ void PostgresSession::hand_on(Goes goes, std::string_view bytes) {
   if (much) succeed();
   if (goes == Goes::Kept && on_trial_) {
     trial_kept_.append(bytes);
-  } else {
+  } else if (goes == Goes::Held) {
+    dual_->held.append(bytes);
+  } else if (goes != Goes::Compared) {
     send(bytes);
   }
 }
@@ -54,8 +56,10 @@ void PostgresSession::on_rows(Upstream& up, char type, std::string_view rows) {
     }
     return;
   }
-  hand_on(note_reply(up, {.type = type}, {}), rows);
+  const Goes goes = note_reply(up, {.type = type}, {});
+  hand_on(goes, rows);
   if (shadow_) shadow_->on_rows(Side::Old, up.passing_id, type, rows);
+  if (dual_under_way()) look_at_rows(up, goes, type, rows);
 }
 
 void PostgresSession::on_reply(Upstream& up, const Piece& piece) {
@@ -64,6 +68,7 @@ void PostgresSession::on_reply(Upstream& up, const Piece& piece) {
   if (phase_ == Phase::Login && hide_plus(up, piece)) return;
   hand_on(up.passing, piece.bytes);
   if (shadow_) shadow_->on_piece(Side::Old, up.passing_id, piece, now_ns_);
+  if (dual_under_way()) look_at(up, up.passing, piece);
 }
 
 Goes PostgresSession::note_first(Upstream& up, const Piece& piece) {
@@ -103,12 +108,14 @@ Goes PostgresSession::note_reply(Upstream& up, const ServerMessage& message,
   if (ignored) return Goes::Nowhere;
   if (answer->mark == Mark::Skip) return note_injected(up, *answer, message.type, body);
   up.passing_id = answer->id;
+  if (answer->mark == Mark::Compare) return on_second_answer(up, *answer, message.type, body);
   return note_answer(up, *answer, message.type, body);
 }
 
 // Notices, settings and notifications: of the server that is talked to, and not of what we asked.
 Goes PostgresSession::note_aside(Upstream& up, const Answer& answer, char type) {
   if (type == from_server::kParameterStatus && &up == &server()) note_setting(up);
+  if (dual_ && up.side() == dual_->second()) return Goes::Nowhere;
   if (type == from_server::kNotificationResponse) return Goes::Client;
   if (&up != &server() || answer.mark == Mark::Skip) return Goes::Nowhere;
   return on_trial_ ? Goes::Kept : Goes::Client;
@@ -126,6 +133,9 @@ Goes PostgresSession::note_last_words(Upstream& up, std::string_view body) {
     counters().refused(password ? LoginRefused::Password : LoginRefused::Server);
   }
   last_words_ = true;
+  if (on_trial_) succeed();  // as far as it has come
+  // What is run there would be run for nobody.
+  if (elsewhere && server().owed().owes() && !canceller_) start_canceller(server());
   return Goes::Client;
 }
 
@@ -147,7 +157,7 @@ Goes PostgresSession::note_answer(Upstream& up, const Answer& answer, char type,
     }
     settle(up, answer.id);
   }
-  return Goes::Client;
+  return dual_under_way() ? on_first_answer(type, body) : Goes::Client;
 }
 
 // What comes before the first sign of success is kept.
@@ -189,6 +199,11 @@ Goes PostgresSession::note_injected(Upstream& up, const Answer& answer, char typ
     return Goes::Nowhere;
   }
   if (!failed) return Goes::Nowhere;
+  if (&up != &server()) {
+    on_second_skipped(up);
+    return Goes::Nowhere;
+  }
+  if (dual_under_way()) return on_first_answer(type, body);
   return on_trial_ ? on_trial_reply(type) : Goes::Client;
 }
 
@@ -276,6 +291,7 @@ bool PostgresSession::go_on_without(Upstream& up) {
   if (&up != &server()) {
     if (is_copy(up)) fail_copies(Drop::ConnectionLost);
     up.close();
+    if (dual_ && up.side() == dual_->second()) second_lost(Drop::ConnectionLost);
     return !last_words_;
   }
   if (phase_ != Phase::Ready) return false;

@@ -28,7 +28,9 @@ class PostgresSession;
 // Where a message of a server goes.
 enum class Goes : std::uint8_t {
   Client,
-  Kept,  // until it is known whether a trial succeeds
+  Kept,      // until it is known whether a trial succeeds
+  Held,      // until a unit that is run on both sides has committed
+  Compared,  // the other side's is the client's
   Nowhere
 };
 

@@ -15,9 +15,9 @@ from harness import Sidecar
 from postgres import PostgresServer
 from relay import Relay
 
-SERVED = ["pass-through", "canary-nobody", "shadow", "canary-one-server", "big-bang-one-server",
+SERVED = ["pass-through", "canary-nobody", "shadow", "canary-everybody", "canary-one-server",
           "flips-one-server"]
-ONE_SERVER = ("canary-one-server", "big-bang-one-server", "flips-one-server", "switched-one-server")
+ONE_SERVER = ("canary-one-server", "flips-one-server", "switched-one-server")
 FLIP_EVERY_S = 0.02
 
 STRATEGIES = {
@@ -29,7 +29,6 @@ STRATEGIES = {
         "mode": "dual_write", "policy": "old_authoritative", "engine": "statement"}},
     "canary-one-server": {"type": "canary", "read_percentage": 1.0,
                           "write_mode": {"mode": "cutover", "write_percentage": 0.0}},
-    "big-bang-one-server": {"type": "big_bang"},
     "flips-one-server": {"type": "blue_green", "active_is_new": False},  # and back, all the time
     "switched-one-server": {"type": "blue_green", "active_is_new": False},  # by whoever calls flip()
 }

@@ -1,0 +1,146 @@
+// One transaction that is run on both sides: what has become of it on each, unit by unit.
+//
+// The first side is the authority: its answers are the client's. A unit is run there, and then,
+// once that has answered it without an error, on the second side, if that still takes part. Only
+// then is the next one taken. So conflicting transactions come in the same order on both: whoever
+// has not got its locks on the second side has not committed on the first.
+//
+//   Resting       no unit is under way
+//   First         one is being run on the first side
+//   Second        likewise on the second side
+//   FirstCommit   the first side commits what was wrapped
+//   SecondCommit  likewise the second side
+//   Disk          what may differ is being written to the ledger
+//
+// Holds data only: no sockets, no clock. See session_dual.cc for what is done with it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocols/postgres/owed.h"
+#include "protocols/postgres/result_digest.h"
+#include "protocols/postgres/unit_facts.h"
+#include "strategies/ledger.h"
+#include "strategies/table.h"
+#include "strategies/telemetry.h"
+
+namespace crossfade::postgres {
+
+// A table as the ledger names it: "schema.name", or "name" where the text names no schema.
+std::string key_of(const TableName& table);
+
+class DualTransaction {
+ public:
+  enum class Stage : std::uint8_t { Resting, First, Second, FirstCommit, SecondCommit, Disk };
+  // What a unit is run in.
+  enum class Frame : std::uint8_t {
+    Block,    // a transaction block, which it may have begun or ended itself
+    Wrapped,  // a block that is ours
+    Bare      // nothing: each statement commits by itself
+  };
+  // Why the second side takes part no more, and so what its tables are suspected of.
+  struct Out {
+    Drop why;
+    Doubt doubt;
+  };
+  // How a message of ours among the client's is to be answered.
+  struct Message {
+    ClientMessage head;
+    Mark mark;
+    std::size_t size;  // bytes of it
+  };
+  static constexpr std::size_t kTablesMax = 1'000;  // told apart; of more, any may differ
+
+  DualTransaction(InterlayRoutePtr by_route, Side authority, std::uint64_t now_ns)
+      : route(std::move(by_route)), first(authority), since_ns(now_ns) {}
+
+  Side second() const { return other(first); }
+  bool under_way() const { return stage != Stage::Resting; }
+  bool sits_out() const { return out.has_value(); }
+  // The first reason stays.
+  void leave_out(Drop why, Doubt doubt) {
+    if (!out) out = Out{why, doubt};
+  }
+
+  // --- one unit
+  void begin_unit(Frame unit_frame, std::uint64_t now_ns);
+  // More of what it does; one part of it that the second side is not to run is enough.
+  void add(const UnitReader& reader);
+  // The second side gets a message (a piece of one) once the first has run the unit.
+  void keep(const ClientMessage& head, Mark mark, std::string_view bytes);
+  void keep_more(std::string_view bytes);
+  // It is not run on the second side after all.
+  void forget_script();
+  // Bytes that are kept of it.
+  std::size_t kept() const { return script.size(); }
+
+  // --- the whole
+  // The first side has committed something of it, in the unit that has just ended.
+  bool committed() const;
+  // Something that says COMMIT has rolled back, as its transaction had failed.
+  bool commit_was_none() const;
+  // Suspected now that the first side has committed. Nothing: none is.
+  //   all   any table may differ
+  struct Doubts {
+    bool all = false;
+    std::vector<Suspect> tables;
+    bool any() const { return all || !tables.empty(); }
+  };
+  Doubts doubts(Doubt of_what_is_known) const;
+  // Of a unit alone, which only `first` is going to run.
+  static Doubts doubts_of(const UnitReader& unit, Side first);
+  Doubts doubts() const;
+  void forget_tables();
+
+  const InterlayRoutePtr route;
+  const Side first;
+  Stage stage = Stage::Resting;
+  std::optional<Out> out;
+  bool unseen = false;           // it had begun before it was run on both sides
+  bool asked = false;            // whether the second side is to be tried
+  bool second_begun = false;     // it has a block open, or was told to open one
+  bool session_touched = false;  // what the session holds there is not known any more
+  bool differs = false;          // the two have answered differently
+  bool refused = false;          // the second side has failed what the first had done
+
+  // --- the unit
+  Frame frame = Frame::Block;
+  bool for_second = false;
+  bool controls = false;
+  std::size_t commits_said = 0;
+  bool closed = false;  // the client has sent its end
+  bool copies = false;  // a Sync among its data is not answered
+  bool changes_session = false;
+  bool hidden = false;    // code in it may have committed, whatever the unit ended with
+  bool is_query = false;  // its last CommandComplete comes when it has committed
+  How how = How::Exact;
+  std::string script;
+  std::vector<Message> messages;                  // of the script
+  std::string held;                               // the last CommandComplete, until the commit
+  std::array<ResultDigest, 2> digests;            // of the first side, of the second
+  Transaction status = Transaction::Idle;         // of the first side behind it
+  Transaction second_status = Transaction::Idle;  // likewise
+  bool first_failed = false;
+  bool second_failed = false;
+  bool turn = false;          // the ReadyForQuery that was waited for has come
+  std::uint64_t since_ns;     // when it was first to be run
+  std::uint64_t leg_ns = 0;   // when the leg that is under way began
+  std::uint64_t took_ns = 0;  // by the first side
+
+ private:
+  void note_tables(const UnitReader& reader, bool alone);
+
+  // Tables written; Chance: by the first side only.
+  std::map<std::string, bool, std::less<>> tables_;  // -> whether by the first side only
+  bool all_written_ = false;                         // others, too, by both sides
+  bool all_alone_ = false;                           // likewise, by the first only
+};
+
+}  // namespace crossfade::postgres

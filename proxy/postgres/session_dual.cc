@@ -1,0 +1,422 @@
+// Transactions that are run on both sides in lock-step: see dual_transaction.h for the order.
+//
+// The client is answered by the first side. Of its unit's answers only ReadyForQuery is kept back,
+// until the second side has followed, or has been left out of the transaction: then what the
+// transaction has written is in the ledger, on disk, before. Nobody waits longer for the second
+// side than it may take.
+#include <utility>
+#include <variant>
+
+#include "protocols/postgres/backend.h"
+#include "protocols/postgres/frontend.h"
+#include "protocols/postgres/types.h"
+#include "proxy/loop.h"
+#include "proxy/postgres/session.h"
+
+namespace crossfade::postgres {
+
+namespace {
+using Stage = DualTransaction::Stage;
+using Frame = DualTransaction::Frame;
+
+constexpr std::uint64_t kNsPerMs = 1'000'000;
+
+std::string query_of(std::string_view text) {
+  std::string query;
+  append_query(query, text);
+  return query;
+}
+
+// More than that it commits can be told of a unit only by its text.
+bool can_be_wrapped(const UnitFacts& facts) {
+  return facts.strongest == SqlClass::Write && facts.deterministic && !facts.copies &&
+         !facts.controls && !facts.changes_session && facts.leaves == Leaves::AsItWas;
+}
+
+bool is_for_first_only(const UnitFacts& facts) {
+  return facts.copies || (facts.writes && !facts.deterministic);
+}
+}  // namespace
+
+// --- before a unit
+
+// What belongs to the unit that is under way goes on, everything else waits.
+bool PostgresSession::waits_for_dual(const Unit& unit) const {
+  if (!dual_under_way()) return false;
+  if (dual_->stage != Stage::First || unit.what == Unit::What::Farewell) return true;
+  const bool ended = dual_->closed && !dual_->copies && !server().owed().awaits_sync();
+  return unit.what != Unit::What::Data && ended;
+}
+
+bool PostgresSession::keeps_for_second(const Upstream& up) const {
+  return dual_ && dual_->stage == Stage::First && dual_->for_second &&
+         up.side() == dual_->second() && &up != &server();
+}
+
+// The server that is talked to runs it; whether the other one does, too.
+PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& unit) {
+  const UnitFacts& facts = reader_.facts();
+  const bool free = block_ == Block::None;
+  const bool both = dual_ || (interlay_.route()->authority() && !reads_there_);
+  const bool whole = unit.end == Unit::End::Closed;  // else it may yet write
+  const bool outside =
+      free && whole && !facts.writes && !facts.controls && facts.leaves == Leaves::AsItWas;
+  if (!both || (facts.only_reads && whole) || outside) return choice;
+  const bool follows = !is_for_first_only(facts);
+  if (unit.end == Unit::End::Unfinished && follows) return {Choice::Do::Await};
+  if (server().owed().owes()) {
+    wait_ = Wait::Answers;
+    return {Choice::Do::Wait};
+  }
+  if (server().owed().awaits_sync()) return choice;  // it is discarded there
+  if (facts.copies && !facts.controls && facts.leaves == Leaves::AsItWas) {
+    return choose_copy(choice);
+  }
+  if (!dual_) {
+    dual_ = std::make_unique<DualTransaction>(interlay_.route(), current_, now_ns_);
+    dual_->unseen = !free;
+    counters().second[1].eligible.add();
+    const bool open = free && !facts.controls && !whole;
+    if (open) dual_->leave_out(Drop::Oversize, Doubt::Unsent);
+    if (current_ != write_side()) dual_->leave_out(Drop::StateRefused, Doubt::Unsent);
+  }
+  // Nothing of ours may be put between its messages.
+  const bool bare = !server().owed().settled();
+  if (bare || (!free && !dual_->second_begun)) dual_->leave_out(Drop::StateRefused, Doubt::Unsent);
+  if (!(free && !follows) && !dual_->second_begun && !second_is_ready()) return {Choice::Do::Wait};
+  choice.dual = true;
+  choice.trial = false;
+  return choice;
+}
+
+// Its data are not kept: it is run by the server that is talked to, and noted before.
+PostgresSession::Choice PostgresSession::choose_copy(Choice choice) {
+  if (!reader_.facts().writes || std::exchange(noting_, Noting::No) == Noting::Done) return choice;
+  const InterlayRoute& route = dual_ ? *dual_->route : *interlay_.route();
+  if (note_doubts(route, DualTransaction::doubts_of(reader_, current_), true)) return choice;
+  noting_ = Noting::UnderWay;
+  wait_ = Wait::Disk;
+  return {Choice::Do::Wait};
+}
+
+// True: it is, or is left out of the transaction.
+bool PostgresSession::second_is_ready() {
+  if (dual_->sits_out()) return true;
+  Upstream& up = at(dual_->second());
+  wanted_side_ = dual_->second();
+  if (late_to_answer(dual_->since_ns)) {
+    interlay_.failed(dual_->second(), Interlay::Failure::Answer, now_ns_);
+    return leave_out(Drop::Timeout);
+  }
+  wait_ = Wait::Entry;
+  switch (up.state()) {
+    case Upstream::State::Idle:
+      if (now_ns_ < alone_until_ns_ || !enter(dual_->second())) return leave_out(Drop::SideDown);
+      return false;
+    case Upstream::State::Connecting:
+    case Upstream::State::Entering:
+      return false;
+    case Upstream::State::Open:
+      break;
+  }
+  const bool tried = std::exchange(dual_->asked, true);
+  if (!tried && !interlay_.try_now(dual_->second(), Interlay::Use::Dispensable, now_ns_)) {
+    return leave_out(Drop::SideDown);
+  }
+  if (up.owed().owes() && up.holds.giving_id == 0) return false;
+  return second_holds_all(up);
+}
+
+// What the session holds on the first side is given to the second.
+bool PostgresSession::second_holds_all(Upstream& up) {
+  if (up.holds.refused) return leave_out(Drop::StateRefused);
+  if (up.holds.version == version_) return true;
+  wait_ = Wait::Telling;
+  if (asking_) return false;
+  if (inventory_version_ != version_) {
+    ask_inventory();
+    return false;
+  }
+  if (tied()) return leave_out(Drop::StateRefused);
+  if (up.holds.giving_id == 0 && !begin_giving(up)) return true;
+  wait_ = Wait::Giving;
+  return false;
+}
+
+bool PostgresSession::leave_out(Drop why, Doubt doubt) {
+  dual_->leave_out(why, doubt);
+  return true;
+}
+
+// What is one transaction on one server by itself is made one on both.
+DualTransaction::Frame PostgresSession::frame_of(const Unit& unit) const {
+  if (block_ != Block::None) return Frame::Block;
+  const bool wrapped = !dual_->sits_out() && unit.end == Unit::End::Closed;
+  return wrapped && can_be_wrapped(reader_.facts()) ? Frame::Wrapped : Frame::Bare;
+}
+
+void PostgresSession::begin_dual_unit(std::string_view bytes, const Unit& unit) {
+  dual_->begin_unit(frame_of(unit), now_ns_);
+  dual_->is_query = bytes[0] == from_client::kQuery;
+  dual_->add(reader_);
+  loop().mark_busy(*this);
+  if (dual_->frame != Frame::Wrapped) return;
+  for (Upstream& up : upstreams_) {
+    inject(up, query_of("BEGIN"), from_client::kQuery);
+    up.holds.unnamed = 0;  // a Query drops it
+  }
+}
+
+// Of the message that is kept next: until the script is sent the second side gets nothing else.
+std::uint64_t PostgresSession::next_kept_id() {
+  return at(dual_->second()).owed().last_id() + dual_->messages.size() + 1;
+}
+
+// The first piece of a message that goes to the first side, before that is noted.
+void PostgresSession::keep_for_second(const Piece& piece) {
+  Upstream& up = at(dual_->second());
+  if (!keeps_for_second(up)) return;
+  bring_for(up, piece);
+  note_statement(up, next_kept_id(), piece);
+  dual_->keep(client_message_of(piece), Mark::Compare, piece.bytes);
+}
+
+// --- answers
+
+Goes PostgresSession::on_first_answer(char type, std::string_view body) {
+  if (dual_->stage != Stage::First && dual_->stage != Stage::FirstCommit) return Goes::Held;
+  if (type == from_server::kReadyForQuery) {
+    dual_->status = view_ready(body).value_or(Transaction::Failed);
+    dual_->turn = true;
+    return Goes::Nowhere;
+  }
+  if (type == from_server::kErrorResponse) dual_->first_failed = true;
+  if (dual_->stage == Stage::FirstCommit) {
+    return type == from_server::kErrorResponse ? Goes::Client : Goes::Nowhere;
+  }
+  release_held();
+  const bool last = dual_->frame == Frame::Wrapped && dual_->is_query;
+  return last && type == from_server::kCommandComplete ? Goes::Held : Goes::Client;
+}
+
+void PostgresSession::release_held() {
+  if (dual_->held.empty()) return;
+  client_.write_copy(dual_->held);
+  counters().client_out.add(dual_->held.size());
+  dual_->held.clear();
+}
+
+Goes PostgresSession::on_second_answer(Upstream& up, const Answer& answer, char type,
+                                       std::string_view body) {
+  if (!dual_ || up.side() != dual_->second() || !answer.id) return Goes::Nowhere;
+  if (type == from_server::kErrorResponse) dual_->second_failed = true;
+  if (type == from_server::kReadyForQuery) {
+    dual_->second_status = view_ready(body).value_or(Transaction::Failed);
+    dual_->turn = true;
+  }
+  return Goes::Compared;
+}
+
+// An error to a message of ours.
+void PostgresSession::on_second_skipped(Upstream& up) {
+  const bool among_its_unit = dual_under_way() && up.side() == dual_->second();
+  if (among_its_unit) {
+    dual_->second_failed = true;
+  } else {
+    up.close();  // what it holds is not known any more
+  }
+}
+
+void PostgresSession::look_at(Upstream& up, Goes goes, const Piece& piece) {
+  const bool first = &up == &server();
+  if (first && dual_->stage == Stage::First && (goes != Goes::Nowhere || dual_->turn)) {
+    dual_->digests[0].on_piece(piece);
+  } else if (goes == Goes::Compared && dual_->stage == Stage::Second) {
+    dual_->digests[1].on_piece(piece);
+  }
+  if (std::exchange(dual_->turn, false)) step_dual();
+}
+
+void PostgresSession::look_at_rows(Upstream& up, Goes goes, char type, std::string_view rows) {
+  if (goes == Goes::Nowhere) return;
+  dual_->digests[&up == &server() ? 0 : 1].on_rows(type, rows);
+}
+
+// --- from one stage to the next
+
+void PostgresSession::step_dual() {
+  switch (dual_->stage) {
+    case Stage::First:
+      return first_answered();
+    case Stage::Second:
+      return second_answered();
+    case Stage::FirstCommit:
+      return first_committed();
+    case Stage::SecondCommit:
+      return second_committed();
+    case Stage::Resting:
+    case Stage::Disk:
+      return;
+  }
+}
+
+void PostgresSession::first_answered() {
+  dual_->took_ns = now_ns_ - dual_->leg_ns;
+  if (dual_->frame == Frame::Wrapped && dual_->status == Transaction::Idle) {
+    dual_->frame = Frame::Bare;  // the block that was ours has not begun, or has ended
+    leave_out(Drop::StateRefused, Doubt::Outcome);
+  }
+  const bool follows = !dual_->first_failed && dual_->for_second && !dual_->sits_out() &&
+                       !dual_->commit_was_none() && dual_->kept() <= settings().copy_max;
+  if (follows) return send_script();
+  const bool too_long = !dual_->first_failed && dual_->kept() > settings().copy_max;
+  forget_script();
+  if (dual_->frame == Frame::Wrapped) {
+    if (!dual_->first_failed) {
+      leave_out(Drop::Oversize);
+      return commit_first();
+    }
+    inject(server(), query_of("ROLLBACK"), from_client::kQuery);
+    server().holds.unnamed = 0;
+    dual_->status = Transaction::Idle;
+    return finish_dual_unit();
+  }
+  if (too_long) leave_out(Drop::Oversize);
+  follow_without();
+  unit_over();
+}
+
+// The first side has run a unit that the second will not: its block there goes on only if the
+// first side's does.
+void PostgresSession::follow_without() {
+  const bool ended = dual_->status == Transaction::Idle && dual_->frame == Frame::Block;
+  const bool commits = dual_->controls && dual_->committed();
+  if (commits || (dual_->commit_was_none() && !ended)) {
+    leave_out(Drop::StateRefused, Doubt::Outcome);
+  }
+  if (ended || dual_->sits_out()) roll_second_back();
+}
+
+void PostgresSession::send_script() {
+  Upstream& up = at(dual_->second());
+  for (const DualTransaction::Message& message : dual_->messages) {
+    up.owed().sent(message.head, message.mark);
+  }
+  up.stream().write_copy(dual_->script);
+  up.stream().flush();
+  counters().server_out.add(dual_->script.size());
+  dual_->stage = Stage::Second;
+  dual_->leg_ns = now_ns_;
+  dual_->second_begun = true;
+  dual_->session_touched |= dual_->changes_session;
+}
+
+// The second side does not run the unit: it is as if it had skipped all of it.
+void PostgresSession::forget_script() {
+  Upstream& up = at(dual_->second());
+  if (!dual_->messages.empty()) {
+    note_asked(up, next_kept_id(), from_server::kErrorResponse);
+    up.holds.unnamed = 0;
+  }
+  dual_->forget_script();
+}
+
+void PostgresSession::second_answered() {
+  counters().leg[index(dual_->second())].record(now_ns_ - dual_->leg_ns);
+  interlay_.answer_succeeded(dual_->second(), now_ns_);
+  if (dual_->second_failed || dual_->second_status != dual_->status) {
+    dual_->refused = true;
+    leave_out(Drop::StateRefused, Doubt::Outcome);
+    roll_second_back();
+  } else {
+    const auto& [first, second] = dual_->digests;
+    const bool alike =
+        first.written() == second.written() && compare(first, second, dual_->how).same();
+    dual_->differs |= !alike;
+  }
+  go_on_after_second();
+}
+
+void PostgresSession::go_on_after_second() {
+  if (dual_->frame == Frame::Wrapped) return commit_first();
+  unit_over();
+}
+
+void PostgresSession::unit_over() {
+  if (dual_->committed()) return conclude_dual();
+  finish_dual_unit();
+}
+
+void PostgresSession::commit_first() {
+  const std::string query = query_of("COMMIT");
+  server().owed().sent({from_client::kQuery, '\0', query.size()}, Mark::Forward);
+  server().holds.unnamed = 0;
+  server().stream().write_copy(query);
+  server().stream().flush();
+  counters().server_out.add(query.size());
+  dual_->stage = Stage::FirstCommit;
+}
+
+void PostgresSession::first_committed() {
+  if (dual_->first_failed) {
+    dual_->held.clear();
+    roll_second_back();
+    return finish_dual_unit();
+  }
+  release_held();
+  if (dual_->sits_out()) return conclude_dual();
+  Upstream& up = at(dual_->second());
+  const std::string query = query_of("COMMIT");
+  up.owed().sent({from_client::kQuery, '\0', query.size()}, Mark::Compare);
+  up.holds.unnamed = 0;
+  up.stream().write_copy(query);
+  up.stream().flush();
+  counters().server_out.add(query.size());
+  dual_->stage = Stage::SecondCommit;
+  dual_->leg_ns = now_ns_;
+}
+
+void PostgresSession::second_committed() {
+  if (dual_->second_failed) {
+    dual_->refused = true;
+    leave_out(Drop::StateRefused, Doubt::Outcome);
+  }
+  conclude_dual();
+}
+
+// --- without the second side
+
+void PostgresSession::roll_second_back() {
+  Upstream& up = at(dual_->second());
+  if (!std::exchange(dual_->second_begun, false) || up.state() != Upstream::State::Open) return;
+  const std::string query = query_of("ROLLBACK");
+  up.owed().sent({from_client::kQuery, '\0', query.size()}, Mark::Skip);
+  up.holds.unnamed = 0;
+  up.stream().write_copy(query);
+  up.stream().flush();
+  counters().server_out.add(query.size());
+}
+
+// Its connection is closed: what it had not committed is rolled back by that.
+void PostgresSession::second_lost(Drop why) {
+  const Stage stage = dual_->stage;
+  if (!std::exchange(dual_->second_begun, false)) return;
+  const bool may_have_committed =
+      stage == Stage::SecondCommit ||
+      (stage == Stage::Second && (dual_->frame == Frame::Bare || dual_->controls));
+  leave_out(why, may_have_committed ? Doubt::Unanswered : Doubt::Unsent);
+  if (stage == Stage::Second) go_on_after_second();
+  if (stage == Stage::SecondCommit) conclude_dual();
+}
+
+// It has as long as the first side took, and a limit more.
+void PostgresSession::check_second() {
+  const bool waits =
+      dual_ && (dual_->stage == Stage::Second || dual_->stage == Stage::SecondCommit);
+  if (!waits || !late_to_answer(dual_->leg_ns + dual_->took_ns)) return;
+  interlay_.failed(dual_->second(), Interlay::Failure::Answer, now_ns_);
+  at(dual_->second()).close();
+  second_lost(Drop::Timeout);
+}
+
+}  // namespace crossfade::postgres

@@ -1,0 +1,131 @@
+// How a transaction on two sides ends: what may differ is in the ledger before the client is told
+// of the commit. And what the ledger says to later reads.
+#include <utility>
+
+#include "protocols/postgres/backend.h"
+#include "protocols/postgres/frontend.h"
+#include "protocols/postgres/types.h"
+#include "proxy/loop.h"
+#include "proxy/postgres/session.h"
+
+namespace crossfade::postgres {
+
+namespace {
+using Stage = DualTransaction::Stage;
+using Frame = DualTransaction::Frame;
+}  // namespace
+
+// The first side has committed: what may differ by that is on disk before the client is told.
+void PostgresSession::conclude_dual() {
+  const DualTransaction::Doubts doubts = dual_->doubts();
+  const bool differs = dual_->differs;
+  if (differs) counters().second[1].mismatched.add();
+  dual_->forget_tables();
+  if (!doubts.any() || note_doubts(*dual_->route, doubts, true)) return finish_dual_unit();
+  dual_->stage = Stage::Disk;
+}
+
+// True: nobody need wait for the disk.
+bool PostgresSession::note_doubts(const InterlayRoute& route, const DualTransaction::Doubts& doubts,
+                                  bool waits) {
+  const LedgerDoor& ledger = loop().shared_writes().ledger;
+  counters().suspected.add();
+  if (!ledger.note) return true;
+  std::function<void(bool)> durable;
+  if (waits) {
+    durable = [handle = handle_](bool) {
+      handle->loop->post([handle] {
+        if (handle->session) handle->session->on_noted();
+      });
+    };
+  }
+  if (doubts.all) {
+    return ledger.note_all(route, "a transaction whose tables are not all known", durable);
+  }
+  std::vector<Suspect> unknown;
+  for (const Suspect& suspect : doubts.tables) {
+    const bool known = ledger.renote && ledger.renote(route, suspect.at.db, suspect.at.key,
+                                                      suspect.doubt, suspect.right);
+    if (!known) unknown.push_back(suspect);
+  }
+  return unknown.empty() || ledger.note(route, std::move(unknown), durable);
+}
+
+void PostgresSession::on_noted() {
+  begin_event();
+  if (noting_ == Noting::UnderWay) {
+    noting_ = Noting::Done;
+  } else if (dual_ && dual_->stage == Stage::Disk) {
+    finish_dual_unit();
+  }
+  end_event();
+  loop().bury();
+}
+
+// What the unit was held back for is done.
+void PostgresSession::finish_dual_unit() {
+  std::string ready;
+  append_ready(ready, dual_->status);
+  client_.write_copy(ready);
+  counters().client_out.add(ready.size());
+  release_held();
+  dual_->stage = Stage::Resting;
+  if (dual_->status == Transaction::Idle) end_dual();
+}
+
+void PostgresSession::end_dual() {
+  SecondCounters& counts = counters().second[1];
+  if (dual_->sits_out() && !dual_->refused) {
+    counts.drop(dual_->out->why);
+  } else {
+    counts.answered.add();
+    if (dual_->refused) counts.errors.add();
+  }
+  Upstream& up = at(dual_->second());
+  const bool touched = dual_->session_touched && up.state() == Upstream::State::Open;
+  dual_.reset();
+  if (touched) {  // as it began
+    std::string discard;
+    append_query(discard, "DISCARD ALL");
+    inject(up, discard, from_client::kQuery);
+    up.stream().flush();
+    const std::uint64_t ignored_through = up.holds.ignored_through;
+    up.holds = Holdings();
+    up.holds.ignored_through = ignored_through;
+  }
+  if (client_ended_ && kept_.empty()) server().finish();
+}
+
+// The session ends. What its servers have not committed they roll back; of what the first may have
+// nobody will hear.
+void PostgresSession::abandon_dual() {
+  if (!dual_) return;
+  const Stage stage = dual_->stage;
+  const bool commits = stage == Stage::FirstCommit || stage == Stage::SecondCommit;
+  const bool runs = stage == Stage::First || stage == Stage::Second;
+  const bool may_have_committed =
+      commits || (runs && (dual_->frame == Frame::Bare || dual_->controls));
+  if (may_have_committed) {
+    const auto doubts = dual_->doubts(Doubt::Unanswered);
+    if (doubts.any()) note_doubts(*dual_->route, doubts, false);
+  }
+  counters().second[1].drop(dual_->out ? dual_->out->why : Drop::Closed);
+  dual_.reset();
+}
+
+// --- reads
+
+// A table that it reads may be behind on the side that is not the authority.
+bool PostgresSession::is_suspected() const {
+  const InterlayRoute& route = *interlay_.route();
+  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
+  if (!route.authority() || !ledger.any || !ledger.any()) return false;
+  for (const UnitReader::Facts& text : reader_.texts()) {
+    for (const TableName& table : text->read) {
+      if (ledger.suspects(route, kDefaultDb, key_of(table))) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace crossfade::postgres

@@ -1,0 +1,409 @@
+"""Dual writes of PostgreSQL: what one server acknowledges the other has, too, in the same order; and where
+it has not, the ledger names the tables before the client is told of the commit.
+"""
+
+import random
+import threading
+import time
+import unittest
+
+from commits import PREPARE, CommitLoad, wrong
+from harness import SLOWNESS, wait_until
+from pg_conn import PgConn, ServerError
+from pg_messages import (COPY_DONE, FLUSH, SYNC, bind, copy_data, describe, execute, kind_of, parse,
+                         query)
+from pg_pair import PgPair
+
+ALL = "select id, n, note from t order by id"
+ENDED = {"mode": "dual_write", "engine": "statement"}
+
+
+def both(policy="old_authoritative", share=0.0):
+    return {"type": "canary", "read_percentage": share, "write_mode": {**ENDED, "policy": policy}}
+
+
+class Dual(PgPair):
+    policy = "old_authoritative"
+    tables = ("create table t (id int primary key, n int, note text)",
+              "insert into t select i, 0, '' from generate_series(1, 20) i",
+              "create table parent (id int primary key)",
+              "create table child (id int primary key, parent int references parent deferrable "
+              "initially deferred)",
+              "create schema other", "create table other.u (v text)",
+              "create table serials (id serial primary key, at timestamptz default now())")
+
+    def setUp(self):
+        super().setUp()
+        self.migrate(both(self.policy))
+        self.client = self.connect()
+
+    @property
+    def first(self):
+        return self.old if self.policy == "old_authoritative" else self.new
+
+    @property
+    def second(self):
+        return self.new if self.policy == "old_authoritative" else self.old
+
+    def divergence(self):
+        return self.sidecar.must("GET", "/migrations/m/divergence")
+
+    def suspected(self):
+        """Tables -> reasons."""
+        return {entry["key"]: entry["reason"] for entry in self.divergence()["entries"]}
+
+    def equal(self, sql=ALL):
+        rows = self.old.sql(sql)
+        self.assertEqual(rows, self.new.sql(sql))
+        return rows
+
+    def nothing_suspected(self):
+        found = self.divergence()
+        self.assertEqual((found["entries"], found["reasons"]), ([], []))
+
+    def legs(self, name="answered", **labels):
+        return self.metric(f"second_writes_{name}_total", **labels)
+
+    def conserved(self):
+        dropped = sum(self.legs("dropped", reason=reason) for reason in
+                      ("side_down", "timeout", "connection_lost", "state_refused", "oversize", "closed"))
+        self.assertEqual(self.legs("eligible"), self.legs() + dropped)
+
+    def messages(self, client, messages):
+        client.send(messages + SYNC)
+        found = client.until("Z")
+        for one in found:
+            if kind_of(one) == "E":
+                raise ServerError(one)
+        return found
+
+
+class Equal(Dual):
+    def test_what_is_written_is_on_both(self):
+        client = self.client
+        self.assertEqual(client.ask("insert into t values (100, 1, 'a')")[-1][:1], b"Z")
+        client.ask("update t set n = n + 5 where id < 4; delete from t where id = 7")
+        client.ask("begin")
+        client.ask("insert into t values (101, 1, 'b')")
+        self.assertEqual(client.value("select note from t where id = 101"), "b")
+        client.ask("savepoint s")
+        with self.assertRaisesRegex(ServerError, "duplicate key"):
+            client.rows("insert into t values (101, 2, 'c')")
+        client.ask("rollback to s")
+        client.ask("update t set note = 'd' where id = 101")
+        client.ask("commit")
+        self.messages(client, parse("w", "insert into t values ($1, 0, 'w')") +
+                      bind("", "w", [b"200"]) + execute("") + bind("", "w", [b"201"]) + execute(""))
+        for n in range(202, 206):
+            self.messages(client, bind("", "w", [b"%d" % n]) + execute(""))
+        self.assertIn(["101", "1", "d"], [list(row) for row in self.equal()])
+        self.nothing_suspected()
+        self.assertEqual(self.legs(), self.legs("eligible"))
+        self.assertGreater(self.legs(), 5)
+
+    def test_what_rolls_back_is_on_none(self):
+        client = self.client
+        client.ask("begin; insert into t values (300, 0, '')")
+        client.ask("rollback")
+        with self.assertRaises(ServerError):
+            client.rows("insert into t values (301, 0, ''); select 1 / 0")
+        client.ask("begin")
+        client.ask("insert into t values (302, 0, '')")
+        with self.assertRaises(ServerError):
+            client.rows("select 1 / 0")
+        client.ask("commit")
+        self.assertEqual(len(self.equal()), 20)
+        self.nothing_suspected()
+
+    def test_a_constraint_that_fails_at_commit_fails_on_both(self):
+        for sql in ("insert into child values (1, 7)", "begin; insert into child values (1, 7)"):
+            with self.subTest(sql):
+                with self.assertRaisesRegex(ServerError, "violates foreign key"):
+                    self.client.rows(sql)
+                    self.client.rows("commit")
+        found = self.connect()
+        found.send(query("insert into child values (1, 7)"))
+        self.assertEqual("".join(kind_of(one) for one in found.until("Z")), "EZ")
+        self.assertEqual(self.equal("select * from child"), [])
+        self.client.ask("begin; insert into child values (1, 7)")
+        self.client.ask("insert into parent values (7)")
+        self.client.ask("commit")
+        self.assertEqual(len(self.equal("select * from child")), 1)
+        self.nothing_suspected()
+
+    def test_definitions_are_on_both(self):
+        self.client.ask("create index concurrently on t (n)")
+        self.client.ask("vacuum t")
+        self.client.ask("begin; alter table t add column x int default 3")
+        self.client.ask("commit")
+        self.client.ask("update t set x = 4 where id = 1")
+        self.client.ask("create table more (id int)")
+        self.assertEqual(self.new.value("select count(*) from more"), "0")
+        self.equal("select id, x from t order by id")
+        self.nothing_suspected()
+
+    def test_what_the_session_holds_counts_on_both(self):
+        client = self.client
+        client.ask("set search_path = other")
+        client.ask("insert into u values ('one')")
+        client.ask("begin; set local search_path = public; insert into parent values (50)")
+        client.ask("commit")
+        client.ask("begin; set search_path = public; insert into parent values (51)")
+        client.ask("commit")
+        client.ask("insert into parent values (52)")
+        client.ask("prepare p as insert into parent values (53)")
+        client.ask("execute p")
+        self.assertEqual(len(self.equal("select * from parent order by id")), 4)
+        self.assertEqual(len(self.equal("select * from other.u")), 1)
+        self.nothing_suspected()
+
+    def test_the_unnamed_statement_survives_our_own_queries(self):
+        self.messages(self.client, parse("", "insert into t values ($1, 0, '')"))
+        for n in range(500, 504):
+            self.messages(self.client, bind("", "", [b"%d" % n]) + execute(""))
+        self.assertEqual(len(self.equal()), 24)
+        self.nothing_suspected()
+
+    def test_a_pipeline_is_run_in_its_order(self):
+        parts = [query(f"update t set n = n * 3 % 1000 + {n % 7} where id = {n % 3 + 1}") for n in range(60)]
+        parts += [parse("", "update t set n = n % 1000 where id = $1") + bind("", "", [b"%d" % (n % 3 + 1)]) +
+                  execute("") + SYNC for n in range(60)]
+        self.client.send(b"".join(parts))
+        for _ in range(120):
+            self.assertNotIn("E", "".join(kind_of(one) for one in self.client.until("Z")))
+        self.equal()
+        self.nothing_suspected()
+
+    def test_a_client_that_leaves_at_once_has_written(self):
+        client = self.connect()
+        client.send(query("insert into t values (600, 0, '')"))
+        client.terminate()
+        there = "select count(*) from t where id = 600"
+        wait_until(lambda: self.second.value(there) == "1", 20, "it is there")
+        self.equal()
+
+    def test_what_may_end_differently_is_on_the_authority_alone_and_in_the_ledger(self):
+        self.client.ask("insert into t values (700, (random() * 1000)::int, '')")
+        self.assertEqual(self.suspected(), {"t": "chance"})
+        self.client.ask("begin")
+        self.client.send(query("copy parent from stdin"))
+        self.client.until("G")
+        self.client.send(copy_data(b"900\n901\n") + COPY_DONE)
+        self.client.until("Z")
+        self.client.ask("commit")
+        self.assertEqual(self.suspected(), {"t": "chance", "parent": "chance"})
+        self.assertEqual(self.second.value("select count(*) from parent"), "0")
+        self.assertEqual(self.first.value("select count(*) from parent"), "2")
+
+    def test_flushed_messages_in_a_transaction_are_on_both(self):
+        client = self.client
+        client.ask("begin")
+        client.send(parse("f", "insert into t values ($1, 0, 'f')") + describe("S", "f") + FLUSH)
+        client.until("n")
+        client.send(bind("", "f", [b"800"]) + execute("") + FLUSH)
+        client.until("C")
+        client.send(SYNC)
+        client.until("Z")
+        client.ask("commit")
+        self.assertEqual(len(self.equal()), 21)
+        self.nothing_suspected()
+
+
+class EqualByNew(Equal):
+    policy = "new_authoritative"
+
+
+class Policies(Dual):
+    def test_one_transaction_has_one_outcome(self):
+        status, answer = self.sidecar.api("PATCH", "/migrations/m?force=true",
+                                          {"strategy": both("best_effort")})[:2]
+        self.assertEqual(status, 400, answer)
+
+
+def load(port, seed, count, out):
+    """Conflicting transactions on few rows, whose last values tell their order."""
+    dice = random.Random(seed)
+    try:
+        with PgConn(port, "app", "app", limit_s=60 * SLOWNESS) as client:
+            for n in range(count):
+                rows = sorted(dice.sample(range(1, 5), 2))
+                value = seed * 1000 + n
+                form = dice.randrange(3)
+                if form == 0:
+                    client.ask(f"update t set n = {value}, note = note || 'x' where id = {rows[0]}")
+                elif form == 1:
+                    client.send(parse("", "update t set n = $1 where id = $2") +
+                                bind("", "", [b"%d" % value, b"%d" % rows[0]]) + execute("") + SYNC)
+                    client.until("Z")
+                else:
+                    client.ask("begin")
+                    for row in rows:
+                        client.ask(f"update t set n = n * 31 % 65521 + {value % 97} where id = {row}")
+                    client.ask("commit" if dice.random() < 0.9 else "rollback")
+    except BaseException as error:  # told by the test
+        out.append(repr(error))
+
+
+class LockStep(Dual):
+    loops = 2
+    tables = (*Dual.tables, *PREPARE)  # before the catalog is read
+    settings = {"second_leg_timeout_ms": 30000}
+
+    def run_load(self, clients, count):
+        trouble = []
+        threads = [threading.Thread(target=load, args=(self.port, seed, count, trouble))
+                   for seed in range(clients)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(trouble, [])
+
+    def test_one_client_leaves_the_sides_equal(self):
+        self.run_load(1, 200)
+        self.equal()
+        self.nothing_suspected()
+
+    def test_conflicting_clients_leave_the_sides_equal(self):
+        self.run_load(16, 40)
+        self.equal()
+        self.nothing_suspected()
+
+    def test_without_lock_step_they_would_differ(self):
+        """The negative control: two clients that write to both servers by hand, one after the other."""
+        one, two = ([self.enterContext(server.connect()) for server in (self.old, self.new)]
+                    for _ in range(2))
+        one[0].ask("update t set n = 1 where id = 1")
+        two[0].ask("update t set n = 2 where id = 1")
+        two[1].ask("update t set n = 2 where id = 1")
+        one[1].ask("update t set n = 1 where id = 1")
+        self.assertNotEqual(self.old.sql(ALL), self.new.sql(ALL))
+
+    def test_every_commit_is_on_both(self):
+        with CommitLoad(self.port, sessions=8) as running:
+            over = time.monotonic() + 5
+            wait_until(lambda: time.monotonic() > over, 30, "time passes")
+            result = running.stop()
+        self.assertEqual(result.trouble, [], result)
+        self.assertEqual(wrong(result, [self.old]), [], result)
+        # The load asks for the port that it is answered from, among its writes: each side has another.
+        self.assertEqual(set(self.suspected()), {"commits", "counters"})
+        self.conserved()
+
+
+class SickSecond(Dual):
+    settings = {"second_leg_timeout_ms": int(1500 * SLOWNESS), "connect_timeout_ms": 1000}
+
+    def writes(self, count=1):
+        for n in range(count):
+            self.client.ask(f"update t set n = n + 1, note = '{n}' where id = 1")
+
+    def test_a_row_that_only_the_second_side_refuses(self):
+        self.second.sql("insert into t values (100, 9, 'there')")
+        self.client.ask("insert into t values (100, 1, 'a')")
+        self.assertEqual(self.suspected(), {"t": "outcome"})
+        self.client.ask("begin; insert into parent values (1)")
+        self.client.ask("update t set note = 'x' where id = 100")
+        self.client.ask("commit")
+        self.assertEqual(self.suspected(), {"t": "replies"} | self.suspected())
+        self.assertEqual(self.first.value("select note from t where id = 100"), "x")
+
+    def test_a_commit_that_only_the_second_side_refuses(self):
+        self.first.sql("insert into parent values (77)")
+        self.client.ask("insert into child values (1, 77)")
+        self.assertEqual(self.suspected(), {"child": "outcome"})
+        self.client.ask("begin; insert into child values (2, 77)")
+        self.client.ask("commit")
+        self.assertEqual(self.second.value("select count(*) from child"), "0")
+
+    def test_other_counts_are_noted(self):
+        self.second.sql("delete from t where id = 3")
+        self.client.ask("update t set n = 1 where id < 10")
+        self.assertEqual(self.suspected(), {"t": "replies"})
+
+    def test_a_dead_second_side_is_not_felt(self):
+        self.writes()
+        self.nothing_suspected()
+        self.second.kill()
+        self.writes(20)
+        self.connect().ask("insert into parent values (5)")
+        self.assertEqual(set(self.suspected()), {"t", "parent"})
+        self.assertEqual(self.first.value("select n from t where id = 1"), "21")
+        self.conserved()
+        self.second.restart()
+        def comes_back():
+            before = self.legs()
+            self.writes()
+            return self.legs() > before
+        wait_until(comes_back, 20, "it takes part again")
+
+    def test_a_second_side_that_dies_in_a_transaction(self):
+        self.client.ask("begin; insert into parent values (1)")
+        self.second.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
+        self.client.ask("update t set n = 5 where id = 2")
+        self.client.ask("commit")
+        self.assertEqual(set(self.suspected()), {"parent", "t"})
+        self.assertEqual(self.first.value("select n from t where id = 2"), "5")
+
+    def test_a_stalled_second_side_is_waited_for_once(self):
+        self.writes()
+        self.second.sigstop()
+        try:
+            began = time.monotonic()
+            self.writes(10)
+            self.assertLess(time.monotonic() - began, 8 * SLOWNESS)
+            self.assertEqual(self.suspected(), {"t": "unsent"})
+        finally:
+            self.second.sigcont()
+        self.assertEqual(self.first.value("select n from t where id = 1"), "11")
+
+    def test_a_session_that_can_not_be_given_to_the_second_side(self):
+        self.client.ask("create temp table mine (i int)")
+        self.writes()
+        self.assertIn("t", self.suspected())
+        self.assertEqual(self.first.value("select n from t where id = 1"), "1")
+
+    def test_a_transaction_that_had_begun_before(self):
+        self.patch({"type": "canary", "read_percentage": 0.0,
+                    "write_mode": {"mode": "cutover", "write_percentage": 0.0}})
+        client = self.connect()
+        client.ask("begin; insert into parent values (1)")
+        self.patch(both(self.policy))
+        client.ask("insert into t values (900, 0, '')")
+        client.ask("commit")
+        self.assertTrue(self.divergence()["needs_full_verification"])
+
+    def test_reads_of_what_is_suspected_are_the_authoritys(self):
+        self.patch(both(self.policy, 1.0))
+        self.second.sql("update t set note = 'wrong'")
+        self.assertEqual(self.client.value("select note from t where id = 9"), "wrong")
+        self.client.ask("insert into t values (901, (random() * 10)::int, '')")
+        self.assertEqual(self.client.value("select note from t where id = 9"), "")
+
+
+class Killed(Dual):
+    tables = (*Dual.tables, *PREPARE)
+
+    def test_what_was_acknowledged_is_there_and_the_migration_asks_for_verification(self):
+        with CommitLoad(self.port, sessions=8) as running:
+            over = time.monotonic() + 2
+            wait_until(lambda: time.monotonic() > over, 30, "time passes")
+            self.sidecar.kill9()
+            self.sidecar.restart()
+            over = time.monotonic() + 2
+            wait_until(lambda: time.monotonic() > over, 30, "time passes")
+            result = running.stop()
+        self.assertEqual(wrong(result, [self.old]), [], result)
+        found = self.divergence()
+        self.assertTrue(found["needs_full_verification"], found)
+
+    def test_a_clean_end_asks_for_nothing(self):
+        self.client.ask("insert into t values (100, 1, 'a')")
+        self.client.terminate()
+        self.sidecar.terminate()
+        self.sidecar.restart()
+        self.nothing_suspected()
+
+
+if __name__ == "__main__":
+    unittest.main()

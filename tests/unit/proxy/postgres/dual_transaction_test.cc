@@ -1,0 +1,181 @@
+// Transactions on two sides: what has been committed, what the second side is to run, and what is
+// suspected afterwards.
+#include "proxy/postgres/dual_transaction.h"
+
+#include <doctest/doctest.h>
+
+#include <deque>
+#include <string>
+
+#include "protocols/postgres/frontend.h"
+#include "protocols/postgres/types.h"
+#include "tests/unit/protocols/postgres/bytes.h"
+#include "tests/unit/protocols/postgres/sql_samples.h"
+
+namespace crossfade::postgres {
+namespace {
+
+using Frame = DualTransaction::Frame;
+
+Piece piece_of(const std::string& bytes) { return {bytes[0], bytes.size(), 0, bytes}; }
+
+// One transaction, and Queries that it consists of.
+class Told {
+ public:
+  DualTransaction transaction{nullptr, Side::Old, 1};
+
+  // The first side answers it with these command tags.
+  void query(Frame frame, std::string_view sql, std::initializer_list<const char*> tags,
+             Transaction status = Transaction::Idle) {
+    transaction.begin_unit(frame, 2);
+    reader_.begin(classifier_, SqlReading::Standard);
+    std::string& bytes = told_.emplace_back();
+    append_query(bytes, sql);
+    reader_.on_message(piece_of(bytes));
+    transaction.add(reader_);
+    for (const char* const tag : tags) {
+      transaction.digests[0].on_piece(
+          piece_of(message(from_server::kCommandComplete, std::string(tag) + '\0')));
+    }
+    transaction.status = status;
+  }
+  const UnitReader& reader() const { return reader_; }
+
+ private:
+  std::deque<std::string> told_;
+  SqlClassifier classifier_{sample_catalog(), {}};
+  SessionState state_;
+  UnitReader reader_{state_};
+};
+
+// "t:unsent all": tables in their order, and whether any other may differ.
+std::string words(const DualTransaction::Doubts& doubts) {
+  std::string said;
+  for (const Suspect& suspect : doubts.tables) {
+    said += suspect.at.key + ':' + std::string(name_of(suspect.doubt)) + ' ';
+  }
+  if (doubts.all) said += "all ";
+  if (!said.empty()) said.pop_back();
+  return said;
+}
+
+TEST_CASE("dual transaction: what both sides have done alike is not suspected") {
+  Told told;
+  told.query(Frame::Wrapped, "insert into t values (1)", {"INSERT 0 1"});
+  CHECK(told.transaction.for_second);
+  CHECK(told.transaction.committed());
+  CHECK_FALSE(told.transaction.doubts().any());
+}
+
+TEST_CASE("dual transaction: what may end differently is for the first side, and suspected") {
+  for (const char* const sql : {"insert into t values (random())", "copy t from stdin"}) {
+    CAPTURE(sql);
+    Told told;
+    told.query(Frame::Bare, sql, {"INSERT 0 1"});
+    CHECK_FALSE(told.transaction.for_second);
+    CHECK(words(told.transaction.doubts()) == "t:chance");
+  }
+}
+
+TEST_CASE("dual transaction: once the second side is left out all its tables are suspected") {
+  Told told;
+  told.query(Frame::Block, "insert into t values (1)", {"INSERT 0 1"}, Transaction::Open);
+  told.transaction.leave_out(Drop::SideDown, Doubt::Unsent);
+  told.transaction.leave_out(Drop::Timeout, Doubt::Unanswered);  // the first reason stays
+  told.query(Frame::Block, "update u set id = 2", {"UPDATE 1"}, Transaction::Open);
+  CHECK_FALSE(told.transaction.for_second);
+  CHECK(words(told.transaction.doubts()) == "t:unsent u:unsent");
+  told.transaction.forget_tables();
+  CHECK_FALSE(told.transaction.doubts().any());
+}
+
+TEST_CASE("dual transaction: different answers make its tables suspected") {
+  Told told;
+  told.query(Frame::Wrapped, "update t set id = 2", {"UPDATE 1"});
+  told.transaction.differs = true;
+  CHECK(words(told.transaction.doubts()) == "t:replies");
+}
+
+TEST_CASE("dual transaction: code that is not seen may have written anything") {
+  Told told;
+  told.query(Frame::Wrapped, "select f_volatile()", {"SELECT 1"});
+  told.transaction.leave_out(Drop::SideDown, Doubt::Unsent);
+  CHECK(told.transaction.doubts().all);
+}
+
+TEST_CASE("dual transaction: one that had begun before it was seen may have written anything") {
+  Told told;
+  told.transaction.unseen = true;
+  told.query(Frame::Block, "commit", {"COMMIT"});
+  CHECK(told.transaction.committed());
+  told.transaction.leave_out(Drop::StateRefused, Doubt::Unsent);
+  CHECK(told.transaction.doubts().all);
+}
+
+TEST_CASE("dual transaction: it has committed when a command tag or the state behind it says so") {
+  struct Case {
+    Frame frame;
+    const char* sql;
+    std::initializer_list<const char*> tags;
+    Transaction status;
+    bool committed, none;
+  };
+  const Case cases[] = {
+      {Frame::Block, "insert into t values (1)", {"INSERT 0 1"}, Transaction::Open, false, false},
+      {Frame::Block, "commit", {"COMMIT"}, Transaction::Idle, true, false},
+      {Frame::Block, "commit", {"ROLLBACK"}, Transaction::Idle, false, true},
+      {Frame::Block, "rollback", {"ROLLBACK"}, Transaction::Idle, false, false},
+      {Frame::Block, "commit; begin", {"COMMIT", "BEGIN"}, Transaction::Open, true, false},
+      {Frame::Block,
+       "prepare transaction 'p'",
+       {"PREPARE TRANSACTION"},
+       Transaction::Idle,
+       true,
+       false},
+      {Frame::Wrapped, "insert into t values (1)", {"INSERT 0 1"}, Transaction::Open, false, false},
+      {Frame::Bare, "vacuum t", {"VACUUM"}, Transaction::Idle, true, false}};
+  for (const Case& one : cases) {
+    CAPTURE(one.sql);
+    Told told;
+    told.query(one.frame, one.sql, one.tags, one.status);
+    CHECK(told.transaction.committed() == one.committed);
+    CHECK(told.transaction.commit_was_none() == one.none);
+  }
+}
+
+TEST_CASE("dual transaction: the script is what was kept, message by message") {
+  Told told;
+  told.query(Frame::Block, "insert into t values (1)", {}, Transaction::Open);
+  told.transaction.keep({from_client::kParse, '\0', 3}, Mark::Skip, "abc");
+  told.transaction.keep({from_client::kQuery, '\0', 5}, Mark::Compare, "de");
+  told.transaction.keep_more("fgh");
+  CHECK(told.transaction.script == "abcdefgh");
+  CHECK(told.transaction.messages.back().size == 5);
+  told.transaction.forget_script();
+  CHECK(told.transaction.kept() == 0);
+  CHECK_FALSE(told.transaction.for_second);
+  told.transaction.keep_more("i");  // of a message that was not kept
+  CHECK(told.transaction.kept() == 0);
+}
+
+TEST_CASE("dual transaction: tables that are too many to tell apart are all suspected") {
+  std::string sql = "begin";
+  for (std::size_t i = 0; i <= DualTransaction::kTablesMax; ++i) {
+    sql += "; insert into far" + std::to_string(i) + " values (1)";
+  }
+  Told told;
+  told.query(Frame::Block, sql, {}, Transaction::Open);
+  told.transaction.leave_out(Drop::SideDown, Doubt::Unsent);
+  CHECK(told.transaction.doubts().all);
+}
+
+TEST_CASE("dual transaction: a unit that the first side runs alone is suspected before") {
+  Told told;
+  told.query(Frame::Bare, "copy t from stdin", {});
+  const auto doubts = DualTransaction::doubts_of(told.reader(), Side::New);
+  CHECK(words(doubts) == "t:chance");
+  CHECK(doubts.tables.front().right == Side::New);
+}
+
+}  // namespace
+}  // namespace crossfade::postgres
