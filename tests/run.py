@@ -127,7 +127,8 @@ def unit(preset="release", env=None):
 
 
 def integration(preset="release", env=None):
-    return run([PYTHON, "tests/integration/run.py"],
+    # Likewise, but for those that run alone.
+    return run([PYTHON, "tests/integration/run.py", "--jobs", "3"],
                {"CROSSFADE_BIN": str(BUILD / preset / "crossfade"), **(env or {})})
 
 

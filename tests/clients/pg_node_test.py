@@ -7,7 +7,8 @@ from npm_packages import install
 from pg_clients import InPgMode, in_every_pg_mode
 from programs import run_program
 
-PIDS = ("the pid is that of the backend", "a notification tells the true pid")
+PIDS = ("the pid is that of the backend", "a notification tells the true pid",
+        "a backend that was terminated", "a pool behind it")
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "node")
 
 
@@ -19,8 +20,9 @@ class Node(InPgMode):
         super().setUpClass()
 
     def run_node(self, program, at_least):
+        env = {**os.environ, "CROSSFADE_PIDS_DIFFER": "1"} if self.flips else None
         run_program(self, ["node", program, str(self.port)], at_least, cwd=FOLDER,
-                    but=PIDS if self.flips else ())
+                    but=PIDS if self.flips else (), env=env)
 
     def test_node_postgres(self):
         self.run_node("pg_client.js", at_least=36)

@@ -6,12 +6,12 @@ import subprocess
 from harness import SLOWNESS
 
 
-def run_program(test, argv, at_least, cwd=None, limit_s=60, but=()):
+def run_program(test, argv, at_least, cwd=None, limit_s=60, but=(), env=None):
     """Runs it and fails `test` when an assertion failed, too few were made, or it ended otherwise.
 
-    but   names of assertions that may fail
+    but   names of assertions that may fail, or are left out
     """
-    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False,
+    done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False,
                           timeout=limit_s * SLOWNESS, stdin=subprocess.DEVNULL)
     output = done.stdout + done.stderr
     failed = re.findall(r"^not ok .*", done.stdout, re.M)

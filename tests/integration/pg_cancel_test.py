@@ -47,7 +47,7 @@ class Exact(Served):
         client = self.client()
         hit = 0
         for number in range(ROUNDS):
-            client.send(query(f"select pg_sleep(0.00{number % 3})"))
+            client.send(query(f"select pg_sleep({number % 5 * 0.001 * SLOWNESS})"))
             with self.ask_to_cancel(client) as other:
                 if number % 2:
                     other.read_eof()

@@ -26,7 +26,7 @@ from pg_notation import read_scripts
 from postgres import TRUST
 from relay import DAMAGES, Relay
 
-TIME_LIMIT_S = 300
+TIME_LIMIT_S = 600
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCRIPTS = read_scripts(os.path.join(HERE, "pg_scripts")) + generated_scripts()
 HBA = ("host all carol 127.0.0.1/32 scram-sha-256", "host all mona 127.0.0.1/32 md5",

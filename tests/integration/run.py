@@ -78,6 +78,11 @@ def slowness():
     return float(os.environ.get("CROSSFADE_TEST_SLOWNESS", "1"))
 
 
+def limit_s(path):
+    found = re.search(r"^TIME_LIMIT_S = (\d+)", source_of(path), re.M)
+    return int(found[1]) if found else DEFAULT_LIMIT_S
+
+
 def runs_alone(path):
     found = re.search(r'^ALONE = (True|"unless slowed")$', source_of(path), re.M)
     return found is not None and (found[1] == "True" or slowness() == 1)
@@ -92,8 +97,7 @@ class Run:
         stem = self.name.replace(os.sep, "_")
         self.result_path = os.path.join(folder, stem + ".json")
         self.output_path = os.path.join(folder, stem + ".out")
-        limit = re.search(r"^TIME_LIMIT_S = (\d+)", source_of(path), re.M)
-        self.limit_s = (int(limit.group(1)) if limit else DEFAULT_LIMIT_S) * slowness()
+        self.limit_s = limit_s(path) * slowness()
         self.began = time.monotonic()
         self.timed_out = False
         with open(self.output_path, "wb") as output:
@@ -164,7 +168,8 @@ def main():
     if options.one:
         return run_one(*options.names)
     alone = {path: runs_alone(path) for path in find_files(options.names)}
-    files = sorted(alone, key=alone.get)
+    # The long ones first, so that nobody waits for one of them at last.
+    files = sorted(alone, key=lambda path: (alone[path], -limit_s(path)))
     if options.list:
         print("\n".join(os.path.relpath(path, TESTS) for path in files))
         return 0

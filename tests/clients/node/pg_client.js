@@ -117,6 +117,11 @@ async function pools(port) {
   const pool = new Pool({...settings(port), max: 5});
   const seen = await Promise.all(Array.from({length: 100}, (_, n) => value(pool, 'select $1::int', [n])));
   equal('a pool', seen.every((one, n) => one === n), true);
+  await pool.end();
+}
+
+async function terminated(port) {
+  const pool = new Pool({...settings(port), max: 5});
   const ended = await pool.connect();
   const error = new Promise((resolve) => { ended.on('error', resolve); });  // the end comes second
   await pool.query('select pg_terminate_backend($1)', [ended.processID]);
@@ -138,4 +143,5 @@ main(async (port) => {
   await cancels(client, port);
   await client.end();
   await pools(port);
+  if (!process.env.CROSSFADE_PIDS_DIFFER) await terminated(port);  // by the pid that it was told
 });
