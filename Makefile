@@ -33,8 +33,10 @@ configure: build/deps-build.done
 build: configure  ## build/release/crossfade
 	@cmake --build --preset release --target crossfade
 
-demo: build build/deps-run.done  ## a live canary between two real Redis servers, in under a minute
+demo: build build/deps-run.done  ## live canaries between two real servers, of Redis and of PostgreSQL
 	@$(PYTHON) demo/demo.py --binary $(RELEASE)/crossfade
+	@printf '\n%s\n\n' '--- The same for PostgreSQL ---'
+	@$(PYTHON) demo/pg_demo.py --binary $(RELEASE)/crossfade
 
 # Sanitizers and fuzzers are built with clang.
 CLANG_SUITES := $(filter asan tsan fuzz,$(SUITES))
@@ -42,9 +44,10 @@ test: configure build/deps-run.done build/deps-test.done $(CLANG_SUITES:%=build/
 	@cmake --build --preset release
 	@$(PYTHON) tests/run.py $(SUITES)
 
-bench: configure build/deps-run.done build/deps-bench.done  ## cost beside relay, haproxy, nutcracker
+bench: configure build/deps-run.done build/deps-bench.done  ## cost beside relay, haproxy, nutcracker, pgbouncer
 	@cmake --build --preset release --target crossfade relay pingpong micro_write_order
 	@$(PYTHON) bench/wire.py --build $(RELEASE) $(BENCH_ARGS)
+	@$(PYTHON) bench/postgres_wire.py --build $(RELEASE) $(PG_BENCH_ARGS)
 
 fuzz: build/deps-build.done build/deps-run.done build/deps-fuzz.done  ## short runs of every fuzz target
 	@$(PYTHON) tests/run.py fuzz

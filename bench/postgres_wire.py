@@ -2,11 +2,12 @@
 """What a sidecar costs in front of PostgreSQL, beside nothing, a bare relay, haproxy and pgbouncer.
 
     bench/postgres_wire.py [--build DIR] [--cells simple-1,prepared-16,…] [--targets relay,crossfade,…]
-                      [--rounds N] [--seconds S]
+                      [--rounds N] [--seconds S] [--write]
 
-Prints tables in Markdown and, for each goal, PASS or MISS. As in wire.py the figure to trust is P/C: CPU
-time of the proxy by CPU time of its client (pgbench, or psql for bulk) in the same run; medians over
-rounds in which every target has its turn right after another.
+Prints tables in Markdown and, for each goal, PASS or MISS; --write also puts them into
+docs/postgres-performance.md. As in wire.py the figure to trust is P/C: CPU time of the proxy by CPU time of
+its client (pgbench, or psql for bulk) in the same run; medians over rounds in which every target has its turn
+right after another.
 """
 
 import argparse
@@ -18,12 +19,15 @@ import subprocess
 import sys
 
 from measure import cpu_seconds
+from origin import first_line, origin
 from report import Samples, ratios, table
 from targets import ROOT  # puts tests/integration on the path, too
 
 from harness import Sidecar, end, free_port, spawn, temp_folder, wait_until  # noqa: E402
 from postgres import PostgresServer  # noqa: E402
 
+PAGE = ROOT / "docs/postgres-performance.md"
+MARK = "<!-- below: written by `bench/postgres_wire.py --write` -->\n"
 SCALE = 1
 WRITES_OLD = {"mode": "cutover", "write_percentage": 0.0}
 CANARY = {"type": "canary", "read_percentage": 0.5, "write_mode": WRITES_OLD}
@@ -247,7 +251,7 @@ def measure(cell, targets, server, options, folder):
     return runs
 
 
-def show(results):
+def tables(results):
     titles = [cell.title for cell in results]
     names = [name for name in next(iter(results.values())) if name != "direct"]
 
@@ -257,40 +261,44 @@ def show(results):
 
     small = [cell for cell in results if not cell.bulk]
     bulk = [cell for cell in results if cell.bulk]
-    print("\n\nP/C: CPU time of the proxy / CPU time of the client\n")
-    print(table(["", *titles], rows(lambda run: run.cost, ".2f", list(results))))
+    parts = [("P/C: CPU time of the proxy / CPU time of the client",
+              ["", *titles], rows(lambda run: run.cost, ".2f", list(results)))]
     if small:
-        print("\nTransactions per second\n")
-        print(table(["", *[cell.title for cell in small]],
-                    [["direct", *[Samples(run.rate for run in results[cell]["direct"]).text(",.0f")
-                                  for cell in small]], *rows(lambda run: run.rate, ",.0f", small)]))
-        print("\nCPU seconds of the proxy per million transactions\n")
-        print(table(["", *[cell.title for cell in small]],
-                    rows(lambda run: run.cpu_per_work * 1e6, ".1f", small)))
+        header = ["", *[cell.title for cell in small]]
+        direct = ["direct", *[Samples(run.rate for run in results[cell]["direct"]).text(",.0f")
+                              for cell in small]]
+        parts.append(("Transactions per second", header,
+                      [direct, *rows(lambda run: run.rate, ",.0f", small)]))
+        parts.append(("CPU seconds of the proxy per million transactions", header,
+                      rows(lambda run: run.cpu_per_work * 1e6, ".1f", small)))
     if bulk:
-        print("\nCPU seconds of the proxy per GB\n")
-        print(table(["", *[cell.title for cell in bulk]], rows(lambda run: run.cpu_per_work, ".2f", bulk)))
+        parts.append(("CPU seconds of the proxy per GB", ["", *[cell.title for cell in bulk]],
+                      rows(lambda run: run.cpu_per_work, ".2f", bulk)))
+    return "\n\n".join(f"{what}\n\n{table(header, lines)}" for what, header, lines in parts)
 
 
-def goals(results):
+def goal_lines(results):
+    lines = []
+
     def ratio(runs, name, base):
         return ratios(lambda run: run.cost, runs[name], runs[base]).median
 
     def say(what, figure, bound, reached):
-        print(f"{'PASS' if reached else 'MISS'}  {what}: {figure:.2f} ({bound})")
+        lines.append(f"{'PASS' if reached else 'MISS'}  {what}: {figure:.2f} ({bound})")
 
     for cell, runs in results.items():
         if "crossfade" in runs and "relay" in runs:
             bound = 1.3 if cell.bulk else 1.15
             figure = ratio(runs, "crossfade", "relay")
-            say(f"{cell.title}: crossfade / relay", figure, f"at most {bound}", figure <= bound)
+            say(f"{cell.title}: crossfade / relay", figure, f"at most {bound:.2f}", figure <= bound)
         if "crossfade" in runs and "pgbouncer" in runs:
             figure = ratio(runs, "crossfade", "pgbouncer")
-            say(f"{cell.title}: crossfade / pgbouncer", figure, "below 1", figure < 1)
+            say(f"{cell.title}: crossfade / pgbouncer", figure, "below 1.00", figure < 1)
         if "canary" in runs and "crossfade" in runs and not cell.bulk:
             bound = 1.25 if cell.name.startswith("simple") else 1.1
             figure = ratio(runs, "canary", "crossfade")
-            say(f"{cell.title}: canary / pass-through", figure, f"at most {bound}", figure <= bound)
+            say(f"{cell.title}: canary / pass-through", figure, f"at most {bound:.2f}", figure <= bound)
+    return lines
 
 
 def main():
@@ -300,15 +308,22 @@ def main():
     parser.add_argument("--targets", default=",".join(TITLES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help="also write docs/postgres-performance.md")
     options = parser.parse_args()
+    options.command = " ".join(["bench/postgres_wire.py", *sys.argv[1:]])
+    options.load = os.getloadavg()[0]
     wanted = options.cells.split(",")
     cells = [cell for cell in CELLS if cell.name in wanted]
     folder = temp_folder("bench-postgres")
     with running(options.targets.split(","), options.build.resolve()) as (server, targets):
         results = {cell: measure(cell, targets, server, options, folder) for cell in cells}
-    show(results)
-    print()
-    goals(results)
+    versions = [first_line("pgbench", "--version"), first_line("/usr/sbin/haproxy", "-v").split(" - ")[0],
+                first_line("/usr/sbin/pgbouncer", "--version")]
+    text = "\n\n".join(["\n".join(origin(options, PAGE, versions)), tables(results),
+                        "## Goals\n\n```\n" + "\n".join(goal_lines(results)) + "\n```"])
+    print(f"\r\033[K{text}")
+    if options.write:
+        PAGE.write_text(PAGE.read_text().partition(MARK)[0] + MARK + "\n" + text + "\n")
 
 
 if __name__ == "__main__":

@@ -13,18 +13,15 @@ what disturbs one round disturbs all of its targets. The exit code tells only wh
 """
 
 import argparse
-import datetime
 import os
 import pathlib
-import platform
-import re
 import resource
-import subprocess
 import sys
 import time
 
 from measure import (CELLS, Load, benchmark, fill, idle_bytes_per_connection, nanoseconds, pingpong,
                      requests_for)
+from origin import first_line, origin
 from report import goal_lines, idle_table, latency_table, load_tables, turns_table, write_latency_table
 from targets import DEAD, NAMES, ROOT, running
 
@@ -118,27 +115,6 @@ def measure_idle(options):
     return found, count
 
 
-def origin(options):
-    """Where the figures come from: commit, command, machine, date."""
-    def output(*command):
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        return result.stdout.strip()
-    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    changed = output("git", "status", "--porcelain", "-uno", "--", ".", f":!{PAGE.relative_to(ROOT)}")
-    changed = " with uncommitted changes" if changed else ""
-    return [
-        f"- commit `{output('git', 'rev-parse', '--short=12', 'HEAD')}`{changed}",
-        f"- command `{options.command}`, {options.rounds} rounds of about {options.seconds:g} s",
-        f"- machine: {len(os.sched_getaffinity(0))} cores, "
-        f"{model.group(1) if model else platform.machine()}, "
-        f"Linux {platform.release()}; load client, proxy and servers share them; "
-        f"other work on the machine as it began: load average {options.load:.1f}",
-        f"- {output('redis-server', '--version').split(' sha=')[0]}; "
-        f"{output('/usr/sbin/haproxy', '-v').splitlines()[0].split(' - ')[0]}",
-        f"- date {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}",
-    ]
-
-
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     cells = {cell.name: cell for cell in CELLS}
@@ -192,7 +168,9 @@ def main(arguments):
         idle, idle_count = measure_idle(options)
     progress("")
 
-    parts = ["\n".join(origin(options))]
+    versions = [first_line("redis-server", "--version").split(" sha=")[0],
+                first_line("/usr/sbin/haproxy", "-v").split(" - ")[0]]
+    parts = ["\n".join(origin(options, PAGE, versions))]
     parts += [load_tables(load, results[load.name]) for load in options.loads if results.get(load.name)]
     beside = []
     if read_latency:
