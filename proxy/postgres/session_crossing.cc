@@ -344,7 +344,8 @@ void PostgresSession::change_places() {
 
 // An idle session goes over when all has gone over: who listens, or holds a lock, has to be told.
 void PostgresSession::follow() {
-  if (!watched_ || reads_there_ || !safe_point() || current_ == write_side()) return;
+  if (!watched_ || reads_there_ || client_ended_ || !safe_point()) return;
+  if (current_ == write_side()) return;
   const bool nothing_held = version_ == 0 && server().holds.version == 0;
   if (nothing_held || staying_since_ns_ != 0) return;
   go_to(write_side(), Errand::Follow);

@@ -106,7 +106,7 @@ void PostgresSession::get_in_step() {
   }
   if (to.state() != Upstream::State::Open) return;
   if (leg.state == ShadowLeg::State::InStep && leg.there != leg.version) fall_apart();
-  const bool idle = safe_point() && !asking_;
+  const bool idle = safe_point() && !asking_ && !client_ended_;  // old hears no more then
   const bool unheard = now_ns_ >= leg.asked_at_ns + kQuietNs;
   if (leg.state == ShadowLeg::State::InStep) {
     if (leg.settings_wanted && idle && unheard && !inventory_known()) ask_for_copies();

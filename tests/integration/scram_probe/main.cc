@@ -180,8 +180,12 @@ std::string pem_hash(const std::string& path) {
   char *name = nullptr, *header = nullptr;
   long size = 0;
   if (PEM_read(file, &name, &header, &der, &size) != 1) fail("no PEM");
-  return server_end_point({reinterpret_cast<const char*>(der), static_cast<std::size_t>(size)})
-      .value();
+  const std::string certificate(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
+  std::fclose(file);
+  OPENSSL_free(name);
+  OPENSSL_free(header);
+  OPENSSL_free(der);
+  return server_end_point(certificate).value();
 }
 
 ScramLogin scram_login(const std::string& verifier, const std::string& user, std::string hash) {

@@ -130,7 +130,7 @@ TEST_CASE("comparison: what cannot be asked again is unsure, and only another or
   REQUIRE(samples.size() == 2);
   CHECK(samples[1].what == MismatchClass::Tolerable);
   CHECK(samples[0].what == MismatchClass::Unsure);
-  const auto& classes = worker.counts("app").classes[0];
+  const auto classes = worker.counts("app").classes[0];
   CHECK(classes[static_cast<std::size_t>(MismatchClass::Tolerable)] == 1);
   CHECK(classes[static_cast<std::size_t>(MismatchClass::Unsure)] == 1);
 }
