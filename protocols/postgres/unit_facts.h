@@ -49,9 +49,9 @@ struct UnitFacts {
   bool says_begin = false;  // it says BEGIN, or its like
   // As strictly as two servers' answers may be compared.
   How how = How::Exact;
-  std::uint32_t parts = 0;  // texts and statements in it
-  bool copies = false;      // COPY
-  bool controls = false;    // transactions: BEGIN … PREPARE TRANSACTION
+  std::uint32_t parts = 0;     // texts and statements in it
+  bool copies = false;         // COPY
+  bool controls = false;       // transactions: BEGIN … PREPARE TRANSACTION
   bool written_listed = true;  // its texts name every table that it can change
 
   void add(const SqlFacts& facts);
