@@ -18,7 +18,8 @@ inline std::uint16_t read_u16(const char* at) {
   return static_cast<std::uint16_t>(byte(0) << 8 | byte(1));
 }
 inline std::uint32_t read_u32(const char* at) {
-  return std::uint32_t{read_u16(at)} << 16 | read_u16(at + 2);
+  const auto byte = [at](int i) { return std::uint32_t{static_cast<unsigned char>(at[i])}; };
+  return byte(0) << 24 | byte(1) << 16 | byte(2) << 8 | byte(3);
 }
 
 class Fields {
@@ -27,6 +28,10 @@ class Fields {
 
   // Up to the next NUL byte, which is taken, too.
   std::string_view text() {
+    if (left_.starts_with('\0')) {  // most names are empty
+      left_.remove_prefix(1);
+      return {};
+    }
     const std::size_t end = left_.find('\0');
     if (end == std::string_view::npos) return fail();
     const std::string_view found = left_.substr(0, end);

@@ -94,11 +94,11 @@ Cut MessageCutter::begin(std::string_view bytes) {
   if (length < 4) return Broken{"length smaller than its own field"};
   if (length > rule.length_max) return Broken{"message too long for its type"};
   const std::size_t size = 1 + std::size_t{length};  // widened first: no 32-bit wrap
-  if (rule.handing == Handing::Whole) {
+  if (bytes.size() < size && rule.handing == Handing::Whole) {
     const std::size_t wanted = std::min(size, whole_max_);
     if (bytes.size() < wanted) return NeedMore{wanted - bytes.size()};
   }
-  const std::string_view here = bytes.substr(0, size);
+  const std::string_view here(bytes.data(), std::min(bytes.size(), size));
   type_ = bytes[0];
   size_ = size;
   offset_ = here.size();
@@ -107,10 +107,9 @@ Cut MessageCutter::begin(std::string_view bytes) {
 
 Run run_of(char type, std::string_view bytes) {
   Run run{0, 0};
-  while (bytes.size() - run.size >= kHeaderSize && bytes[run.size] == type) {
-    const std::uint32_t length = read_u32(bytes.data() + run.size + 1);
-    const std::size_t size = 1 + std::size_t{length};
-    if (length < 4 || length > kClientLargeMax || bytes.size() - run.size < size) break;
+  while (run.size < bytes.size() && bytes[run.size] == type) {
+    const std::size_t size = whole_size(bytes.substr(run.size), kClientLargeMax);
+    if (size == 0) break;
     run.size += size;
     ++run.messages;
   }

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <variant>
 
+#include "protocols/postgres/fields.h"
+
 namespace crossfade::postgres {
 
 // Bytes of a message's length word and body, as the servers and libpq limit them (postgres.c,
@@ -80,6 +82,16 @@ class MessageCutter {
   char type_ = 0;
   std::size_t whole_max_;
 };
+
+// Bytes of the message that `bytes` begin with, if it is there whole and its length is at most
+// `length_max`; else 0, and a cutter says why. Whether anybody sends that type is not asked.
+//   cost   O(1): less than a cutter's, for those who look at many small ones
+inline std::size_t whole_size(std::string_view bytes, std::uint32_t length_max) {
+  if (bytes.size() < kHeaderSize) return 0;
+  const std::uint32_t length = read_u32(bytes.data() + 1);
+  const bool whole = length >= 4 && length <= length_max && length < bytes.size();
+  return whole ? 1 + std::size_t{length} : 0;
+}
 
 // How many bytes at the beginning of `bytes` are whole messages of that type, and how many messages
 // those are: rows and copied data pass by in runs.

@@ -18,11 +18,6 @@ constexpr bool is_aside(char type) {
 
 }  // namespace
 
-ClientMessage client_message_of(const Piece& first) {
-  const std::string_view body = first.body();
-  return {first.type, body.empty() ? '\0' : body[0], first.size};
-}
-
 std::optional<ServerMessage> server_message_of(const Piece& first) {
   ServerMessage message{first.type};
   if (first.type == from_server::kReadyForQuery) {
@@ -51,8 +46,8 @@ std::uint64_t OwedReplies::push(Owing owing, Mark mark, char type) {
     skipping_ = Skipping::No;
   }
   if (owing == Owing::CopyEnd && !owes()) return id;
-  waiting_.push({id, owing, mark, type});
-  absorb();
+  waiting_.push({id, owing, mark, type, only_reply_of(owing)});
+  if (active_) absorb();
   return id;
 }
 
@@ -100,6 +95,8 @@ std::optional<Synthesised> OwedReplies::take_synthesised() {
 
 Arrival OwedReplies::arrived(const ServerMessage& message) {
   if (over_) return Broken{"a message behind a fatal error"};
+  const bool next = !active_ && !in_doubt() && !waiting_.empty();
+  if (next && waiting_.front().only_reply == message.type) return end_next();
   if (is_aside(message.type)) return aside(message.type);
   const bool is_error = message.type == from_server::kErrorResponse;
   if (is_error && message.severity == Severity::Fatal) return last_words();
@@ -129,6 +126,15 @@ Answer OwedReplies::end(const Waiting& message) {
   active_.reset();
   prune();
   return answer;
+}
+
+// The message that is next is begun and ended by one reply, as most are.
+Answer OwedReplies::end_next() {
+  const Waiting message = waiting_.front();
+  assert(message.mark != Mark::Synthesise);
+  waiting_.pop();
+  spare_ = 0;
+  return end(message);
 }
 
 Arrival OwedReplies::fail() {

@@ -54,7 +54,10 @@ struct ServerMessage {
 };
 
 // What the queue is told of a message, from its first piece. Nothing: no server sends this.
-ClientMessage client_message_of(const Piece& first);
+inline ClientMessage client_message_of(const Piece& first) {
+  const bool empty = first.bytes.size() <= kHeaderSize;
+  return {first.type, empty ? '\0' : first.bytes[kHeaderSize], first.size};
+}
 std::optional<ServerMessage> server_message_of(const Piece& first);
 
 enum class Belongs : std::uint8_t {
@@ -144,6 +147,7 @@ class OwedReplies {
     Owing owing = Owing::Nothing;
     Mark mark = Mark::Forward;
     char type = 0;
+    char only_reply = 0;  // type of the one reply that it has; 0: there are others, or more
   };
   struct Active {
     Waiting message;
@@ -153,6 +157,7 @@ class OwedReplies {
   };
 
   static Owing owing_of(const ClientMessage& message);
+  static char only_reply_of(Owing owing);
   static bool is_extended(Owing owing);
   static bool ends_skipping(const Waiting& message);
   static Step step(Active& active, char type);
@@ -172,6 +177,7 @@ class OwedReplies {
   Arrival aside(char type) const;
   Arrival last_words();
   Answer end(const Waiting& message);
+  Answer end_next();
   Answer spare(bool ends);
 
   Ring<Waiting> waiting_;         // sent, and not answered at all yet

@@ -32,6 +32,29 @@ OwedReplies::Owing OwedReplies::owing_of(const ClientMessage& message) {
   }
 }
 
+char OwedReplies::only_reply_of(Owing owing) {
+  switch (owing) {
+    case Owing::Parse:
+      return from_server::kParseComplete;
+    case Owing::Bind:
+      return from_server::kBindComplete;
+    case Owing::Close:
+      return from_server::kCloseComplete;
+    case Owing::Nothing:
+    case Owing::StartUp:
+    case Owing::Query:
+    case Owing::FunctionCall:
+    case Owing::DescribeStatement:
+    case Owing::DescribePortal:
+    case Owing::Execute:
+    case Owing::Sync:
+    case Owing::CopyEnd:
+    case Owing::OnlyError:
+      return '\0';
+  }
+  return '\0';
+}
+
 bool OwedReplies::is_extended(Owing owing) {
   switch (owing) {
     case Owing::Parse:

@@ -66,14 +66,21 @@ void SessionState::keep(Pending pending) {
     return;
   }
   bytes_ += cost(pending);
+  if (pending.name.empty() && pending.effect() != Underway::Nothing) {
+    unnamed_id_ = pending.id;
+    unnamed_underway_ = pending.effect();
+  }
   pending_.push(std::move(pending));
 }
 
-SessionState::Pending SessionState::pop() {
-  Pending pending = std::move(pending_.front());
-  bytes_ -= cost(pending);
+void SessionState::pop() {
+  if (pending_.front().id == unnamed_id_) unnamed_underway_ = Underway::Nothing;
   pending_.pop();
-  return pending;
+}
+
+void SessionState::discard() {
+  bytes_ -= cost(pending_.front());
+  pop();
 }
 
 void SessionState::settle_lost(std::uint64_t id) {
@@ -82,28 +89,31 @@ void SessionState::settle_lost(std::uint64_t id) {
     lost_id_ = 0;
   }
   if (unnamed_lost_id_ != 0 && unnamed_lost_id_ <= id) {
-    set_unnamed(std::nullopt);
+    drop_unnamed();
     unnamed_lost_ = true;
     unnamed_lost_id_ = 0;
   }
 }
 
-void SessionState::answered(std::uint64_t id, char type, std::string_view body) {
+void SessionState::settle(std::uint64_t id, char type, std::string_view body) {
   if (type == from_server::kReadyForQuery) {
     if (const auto status = view_ready(body)) ready(*status);
   }
   if (id == 0) return;
-  while (!pending_.empty() && pending_.front().id < id) pop();  // an error has discarded it
+  while (!pending_.empty() && pending_.front().id < id) discard();  // an error has done so
   settle_lost(id);
   if (!pending_.empty() && pending_.front().id == id) {
-    Pending pending = pop();
+    Pending& pending = pending_.front();
+    bytes_ -= cost(pending);
     if (type == from_server::kErrorResponse) {
       apply_failed(pending);
     } else {
       apply(pending);
     }
+    pop();
   }
-  if (type == from_server::kCommandComplete) complete(view_command_tag(body).value_or(""));
+  if (type == from_server::kCommandComplete && body.starts_with('D'))
+    complete(view_command_tag(body).value_or(""));
 }
 
 void SessionState::apply(Pending& pending) {
@@ -122,22 +132,19 @@ void SessionState::apply(Pending& pending) {
       }
       break;
     default:  // a Query drops what is unnamed before it looks at its text
-      set_unnamed(std::nullopt);
+      drop_unnamed();
   }
 }
 
 void SessionState::apply_failed(const Pending& pending) {
   const bool unnamed_parse = pending.type == from_client::kParse && pending.name.empty();
-  if (unnamed_parse || pending.type == from_client::kQuery) set_unnamed(std::nullopt);
+  if (unnamed_parse || pending.type == from_client::kQuery) drop_unnamed();
 }
 
 void SessionState::define(Pending& pending) {
   Statement made{std::move(pending.message), pending.serial, std::move(pending.facts)};
   if (pending.name.empty()) {
-    set_unnamed(std::nullopt);
-    const bool fits = !made.message.empty() && bytes_ + made.message.size() <= bytes_max_;
-    if (fits) set_unnamed(std::move(made));
-    unnamed_lost_ = !fits;
+    define_unnamed(std::move(made));
   } else if (made.message.empty()) {
     dropped(pending.name);
     lost_ = true;
@@ -146,10 +153,22 @@ void SessionState::define(Pending& pending) {
   }
 }
 
-void SessionState::set_unnamed(std::optional<Statement> statement) {
+void SessionState::define_unnamed(Statement made) {
+  const std::size_t freed = unnamed_ ? unnamed_->message.size() : 0;
+  const std::size_t bytes = bytes_ - freed + made.message.size();
+  if (made.message.empty() || bytes > bytes_max_) {
+    drop_unnamed();
+    unnamed_lost_ = true;
+    return;
+  }
+  bytes_ = bytes;
+  unnamed_ = std::move(made);
+  unnamed_lost_ = false;
+}
+
+void SessionState::drop_unnamed() {
   if (unnamed_) bytes_ -= unnamed_->message.size();
-  unnamed_ = std::move(statement);
-  if (unnamed_) bytes_ += unnamed_->message.size();
+  unnamed_.reset();
   unnamed_lost_ = false;
 }
 
@@ -171,24 +190,23 @@ const SessionState::Statement* SessionState::find(std::string_view name) const {
 }
 
 SessionState::Underway SessionState::underway(std::string_view name) const {
+  if (name.empty()) return unnamed_underway_;
   Underway last = Underway::Nothing;
   for (std::size_t i = 0; i < pending_.size(); ++i) {
     const Pending& pending = pending_.at(i);
-    if (pending.name != name) continue;
-    if (pending.makes_statement()) last = Underway::Made;
-    const bool closes = pending.type == from_client::kClose && pending.subject == kStatement;
-    if (closes || pending.type == from_client::kQuery) last = Underway::Closed;
+    const Underway effect = pending.effect();
+    if (effect != Underway::Nothing && pending.name == name) last = effect;
   }
   return last;
 }
 
 void SessionState::forget_pending() {
-  while (!pending_.empty()) pop();
+  while (!pending_.empty()) discard();
   lost_id_ = unnamed_lost_id_ = 0;
 }
 
 void SessionState::dropped(std::string_view name) {
-  if (name.empty()) return set_unnamed(std::nullopt);
+  if (name.empty()) return drop_unnamed();
   const auto found = statements_.find(name);
   if (found == statements_.end()) return;
   bytes_ -= found->first.size() + found->second.message.size();

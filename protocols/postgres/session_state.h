@@ -50,7 +50,11 @@ class SessionState {
   //   cost    a copy of each Parse
   void sent(std::uint64_t id, const Piece& first, Facts facts = {});
   // The first piece of a reply to the message `id`, of one made by us, too.
-  void answered(std::uint64_t id, char type, std::string_view body);
+  void answered(std::uint64_t id, char type, std::string_view body) {
+    const bool ends = type == from_server::kReadyForQuery || type == from_server::kCommandComplete;
+    const bool settles = !pending_.empty() && pending_.front().id <= id;
+    if (ends || settles || lost_id_ != 0 || unnamed_lost_id_ != 0) settle(id, type, body);
+  }
 
   // What was sent will not be answered any more, and has had no effect; or it is sent to another
   // server now.
@@ -107,6 +111,11 @@ class SessionState {
     Facts facts = {};
 
     bool makes_statement() const { return type == from_client::kParse; }
+    Underway effect() const {  // on the statement of that name
+      const bool closes = type == from_client::kClose && subject == kStatement;
+      if (makes_statement()) return Underway::Made;
+      return closes || type == from_client::kQuery ? Underway::Closed : Underway::Nothing;
+    }
   };
   // Names of different lengths are looked up without a copy.
   struct Hash : std::hash<std::string_view> {
@@ -115,12 +124,15 @@ class SessionState {
 
   void sent_parse(std::uint64_t id, const Piece& first, Facts facts);
   void keep(Pending pending);
-  Pending pop();
+  void pop();
+  void discard();
+  void settle(std::uint64_t id, char type, std::string_view body);
   void settle_lost(std::uint64_t id);
   void apply(Pending& pending);
   void apply_failed(const Pending& pending);
   void define(Pending& pending);
-  void set_unnamed(std::optional<Statement> statement);
+  void define_unnamed(Statement made);
+  void drop_unnamed();
   void complete(std::string_view tag);
   void ready(Transaction status);
   static std::size_t cost(const Pending& pending);
@@ -128,6 +140,9 @@ class SessionState {
   std::size_t bytes_max_;
   std::size_t bytes_ = 0;  // of what is kept here and pending
   Ring<Pending> pending_;
+  // What the last of these that is about the unnamed statement does: pipelines are full of them.
+  std::uint64_t unnamed_id_ = 0;
+  Underway unnamed_underway_ = Underway::Nothing;
   Statements statements_;
   std::optional<Statement> unnamed_;
   std::unordered_set<std::string, Hash, std::equal_to<>> portals_;

@@ -48,11 +48,33 @@ bool names_custom(std::string_view text) {
   return skip_space(text).starts_with('.');
 }
 
+// Where the next "set" begins, in any case; npos: nowhere. Of a third byte that is none of these
+// letters the two before it need no look.
+std::size_t find_set(std::string_view sql, std::size_t at) {
+  while (at + 3 <= sql.size()) {
+    switch (sql[at + 2] | 0x20) {
+      case 't':
+        if ((sql[at] | 0x20) == 's' && (sql[at + 1] | 0x20) == 'e') return at;
+        at += 3;
+        break;
+      case 'e':
+        at += 1;
+        break;
+      case 's':
+        at += 2;
+        break;
+      default:
+        at += 3;
+    }
+  }
+  return sql.npos;
+}
+
 }  // namespace
 
 bool may_set_custom(std::string_view sql) {
-  for (std::size_t at = 0; at + 3 <= sql.size(); ++at) {
-    if ((sql[at] | 0x20) != 's' || (at > 0 && is_word(sql[at - 1]))) continue;
+  for (std::size_t at = find_set(sql, 0); at != sql.npos; at = find_set(sql, at + 3)) {
+    if (at > 0 && is_word(sql[at - 1])) continue;
     const std::string_view here = sql.substr(at);
     if (starts_with_word(here, "set_config")) return true;
     if (starts_with_word(here, "set") && names_custom(here.substr(3))) return true;

@@ -40,7 +40,7 @@ std::size_t skip(std::string_view sql, std::size_t at, Byte kind, Byte other) {
 
 bool with_numbers_equal(std::string_view sql, std::string& out) {
   out.assign(1, '\1');
-  bool found = false;
+  std::size_t copied = 0;
   for (std::size_t at = 0; at < sql.size();) {
     const Byte kind = kind_at(sql, at);
     std::size_t end = at + 1;
@@ -64,18 +64,19 @@ bool with_numbers_equal(std::string_view sql, std::string& out) {
       case Byte::Digit:
         end = skip(sql, end, Byte::Digit, Byte::Digit);
         if (!in_word(kind_at(sql, end))) {
+          out.append(sql, copied, at - copied);
           out += '0';
-          found = true;
-          at = end;
-          continue;
+          copied = end;
+          break;
         }
         while (in_word(kind_at(sql, end)) && end < sql.size()) ++end;
         break;
     }
-    out.append(sql, at, end - at);
     at = end;
   }
-  return found;
+  if (copied == 0) return false;
+  out.append(sql, copied);
+  return true;
 }
 
 }  // namespace crossfade::postgres

@@ -32,11 +32,6 @@ bool closes(const Unit& unit, char type) {
 
 }  // namespace
 
-bool ends_unit(char type) {
-  return type == from_client::kSync || type == from_client::kQuery ||
-         type == from_client::kFunctionCall;
-}
-
 UnitCut cut_unit(std::string_view bytes, std::size_t segment_max) {
   MessageCutter cutter(Stream::Client, segment_max);
   Unit unit{0, Unit::What::Segment, Unit::End::Open};

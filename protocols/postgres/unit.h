@@ -14,6 +14,7 @@
 #include <variant>
 
 #include "protocols/postgres/message.h"
+#include "protocols/postgres/types.h"
 
 namespace crossfade::postgres {
 
@@ -44,6 +45,9 @@ using UnitCut = std::variant<Unit, NeedMore, Broken>;
 UnitCut cut_unit(std::string_view bytes, std::size_t segment_max);
 
 // True for the messages that end a unit.
-bool ends_unit(char type);
+inline bool ends_unit(char type) {
+  return type == from_client::kSync || type == from_client::kQuery ||
+         type == from_client::kFunctionCall;
+}
 
 }  // namespace crossfade::postgres

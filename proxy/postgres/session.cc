@@ -31,6 +31,11 @@ bool is_extended(char type) {
   }
 }
 
+// Those that are most of what clients send.
+bool is_small(char type) {
+  return is_extended(type) || type == from_client::kSync || type == from_client::kQuery;
+}
+
 }  // namespace
 
 void accept_session(Interlay& interlay, uv_stream_t* listener) {
@@ -149,6 +154,10 @@ std::size_t PostgresSession::take(std::string_view bytes) {
         continue;
       }
     }
+    if (const std::size_t many = pass_requests(rest); many > 0) {
+      at += many;
+      continue;
+    }
     held_ = cutter_.at_boundary() ? held(rest[0]) : Held::No;
     if (held_ != Held::No) return at;
     const Cut cut = cutter_.next(rest);
@@ -168,6 +177,25 @@ std::size_t PostgresSession::take(std::string_view bytes) {
     }
   }
   return at;
+}
+
+// Small messages for the one side that there is, many at once: what there is to say of them all is
+// asked once. Returns how many bytes that were.
+std::size_t PostgresSession::pass_requests(std::string_view bytes) {
+  const bool one_sided = !watched_ && (replication_ || !interlay_.route()->strategy);
+  const bool between = cutter_.at_boundary() && cutter_.stream() == Stream::Client;
+  if (phase_ != Phase::Ready || !one_sided || !between) return 0;
+  std::size_t size = 0;
+  while (size < bytes.size() && is_small(bytes[size]) && held(bytes[size]) == Held::No) {
+    const std::size_t one = whole_size(bytes.substr(size), kClientSmallMax);
+    if (one == 0) break;
+    on_request({bytes[size], one, 0, bytes.substr(size, one)});
+    size += one;
+  }
+  if (size == 0) return 0;
+  server().stream().write(bytes.substr(0, size));
+  counters().server_out.add(size);
+  return size;
 }
 
 void PostgresSession::forward(const Piece& piece) {
@@ -348,6 +376,7 @@ bool PostgresSession::safe_point() const {
 // Its server is not the one that the newest table sends it to.
 bool PostgresSession::left_behind() const {
   const EndpointAddress* const newest = interlay_.route()->at(current_);
+  if (newest && newest == &server().address()) return false;  // of the same table
   if (!watched_)
     return interlay_.route()->home_side() == current_ && !(*newest == server().address());
   return newest && !(*newest == server().address());

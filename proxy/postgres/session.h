@@ -73,6 +73,9 @@ class PostgresSession final : public Session, public StreamOwner {
   void on_raw(std::string_view bytes);
   void on_reply(Upstream& up, const Piece& piece);
   void on_rows(Upstream& up, char type, std::string_view rows);
+  // Takes the replies at the beginning of `bytes` that pass by unseen, many at once, and returns
+  // how many bytes these are.
+  std::size_t on_replies(Upstream& up, std::string_view bytes);
   void on_connected(Upstream& up);
   void on_handshake(Upstream& up, int status);  // has ended, as Stream tells it
   void on_garbled(Upstream& up, const char* reason);
@@ -208,6 +211,7 @@ class PostgresSession final : public Session, public StreamOwner {
   std::size_t take(std::string_view bytes);
   Held held(char type) const;
   std::uint64_t on_request(const Piece& piece);
+  std::size_t pass_requests(std::string_view bytes);
   void forward(const Piece& piece);
   void go_raw();
   void resume();
@@ -367,6 +371,8 @@ class PostgresSession final : public Session, public StreamOwner {
   void hand_on(Goes goes, std::string_view bytes);
   Goes note_first(Upstream& up, const Piece& piece);
   Goes note_reply(Upstream& up, const ServerMessage& message, std::string_view body);
+  Goes note_arrival(Upstream& up, const Arrival& arrival, char type, std::string_view body);
+  bool passes_by(const Upstream& up) const;
   Goes note_aside(Upstream& up, const Answer& answer, char type);
   Goes note_last_words(Upstream& up, std::string_view body);
   Goes note_answer(Upstream& up, const Answer& answer, char type, std::string_view body);

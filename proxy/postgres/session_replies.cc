@@ -43,6 +43,53 @@ void PostgresSession::hand_on(Goes goes, std::string_view bytes) {
   }
 }
 
+namespace {
+// Replies that say no more than which message they answer, as far as a session goes.
+bool says_little(char type) {
+  switch (type) {
+    case from_server::kBindComplete:
+    case from_server::kCloseComplete:
+    case from_server::kCommandComplete:
+    case from_server::kNoData:
+    case from_server::kParameterDescription:
+    case from_server::kParseComplete:
+    case from_server::kPortalSuspended:
+    case from_server::kRowDescription:
+      return true;
+    default:
+      return false;
+  }
+}
+}  // namespace
+
+// Nobody but the client waits for what this server says.
+bool PostgresSession::passes_by(const Upstream& up) const {
+  return phase_ == Phase::Ready && !shadow_ && !dual_ && !on_trial_ && !asking_ &&
+         &up == &server() && up.holds.asked.empty() && up.holds.giving_id == 0;
+}
+
+std::size_t PostgresSession::on_replies(Upstream& up, std::string_view bytes) {
+  if (!passes_by(up)) return 0;
+  std::size_t size = 0;
+  while (size < bytes.size() && says_little(bytes[size])) {
+    const std::size_t one = whole_size(bytes.substr(size), kServerSmallMax);
+    if (one == 0) break;
+    const std::string_view body = bytes.substr(size + kHeaderSize, one - kHeaderSize);
+    const char type = bytes[size];
+    const Arrival arrival = up.owed().arrived({type});
+    const auto* const answer = std::get_if<Answer>(&arrival);
+    if (!answer || answer->mark != Mark::Forward || answer->id <= up.holds.ignored_through) {
+      send(bytes.substr(0, size));
+      hand_on(note_arrival(up, arrival, type, body), bytes.substr(size, one));
+      return size + one;
+    }
+    if (watched_) state_.answered(answer->id, type, body);
+    size += one;
+  }
+  if (size > 0) send(bytes.substr(0, size));
+  return size;
+}
+
 // Cost of a result: one look per run of rows.
 void PostgresSession::on_rows(Upstream& up, char type, std::string_view rows) {
   if (is_copy(up)) return on_copy_rows(up, type, rows);
@@ -84,7 +131,11 @@ Goes PostgresSession::note_first(Upstream& up, const Piece& piece) {
 
 Goes PostgresSession::note_reply(Upstream& up, const ServerMessage& message,
                                  std::string_view body) {
-  const Arrival arrival = up.owed().arrived(message);
+  return note_arrival(up, up.owed().arrived(message), message.type, body);
+}
+
+Goes PostgresSession::note_arrival(Upstream& up, const Arrival& arrival, char type,
+                                   std::string_view body) {
   const auto* answer = std::get_if<Answer>(&arrival);
   up.passing_id = 0;
   if (!answer) {
@@ -93,7 +144,7 @@ Goes PostgresSession::note_reply(Upstream& up, const ServerMessage& message,
   }
   switch (answer->belongs) {
     case Belongs::Aside:
-      return note_aside(up, *answer, message.type);
+      return note_aside(up, *answer, type);
     case Belongs::LastWords:
       return note_last_words(up, body);
     case Belongs::Reply:
@@ -102,14 +153,14 @@ Goes PostgresSession::note_reply(Upstream& up, const ServerMessage& message,
   const Ring<Asked>& asked = up.holds.asked;
   const bool alone =
       !asked.empty() && asked.front().id == answer->id && asked.front().what == Asked::What::Alone;
-  if (answer->id != 0) note_asked(up, answer->id, message.type);
+  if (answer->id != 0) note_asked(up, answer->id, type);
   if (alone) return Goes::Nowhere;
   const bool ignored = answer->id != 0 && answer->id <= up.holds.ignored_through;
   if (ignored) return Goes::Nowhere;
-  if (answer->mark == Mark::Skip) return note_injected(up, *answer, message.type, body);
+  if (answer->mark == Mark::Skip) return note_injected(up, *answer, type, body);
   up.passing_id = answer->id;
-  if (answer->mark == Mark::Compare) return on_second_answer(up, *answer, message.type, body);
-  return note_answer(up, *answer, message.type, body);
+  if (answer->mark == Mark::Compare) return on_second_answer(up, *answer, type, body);
+  return note_answer(up, *answer, type, body);
 }
 
 // Notices, settings and notifications: of the server that is talked to, and not of what we asked.

@@ -127,8 +127,8 @@ std::size_t Upstream::take(std::string_view bytes) {
   std::size_t at = 0;
   while (at < bytes.size() && reads()) {
     const std::string_view rest = bytes.substr(at);
-    if (const std::size_t rows = take_rows(rest[0], rest); rows > 0) {
-      at += rows;
+    if (const std::size_t many = take_many(rest); many > 0) {
+      at += many;
       continue;
     }
     const Cut cut = cutter_.next(rest);
@@ -156,10 +156,14 @@ std::size_t Upstream::take(std::string_view bytes) {
   return at;
 }
 
-// Whole rows, many at once: they are most of what passes by, and all alike.
-std::size_t Upstream::take_rows(char type, std::string_view bytes) {
-  const bool many = type == from_server::kDataRow || type == from_server::kCopyData;
-  if (!many || !cutter_.at_boundary() || cutter_.stream() != Stream::Server) return 0;
+// Whole messages, many at once: rows, which are most of what passes by and all alike, and what
+// stands around them.
+std::size_t Upstream::take_many(std::string_view bytes) {
+  if (!cutter_.at_boundary() || cutter_.stream() != Stream::Server || login_) return 0;
+  const char type = bytes[0];
+  if (type != from_server::kDataRow && type != from_server::kCopyData) {
+    return session_.on_replies(*this, bytes);
+  }
   const Run run = run_of(type, bytes);
   if (run.messages == 0) return 0;
   session_.on_rows(*this, type, bytes.substr(0, run.size));

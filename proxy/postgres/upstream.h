@@ -111,7 +111,7 @@ class Upstream final : public ReachOwner {
   void note_key(const Piece& piece);
   void note_setting(const Piece& piece);
   std::size_t take(std::string_view bytes);
-  std::size_t take_rows(char type, std::string_view bytes);
+  std::size_t take_many(std::string_view bytes);
 
   bool reads() const { return state_ == State::Entering || state_ == State::Open; }
 

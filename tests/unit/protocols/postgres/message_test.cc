@@ -168,5 +168,18 @@ TEST_CASE("message: a run is what is whole, of its type") {
   CHECK(run_of('D', header('D', 0xffffffff)).size == 0);
 }
 
+TEST_CASE("message: a size is that of a whole one within the limit, or none") {
+  const std::string two = message('C', raw("SELECT 1\0")) + message('Z', "I");
+  const std::size_t size = two.size() - 6;
+  const auto length = static_cast<std::uint32_t>(size - 1);
+  for (std::size_t here = 0; here <= two.size(); ++here) {
+    CHECK(whole_size(std::string_view(two).substr(0, here), length) == (here < size ? 0 : size));
+  }
+  CHECK(whole_size(two, length - 1) == 0);
+  CHECK(whole_size(header('D', 3) + two, 100) == 0);
+  CHECK(whole_size(header('D', 4) + two, 100) == kHeaderSize);
+  CHECK(whole_size(header('D', 0xffffffff) + two, 0xffffffff) == 0);
+}
+
 }  // namespace
 }  // namespace crossfade::postgres

@@ -236,6 +236,32 @@ TEST_CASE("session state: a Query that is under way closes the unnamed statement
   CHECK_FALSE(session.state.unnamed());
 }
 
+TEST_CASE("session state: of the unnamed statement, too, be it answered, discarded or forgotten") {
+  using Underway = SessionState::Underway;
+  Session session;
+  const auto first = session.parse("", "SELECT 1");
+  const auto second = session.close(kStatement, "");
+  session.bind("p");
+  CHECK(session.state.underway("") == Underway::Closed);
+  session.state.answered(first, '1', {});
+  CHECK(session.state.underway("") == Underway::Closed);
+  session.state.answered(second, '3', {});
+  CHECK(session.state.underway("") == Underway::Nothing);
+
+  session.parse("", "SELECT 2");
+  session.state.answered(session.sync(), 'Z', "I");
+  CHECK(session.state.underway("") == Underway::Nothing);
+
+  // Another server counts from 1 again.
+  session.parse("", "SELECT 3");
+  session.state.forget_pending();
+  std::string close;
+  append_close(close, kStatement, "t");
+  session.state.sent(1, {close[0], close.size(), 0, close});
+  CHECK(session.state.underway("") == Underway::Nothing);
+  CHECK(session.state.underway("t") == Underway::Closed);
+}
+
 TEST_CASE("session state: each meaning of a name is told, those that are being made, too") {
   Session session;
   const auto meanings = [&](std::string_view name) {

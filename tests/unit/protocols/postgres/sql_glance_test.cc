@@ -11,7 +11,9 @@ TEST_CASE("glance: a setting with a dot in its name is seen wherever it is set")
        {"set app.x = 1", "SET app.x TO 'y'", "  Set Session app.x=1", "set local app.x = 1",
         "select 1; set app.x=1", "/* hello */ set /* there */ app.x = 1", "set app . x = 1",
         "set \"app\".\"x\" = 1", "-- no\nset app.x = 1", "select set_config('app.x', '1', false)",
-        "select pg_catalog.SET_CONFIG($1,$2,true)", "begin;set -- so\n app.x = 1"}) {
+        "select pg_catalog.SET_CONFIG($1,$2,true)", "begin;set -- so\n app.x = 1", "s;set a.x = 1",
+        "e set a.x = 1", "t;SET a.x = 1", "se;set a.x = 1", "sset set a.x = 1",
+        "tses;set a.x = 1"}) {
     CAPTURE(sql);
     CHECK(may_set_custom(sql));
   }
