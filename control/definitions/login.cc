@@ -82,8 +82,8 @@ void read_query(Fields& fields, const InterlayLogin& current, InterlayLogin& log
 void read_enter_as(Fields& fields, InterlayLogin& login) {
   const auto name = fields.string("enter_as", kIdMax);
   if (!name) return;
-  if (login.mode != LoginMode::Terminate) {
-    return fields.complain("enter_as", "needs terminate: else it is as the mode says");
+  if (login.mode == LoginMode::Trust) {
+    return fields.complain("enter_as", "does not go with trust, which enters as the endpoint");
   }
   if (*name == name_of(EnterAs::Endpoint)) {
     login.enter_as = EnterAs::Endpoint;
@@ -125,10 +125,12 @@ Result<InterlayLogin> read_login(const Json& json, const std::string& path,
 }
 
 Json render(const InterlayLogin& login, Secrets secrets) {
-  if (login.mode == LoginMode::PassThrough) return Json();
+  const bool lends = login.enter_as == EnterAs::Endpoint;
+  if (login.mode == LoginMode::PassThrough && !lends) return Json();
   Json shown = Json::object({});
   shown.set("mode", name_of(login.mode));
-  if (login.mode == LoginMode::Trust) return shown;
+  if (login.mode == LoginMode::PassThrough) shown.set("enter_as", name_of(login.enter_as));
+  if (login.mode != LoginMode::Terminate) return shown;
   Json users = Json::array();
   for (const auto& [name, verifier] : login.users) {
     users.push(Json::object(
@@ -143,7 +145,7 @@ Json render(const InterlayLogin& login, Secrets secrets) {
 
 std::optional<std::string> login_objection(const InterlayLogin& login,
                                            const EndpointAddress& endpoint) {
-  if (login.mode == LoginMode::PassThrough) return std::nullopt;
+  if (login == InterlayLogin{}) return std::nullopt;
   if (endpoint.kind != EndpointKind::Postgres) return "is for PostgreSQL interlays only";
   return std::nullopt;
 }

@@ -130,6 +130,21 @@ std::optional<Column> Columns::next() {
   return column;
 }
 
+bool tells_user_type(char type, std::string_view body) {
+  if (type == from_server::kRowDescription) {
+    Columns columns(body);
+    while (const auto column = columns.next()) {
+      if (column->type >= kFirstUserOid) return true;
+    }
+  } else if (type == from_server::kParameterDescription) {
+    Fields fields(body);
+    for (std::uint16_t left = fields.u16(); left > 0 && fields.ok(); --left) {
+      if (fields.u32() >= kFirstUserOid) return true;
+    }
+  }
+  return false;
+}
+
 std::optional<CopyFormat> view_copy_format(std::string_view body) {
   Fields fields(body);
   CopyFormat format{static_cast<std::uint8_t>(fields.byte()), {}};

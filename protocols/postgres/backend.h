@@ -95,6 +95,10 @@ class Columns {
   std::uint16_t count_ = 0;
 };
 
+// Whether a RowDescription or a ParameterDescription, as far as it has come, tells a type that is
+// not PostgreSQL's own: each server has another OID for that.
+bool tells_user_type(char type, std::string_view body);
+
 struct CopyFormat {          // CopyInResponse, CopyOutResponse, CopyBothResponse
   std::uint8_t overall;      // 0 text, 1 binary
   std::string_view columns;  // 2 bytes each

@@ -30,7 +30,6 @@ namespace crossfade::postgres {
 
 inline constexpr std::size_t kResultsTold = 16;            // results told apart; more are one hash
 inline constexpr std::size_t kDescriptionMax = 512 << 10;  // bytes; of a longer one only its size
-inline constexpr std::uint32_t kFirstUserOid = 16'384;     // FirstNormalObjectId of transam.h
 
 // How strictly two results are compared. Strictest first.
 enum class How : std::uint8_t {

@@ -7,6 +7,9 @@
 
 namespace crossfade::postgres {
 
+// OIDs below it mean the same on every server (FirstNormalObjectId of transam.h).
+inline constexpr std::uint32_t kFirstUserOid = 16'384;
+
 namespace from_client {
 inline constexpr char kBind = 'B';
 inline constexpr char kClose = 'C';

@@ -201,6 +201,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void on_proof(std::string_view body);
   void refuse(const LoginRefusal& refusal, LoginRefused why);
   void enter_home();
+  bool may_enter(Side side) const;
   Entry entry_at(Side side) const;
   void home_not_entered(const std::string& why);
   bool hide_plus(Upstream& up, const Piece& piece);
@@ -272,6 +273,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Crossing go_to(Side side, Errand errand);
   bool given_up(const Upstream& up) const;
   Crossing unavailable(Side side, Errand errand, const std::string& why);
+  Crossing end_unlent(Side side);
   Crossing cross(Upstream& to, Errand errand);
   bool late_to_answer(std::uint64_t since_ns) const;
   Crossing stay();
@@ -377,7 +379,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Goes note_last_words(Upstream& up, std::string_view body);
   Goes note_answer(Upstream& up, const Answer& answer, char type, std::string_view body);
   Goes note_injected(Upstream& up, const Answer& answer, char type, std::string_view body);
-  Goes on_trial_reply(char type);
+  Goes on_trial_reply(char type, std::string_view body);
   void note_login(Upstream& up, const Piece& piece);
   void note_setting(const Upstream& up);
   void settle(Upstream& up, std::uint64_t id);

@@ -21,9 +21,6 @@ namespace {
 constexpr std::uint64_t kNsPerMs = 1'000'000;
 // A new server that did not let a session in is not asked by it again before.
 constexpr std::uint64_t kAloneNs = 2'000 * kNsPerMs;
-// Settings that servers have defaults for, which a client has been told: it relies on them.
-constexpr std::string_view kTold[] = {"client_encoding", "DateStyle", "IntervalStyle",
-                                      "standard_conforming_strings", "TimeZone"};
 }  // namespace
 
 PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
@@ -43,6 +40,7 @@ PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
   if (!server().owed().settled()) return current_ == write_side() ? Crossing::Stays : stay();
   switch (to.state()) {
     case Upstream::State::Idle:
+      if (errand == Errand::Unit && !may_enter(side)) return end_unlent(side);
       if (tried && now_ns_ < alone_until_ns_)
         return unavailable(side, errand, "it was not entered");
       if (!enter(side)) return unavailable(side, errand, "it is down");
@@ -82,6 +80,17 @@ PostgresSession::Crossing PostgresSession::unavailable(Side side, Errand errand,
     return Crossing::Gone;
   }
   return current_ == write_side() ? Crossing::Stays : go_to(write_side(), Errand::Unit);
+}
+
+// It is let in there when it logs in itself.
+PostgresSession::Crossing PostgresSession::end_unlent(Side side) {
+  counters().sessions_ended.add();
+  say_and_close("57P01",
+                "crossfade: terminating connection because its interlay has moved to another "
+                "server, and user \"" +
+                    login_.user + "\" is not the one of " + std::string(name_of(side)) +
+                    " endpoint '" + interlay_.route()->at(side)->id + "', connect again");
+  return Crossing::Gone;
 }
 
 // What the session holds goes first.
@@ -132,11 +141,16 @@ PostgresSession::Crossing PostgresSession::stay() {
 }
 
 bool PostgresSession::enter(Side side) {
+  if (!may_enter(side)) {
+    if (alone_until_ns_ == 0) counters().one_sided.add();
+    alone_until_ns_ = now_ns_ + kAloneNs;
+    return false;
+  }
   const auto use = side == write_side() ? Interlay::Use::Needed : Interlay::Use::Dispensable;
   if (!interlay_.try_now(side, use, now_ns_)) return false;
   const InterlayRoutePtr& route = interlay_.route();
   Entry entry = entry_at(side);
-  for (const std::string_view name : kTold) {
+  for (const std::string_view name : kKeptSettings) {
     const auto told = told_.find(name);  // and not what was set since, which can be reset
     const bool asked = find_parameter(entry.parameters, name).has_value();
     if (told != told_.end() && !asked) {
@@ -311,7 +325,9 @@ void PostgresSession::check_giving() {
 // A server that is slow is not waited for, and what it runs for nobody is ended.
 void PostgresSession::check_trial() {
   if (!on_trial_ || !late_to_answer(trial_began_ns_)) return;
-  interlay_.failed(server().side(), Interlay::Failure::Answer, now_ns_);
+  // A side that answers others is not down for one that is slow.
+  const bool silent = interlay_.answered_at_ns(server().side()) < trial_began_ns_;
+  if (silent) interlay_.failed(server().side(), Interlay::Failure::Answer, now_ns_);
   if (!canceller_) cancel_for_nobody(server());
   fall_back();
 }

@@ -177,8 +177,6 @@ void PostgresSession::enter_home() {
   phase_ = Phase::Login;
   login_.scram.reset();
   const Side side = interlay_.route()->home_side();
-  const EndpointAddress& address = *interlay_.route()->at(side);
-  if (!address.database.empty()) database_ = address.database;
   current_ = side;
   if (!interlay_.try_now(side, Interlay::Use::Needed, now_ns_) ||
       !server().enter(side, interlay_.route(), entry_at(side), Upstream::Shown::FromOk, now_ns_)) {
@@ -188,19 +186,27 @@ void PostgresSession::enter_home() {
   loop().mark_busy(*this);
 }
 
-// Rights are lent only where that was said: by enter_as, by trust, or by giving an endpoint
-// credentials that has no other way in, because the client's login went to the other side.
+// Whether the session can be itself there. A client that was let in by another server has shown us
+// nothing that this one would take: it is entered with the endpoint's credentials, which are
+// another user's rights unless it is the same user, or lending them was said.
+bool PostgresSession::may_enter(Side side) const {
+  const InterlayRoute& route = *interlay_.route();
+  const std::string& endpoints = route.at(side)->username;
+  return route.login.mode != LoginMode::PassThrough || route.login.enter_as == EnterAs::Endpoint ||
+         endpoints.empty() || endpoints == login_.user;
+}
+
+// Rights are lent only where that was said: by enter_as, or by trust.
 Entry PostgresSession::entry_at(Side side) const {
   const InterlayRoute& route = *interlay_.route();
   const EndpointAddress& address = *route.at(side);
   const bool lends =
       !login_.keys || (route.login.enter_as == EnterAs::Endpoint && !address.username.empty());
   const std::string user = lends && !address.username.empty() ? address.username : login_.user;
-  Entry entry{
-      .version = kSpoken,
-      .parameters = entry_parameters(start_up_, lends ? address.username : "", address.database),
-      .credentials = NoCredentials{},
-      .user = user.substr(0, kUserMax)};
+  Entry entry{.version = kSpoken,
+              .parameters = entry_parameters(start_up_, lends ? address.username : ""),
+              .credentials = NoCredentials{},
+              .user = user.substr(0, kUserMax)};
   const bool own = address.username.empty() ? lends : address.username == user;
   if (own && !address.password.empty()) {
     entry.credentials = Password{.text = address.password, .known = std::nullopt};

@@ -193,7 +193,7 @@ Goes PostgresSession::note_last_words(Upstream& up, std::string_view body) {
 Goes PostgresSession::note_answer(Upstream& up, const Answer& answer, char type,
                                   std::string_view body) {
   if (on_trial_) {
-    const Goes goes = on_trial_reply(type);
+    const Goes goes = on_trial_reply(type, body);
     if (goes == Goes::Kept) trial_answers_.emplace_back(answer.id, type);
     if (goes != Goes::Client) return goes;
   }
@@ -212,7 +212,12 @@ Goes PostgresSession::note_answer(Upstream& up, const Answer& answer, char type,
 }
 
 // What comes before the first sign of success is kept.
-Goes PostgresSession::on_trial_reply(char type) {
+Goes PostgresSession::on_trial_reply(char type, std::string_view body) {
+  // The client asks old what the OIDs of types mean.
+  if (tells_user_type(type, body) && can_fall_back()) {
+    fall_back();
+    return Goes::Nowhere;
+  }
   switch (type) {
     case from_server::kErrorResponse:
       if (trial_cancelled_ || !can_fall_back()) break;
@@ -255,7 +260,7 @@ Goes PostgresSession::note_injected(Upstream& up, const Answer& answer, char typ
     return Goes::Nowhere;
   }
   if (dual_under_way()) return on_first_answer(type, body);
-  return on_trial_ ? on_trial_reply(type) : Goes::Client;
+  return on_trial_ ? on_trial_reply(type, {}) : Goes::Client;
 }
 
 // The settings that say how SQL is read.

@@ -114,11 +114,9 @@ void PostgresSession::offer(const CopiedTransaction& copied, Compared compared) 
   for (const Side side : {Side::Old, Side::New}) {
     sql.failures[index(side)] = copied.digests[index(side)].failures();
   }
-  const std::string& renamed = at(Side::New).address().database;
-  const bool one_name = renamed.empty() || renamed == database_;
   if (auto settings = settings_again(); !settings) {
     shadow_->settings_wanted = true;
-  } else if (one_name && !copied.reads.hows().empty()) {
+  } else if (!copied.reads.hows().empty()) {
     mismatch.read = true;
     mismatch.request = copied.reads.messages();
     sql.settings = std::move(*settings);

@@ -25,6 +25,10 @@ namespace crossfade::postgres {
 
 class PostgresSession;
 
+// Settings that servers have defaults for, which a client has been told: it relies on them.
+inline constexpr std::string_view kKeptSettings[] = {
+    "client_encoding", "DateStyle", "IntervalStyle", "standard_conforming_strings", "TimeZone"};
+
 // Where a message of a server goes.
 enum class Goes : std::uint8_t {
   Client,
@@ -79,7 +83,7 @@ class Upstream final : public ReachOwner {
   void logged_in() { cutter_.continue_as(Stream::Server); }
   bool at_boundary() const { return cutter_.at_boundary() && tail_.empty(); }
 
-  // As the server reports them, from its login on; the newest value of each.
+  // kKeptSettings as the server reports them, from its login on; the newest value of each.
   std::map<std::string, std::string, std::less<>> parameters;
 
   // What a CancelRequest for this connection needs; empty until the server has told.

@@ -1,4 +1,5 @@
 // An upstream that logs itself in.
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -83,7 +84,9 @@ void Upstream::note_key(const Piece& piece) {
 
 void Upstream::note_setting(const Piece& piece) {
   const auto setting = piece.whole() ? view_setting(piece.body()) : std::nullopt;
-  if (setting) parameters.insert_or_assign(std::string(setting->name), std::string(setting->value));
+  if (!setting || std::ranges::find(kKeptSettings, setting->name) == std::end(kKeptSettings))
+    return;
+  parameters.insert_or_assign(std::string(setting->name), std::string(setting->value));
 }
 
 }  // namespace crossfade::postgres

@@ -11,12 +11,11 @@
 
 namespace crossfade::postgres {
 
-std::string entry_parameters(std::string_view of_client, std::string_view user,
-                             std::string_view database) {
+std::string entry_parameters(std::string_view of_client, std::string_view user) {
   std::string parameters;
+  std::string_view database;
   // Who names no database means the one of its own name.
-  if (!user.empty() && database.empty() &&
-      find_parameter(of_client, "database").value_or("") == "") {
+  if (!user.empty() && find_parameter(of_client, "database").value_or("") == "") {
     database = find_parameter(of_client, "user").value_or("");
   }
   if (!user.empty()) append_parameter(parameters, "user", user);

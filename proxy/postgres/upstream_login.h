@@ -25,11 +25,10 @@ struct Entry {
   std::string user;  // as among the parameters, cut as the server cuts it
 };
 
-// The client's parameters as they came, but for the names that the endpoint gives itself, and for
-// options of the protocol, which are for whoever speaks it with the client.
-//   user, database   empty: the client's
-std::string entry_parameters(std::string_view of_client, std::string_view user,
-                             std::string_view database);
+// The client's parameters as they came, its database among them, but for options of the protocol,
+// which are for whoever speaks it with the client.
+//   user   empty: the client's
+std::string entry_parameters(std::string_view of_client, std::string_view user);
 
 // What the login may rely on.
 struct LoginWire {

@@ -113,6 +113,17 @@ TEST_CASE("backend: columns come one by one, with types and formats") {
   CHECK_FALSE(cut.next());
 }
 
+TEST_CASE("backend: types that are a server's own are told, as far as the message has come") {
+  const std::string columns =
+      raw("\0\2id\0\0\0\x40\0\0\1\0\0\0\x17\0\4\xff\xff\xff\xff\0\1"
+          "mood\0\0\0\0\0\0\0\0\0\x40\x01\xff\xff\0\0\0\x08\0\0");
+  CHECK(tells_user_type('T', columns));
+  CHECK_FALSE(tells_user_type('T', std::string_view(columns).substr(0, 30)));
+  CHECK(tells_user_type('t', raw("\0\2\0\0\0\x17\0\0\x40\0")));
+  CHECK_FALSE(tells_user_type('t', raw("\0\2\0\0\0\x17\0\0\x3f\xff")));
+  CHECK_FALSE(tells_user_type('D', columns));
+}
+
 TEST_CASE("backend: tags, notifications and the formats of COPY are found") {
   CHECK(view_command_tag(raw("INSERT 0 1\0")) == "INSERT 0 1");
   CHECK_FALSE(view_command_tag("INSERT"));

@@ -107,8 +107,8 @@ TEST_CASE("unit facts: what works in a read-only transaction all the same is tol
   Reading reading;
   for (const char* const sql :
        {"NOTIFY x", "LISTEN x", "SET TRANSACTION READ WRITE", "CREATE TEMP TABLE m (i int)",
-        "SELECT pg_advisory_lock(1)", "COPY t TO PROGRAM 'cat'", "not SQL",
-        "RESET transaction_read_only"}) {
+        "SELECT pg_advisory_lock(1)", "SELECT pg_advisory_xact_lock(1)", "COPY t TO PROGRAM 'cat'",
+        "not SQL", "RESET transaction_read_only"}) {
     CAPTURE(sql);
     CHECK(reading.query(sql).works_read_only);
   }

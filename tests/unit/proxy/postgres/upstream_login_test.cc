@@ -82,12 +82,11 @@ TEST_CASE("upstream login: the password itself goes nowhere unless the wire allo
   }
 }
 
-TEST_CASE("upstream login: the client's parameters go on, but for what the endpoint names") {
+TEST_CASE("upstream login: the client's parameters go on, and always its database") {
   const std::string client = "user\0ann\0database\0d\0_pq_.x\0y\0options\0-c a=b\0"s;
-  CHECK(entry_parameters(client, "", "") == "user\0ann\0database\0d\0options\0-c a=b\0"s);
-  CHECK(entry_parameters(client, "own", "e") == "user\0own\0database\0e\0options\0-c a=b\0"s);
-  CHECK(entry_parameters("user\0ann\0"s, "own", "") == "user\0own\0database\0ann\0"s);
-  CHECK(entry_parameters("user\0ann\0"s, "", "e") == "database\0e\0user\0ann\0"s);
+  CHECK(entry_parameters(client, "") == "user\0ann\0database\0d\0options\0-c a=b\0"s);
+  CHECK(entry_parameters(client, "own") == "user\0own\0database\0d\0options\0-c a=b\0"s);
+  CHECK(entry_parameters("user\0ann\0"s, "own") == "user\0own\0database\0ann\0"s);
 }
 
 TEST_CASE("known keys: are found again by server, user and password, and by nothing less") {
