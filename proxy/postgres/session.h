@@ -431,7 +431,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- watched
   std::string database_;
   std::string start_up_;      // parameters
-  SettingValues told_;        // by its server, when it had logged in
+  std::string told_;          // parameters: kKeptSettings as its server told them at its login
   std::uint32_t bucket_ = 0;  // of the session: which side its reads are on
   SessionState state_;
   UnitReader reader_{state_};

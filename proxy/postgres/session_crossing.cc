@@ -151,11 +151,9 @@ bool PostgresSession::enter(Side side) {
   const InterlayRoutePtr& route = interlay_.route();
   Entry entry = entry_at(side);
   for (const std::string_view name : kKeptSettings) {
-    const auto told = told_.find(name);  // and not what was set since, which can be reset
+    const auto told = find_parameter(told_, name);  // not what was set since, which can be reset
     const bool asked = find_parameter(entry.parameters, name).has_value();
-    if (told != told_.end() && !asked) {
-      append_parameter(entry.parameters, name, told->second);
-    }
+    if (told && !asked) append_parameter(entry.parameters, name, *told);
   }
   loop().mark_busy(*this);
   return at(side).enter(side, route, std::move(entry), Upstream::Shown::Nothing, now_ns_);

@@ -203,7 +203,7 @@ Goes PostgresSession::note_answer(Upstream& up, const Answer& answer, char type,
       phase_ = Phase::Ready;
       logged_in_ = true;
       up.logged_in();
-      told_ = up.parameters;
+      for (const auto& [name, value] : up.parameters) append_parameter(told_, name, value);
       note_setting(up);
     }
     settle(up, answer.id);

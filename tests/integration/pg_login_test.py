@@ -102,7 +102,7 @@ class PassThroughTest(Case):
     hba = METHODS
 
     def test_every_method_is_handed_through(self):
-        for server in (self.plain, self.secure):
+        for number, server in enumerate((self.plain, self.secure), 1):
             port = self.port(server)
             for user in ("trusting", "clear", "hashed", "app"):
                 with self.subTest(user=user, version=server.version):
@@ -113,7 +113,7 @@ class PassThroughTest(Case):
                     with self.assertRaises(ServerError) as direct:
                         PgConn(server.port, user, "app", password="wrong")
                     self.assertEqual(said, direct.exception.fields)
-            self.assertEqual(self.counted(), {"password": 3})
+            self.assertEqual(self.counted(), {"password": 3 * number})
             self.sidecar.must("DELETE", "/interlays/i")
             self.sidecar.must("DELETE", "/endpoints/old")
 
@@ -150,7 +150,7 @@ class TerminateTest(Case):
     query = {"mode": "terminate", "auth_query": asker}
 
     def test_a_right_password_enters_and_a_wrong_one_does_not(self):
-        for server in (self.plain, self.secure):
+        for number, server in enumerate((self.plain, self.secure), 1):
             port = self.port(server, self.users)
             conn = self.enter(port)
             self.assertEqual(conn.value("select session_user"), "app")
@@ -162,7 +162,7 @@ class TerminateTest(Case):
             said = self.refusal(port, password="wrong")
             self.assertEqual((said["S"], said["C"], said["M"]),
                              ("FATAL", "28P01", 'password authentication failed for user "app"'))
-            self.assertEqual(self.counted(), {"password": 1})
+            self.assertEqual(self.counted(), {"password": number})
             self.sidecar.must("DELETE", "/interlays/i")
             self.sidecar.must("DELETE", "/endpoints/old")
 

@@ -1,0 +1,112 @@
+"""Who a PostgreSQL session is, and in which database: on both sides its client's user, and its client's
+database; and never somebody with other rights because only the endpoint has credentials.
+"""
+
+from harness import wait_until
+from pg_conn import PgConn, ServerError
+from pg_pair import PgPair, reads
+
+BOTH = {"type": "canary", "read_percentage": 1.0, "write_mode": {
+    "mode": "dual_write", "policy": "old_authoritative", "engine": "statement"}}
+
+
+class Identity(PgPair):
+    tables = ("create table secret (v text)", "insert into secret values ('kept from alice')",
+              "create table t (id int, who text)", "grant all on t to public",
+              "grant select on here to public")
+
+    def setUp(self):
+        super().setUp()
+        for server in (self.old, self.new):
+            server.sql("create role alice login", "create database other owner app")
+            with self.enterContext(PgConn(server.port, "app", "other")) as owner:
+                owner.ask("create table t (id int, who text)")
+        self.alice = self.enterContext(PgConn(self.port, "alice", "app"))
+
+    def one_sided(self):
+        return self.metric("sessions_one_sided_total")
+
+
+class OtherUser(Identity):
+    def test_reads_with_its_own_rights_and_by_old(self):
+        self.migrate(reads(1.0))
+        for _ in range(3):
+            self.assertEqual(self.side_of(self.alice), "old")
+            self.assertEqual(self.alice.value("select current_user"), "alice")
+            with self.assertRaises(ServerError) as refused:
+                self.alice.value("select v from secret")
+            self.assertEqual(refused.exception.fields["C"], "42501")
+        self.assertEqual(self.one_sided(), 1)
+        self.comes_to(self.connect(), "new")
+
+    def test_ends_when_writes_go_over_and_enters_by_itself(self):
+        self.migrate({"type": "blue_green", "active_is_new": False})
+        self.assertEqual(self.side_of(self.alice), "old")
+        self.patch({"type": "blue_green", "active_is_new": True})
+        with self.assertRaises(ServerError) as ended:
+            self.alice.rows("insert into t values (1, current_user)")
+        self.assertEqual(ended.exception.fields["C"], "57P01")
+        self.assertIn("alice", ended.exception.fields["M"])
+        again = self.enterContext(PgConn(self.port, "alice", "app"))
+        again.ask("insert into t values (2, current_user)")
+        self.assertEqual(self.new.sql("select * from t"), [["2", "alice"]])
+        self.assertEqual(self.old.sql("select * from t"), [])
+
+    def test_writes_to_both_sides_are_the_authoritys_and_in_the_ledger(self):
+        self.migrate(BOTH)
+        self.alice.ask("insert into t values (1, current_user)")
+        self.assertEqual(self.old.sql("select * from t"), [["1", "alice"]])
+        self.assertEqual(self.new.sql("select * from t"), [])
+        [entry] = self.sidecar.must("GET", "/migrations/m/divergence")["entries"]
+        self.assertEqual(entry["key"], "t")
+
+    def test_is_lent_the_endpoints_rights_where_that_is_said(self):
+        self.sidecar.must("PATCH", "/interlays/pg",
+                          {"auth": {"mode": "pass_through", "enter_as": "endpoint"}})
+        self.migrate(reads(1.0))
+        client = self.enterContext(PgConn(self.port, "alice", "app"))
+        self.comes_to(client, "new")
+        self.assertEqual(client.value("select session_user"), "app")
+        self.assertEqual(self.sidecar.must("GET", "/interlays/pg")["auth"],
+                         {"mode": "pass_through", "enter_as": "endpoint"})
+
+
+class OtherDatabase(Identity):
+    """Endpoints name `app`, for the sidecar's own questions."""
+
+    def test_is_the_clients_on_both_sides(self):
+        for auth in (None, {"mode": "trust"}):
+            with self.subTest(auth=auth):
+                self.sidecar.must("PATCH", "/interlays/pg", {"auth": auth})
+                client = self.enterContext(PgConn(self.port, "app", "other"))
+                self.assertEqual(client.value("select current_database()"), "other")
+        self.migrate({"type": "blue_green", "active_is_new": True})
+        client.ask("insert into t values (1, 'moved')")
+        self.assertEqual(self.new.sql("select * from t", database="other"), [["1", "moved"]])
+        for server in (self.old, self.new):
+            self.assertEqual(server.sql("select * from t"), [])
+
+    def test_that_does_not_exist_is_refused_as_by_the_server(self):
+        self.sidecar.must("PATCH", "/interlays/pg", {"auth": {"mode": "trust"}})
+        with self.assertRaises(ServerError) as refused:
+            PgConn(self.port, "app", "nodb")
+        self.assertEqual(refused.exception.fields["C"], "3D000")
+
+
+class OwnTypes(PgPair):
+    """What is read has a type that each server gave another OID."""
+
+    tables = ("create table filler (v int)", "create type mood as enum ('glad')",
+              "create table m (v mood, side text)")
+
+    def test_reads_of_them_are_answered_by_old(self):
+        self.new.sql("drop table m", "drop type mood", "create type mood as enum ('glad')",
+                     "create table m (v mood, side text)", "grant all on m to app")
+        for name, server in (("old", self.old), ("new", self.new)):
+            server.sql(f"insert into m values ('glad', '{name}')")
+        self.migrate(reads(1.0))
+        client = self.connect()
+        self.comes_to(client, "new")
+        wait_until(lambda: client.value("select side from m") == "new", 10, "m is known")
+        self.assertEqual(client.rows("select v, side from m"), [["glad", "old"]])
+        self.assertGreater(self.metric("read_fallbacks_total"), 0)
