@@ -191,22 +191,37 @@ std::string settings_query(const SettingValues& wanted, const SettingValues& the
   return query + values;
 }
 
-std::string statements_query(const std::vector<PreparedText>& wanted,
-                             const std::vector<PreparedText>& there) {
-  std::string query;
+std::optional<std::string> prepare_of(const SqlFacts& facts, std::string_view text,
+                                      std::string_view name) {
+  const SessionStep* found = nullptr;
+  for (const Step& step : facts.steps) {
+    const auto* const session = std::get_if<SessionStep>(&step.what);
+    if (!session || session->what != SessionStep::What::Prepare || session->name != name) continue;
+    if (found) return std::nullopt;
+    found = session;
+  }
+  if (!found) return std::nullopt;
+  return facts.statements == 1 ? std::string(text) : found->text;
+}
+
+std::vector<std::string> statement_queries(const std::vector<PreparedText>& wanted,
+                                           const std::vector<PreparedText>& there) {
+  std::vector<std::string> queries;
   const auto among = [](const std::vector<PreparedText>& all, const PreparedText& one) {
     return std::ranges::find(all, one) != all.end();
   };
+  std::string drops;
   for (const PreparedText& statement : there) {
     if (among(wanted, statement)) continue;
-    query += ";DEALLOCATE \"";
-    for (const char c : statement.name) query.append(c == '"' ? 2 : 1, c);
-    query += '"';
+    drops += "DEALLOCATE \"";
+    for (const char c : statement.name) drops.append(c == '"' ? 2 : 1, c);
+    drops += "\";";
   }
+  if (!drops.empty()) queries.push_back(std::move(drops));
   for (const PreparedText& statement : wanted) {
-    if (!among(there, statement)) query += ";" + statement.text;
+    if (!among(there, statement)) queries.push_back(statement.text);
   }
-  return query;
+  return queries;
 }
 
 }  // namespace crossfade::postgres

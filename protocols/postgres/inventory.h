@@ -37,7 +37,8 @@ const char* name_of(Tie tie);
 
 struct PreparedText {
   std::string name;
-  std::string text;                  // the whole PREPARE statement, or what a Parse carried
+  // What a Parse carried; or of SQL, as told: all of the query that its PREPARE stood in.
+  std::string text;
   std::vector<std::uint32_t> types;  // OIDs, of a Parse
   enum class By : std::uint8_t { Parse, Sql } by = By::Parse;
 
@@ -82,8 +83,16 @@ class InventoryReader {
 // ASCII.
 std::string settings_query(const SettingValues& wanted, const SettingValues& there);
 
-// Likewise, of statements that SQL has prepared: goes behind the former.
-std::string statements_query(const std::vector<PreparedText>& wanted,
-                             const std::vector<PreparedText>& there);
+// The PREPARE that made the statement `name`, and nothing of what else its query said, which has
+// been done. Nothing: it is not there, or which one it is cannot be told.
+//   facts   of the query `text`
+std::optional<std::string> prepare_of(const SqlFacts& facts, std::string_view text,
+                                      std::string_view name);
+
+// Texts for one Query each, of statements that SQL has prepared: they go behind the former. Each
+// PREPARE has one of its own, whose text its server tells again.
+//   wanted, there   their texts are those of prepare_of()
+std::vector<std::string> statement_queries(const std::vector<PreparedText>& wanted,
+                                           const std::vector<PreparedText>& there);
 
 }  // namespace crossfade::postgres

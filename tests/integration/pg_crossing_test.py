@@ -247,6 +247,55 @@ class Over(PgPair):
         self.assertEqual(self.client.value("execute s"), "2")
 
 
+class Prepared(PgPair):
+    """Statements that SQL has prepared, with other statements in the same query."""
+
+    tables = ("create table t (id int, n int)", "insert into t values (1, 100)")
+
+    def both(self, sql):
+        return [server.value(sql) for server in (self.old, self.new)]
+
+    def test_what_stood_beside_prepare_is_not_done_on_the_other_side(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        client.ask("update t set n = n - 10; prepare p as select side from here")
+        self.comes_to(client, "new")
+        self.assertEqual(self.both("select n from t"), ["90", "100"])
+        client.ask("begin; insert into t values (2, 0); prepare q as select 2")
+        client.ask("rollback")
+        self.comes_to(client, "new")
+        self.assertEqual(self.both("select count(*) from t"), ["1", "1"])
+        self.patch({"type": "blue_green", "active_is_new": True})
+        self.comes_to(client, "new")
+        self.assertEqual([client.value("execute p"), client.value("execute q")], ["new", "2"])
+
+    def test_many_of_them_go_to_and_fro(self):
+        self.migrate({"type": "blue_green", "active_is_new": False})
+        client = self.connect()
+        many = range(300)
+        client.ask("insert into t values (2, 0);" + ";".join(
+            f"prepare p{n} as select {n}, side from here" for n in many[:100]))
+        for n in many[100:]:
+            client.ask(f"prepare p{n} as select {n}, side, '{'x' * 200}' from here")
+        for to_new in (True, False, True):
+            self.patch({"type": "blue_green", "active_is_new": to_new})
+            side = "new" if to_new else "old"
+            self.assertEqual(self.side_of(client), side)
+            client.ask("prepare one_more as select 1; deallocate one_more")
+            for n in many:
+                self.assertEqual(client.rows(f"execute p{n}")[0][:2], [str(n), side])
+        self.assertEqual(self.both("select count(*) from t"), ["2", "1"])
+
+    def test_one_that_cannot_be_told_from_another_ties(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        self.comes_to(client, "new")
+        client.ask("prepare p as select 1; deallocate p; prepare p as select side from here")
+        for _ in range(3):
+            self.assertEqual(self.side_of(client), "old")
+        self.assertEqual(client.value("execute p"), "old")
+
+
 class Late(PgPair):
     """A new side that was given something late has that, and not what came after."""
 
