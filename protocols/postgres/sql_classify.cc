@@ -2,6 +2,7 @@
 #include "protocols/postgres/sql_classify.h"
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <utility>
 
@@ -40,6 +41,11 @@ std::optional<SqlFacts> parse_facts(const std::string& sql, const SqlCatalog& ca
   return judge.take();
 }
 
+std::uint64_t next_version() {
+  static std::atomic<std::uint64_t> last = 0;  // loops have classifiers of their own
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 }  // namespace
 
 SqlReading reading_of(std::string_view standard_conforming_strings,
@@ -56,12 +62,14 @@ SqlFacts classify(std::string_view sql, const SqlCatalog& catalog, SqlReading re
 
 SqlClassifier::SqlClassifier(std::shared_ptr<const SqlCatalog> catalog, SqlLimits limits)
     : catalog_(std::move(catalog)),
+      version_(next_version()),
       limits_(limits),
       cache_(limits.sql_cache_max),
       unknown_(std::make_shared<const SqlFacts>(unknown_sql())) {}
 
 void SqlClassifier::adopt(std::shared_ptr<const SqlCatalog> catalog) {
   catalog_ = std::move(catalog);
+  version_ = next_version();
   cache_.clear();
 }
 

@@ -296,6 +296,44 @@ class Prepared(PgPair):
         self.assertEqual(client.value("execute p"), "old")
 
 
+class Replaced(PgPair):
+    """Functions and views that become others, while statements that use them are prepared."""
+
+    tables = ("create table log (what text)",
+              "create function f() returns int language sql stable as 'select 1'",
+              "create view v as select 1 as one")
+    redefinitions = (
+        "create or replace function f() returns int language plpgsql volatile as"
+        " $$begin insert into log values ('f'); return 1; end$$",
+        "create function g() returns int language plpgsql volatile as"
+        " $$begin insert into log values ('g'); return 1; end$$",
+        "create or replace view v as select g() as one")
+
+    def test_what_writes_by_now_is_not_run_on_new(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        client.send(parse("s", "select side, f() from here") + SYNC)
+        client.until("Z")
+        client.ask("prepare p as select side, one from here, v")
+
+        def uses():
+            client.send(bind("", "s") + execute("") + SYNC)
+            [[side, _]] = [row_of(one) for one in client.until("Z") if kind_of(one) == "D"]
+            return {side.decode(), client.value("execute p")}
+
+        wait_until(lambda: uses() == {"new"}, 20, "both are known to read")
+        for sql in self.redefinitions:
+            client.ask(sql)
+            with self.new.connect() as owner:
+                owner.ask(sql)
+        fresh = self.connect()
+        wait_until(lambda: fresh.value("select side, f() from here") == "old" and
+                   fresh.value("select side, one from here, v") == "old", 20, "both are known to write")
+        self.new.sql("delete from log")
+        self.assertEqual(uses(), {"old"})
+        self.assertEqual(self.new.value("select count(*) from log"), "0")
+
+
 class Late(PgPair):
     """A new side that was given something late has that, and not what came after."""
 

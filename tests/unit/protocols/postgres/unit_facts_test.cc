@@ -38,6 +38,7 @@ class Reading {
     return reader.facts();
   }
   const UnitFacts& facts() const { return reader.facts(); }
+  void adopt(std::shared_ptr<const SqlCatalog> catalog) { classifier_.adopt(std::move(catalog)); }
 
   SessionState state;
   UnitReader reader{state};
@@ -175,6 +176,59 @@ TEST_CASE("unit facts: EXECUTE does what was prepared, and that has a limit") {
   CHECK_FALSE(reading.query("EXECUTE p" + std::to_string(kPreparedMax - 1)).writes);
   reading.query("PREPARE one_more AS SELECT 1");
   CHECK(reading.query("EXECUTE one_more").writes);
+}
+
+// Of a server whose f is as that mark says: volatility and author.
+std::shared_ptr<const SqlCatalog> catalog_with_f(std::string_view mark) {
+  const SqlCatalogRow rows[] = {{"f", "public", "f", mark, ""}};
+  return *learn_sql_catalog(rows, {});
+}
+
+TEST_CASE("unit facts: statements do what their functions do by now") {
+  Reading reading;
+  reading.adopt(catalog_with_f("su"));
+  reading.begin();
+  const auto named = reading.send(parse("s", "SELECT f()"));
+  const auto unnamed = reading.send(parse("", "SELECT f(), 1"));
+  reading.state.answered(named, '1', {});
+  reading.state.answered(unnamed, '1', {});
+  reading.send(parse("pending", "SELECT f(), 2"));
+  reading.query("PREPARE p AS SELECT f()");
+  reading.query("PREPARE p AS SELECT 1, f()");
+  reading.query("PREPARE q AS SELECT 1");
+  for (const std::string_view mark : {"su", "vu", "su"}) {
+    CAPTURE(mark);
+    reading.adopt(catalog_with_f(mark));
+    for (const char* const name : {"s", "", "pending"}) {
+      CAPTURE(name);
+      reading.begin();
+      reading.tell(bind(name));
+      CHECK(reading.facts().writes == (mark == "vu"));
+    }
+    CHECK(reading.query("EXECUTE p").writes == (mark == "vu"));
+    CHECK_FALSE(reading.query("EXECUTE q").writes);
+  }
+}
+
+TEST_CASE("unit facts: what was not read is not read later, either") {
+  Reading reading;
+  reading.send(parse("s", "this is no SQL"));
+  reading.adopt(catalog_with_f("su"));
+  reading.begin();
+  reading.tell(bind("s"));
+  CHECK(reading.facts().writes);
+}
+
+TEST_CASE("unit facts: texts of PREPARE have a limit together") {
+  Reading reading;
+  const std::string filler(30'000, 'x');
+  for (std::size_t i = 0; i * filler.size() < kPreparedBytesMax; ++i) {
+    reading.query("PREPARE p" + std::to_string(i) + " AS SELECT '" + filler + "'");
+  }
+  CHECK_FALSE(reading.query("EXECUTE p0").writes);
+  reading.query("PREPARE p0 AS SELECT 1, '" + filler + "'");
+  CHECK(reading.query("EXECUTE p0").writes);  // what it may mean is not all kept
+  reading.query("PREPARE one_more AS SELECT '" + filler + "'");
 }
 
 TEST_CASE("unit facts: what can not be read whole is unknown") {
