@@ -19,7 +19,9 @@ constexpr std::string_view kQuestion = R"(
 SELECT 'setting', name, setting, NULL FROM pg_catalog.pg_settings
  WHERE source OPERATOR(pg_catalog.=) 'session'
 UNION ALL SELECT 'setting', n, pg_catalog.current_setting(n, true), NULL
- FROM pg_catalog.unnest($1::pg_catalog.text[]) n
+ FROM pg_catalog.unnest($1::pg_catalog.text[]) n WHERE NOT EXISTS (
+   SELECT FROM pg_catalog.pg_settings s
+   WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) pg_catalog.lower(n))
 UNION ALL SELECT 'role', 'role', pg_catalog.current_setting('role'), SESSION_USER::pg_catalog.text
 UNION ALL SELECT 'listens', c, NULL, NULL FROM pg_catalog.pg_listening_channels() c
 UNION ALL SELECT 'lock', NULL, NULL, NULL FROM pg_catalog.pg_locks

@@ -13,11 +13,11 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "protocols/postgres/sql_catalog.h"
 #include "protocols/postgres/sql_facts.h"
 
 namespace crossfade::postgres {
@@ -46,7 +46,6 @@ struct PreparedText {
 };
 
 using SettingValues = std::map<std::string, std::string, std::less<>>;  // by name
-using SettingNames = std::set<std::string, std::less<>>;
 
 struct Inventory {
   SettingValues settings;  // that the session has set
@@ -56,7 +55,8 @@ struct Inventory {
 
 // Appends messages that ask, as one segment of the extended protocol: the client's unnamed
 // statement stays as it is.
-//   custom   names with a dot in them, as the session has set them
+//   custom   names with a dot in them that may have been set; what a library has defined by such a
+//            name is told like any other setting
 void append_inventory_question(std::string& out, const SettingNames& custom);
 // Types of the messages that this appends, in their order.
 inline constexpr std::string_view kInventoryMessages = "PBECS";

@@ -2,8 +2,10 @@
 #include "protocols/postgres/unit_facts.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "protocols/postgres/frontend.h"
+#include "protocols/postgres/sql_glance.h"
 #include "protocols/postgres/types.h"
 
 namespace crossfade::postgres {
@@ -67,7 +69,7 @@ bool says_session(const SqlFacts& facts) {
       facts.locks.has(SqlLock::AdvisorySession) || facts.locks.has(SqlLock::AdvisoryRelease);
   const bool ties = facts.pins.has(Pin::TempObject) || facts.pins.has(Pin::HoldCursor) ||
                     facts.pins.has(Pin::SessionLock) || facts.pins.has(Pin::Listen) ||
-                    facts.pins.has(Pin::UnreplayableSet);
+                    facts.pins.has(Pin::UnreplayableSet) || facts.pins.has(Pin::UntoldSet);
   if (locks || ties) return true;
   return std::ranges::any_of(facts.steps, [](const Step& step) {
     const auto* const session = std::get_if<SessionStep>(&step.what);
@@ -154,6 +156,7 @@ void UnitReader::begin(SqlClassifier& classifier, SqlReading reading) {
   parsed_.clear();
   custom_.clear();
   named_.clear();
+  sets_untold_ = false;
   if (judged_by_ != classifier.version()) judge_again();
 }
 
@@ -224,6 +227,7 @@ UnitReader::Facts UnitReader::on_text(std::string_view text) {
   facts_.add(*facts);
   texts_.push_back(facts);
   note_settings(*facts);
+  note_code(*facts, text);
   note_prepared(*facts);
   return facts;
 }
@@ -282,7 +286,17 @@ void UnitReader::on_statement(std::string_view name) {
 
 void UnitReader::on_unknown() { facts_.add(*unknown()); }
 
+// What the parse tree does not show: bodies of DO and CREATE FUNCTION, and text that was not read.
+void UnitReader::note_code(const SqlFacts& facts, std::string_view text) {
+  const bool runs = facts.pins.has(Pin::HiddenCode) || facts.pins.has(Pin::Unread);
+  if (!runs && facts.strongest < SqlClass::Ddl) return;
+  CodeSettings found = settings_in(text);
+  std::ranges::move(found.names, std::back_inserter(custom_));
+  sets_untold_ |= runs && found.told == CodeSettings::Told::NotAll;
+}
+
 void UnitReader::note_settings(const SqlFacts& facts) {
+  sets_untold_ |= facts.pins.has(Pin::UntoldSet);
   for (const Step& step : facts.steps) {
     const auto* const session = std::get_if<SessionStep>(&step.what);
     if (session && session->what == SessionStep::What::Set &&

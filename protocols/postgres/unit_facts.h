@@ -83,6 +83,8 @@ class UnitReader {
   Facts facts_of_parse(std::size_t index) const {
     return index < parsed_.size() ? parsed_[index].second : nullptr;
   }
+  // It may give a value to a setting that nobody can ask for: its name is not known, or setseed().
+  bool sets_untold() const { return sets_untold_; }
   // Names of settings with a dot in them that it sets.
   const std::vector<std::string>& custom_settings() const { return custom_; }
   // Names of statements that its SQL runs or drops.
@@ -105,6 +107,7 @@ class UnitReader {
   void on_statement(std::string_view name);
   void on_unknown();
   void note_settings(const SqlFacts& facts);
+  void note_code(const SqlFacts& facts, std::string_view text);
 
   SessionState& state_;
   SqlClassifier* classifier_ = nullptr;
@@ -114,6 +117,7 @@ class UnitReader {
   std::vector<std::pair<std::string_view, Facts>> parsed_;  // in this unit: names, as views of it
   std::vector<std::string> custom_;
   std::vector<std::string> named_;
+  bool sets_untold_ = false;
   std::map<std::string, Prepared, std::less<>> by_sql_;
   std::size_t by_sql_bytes_ = 0;  // of texts
   std::uint64_t judged_by_ = 0;   // version of the classifier that all kept facts are of

@@ -168,8 +168,10 @@ void PostgresSession::on_not_entered(Upstream& up, const std::string& why) {
 // --- what the session holds
 
 void PostgresSession::ask_inventory() {
+  SettingNames names = interlay_.classifier(database_).catalog().settings();
+  names.insert(custom_.begin(), custom_.end());
   std::string question;
-  append_inventory_question(question, custom_);
+  append_inventory_question(question, names);
   for (const char type : kInventoryMessages) server().owed().sent({type}, Mark::Skip);
   server().stream().write_copy(question);
   server().stream().flush();
@@ -186,7 +188,8 @@ void PostgresSession::on_inventory_told() {
   const bool untold = inventory_.ties.has(Tie::Untold);
   inventory_ = asking_->take();
   asking_.reset();
-  const bool lost = state_.kept() == Kept::NotAll || custom_lost_;
+  const bool lost = state_.kept() == Kept::NotAll || custom_lost_ ||
+                    !interlay_.classifier(database_).catalog().has_all_settings();
   if (untold || lost || reading_ == SqlReading::Foreign) {
     inventory_.ties.add(Tie::Untold);
   }

@@ -334,6 +334,85 @@ class Replaced(PgPair):
         self.assertEqual(self.new.value("select count(*) from log"), "0")
 
 
+class Settings(PgPair):
+    """Settings with a dot in their names, which no server lists, however they were set."""
+
+    tables = ("create table acc (tenant text, v int)", "insert into acc values ('7', 1), ('8', 2)",
+              "alter table acc enable row level security", "alter table acc force row level security",
+              "create policy p on acc using (tenant = current_setting('app.tenant', true))",
+              "create function login(tx text) returns void language plpgsql as"
+              " $$begin perform set_config('app.tenant', tx, false); end$$")
+    seen = "select side, array_agg(v) from here left join acc on true group by side"
+
+    def bound(self, client, sql, *values):
+        client.send(parse("", sql) + bind("", "", params=[one.encode() for one in values]) + execute("") + SYNC)
+        self.assertNotIn("E", {kind_of(one) for one in client.until("Z")})
+
+    def ways(self):
+        """What sets it, and whether the session can go over then."""
+        return {"set": (lambda one: one.ask("set app.tenant = '7'"), True),
+                "set_config": (lambda one: one.ask("select set_config('app.tenant', '7', false)"), True),
+                "a cast": (lambda one: one.ask("select set_config('app.tenant'::text, '7', false)"), True),
+                "bound value": (lambda one: self.bound(
+                    one, "select set_config('app.tenant', $1, false)", "7"), True),
+                "function": (lambda one: one.ask("select login('7')"), True),
+                "do": (lambda one: one.ask(
+                    "do $$begin perform set_config('app.tenant', '7', false); end$$"), True),
+                "bound name": (lambda one: self.bound(
+                    one, "select set_config($1, $2, false)", "app.tenant", "7"), False),
+                "values": (lambda one: one.ask("select set_config(n, v, false) from"
+                                               " (values ('app.tenant', '7')) x(n, v)"), False),
+                "do that computes": (lambda one: one.ask(
+                    "do $$begin perform set_config('app' || '.tenant', '7', false); end$$"), False)}
+
+    def test_none_is_lost(self):
+        """Set while reads are on new, and before anybody looks: the session goes over with it, or stays."""
+        early = {name: self.connect() for name in self.ways()}
+        for name, (sets, _) in self.ways().items():
+            sets(early[name])
+        self.migrate(reads(1.0))
+        self.comes_to(self.connect(), "new")
+        late = {name: self.connect() for name in self.ways()}
+        for name, (sets, _) in self.ways().items():
+            sets(late[name])
+        for when, clients in (("early", early), ("late", late)):
+            for name, (_, goes) in self.ways().items():
+                with self.subTest(name, when=when):
+                    [[side, values]] = clients[name].rows(self.seen)
+                    self.assertEqual((side, values), ("new" if goes else "old", "{1}"))
+
+    def test_who_has_seeded_random_stays(self):
+        early = self.connect()
+        early.ask("select setseed(0.5)")
+        self.migrate(reads(1.0))
+        self.comes_to(self.connect(), "new")
+        late = self.connect()
+        late.ask("select setseed(0.5)")
+        found = [client.rows("select side, random() from here") for client in (early, late)]
+        self.assertEqual(found[0], found[1])
+        self.assertEqual(found[0][0][0], "old")
+
+
+class Computed(PgPair):
+    """A function that computes the name of what it sets."""
+
+    tables = ("create function hands_on(n text, v text) returns void language plpgsql as"
+              " $$begin perform set_config(n, v, false); end$$",)
+
+    def test_who_may_have_called_it_stays(self):
+        early = self.connect()
+        early.ask("select hands_on('app.unheard_of', '7')")
+        self.migrate(reads(1.0))
+        other = self.connect()
+        self.comes_to(other, "new")
+        late = self.connect()
+        late.ask("select hands_on('app.unheard_of', '7')")
+        for client in (early, late):
+            self.assertEqual(client.rows("select side, current_setting('app.unheard_of', true) from here"),
+                             [["old", "7"]])
+        self.assertEqual(self.side_of(other), "new")
+
+
 class Late(PgPair):
     """A new side that was given something late has that, and not what came after."""
 

@@ -210,6 +210,34 @@ TEST_CASE("unit facts: statements do what their functions do by now") {
   }
 }
 
+TEST_CASE("unit facts: settings that code names are told, and whether all are") {
+  Reading reading;
+  const auto names = [&](std::string_view sql) {
+    reading.query(sql);
+    return reading.reader.custom_settings();
+  };
+  using Names = std::vector<std::string>;
+  CHECK(names("DO $$BEGIN PERFORM set_config('app.x', '1', false); END$$") == Names{"app.x"});
+  CHECK_FALSE(reading.reader.sets_untold());
+  CHECK(names("SET app.x = 1; this is no SQL") == Names{"app.x"});
+  CHECK(names("CREATE FUNCTION g() RETURNS void LANGUAGE plpgsql AS "
+              "'BEGIN SET app.x = 1; PERFORM set_config(n, v, false); END'") == Names{"app.x"});
+  CHECK_FALSE(reading.reader.sets_untold());  // it does not run yet
+  for (const char* const sql :
+       {"DO $$BEGIN PERFORM set_config('app' || '.x', '1', false); END$$", "SELECT setseed(0.5)",
+        "SELECT set_config($1, $2, false)", "SELECT set_config(n, v, false), this is no SQL"}) {
+    CAPTURE(sql);
+    reading.query(sql);
+    CHECK(reading.reader.sets_untold());
+    CHECK(reading.facts().changes_session);
+  }
+  reading.query("PREPARE untold AS SELECT set_config($1, $2, false)");
+  reading.query("EXECUTE untold('app.x', '1')");
+  CHECK(reading.reader.sets_untold());
+  reading.query("SELECT 1");
+  CHECK_FALSE(reading.reader.sets_untold());
+}
+
 TEST_CASE("unit facts: what was not read is not read later, either") {
   Reading reading;
   reading.send(parse("s", "this is no SQL"));
