@@ -17,7 +17,8 @@ constexpr std::string_view kName = "crossfade inventory";
 // Every name says its schema: the session's search path may lead anywhere.
 constexpr std::string_view kQuestion = R"(
 SELECT 'setting', name, setting, NULL FROM pg_catalog.pg_settings
- WHERE source OPERATOR(pg_catalog.=) 'session'
+ WHERE source OPERATOR(pg_catalog.=) 'session' OR context OPERATOR(pg_catalog.=) 'user'
+ AND source OPERATOR(pg_catalog.=) ANY ('{user,database,"database user"}'::pg_catalog.text[])
 UNION ALL SELECT 'setting', n, pg_catalog.current_setting(n, true), NULL
  FROM pg_catalog.unnest($1::pg_catalog.text[]) n WHERE NOT EXISTS (
    SELECT FROM pg_catalog.pg_settings s

@@ -48,7 +48,9 @@ struct PreparedText {
 using SettingValues = std::map<std::string, std::string, std::less<>>;  // by name
 
 struct Inventory {
-  SettingValues settings;  // that the session has set
+  // That the session has set, or that its role or database gave it on that server: another one may
+  // give others.
+  SettingValues settings;
   std::vector<PreparedText> statements;
   SetOf<Tie> ties;
 };

@@ -146,6 +146,7 @@ std::shared_ptr<const SqlCatalog> SqlCatalog::built_in() {
   static const std::shared_ptr<const SqlCatalog> catalog = [] {
     auto made = std::make_shared<SqlCatalog>();
     add_built_in(*made);
+    made->add_given_settings();  // nobody has told
     return made;
   }();
   return catalog;

@@ -84,8 +84,12 @@ class SqlCatalog {
 
   // Some function computes the names of settings that it leaves behind, or seeds random().
   bool has_untold_setters() const { return setters_ == Sets::Untold; }
+  // ALTER ROLE … SET or ALTER DATABASE … SET may give a session of this database settings that it
+  // did not set itself: they may be others on another server.
+  bool has_given_settings() const { return given_settings_ == GivenSettings::Some; }
 
   void add_setting(std::string_view name);
+  void add_given_settings() { given_settings_ = GivenSettings::Some; }
   // Adds what a name stands for, with and without its schema; the worse of two of one name counts.
   void add_function(std::string_view schema, std::string_view name, FunctionEntry entry);
   void add_operation(std::string_view schema, std::string_view name, FunctionEntry entry);
@@ -115,6 +119,7 @@ class SqlCatalog {
   Sets setters_ = Sets::Nothing;  // the worst of all functions
   Names<bool> types_;
   Names<bool> fields_;
+  enum class GivenSettings : std::uint8_t { None, Some } given_settings_ = GivenSettings::None;
   enum class Casts : std::uint8_t { Harmless, Volatile } casts_ = Casts::Harmless;
 };
 

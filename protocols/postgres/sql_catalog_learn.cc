@@ -93,6 +93,10 @@ class Learner {
       catalog_->add_setting(row.name);
       return true;
     }
+    if (row.what == "g") {
+      catalog_->add_given_settings();
+      return true;
+    }
     if (row.what == "u") return take_setter(row);
     if (row.what != "c") return false;
     catalog_->add_volatile_cast();

@@ -78,7 +78,8 @@ bodies AS (
   AND (p.prosrc = '' OR p.prosrc ~* 'set')),
 setters AS (
   SELECT nspname, proname, code ~* $re$\msetseed\s*\($re$
-         OR code ~* $re$\mset_config\s*\(\s*(?!E?'+[^']+'+\s*(::\s*\w+\s*)?,)(?![^;]*,\s*true\s*\))$re$
+         OR code ~* ($re$\mset_config\s*\(\s*(?!E?'+[^']+'+\s*(::\s*\w+\s*)?,)$re$
+                     || $re$(?![^;]*,\s*true\s*\))$re$)
          OR code ~* $re$'\s*set\s+(session\s+)?(%|'+\s*\|\|)$re$ AS is_untold
   FROM bodies WHERE code ~* $re$\msetseed\s*\($re$
   OR code ~* $re$\mset_config\s*\((?![^;]*,\s*true\s*\))$re$
@@ -90,6 +91,9 @@ mentioned(name) AS (
   SELECT regexp_replace(m[2], '["[:space:]]', '', 'g') FROM bodies, LATERAL regexp_matches(
     code, $re$\mset\s+(local\s+|session\s+)?("?\w+"?\s*\.\s*["\w.$]{1,190})\s*(=|to\M)$re$,
     'gi') m),
+given(name) AS (
+  SELECT split_part(unnest(s.setconfig), '=', 1) FROM pg_db_role_setting s
+  WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))),
 answer(rank, oid, what, schema, name, mark, detail) AS (
   SELECT DISTINCT 1, 0::oid, 'f', nspname::text, proname::text, volatility::text || author, ''
   FROM functions WHERE prokind <> 'p'
@@ -126,10 +130,13 @@ answer(rank, oid, what, schema, name, mark, detail) AS (
   FROM defaults d WHERE d.attidentity <> '' OR d.expression IS NOT NULL
   UNION ALL
   SELECT DISTINCT 7, 0::oid, 's', '', lower(name), '', ''
-  FROM mentioned WHERE name ~ '^[^.]+([.][^.]+)+$'
+  FROM (SELECT name FROM mentioned UNION SELECT name FROM given) names
+  WHERE name ~ '^[^.]+([.][^.]+)+$'
   UNION ALL
   SELECT DISTINCT 2, 0::oid, 'u', nspname::text, proname::text,
-         CASE WHEN is_untold THEN 'x' ELSE 'n' END, '' FROM setters)
+         CASE WHEN is_untold THEN 'x' ELSE 'n' END, '' FROM setters
+  UNION ALL
+  SELECT DISTINCT 8, 0::oid, 'g', '', '', '', '' FROM given)
 SELECT what, schema, name, mark, coalesce(detail, '') FROM answer
 ORDER BY rank, oid, schema COLLATE "C", name COLLATE "C", mark COLLATE "C", detail COLLATE "C"
 )sql";

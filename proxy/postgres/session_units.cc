@@ -63,6 +63,7 @@ void PostgresSession::watch() {
   cutter_ = MessageCutter(Stream::Client, settings().segment_max);
   state_ = SessionState(settings().statements_max);
   const SqlCatalog& catalog = interlay_.classifier(database_).catalog();
+  if (catalog.has_given_settings()) version_ = 1;
   if (!was_used_) return;
   custom_lost_ |= catalog.has_untold_setters();  // it may have called one
   version_ = 1;

@@ -269,23 +269,6 @@ class Prepared(PgPair):
         self.comes_to(client, "new")
         self.assertEqual([client.value("execute p"), client.value("execute q")], ["new", "2"])
 
-    def test_many_of_them_go_to_and_fro(self):
-        self.migrate({"type": "blue_green", "active_is_new": False})
-        client = self.connect()
-        many = range(300)
-        client.ask("insert into t values (2, 0);" + ";".join(
-            f"prepare p{n} as select {n}, side from here" for n in many[:100]))
-        for n in many[100:]:
-            client.ask(f"prepare p{n} as select {n}, side, '{'x' * 200}' from here")
-        for to_new in (True, False, True):
-            self.patch({"type": "blue_green", "active_is_new": to_new})
-            side = "new" if to_new else "old"
-            self.assertEqual(self.side_of(client), side)
-            client.ask("prepare one_more as select 1; deallocate one_more")
-            for n in many:
-                self.assertEqual(client.rows(f"execute p{n}")[0][:2], [str(n), side])
-        self.assertEqual(self.both("select count(*) from t"), ["2", "1"])
-
     def test_one_that_cannot_be_told_from_another_ties(self):
         self.migrate(reads(1.0))
         client = self.connect()
@@ -319,7 +302,7 @@ class Replaced(PgPair):
         def uses():
             client.send(bind("", "s") + execute("") + SYNC)
             [[side, _]] = [row_of(one) for one in client.until("Z") if kind_of(one) == "D"]
-            return {side.decode(), client.value("execute p")}
+            return {side.decode(), client.rows("execute p")[0][0]}
 
         wait_until(lambda: uses() == {"new"}, 20, "both are known to read")
         for sql in self.redefinitions:
@@ -327,8 +310,8 @@ class Replaced(PgPair):
             with self.new.connect() as owner:
                 owner.ask(sql)
         fresh = self.connect()
-        wait_until(lambda: fresh.value("select side, f() from here") == "old" and
-                   fresh.value("select side, one from here, v") == "old", 20, "both are known to write")
+        wait_until(lambda: fresh.rows("select side, f() from here")[0][0] == "old" and
+                   fresh.rows("select side, one from here, v")[0][0] == "old", 20, "both are known to write")
         self.new.sql("delete from log")
         self.assertEqual(uses(), {"old"})
         self.assertEqual(self.new.value("select count(*) from log"), "0")
@@ -345,7 +328,8 @@ class Settings(PgPair):
     seen = "select side, array_agg(v) from here left join acc on true group by side"
 
     def bound(self, client, sql, *values):
-        client.send(parse("", sql) + bind("", "", params=[one.encode() for one in values]) + execute("") + SYNC)
+        client.send(parse("", sql) + bind("", "", params=[one.encode() for one in values]) + execute("") +
+                    SYNC)
         self.assertNotIn("E", {kind_of(one) for one in client.until("Z")})
 
     def ways(self):
@@ -411,6 +395,34 @@ class Computed(PgPair):
             self.assertEqual(client.rows("select side, current_setting('app.unheard_of', true) from here"),
                              [["old", "7"]])
         self.assertEqual(self.side_of(other), "new")
+
+
+class Given(PgPair):
+    """Settings that the old server gives a session by its role and database."""
+
+    def test_a_session_that_set_nothing_has_them_on_new(self):
+        self.old.sql("alter role app set search_path = other, public", "alter role app set app.tenant = '7'",
+                     "alter database app set statement_timeout = '7s'",
+                     "alter role app in database app set work_mem = '9MB'",
+                     "alter role app set log_min_duration_statement = '7s'")  # app could not
+        told = ("select side, current_setting('search_path'), current_setting('app.tenant', true),"
+                " current_setting('statement_timeout'), current_setting('work_mem') from here")
+        values = ["other, public", "7", "7s", "9MB"]
+        early = self.connect()
+        self.assertEqual(early.rows(told), [["old", *values]])
+        self.migrate(reads(1.0))
+        late = self.connect()
+        for client in (early, late):
+            self.comes_to(client, "new")
+            self.assertEqual(client.rows(told), [["new", *values]])
+            client.ask("set work_mem = '10MB'")
+            self.assertEqual(client.rows(told), [["new", *values[:3], "10MB"]])
+            client.ask("reset all")
+            self.assertEqual(client.rows(told), [["new", *values]])
+        flipped = self.connect()
+        self.patch({"type": "blue_green", "active_is_new": True})
+        self.assertEqual(flipped.rows(told)[0][0], "new")
+        self.assertEqual(late.rows(told), [["new", *values]])
 
 
 class Late(PgPair):

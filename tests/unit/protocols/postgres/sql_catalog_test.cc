@@ -88,6 +88,7 @@ TEST_CASE("sql catalog: settings are known that code mentions") {
       {"s", "", "app.body", "", ""}};
   const auto catalog = *learn_sql_catalog(rows, {});
   CHECK(catalog->settings() == SettingNames{"app.body", "app.default", "app.policy", "app.view"});
+  CHECK_FALSE(catalog->has_given_settings());
   CHECK(class_in(*catalog, "SELECT tells()") > SqlClass::VolatileRead);  // whatever it is called
   const auto pins = [&](std::string_view sql) {
     std::string scratch;
@@ -97,6 +98,12 @@ TEST_CASE("sql catalog: settings are known that code mentions") {
   CHECK_FALSE(pins("SELECT tells()").has(Pin::UntoldSet));
   CHECK(catalog->has_untold_setters());
   CHECK_FALSE(SqlCatalog::built_in()->has_untold_setters());
+}
+
+TEST_CASE("sql catalog: who has not been told of given settings counts on some") {
+  CHECK(SqlCatalog::built_in()->has_given_settings());
+  const SqlCatalogRow rows[] = {{"g", "", "", "", ""}};
+  CHECK((*learn_sql_catalog(rows, {}))->has_given_settings());
 }
 
 TEST_CASE("sql catalog: settings have a limit, and that is told") {
