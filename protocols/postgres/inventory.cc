@@ -17,9 +17,12 @@ constexpr std::string_view kName = "crossfade inventory";
 // Every name says its schema: the session's search path may lead anywhere.
 constexpr std::string_view kQuestion = R"(
 SELECT 'setting', name, setting, NULL FROM pg_catalog.pg_settings
- WHERE source OPERATOR(pg_catalog.=) 'session'
+ WHERE source OPERATOR(pg_catalog.=) 'session' OR context OPERATOR(pg_catalog.=) 'user'
+ AND source OPERATOR(pg_catalog.=) ANY ('{user,database,"database user"}'::pg_catalog.text[])
 UNION ALL SELECT 'setting', n, pg_catalog.current_setting(n, true), NULL
- FROM pg_catalog.unnest($1::pg_catalog.text[]) n
+ FROM pg_catalog.unnest($1::pg_catalog.text[]) n WHERE NOT EXISTS (
+   SELECT FROM pg_catalog.pg_settings s
+   WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) pg_catalog.lower(n))
 UNION ALL SELECT 'role', 'role', pg_catalog.current_setting('role'), SESSION_USER::pg_catalog.text
 UNION ALL SELECT 'listens', c, NULL, NULL FROM pg_catalog.pg_listening_channels() c
 UNION ALL SELECT 'lock', NULL, NULL, NULL FROM pg_catalog.pg_locks
@@ -191,22 +194,37 @@ std::string settings_query(const SettingValues& wanted, const SettingValues& the
   return query + values;
 }
 
-std::string statements_query(const std::vector<PreparedText>& wanted,
-                             const std::vector<PreparedText>& there) {
-  std::string query;
+std::optional<std::string> prepare_of(const SqlFacts& facts, std::string_view text,
+                                      std::string_view name) {
+  const SessionStep* found = nullptr;
+  for (const Step& step : facts.steps) {
+    const auto* const session = std::get_if<SessionStep>(&step.what);
+    if (!session || session->what != SessionStep::What::Prepare || session->name != name) continue;
+    if (found) return std::nullopt;
+    found = session;
+  }
+  if (!found) return std::nullopt;
+  return facts.statements == 1 ? std::string(text) : found->text;
+}
+
+std::vector<std::string> statement_queries(const std::vector<PreparedText>& wanted,
+                                           const std::vector<PreparedText>& there) {
+  std::vector<std::string> queries;
   const auto among = [](const std::vector<PreparedText>& all, const PreparedText& one) {
     return std::ranges::find(all, one) != all.end();
   };
+  std::string drops;
   for (const PreparedText& statement : there) {
     if (among(wanted, statement)) continue;
-    query += ";DEALLOCATE \"";
-    for (const char c : statement.name) query.append(c == '"' ? 2 : 1, c);
-    query += '"';
+    drops += "DEALLOCATE \"";
+    for (const char c : statement.name) drops.append(c == '"' ? 2 : 1, c);
+    drops += "\";";
   }
+  if (!drops.empty()) queries.push_back(std::move(drops));
   for (const PreparedText& statement : wanted) {
-    if (!among(there, statement)) query += ";" + statement.text;
+    if (!among(there, statement)) queries.push_back(statement.text);
   }
-  return query;
+  return queries;
 }
 
 }  // namespace crossfade::postgres

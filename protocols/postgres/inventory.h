@@ -13,11 +13,11 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "protocols/postgres/sql_catalog.h"
 #include "protocols/postgres/sql_facts.h"
 
 namespace crossfade::postgres {
@@ -37,7 +37,8 @@ const char* name_of(Tie tie);
 
 struct PreparedText {
   std::string name;
-  std::string text;                  // the whole PREPARE statement, or what a Parse carried
+  // What a Parse carried; or of SQL, as told: all of the query that its PREPARE stood in.
+  std::string text;
   std::vector<std::uint32_t> types;  // OIDs, of a Parse
   enum class By : std::uint8_t { Parse, Sql } by = By::Parse;
 
@@ -45,17 +46,19 @@ struct PreparedText {
 };
 
 using SettingValues = std::map<std::string, std::string, std::less<>>;  // by name
-using SettingNames = std::set<std::string, std::less<>>;
 
 struct Inventory {
-  SettingValues settings;  // that the session has set
+  // That the session has set, or that its role or database gave it on that server: another one may
+  // give others.
+  SettingValues settings;
   std::vector<PreparedText> statements;
   SetOf<Tie> ties;
 };
 
 // Appends messages that ask, as one segment of the extended protocol: the client's unnamed
 // statement stays as it is.
-//   custom   names with a dot in them, as the session has set them
+//   custom   names with a dot in them that may have been set; what a library has defined by such a
+//            name is told like any other setting
 void append_inventory_question(std::string& out, const SettingNames& custom);
 // Types of the messages that this appends, in their order.
 inline constexpr std::string_view kInventoryMessages = "PBECS";
@@ -82,8 +85,16 @@ class InventoryReader {
 // ASCII.
 std::string settings_query(const SettingValues& wanted, const SettingValues& there);
 
-// Likewise, of statements that SQL has prepared: goes behind the former.
-std::string statements_query(const std::vector<PreparedText>& wanted,
-                             const std::vector<PreparedText>& there);
+// The PREPARE that made the statement `name`, and nothing of what else its query said, which has
+// been done. Nothing: it is not there, or which one it is cannot be told.
+//   facts   of the query `text`
+std::optional<std::string> prepare_of(const SqlFacts& facts, std::string_view text,
+                                      std::string_view name);
+
+// Texts for one Query each, of statements that SQL has prepared: they go behind the former. Each
+// PREPARE has one of its own, whose text its server tells again.
+//   wanted, there   their texts are those of prepare_of()
+std::vector<std::string> statement_queries(const std::vector<PreparedText>& wanted,
+                                           const std::vector<PreparedText>& there);
 
 }  // namespace crossfade::postgres

@@ -31,6 +31,7 @@ class Ring {
     assert(index < size_);
     return slots_[(head_ + index) & (slots_.size() - 1)];
   }
+  T& at(std::size_t index) { return const_cast<T&>(std::as_const(*this).at(index)); }
   void push(T value) {
     if (size_ == slots_.size()) grow();
     slots_[(head_ + size_) & (slots_.size() - 1)] = std::move(value);

@@ -82,6 +82,17 @@ class SessionState {
       if (pending.makes_statement() && pending.name == name) look(pending.facts);
     }
   }
+  // Facts of all that each_meaning() may tell of become judge(message, facts): its Parse, empty
+  // where that is not kept, and what it was taken for until now.
+  template <class Judge>
+  void judge_again(Judge judge) {
+    const auto again = [&](auto& one) { one.facts = judge(one.message, one.facts); };
+    for (auto& [name, statement] : statements_) again(statement);
+    if (unnamed_) again(*unnamed_);
+    for (std::size_t i = 0; i < pending_.size(); ++i) {
+      if (pending_.at(i).makes_statement()) again(pending_.at(i));
+    }
+  }
   // What the messages that are not answered yet do about the statement of that name. A Query closes
   // the unnamed one.
   enum class Underway : std::uint8_t { Nothing, Made, Closed };

@@ -55,6 +55,7 @@ auto* find(Names& names, std::string_view schema, std::string_view name) {
 void make_worse(FunctionEntry& entry, const FunctionEntry& other) {
   entry.volatility = std::max(entry.volatility, other.volatility);
   entry.author = std::max(entry.author, other.author);
+  entry.sets = std::max(entry.sets, other.sets);
 }
 
 void make_worse(RelationEntry& entry, const RelationEntry& other) {
@@ -110,6 +111,7 @@ bool SqlCatalog::is_volatile_field(std::string_view name) const {
 
 void SqlCatalog::add_function(std::string_view schema, std::string_view name, FunctionEntry entry) {
   add(functions_, schema, name, entry);
+  setters_ = std::max(setters_, entry.sets);
 }
 
 void SqlCatalog::add_operation(std::string_view schema, std::string_view name,
@@ -126,6 +128,10 @@ void SqlCatalog::add_volatile_type(std::string_view name) { types_.emplace(name,
 
 void SqlCatalog::add_volatile_field(std::string_view name) { fields_.emplace(name, true); }
 
+void SqlCatalog::add_setting(std::string_view name) {
+  if (has_all_settings()) settings_.emplace(name);
+}
+
 void SqlCatalog::declare_function(std::string_view schema, std::string_view name,
                                   FunctionEntry entry) {
   declare(functions_, schema, name, entry);
@@ -140,6 +146,7 @@ std::shared_ptr<const SqlCatalog> SqlCatalog::built_in() {
   static const std::shared_ptr<const SqlCatalog> catalog = [] {
     auto made = std::make_shared<SqlCatalog>();
     add_built_in(*made);
+    made->add_given_settings();  // nobody has told
     return made;
   }();
   return catalog;

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -28,9 +30,16 @@ enum class Volatility : std::uint8_t {
 // Who made a function: what a name of PostgreSQL's own does is known, unless a user took the name.
 enum class Author : std::uint8_t { System, Extension, User };
 
+// What a function's body says of settings that it leaves behind.
+enum class Sets : std::uint8_t {
+  Nothing,
+  Untold  // some whose names it computes, or it seeds random()
+};
+
 struct FunctionEntry {
   Volatility volatility = Volatility::Immutable;  // the worst of all overloads
   Author author = Author::System;                 // likewise
+  Sets sets = Sets::Nothing;                      // likewise
 };
 
 // What a write to a relation does that its statement does not say.
@@ -48,6 +57,11 @@ struct RelationEntry {
   std::vector<std::string> drawn;
 };
 
+using SettingNames = std::set<std::string, std::less<>>;
+
+// Every session that goes over asks for each.
+inline constexpr std::size_t kSettingsMax = 1024;
+
 class SqlCatalog {
  public:
   // Each lookup: `schema` empty where the text names none; nullptr when nobody knows the name.
@@ -63,6 +77,19 @@ class SqlCatalog {
   // There is an implicit cast by volatile code: no statement shows where it is made.
   bool has_volatile_casts() const { return casts_ == Casts::Volatile; }
 
+  // Settings with a dot in their names that code of this database mentions; none to be counted on
+  // when there are more than kSettingsMax.
+  const SettingNames& settings() const { return settings_; }
+  bool has_all_settings() const { return settings_.size() <= kSettingsMax; }
+
+  // Some function computes the names of settings that it leaves behind, or seeds random().
+  bool has_untold_setters() const { return setters_ == Sets::Untold; }
+  // ALTER ROLE … SET or ALTER DATABASE … SET may give a session of this database settings that it
+  // did not set itself: they may be others on another server.
+  bool has_given_settings() const { return given_settings_ == GivenSettings::Some; }
+
+  void add_setting(std::string_view name);
+  void add_given_settings() { given_settings_ = GivenSettings::Some; }
   // Adds what a name stands for, with and without its schema; the worse of two of one name counts.
   void add_function(std::string_view schema, std::string_view name, FunctionEntry entry);
   void add_operation(std::string_view schema, std::string_view name, FunctionEntry entry);
@@ -88,8 +115,11 @@ class SqlCatalog {
   Names<FunctionEntry> functions_;
   Names<FunctionEntry> operations_;
   Names<RelationEntry> relations_;
+  SettingNames settings_;
+  Sets setters_ = Sets::Nothing;  // the worst of all functions
   Names<bool> types_;
   Names<bool> fields_;
+  enum class GivenSettings : std::uint8_t { None, Some } given_settings_ = GivenSettings::None;
   enum class Casts : std::uint8_t { Harmless, Volatile } casts_ = Casts::Harmless;
 };
 

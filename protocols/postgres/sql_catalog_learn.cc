@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "protocols/postgres/sql_classify.h"
+#include "protocols/postgres/sql_glance.h"
 
 namespace crossfade::postgres {
 namespace {
@@ -75,7 +76,8 @@ class Learner {
     const Volatility volatility = declared.acts == SqlClass::PureRead       ? Volatility::Stable
                                   : declared.acts == SqlClass::VolatileRead ? Volatility::Drawn
                                                                             : Volatility::Volatile;
-    catalog_->declare_function(declared.schema, declared.name, {volatility, Author::User});
+    catalog_->declare_function(declared.schema, declared.name,
+                               {volatility, Author::User, Sets::Nothing});
   }
 
   bool take(const SqlCatalogRow& row) {
@@ -87,8 +89,27 @@ class Learner {
       catalog_->add_volatile_field(row.name);
       return true;
     }
+    if (row.what == "s") {
+      catalog_->add_setting(row.name);
+      return true;
+    }
+    if (row.what == "g") {
+      catalog_->add_given_settings();
+      return true;
+    }
+    if (row.what == "u") return take_setter(row);
     if (row.what != "c") return false;
     catalog_->add_volatile_cast();
+    return true;
+  }
+
+  // Whatever volatility it was given.
+  bool take_setter(const SqlCatalogRow& row) {
+    if (row.mark != "n" && row.mark != "x") return false;
+    catalog_->add_function(row.schema, row.name,
+                           {.volatility = Volatility::Volatile,
+                            .author = Author::User,
+                            .sets = row.mark == "x" ? Sets::Untold : Sets::Nothing});
     return true;
   }
 
@@ -98,9 +119,9 @@ class Learner {
     const auto author = author_of(row.mark[1]);
     if (!volatility || !author) return false;
     if (row.what == "f") {
-      catalog_->add_function(row.schema, row.name, {*volatility, *author});
+      catalog_->add_function(row.schema, row.name, {*volatility, *author, Sets::Nothing});
     } else {
-      catalog_->add_operation(row.schema, row.name, {*volatility, *author});
+      catalog_->add_operation(row.schema, row.name, {*volatility, *author, Sets::Nothing});
     }
     return true;
   }
@@ -178,6 +199,7 @@ class Learner {
   }
 
   SqlFacts read(std::string_view sql) {
+    for (const std::string& name : settings_in(sql).names) catalog_->add_setting(name);
     return classify(sql, *catalog_, SqlReading::Standard, kDefinitionMax, scratch_);
   }
 

@@ -24,12 +24,13 @@ extern const char* const kSqlCatalogQuery;
 // One row, in the order of its columns.
 struct SqlCatalogRow {
   // f function   o operator   r relation   d column default   t type   a attribute-like function c
-  // implicit cast
+  // implicit cast   s setting that function bodies mention   u function that sets settings for the
+  // session   g some role or this database gives its sessions settings
   std::string_view what;
   std::string_view schema;
   std::string_view name;
   // f, o: volatility (i s v) and author (s e u); r: kind (r v m f S s) and hidden (n c x);
-  // d: the column
+  // d: the column; u: whose names its body tells (n) or not (x)
   std::string_view mark;
   std::string_view detail;  // r, d, t: SQL that is run behind the name; empty: none, d: drawn
 };

@@ -70,6 +70,30 @@ defaults AS (
   WHERE r.author = 'u' AND a.attnum > 0 AND NOT a.attisdropped
   AND to_jsonb(a) ->> 'attgenerated' IS DISTINCT FROM 's'
   AND (d.oid IS NULL OR to_jsonb(a) ->> 'attgenerated' IS DISTINCT FROM 'v')),
+bodies AS (
+  SELECT n.nspname, p.proname, CASE WHEN p.prosrc = '' AND l.lanname = 'sql' AND p.prokind <> 'a'
+                                    THEN pg_get_functiondef(p.oid) ELSE p.prosrc END AS code
+  FROM pg_proc p JOIN schemas n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
+  WHERE n.author = 'u' AND l.lanname NOT IN ('c', 'internal')
+  AND (p.prosrc = '' OR p.prosrc ~* 'set')),
+setters AS (
+  SELECT nspname, proname, code ~* $re$\msetseed\s*\($re$
+         OR code ~* ($re$\mset_config\s*\(\s*(?!E?'+[^']+'+\s*(::\s*\w+\s*)?,)$re$
+                     || $re$(?![^;]*,\s*true\s*\))$re$)
+         OR code ~* $re$'\s*set\s+(session\s+)?(%|'+\s*\|\|)$re$ AS is_untold
+  FROM bodies WHERE code ~* $re$\msetseed\s*\($re$
+  OR code ~* $re$\mset_config\s*\((?![^;]*,\s*true\s*\))$re$
+  OR code ~* $re$\mset\s+(session\s+)?(%|'|"?\w+"?\s*\.\s*"?\w+"?\s*(=|to\M))$re$),
+mentioned(name) AS (
+  SELECT m[2] FROM bodies, LATERAL regexp_matches(
+    code, $re$\m(set_config|current_setting)\s*\(\s*E?'+([\w.$]{1,190})'$re$, 'gi') m
+  UNION
+  SELECT regexp_replace(m[2], '["[:space:]]', '', 'g') FROM bodies, LATERAL regexp_matches(
+    code, $re$\mset\s+(local\s+|session\s+)?("?\w+"?\s*\.\s*["\w.$]{1,190})\s*(=|to\M)$re$,
+    'gi') m),
+given(name) AS (
+  SELECT split_part(unnest(s.setconfig), '=', 1) FROM pg_db_role_setting s
+  WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))),
 answer(rank, oid, what, schema, name, mark, detail) AS (
   SELECT DISTINCT 1, 0::oid, 'f', nspname::text, proname::text, volatility::text || author, ''
   FROM functions WHERE prokind <> 'p'
@@ -103,7 +127,16 @@ answer(rank, oid, what, schema, name, mark, detail) AS (
   UNION ALL
   SELECT 6, d.oid, 'd', d.nspname::text, d.relname::text, d.attname::text,
          CASE WHEN d.attidentity <> '' THEN '' ELSE 'SELECT ' || d.expression END
-  FROM defaults d WHERE d.attidentity <> '' OR d.expression IS NOT NULL)
+  FROM defaults d WHERE d.attidentity <> '' OR d.expression IS NOT NULL
+  UNION ALL
+  SELECT DISTINCT 7, 0::oid, 's', '', lower(name), '', ''
+  FROM (SELECT name FROM mentioned UNION SELECT name FROM given) names
+  WHERE name ~ '^[^.]+([.][^.]+)+$'
+  UNION ALL
+  SELECT DISTINCT 2, 0::oid, 'u', nspname::text, proname::text,
+         CASE WHEN is_untold THEN 'x' ELSE 'n' END, '' FROM setters
+  UNION ALL
+  SELECT DISTINCT 8, 0::oid, 'g', '', '', '', '' FROM given)
 SELECT what, schema, name, mark, coalesce(detail, '') FROM answer
 ORDER BY rank, oid, schema COLLATE "C", name COLLATE "C", mark COLLATE "C", detail COLLATE "C"
 )sql";

@@ -40,6 +40,11 @@ std::optional<SqlFacts> parse_facts(const std::string& sql, const SqlCatalog& ca
   return judge.take();
 }
 
+std::uint64_t next_version() {
+  thread_local std::uint64_t last = 0;  // a classifier, and who asks it, belong to one loop
+  return ++last;
+}
+
 }  // namespace
 
 SqlReading reading_of(std::string_view standard_conforming_strings,
@@ -56,12 +61,14 @@ SqlFacts classify(std::string_view sql, const SqlCatalog& catalog, SqlReading re
 
 SqlClassifier::SqlClassifier(std::shared_ptr<const SqlCatalog> catalog, SqlLimits limits)
     : catalog_(std::move(catalog)),
+      version_(next_version()),
       limits_(limits),
       cache_(limits.sql_cache_max),
       unknown_(std::make_shared<const SqlFacts>(unknown_sql())) {}
 
 void SqlClassifier::adopt(std::shared_ptr<const SqlCatalog> catalog) {
   catalog_ = std::move(catalog);
+  version_ = next_version();
   cache_.clear();
 }
 

@@ -42,7 +42,8 @@ enum class Pin : std::uint8_t {
   HoldCursor,       // DECLARE … WITH HOLD
   SessionLock,      // pg_advisory_lock and its like
   Listen,           // LISTEN
-  UnreplayableSet,  // set_config(…, false), setseed: a change that is no statement of its own
+  UnreplayableSet,  // set_config(…, false): a change that is no statement of its own
+  UntoldSet,        // of a setting whose name the text does not say, or setseed(): none can ask
   HiddenCode,       // DO, CALL, functions that may do any of the above
   Unread            // text that was not understood may do any of the above
 };

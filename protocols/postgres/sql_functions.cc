@@ -135,13 +135,13 @@ bool is_system_schema(std::string_view schema) {
 void add_built_in(SqlCatalog& catalog) {
   constexpr const char* kSchema = "pg_catalog";
   for (const auto& [name, nature] : natures()) {
-    catalog.add_function(kSchema, name, {Volatility::Volatile, Author::System});
+    catalog.add_function(kSchema, name, {Volatility::Volatile, Author::System, Sets::Nothing});
   }
   each_word(kPlain, [&](std::string_view name) {
-    catalog.add_function(kSchema, name, {Volatility::Stable, Author::System});
+    catalog.add_function(kSchema, name, {Volatility::Stable, Author::System, Sets::Nothing});
   });
   each_word(kOperators, [&](std::string_view name) {
-    catalog.add_operation(kSchema, name, {Volatility::Immutable, Author::System});
+    catalog.add_operation(kSchema, name, {Volatility::Immutable, Author::System, Sets::Nothing});
   });
 }
 

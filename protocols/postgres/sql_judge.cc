@@ -104,6 +104,7 @@ void SqlJudge::calls(const SqlCall& call) {
       return;
     }
   }
+  if (entry->sets == Sets::Untold) pins(Pin::UntoldSet);
   if (entry->volatility == Volatility::Drawn) is_drawn();
   if (entry->volatility != Volatility::Volatile) return;
   if (entry->author == Author::System) {
@@ -139,7 +140,7 @@ void SqlJudge::apply(FunctionNature nature, const SqlCall& call) {
       return;
     case FunctionNature::Seed:
       at_least(SqlClass::SessionState);
-      pins(Pin::UnreplayableSet);
+      pins(Pin::UntoldSet);
       return;
     case FunctionNature::Opaque:
       at_least(SqlClass::Unknown);
@@ -160,7 +161,7 @@ void SqlJudge::apply(FunctionNature nature, const SqlCall& call) {
 
 void SqlJudge::set_config(const SqlCall& call) {
   at_least(SqlClass::SessionState);
-  if (!call.last_is_true) pins(Pin::UnreplayableSet);
+  if (!call.last_is_true) pins(call.first.empty() ? Pin::UntoldSet : Pin::UnreplayableSet);
   step(SessionStep{
       .what = SessionStep::What::Set,
       .scope = call.last_is_true ? SessionStep::Scope::Transaction : SessionStep::Scope::Session,

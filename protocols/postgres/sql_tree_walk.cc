@@ -206,7 +206,9 @@ void Walk::call(const FuncCall& call) {
                .arguments = static_cast<std::size_t>(list_length(call.args)),
                .first = {}};
   if (told.arguments > 0) {
-    told.first = text_of(static_cast<const Node*>(linitial(call.args)));
+    const auto* first = static_cast<const Node*>(linitial(call.args));
+    if (IsA(first, TypeCast)) first = as<TypeCast>(first).arg;
+    told.first = text_of(first);
     const auto* const last = static_cast<const Node*>(llast(call.args));
     told.last_is_true = is_true(last);
   }

@@ -2,8 +2,10 @@
 #include "protocols/postgres/unit_facts.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "protocols/postgres/frontend.h"
+#include "protocols/postgres/sql_glance.h"
 #include "protocols/postgres/types.h"
 
 namespace crossfade::postgres {
@@ -67,7 +69,7 @@ bool says_session(const SqlFacts& facts) {
       facts.locks.has(SqlLock::AdvisorySession) || facts.locks.has(SqlLock::AdvisoryRelease);
   const bool ties = facts.pins.has(Pin::TempObject) || facts.pins.has(Pin::HoldCursor) ||
                     facts.pins.has(Pin::SessionLock) || facts.pins.has(Pin::Listen) ||
-                    facts.pins.has(Pin::UnreplayableSet);
+                    facts.pins.has(Pin::UnreplayableSet) || facts.pins.has(Pin::UntoldSet);
   if (locks || ties) return true;
   return std::ranges::any_of(facts.steps, [](const Step& step) {
     const auto* const session = std::get_if<SessionStep>(&step.what);
@@ -101,6 +103,21 @@ template <class What>
 bool has_step(const SqlFacts& facts) {
   return std::ranges::any_of(
       facts.steps, [](const Step& step) { return std::holds_alternative<What>(step.what); });
+}
+
+const std::shared_ptr<const SqlFacts>& unknown() {
+  static const auto facts = std::make_shared<const SqlFacts>(unknown_sql());
+  return facts;
+}
+
+// Facts of what does the one or the other.
+//   one   null: nothing yet
+std::shared_ptr<const SqlFacts> either(const std::shared_ptr<const SqlFacts>& one,
+                                       const std::shared_ptr<const SqlFacts>& other) {
+  if (!one) return other;
+  SqlFacts both = *one;
+  add_effects(both, *other);
+  return std::make_shared<const SqlFacts>(std::move(both));
 }
 
 bool is_tame(const SqlFacts& facts) {
@@ -139,6 +156,37 @@ void UnitReader::begin(SqlClassifier& classifier, SqlReading reading) {
   parsed_.clear();
   custom_.clear();
   named_.clear();
+  sets_untold_ = false;
+  if (judged_by_ != classifier.version()) judge_again();
+}
+
+// What a text means hangs on functions and views that may have been replaced since.
+void UnitReader::judge_again() {
+  judged_by_ = classifier_->version();
+  state_.judge_again([this](std::string_view message, const Facts& before) -> Facts {
+    // What was not read then stays so: who knows how it was to be read.
+    if (!before || before->pins.has(Pin::Unread)) return before;
+    const bool kept = message.starts_with(from_client::kParse);
+    const auto parse = kept ? view_parse(message.substr(kHeaderSize)) : std::nullopt;
+    return parse ? judge_text(parse->text) : nullptr;
+  });
+  for (auto& [name, prepared] : by_sql_) {
+    Facts facts;
+    for (const std::string& text : prepared.texts) facts = either(facts, judge_prepare(text, name));
+    prepared.facts = facts ? std::move(facts) : unknown();
+  }
+}
+
+UnitReader::Facts UnitReader::judge_text(std::string_view text) {
+  return classifier_->facts_of(text, SqlReading::Standard);  // it was read, and so is standard
+}
+
+UnitReader::Facts UnitReader::judge_prepare(std::string_view text, std::string_view name) {
+  const Facts facts = judge_text(text);
+  if (facts->steps.size() != 1) return unknown();
+  const auto* const step = std::get_if<SessionStep>(&facts->steps[0].what);
+  const bool prepares = step && step->what == SessionStep::What::Prepare && step->name == name;
+  return prepares && step->inner ? step->inner : unknown();
 }
 
 void UnitReader::on_message(const Piece& first) {
@@ -179,6 +227,7 @@ UnitReader::Facts UnitReader::on_text(std::string_view text) {
   facts_.add(*facts);
   texts_.push_back(facts);
   note_settings(*facts);
+  note_code(*facts, text);
   note_prepared(*facts);
   return facts;
 }
@@ -190,7 +239,7 @@ UnitReader::Facts UnitReader::executed_by_sql(const Facts& facts) const {
   if (!step || step->what != SessionStep::What::Execute) return facts;
   const auto found = by_sql_.find(step->name);
   if (found == by_sql_.end()) return facts;
-  return std::make_shared<const SqlFacts>(executed(*facts, *found->second));
+  return std::make_shared<const SqlFacts>(executed(*facts, *found->second.facts));
 }
 
 void UnitReader::note_prepared(const SqlFacts& facts) {
@@ -201,16 +250,24 @@ void UnitReader::note_prepared(const SqlFacts& facts) {
                       session->what == SessionStep::What::Deallocate;
     if (uses && !session->name.empty()) named_.push_back(session->name);
     if (session->what != SessionStep::What::Prepare || !session->inner) continue;
-    if (by_sql_.size() >= kPreparedMax && !by_sql_.contains(session->name)) continue;
-    Facts& meaning = by_sql_[session->name];
-    if (!meaning) {
-      meaning = session->inner;
-    } else if (meaning != session->inner) {
-      SqlFacts both = *meaning;
-      add_effects(both, *session->inner);
-      meaning = std::make_shared<const SqlFacts>(std::move(both));
-    }
+    add_prepared(*session);
   }
+}
+
+void UnitReader::add_prepared(const SessionStep& prepare) {
+  const bool room = by_sql_bytes_ + prepare.text.size() <= kPreparedBytesMax;
+  if (!by_sql_.contains(prepare.name) && (by_sql_.size() >= kPreparedMax || !room)) return;
+  Prepared& meaning = by_sql_[prepare.name];
+  if (meaning.facts && meaning.texts.empty()) return;
+  if (std::ranges::find(meaning.texts, prepare.text) != meaning.texts.end()) return;
+  if (!room) {
+    for (const std::string& text : meaning.texts) by_sql_bytes_ -= text.size();
+    meaning = {{}, unknown()};
+    return;
+  }
+  by_sql_bytes_ += prepare.text.size();
+  meaning.texts.push_back(prepare.text);
+  meaning.facts = either(meaning.facts, prepare.inner);
 }
 
 void UnitReader::on_statement(std::string_view name) {
@@ -227,12 +284,19 @@ void UnitReader::on_statement(std::string_view name) {
   if (!known) on_unknown();
 }
 
-void UnitReader::on_unknown() {
-  static const SqlFacts unknown = unknown_sql();
-  facts_.add(unknown);
+void UnitReader::on_unknown() { facts_.add(*unknown()); }
+
+// What the parse tree does not show: bodies of DO and CREATE FUNCTION, and text that was not read.
+void UnitReader::note_code(const SqlFacts& facts, std::string_view text) {
+  const bool runs = facts.pins.has(Pin::HiddenCode) || facts.pins.has(Pin::Unread);
+  if (!runs && facts.strongest < SqlClass::Ddl) return;
+  CodeSettings found = settings_in(text);
+  std::ranges::move(found.names, std::back_inserter(custom_));
+  sets_untold_ |= runs && found.told == CodeSettings::Told::NotAll;
 }
 
 void UnitReader::note_settings(const SqlFacts& facts) {
+  sets_untold_ |= facts.pins.has(Pin::UntoldSet);
   for (const Step& step : facts.steps) {
     const auto* const session = std::get_if<SessionStep>(&step.what);
     if (session && session->what == SessionStep::What::Set &&

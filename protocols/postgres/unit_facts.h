@@ -57,17 +57,21 @@ struct UnitFacts {
   void add(const SqlFacts& facts);
 };
 
-// Statements that SQL has prepared whose facts are kept; EXECUTE of others is Unknown.
+// Statements that SQL has prepared whose facts are kept, and bytes of their texts; EXECUTE of
+// others is Unknown.
 inline constexpr std::size_t kPreparedMax = 1024;
+inline constexpr std::size_t kPreparedBytesMax = 1u << 20;
 
 // Of a unit's messages, told in their order.
 class UnitReader {
  public:
   using Facts = SessionState::Facts;
 
-  explicit UnitReader(const SessionState& state) : state_(state) {}
+  explicit UnitReader(SessionState& state) : state_(state) {}
 
-  // A new unit; the classifier is used until the next one begins.
+  // A new unit; the classifier is used until the next one begins. What is kept of statements is
+  // judged again when it is not the classifier, or not the catalog, that they were judged by.
+  //   cost   nothing else while these stay; then facts_of() each kept text
   void begin(SqlClassifier& classifier, SqlReading reading);
   // The first piece of each.
   //   cost   of a Query or Parse: SqlClassifier::facts_of(); of others O(log statements)
@@ -79,6 +83,8 @@ class UnitReader {
   Facts facts_of_parse(std::size_t index) const {
     return index < parsed_.size() ? parsed_[index].second : nullptr;
   }
+  // It may give a value to a setting that nobody can ask for: its name is not known, or setseed().
+  bool sets_untold() const { return sets_untold_; }
   // Names of settings with a dot in them that it sets.
   const std::vector<std::string>& custom_settings() const { return custom_; }
   // Names of statements that its SQL runs or drops.
@@ -88,12 +94,22 @@ class UnitReader {
   void on_parse(const Piece& first);
   Facts on_text(std::string_view text);
   Facts executed_by_sql(const Facts& facts) const;
+  // What EXECUTE may run by a name: all that was prepared by it, as DEALLOCATE may have failed.
+  struct Prepared {
+    std::vector<std::string> texts;  // each once; empty: there was no room for all of them
+    Facts facts;
+  };
+  void judge_again();
+  Facts judge_text(std::string_view text);
+  Facts judge_prepare(std::string_view text, std::string_view name);
   void note_prepared(const SqlFacts& facts);
+  void add_prepared(const SessionStep& prepare);
   void on_statement(std::string_view name);
   void on_unknown();
   void note_settings(const SqlFacts& facts);
+  void note_code(const SqlFacts& facts, std::string_view text);
 
-  const SessionState& state_;
+  SessionState& state_;
   SqlClassifier* classifier_ = nullptr;
   SqlReading reading_ = SqlReading::Standard;
   UnitFacts facts_;
@@ -101,8 +117,10 @@ class UnitReader {
   std::vector<std::pair<std::string_view, Facts>> parsed_;  // in this unit: names, as views of it
   std::vector<std::string> custom_;
   std::vector<std::string> named_;
-  // What EXECUTE may run by that name: all that was prepared by it, as DEALLOCATE may have failed.
-  std::map<std::string, Facts, std::less<>> by_sql_;
+  bool sets_untold_ = false;
+  std::map<std::string, Prepared, std::less<>> by_sql_;
+  std::size_t by_sql_bytes_ = 0;  // of texts
+  std::uint64_t judged_by_ = 0;   // version of the classifier that all kept facts are of
 };
 
 }  // namespace crossfade::postgres

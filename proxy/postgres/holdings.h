@@ -38,7 +38,9 @@ struct Holdings {
   std::vector<PreparedText> by_sql;  // statements that SQL has prepared
   // The session's version (see PostgresSession::version_) that all of this is of.
   std::uint64_t version = 0;
-  std::uint64_t giving_id = 0;  // of the Query that gives it; 0: none is under way
+  // Of the first and the last Query that give it; 0: none is under way.
+  std::uint64_t giving_first_id = 0;
+  std::uint64_t giving_id = 0;
   std::uint64_t giving_since_ns = 0;
   Inventory given;  // with it: what is told meanwhile may be of another version
   std::uint64_t given_version = 0;

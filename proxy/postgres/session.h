@@ -475,8 +475,8 @@ class PostgresSession final : public Session, public StreamOwner {
   bool read_only_block_ = false;  // ... in a transaction block that can only read
   bool refusing_ = false;         // the message that passes by is not sent
   bool on_trial_ = false;
-  bool custom_lost_ = false;        // there was no room for all of them
-  bool defines_ = false;            // definitions may change when its transaction ends
+  bool custom_lost_ = false;  // there was no room for all of them, or not all have told their names
+  bool defines_ = false;      // definitions may change when its transaction ends
   bool trial_cancelled_ = false;    // the client wants it to fail
   bool wait_cancelled_ = false;     // likewise the unit that waits
   bool statements_unseen_ = false;  // some may have been made while nobody looked

@@ -180,8 +180,10 @@ void PostgresSession::on_not_entered(Upstream& up, const std::string& why) {
 // --- what the session holds
 
 void PostgresSession::ask_inventory() {
+  SettingNames names = interlay_.classifier(database_).catalog().settings();
+  names.insert(custom_.begin(), custom_.end());
   std::string question;
-  append_inventory_question(question, custom_);
+  append_inventory_question(question, names);
   for (const char type : kInventoryMessages) server().owed().sent({type}, Mark::Skip);
   server().stream().write_copy(question);
   server().stream().flush();
@@ -198,7 +200,8 @@ void PostgresSession::on_inventory_told() {
   const bool untold = inventory_.ties.has(Tie::Untold);
   inventory_ = asking_->take();
   asking_.reset();
-  const bool lost = state_.kept() == Kept::NotAll || custom_lost_;
+  const bool lost = state_.kept() == Kept::NotAll || custom_lost_ ||
+                    !interlay_.classifier(database_).catalog().has_all_settings();
   if (untold || lost || reading_ == SqlReading::Foreign) {
     inventory_.ties.add(Tie::Untold);
   }
@@ -211,8 +214,14 @@ void PostgresSession::on_inventory_told() {
 // Statements that SQL has made are given with the settings; those made by Parse when they are used.
 void PostgresSession::take_over_statements() {
   std::vector<PreparedText> by_sql;
+  bool all_told = true;
   for (PreparedText& statement : inventory_.statements) {
     if (statement.by == PreparedText::By::Sql) {
+      const auto facts = interlay_.classifier(database_).facts_of(statement.text, reading_);
+      auto prepare = prepare_of(*facts, statement.text, statement.name);
+      all_told &= prepare.has_value();
+      if (!prepare) continue;
+      statement.text = *std::move(prepare);
       by_sql.push_back(std::move(statement));
     } else if (statements_unseen_ && !state_.find(statement.name)) {
       std::string message;
@@ -225,6 +234,7 @@ void PostgresSession::take_over_statements() {
     }
   }
   forget_dropped();
+  if (!all_told) inventory_.ties.add(Tie::Untold);
   statements_unseen_ = false;
   inventory_.statements = by_sql;
   server().holds.by_sql = std::move(by_sql);
@@ -253,27 +263,34 @@ void PostgresSession::forget_dropped() {
 
 // False: there is nothing to be given.
 bool PostgresSession::begin_giving(Upstream& to) {
-  std::string text = settings_query(inventory_.settings, to.holds.settings);
-  text += statements_query(inventory_.statements, to.holds.by_sql);
-  if (text.empty()) {
+  auto texts = statement_queries(inventory_.statements, to.holds.by_sql);
+  std::string settings_text = settings_query(inventory_.settings, to.holds.settings);
+  if (!settings_text.empty()) texts.insert(texts.begin(), std::move(settings_text));
+  if (texts.empty()) {
     to.holds.version = version_;
     return false;
   }
-  std::string query;
-  append_query(query, text);
-  to.holds.giving_id = to.owed().sent({from_client::kQuery, '\0', query.size()}, Mark::Skip);
+  std::string queries;
+  to.holds.giving_first_id = 0;
+  for (const std::string& text : texts) {
+    const std::size_t before = queries.size();
+    append_query(queries, text);
+    const std::size_t size = queries.size() - before;
+    to.holds.giving_id = to.owed().sent({from_client::kQuery, '\0', size}, Mark::Skip);
+    if (to.holds.giving_first_id == 0) to.holds.giving_first_id = to.holds.giving_id;
+  }
   to.holds.giving_since_ns = now_ns_;
   to.holds.given = inventory_;
   to.holds.given_version = inventory_version_;
   to.holds.unnamed = 0;
-  to.stream().write_copy(query);
+  to.stream().write_copy(queries);
   to.stream().flush();
-  counters().server_out.add(query.size());
+  counters().server_out.add(queries.size());
   return true;
 }
 
 void PostgresSession::on_given(Upstream& up) {
-  up.holds.giving_id = 0;
+  up.holds.giving_first_id = up.holds.giving_id = 0;
   if (up.holds.refused) {
     spdlog::debug("interlay {}: the {} side did not take what a session holds", interlay_.id(),
                   name_of(up.side()));

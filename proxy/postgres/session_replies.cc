@@ -243,9 +243,9 @@ Goes PostgresSession::note_injected(Upstream& up, const Answer& answer, char typ
                                     std::string_view body) {
   const bool failed = type == from_server::kErrorResponse;
   const bool ready = type == from_server::kReadyForQuery;
-  if (up.holds.giving_id != 0 && answer.id == up.holds.giving_id) {
+  if (answer.id != 0 && answer.id >= up.holds.giving_first_id && answer.id <= up.holds.giving_id) {
     if (failed) up.holds.refused = true;
-    if (ready) on_given(up);
+    if (ready && answer.id == up.holds.giving_id) on_given(up);
     return Goes::Nowhere;
   }
   if (asking_ && &up == &server()) {

@@ -62,7 +62,10 @@ void PostgresSession::watch() {
   watched_ = true;
   cutter_ = MessageCutter(Stream::Client, settings().segment_max);
   state_ = SessionState(settings().statements_max);
+  const SqlCatalog& catalog = interlay_.classifier(database_).catalog();
+  if (catalog.has_given_settings()) version_ = 1;
   if (!was_used_) return;
+  custom_lost_ |= catalog.has_untold_setters();  // it may have called one
   version_ = 1;
   statements_unseen_ = true;
   block_ = server().owed().owes()                               ? Block::Unsure
@@ -147,6 +150,7 @@ void PostgresSession::glance(const Piece& piece) {
 
 // No server lists them.
 void PostgresSession::note_custom_settings() {
+  custom_lost_ |= reader_.sets_untold();
   for (const std::string& name : reader_.custom_settings()) {
     if (custom_lost_ || custom_.contains(name)) continue;
     custom_bytes_ += name.size() + sizeof(std::string);

@@ -51,7 +51,7 @@ void check_facts(UnitReader& reader, SqlClassifier& classifier, std::string_view
 
 void check(std::string_view bytes) {
   static SqlClassifier classifier(SqlCatalog::built_in(), {.sql_cache_max = 64 << 10});
-  const SessionState state;
+  SessionState state;
   UnitReader reader(state);
   while (!bytes.empty()) {
     const UnitCut cut = cut_unit(bytes, kSegmentMax);

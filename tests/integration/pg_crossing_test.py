@@ -247,6 +247,184 @@ class Over(PgPair):
         self.assertEqual(self.client.value("execute s"), "2")
 
 
+class Prepared(PgPair):
+    """Statements that SQL has prepared, with other statements in the same query."""
+
+    tables = ("create table t (id int, n int)", "insert into t values (1, 100)")
+
+    def both(self, sql):
+        return [server.value(sql) for server in (self.old, self.new)]
+
+    def test_what_stood_beside_prepare_is_not_done_on_the_other_side(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        client.ask("update t set n = n - 10; prepare p as select side from here")
+        self.comes_to(client, "new")
+        self.assertEqual(self.both("select n from t"), ["90", "100"])
+        client.ask("begin; insert into t values (2, 0); prepare q as select 2")
+        client.ask("rollback")
+        self.comes_to(client, "new")
+        self.assertEqual(self.both("select count(*) from t"), ["1", "1"])
+        self.patch({"type": "blue_green", "active_is_new": True})
+        self.comes_to(client, "new")
+        self.assertEqual([client.value("execute p"), client.value("execute q")], ["new", "2"])
+
+    def test_one_that_cannot_be_told_from_another_ties(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        self.comes_to(client, "new")
+        client.ask("prepare p as select 1; deallocate p; prepare p as select side from here")
+        for _ in range(3):
+            self.assertEqual(self.side_of(client), "old")
+        self.assertEqual(client.value("execute p"), "old")
+
+
+class Replaced(PgPair):
+    """Functions and views that become others, while statements that use them are prepared."""
+
+    tables = ("create table log (what text)",
+              "create function f() returns int language sql stable as 'select 1'",
+              "create view v as select 1 as one")
+    redefinitions = (
+        "create or replace function f() returns int language plpgsql volatile as"
+        " $$begin insert into log values ('f'); return 1; end$$",
+        "create function g() returns int language plpgsql volatile as"
+        " $$begin insert into log values ('g'); return 1; end$$",
+        "create or replace view v as select g() as one")
+
+    def test_what_writes_by_now_is_not_run_on_new(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        client.send(parse("s", "select side, f() from here") + SYNC)
+        client.until("Z")
+        client.ask("prepare p as select side, one from here, v")
+
+        def uses():
+            client.send(bind("", "s") + execute("") + SYNC)
+            [[side, _]] = [row_of(one) for one in client.until("Z") if kind_of(one) == "D"]
+            return {side.decode(), client.rows("execute p")[0][0]}
+
+        wait_until(lambda: uses() == {"new"}, 20, "both are known to read")
+        for sql in self.redefinitions:
+            client.ask(sql)
+            with self.new.connect() as owner:
+                owner.ask(sql)
+        fresh = self.connect()
+        wait_until(lambda: fresh.rows("select side, f() from here")[0][0] == "old" and
+                   fresh.rows("select side, one from here, v")[0][0] == "old", 20, "both are known to write")
+        self.new.sql("delete from log")
+        self.assertEqual(uses(), {"old"})
+        self.assertEqual(self.new.value("select count(*) from log"), "0")
+
+
+class Settings(PgPair):
+    """Settings with a dot in their names, which no server lists, however they were set."""
+
+    tables = ("create table acc (tenant text, v int)", "insert into acc values ('7', 1), ('8', 2)",
+              "alter table acc enable row level security", "alter table acc force row level security",
+              "create policy p on acc using (tenant = current_setting('app.tenant', true))",
+              "create function login(tx text) returns void language plpgsql as"
+              " $$begin perform set_config('app.tenant', tx, false); end$$")
+    seen = "select side, array_agg(v) from here left join acc on true group by side"
+
+    def bound(self, client, sql, *values):
+        client.send(parse("", sql) + bind("", "", params=[one.encode() for one in values]) + execute("") +
+                    SYNC)
+        self.assertNotIn("E", {kind_of(one) for one in client.until("Z")})
+
+    def ways(self):
+        """What sets it, and whether the session can go over then."""
+        return {"set": (lambda one: one.ask("set app.tenant = '7'"), True),
+                "set_config": (lambda one: one.ask("select set_config('app.tenant', '7', false)"), True),
+                "a cast": (lambda one: one.ask("select set_config('app.tenant'::text, '7', false)"), True),
+                "bound value": (lambda one: self.bound(
+                    one, "select set_config('app.tenant', $1, false)", "7"), True),
+                "function": (lambda one: one.ask("select login('7')"), True),
+                "do": (lambda one: one.ask(
+                    "do $$begin perform set_config('app.tenant', '7', false); end$$"), True),
+                "bound name": (lambda one: self.bound(
+                    one, "select set_config($1, $2, false)", "app.tenant", "7"), False),
+                "values": (lambda one: one.ask("select set_config(n, v, false) from"
+                                               " (values ('app.tenant', '7')) x(n, v)"), False),
+                "do that computes": (lambda one: one.ask(
+                    "do $$begin perform set_config('app' || '.tenant', '7', false); end$$"), False)}
+
+    def test_none_is_lost(self):
+        """Set while reads are on new, and before anybody looks: the session goes over with it, or stays."""
+        early = {name: self.connect() for name in self.ways()}
+        for name, (sets, _) in self.ways().items():
+            sets(early[name])
+        self.migrate(reads(1.0))
+        self.comes_to(self.connect(), "new")
+        late = {name: self.connect() for name in self.ways()}
+        for name, (sets, _) in self.ways().items():
+            sets(late[name])
+        for when, clients in (("early", early), ("late", late)):
+            for name, (_, goes) in self.ways().items():
+                with self.subTest(name, when=when):
+                    [[side, values]] = clients[name].rows(self.seen)
+                    self.assertEqual((side, values), ("new" if goes else "old", "{1}"))
+
+    def test_who_has_seeded_random_stays(self):
+        early = self.connect()
+        early.ask("select setseed(0.5)")
+        self.migrate(reads(1.0))
+        self.comes_to(self.connect(), "new")
+        late = self.connect()
+        late.ask("select setseed(0.5)")
+        found = [client.rows("select side, random() from here") for client in (early, late)]
+        self.assertEqual(found[0], found[1])
+        self.assertEqual(found[0][0][0], "old")
+
+
+class Computed(PgPair):
+    """A function that computes the name of what it sets."""
+
+    tables = ("create function hands_on(n text, v text) returns void language plpgsql as"
+              " $$begin perform set_config(n, v, false); end$$",)
+
+    def test_who_may_have_called_it_stays(self):
+        early = self.connect()
+        early.ask("select hands_on('app.unheard_of', '7')")
+        self.migrate(reads(1.0))
+        other = self.connect()
+        self.comes_to(other, "new")
+        late = self.connect()
+        late.ask("select hands_on('app.unheard_of', '7')")
+        for client in (early, late):
+            self.assertEqual(client.rows("select side, current_setting('app.unheard_of', true) from here"),
+                             [["old", "7"]])
+        self.assertEqual(self.side_of(other), "new")
+
+
+class Given(PgPair):
+    """Settings that the old server gives a session by its role and database."""
+
+    def test_a_session_that_set_nothing_has_them_on_new(self):
+        self.old.sql("alter role app set search_path = other, public", "alter role app set app.tenant = '7'",
+                     "alter database app set statement_timeout = '7s'",
+                     "alter role app in database app set work_mem = '9MB'",
+                     "alter role app set log_min_duration_statement = '7s'")  # app could not
+        told = ("select side, current_setting('search_path'), current_setting('app.tenant', true),"
+                " current_setting('statement_timeout'), current_setting('work_mem') from here")
+        values = ["other, public", "7", "7s", "9MB"]
+        early = self.connect()
+        self.assertEqual(early.rows(told), [["old", *values]])
+        self.migrate(reads(1.0))
+        late = self.connect()
+        for client in (early, late):
+            self.comes_to(client, "new")
+            self.assertEqual(client.rows(told), [["new", *values]])
+            client.ask("set work_mem = '10MB'")
+            self.assertEqual(client.rows(told), [["new", *values[:3], "10MB"]])
+            client.ask("reset all")
+            self.assertEqual(client.rows(told), [["new", *values]])
+        flipped = self.connect()
+        self.patch({"type": "blue_green", "active_is_new": True})
+        self.assertEqual(flipped.rows(told)[0][0], "new")
+        self.assertEqual(late.rows(told), [["new", *values]])
+
+
 class Late(PgPair):
     """A new side that was given something late has that, and not what came after."""
 

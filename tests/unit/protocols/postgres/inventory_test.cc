@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "protocols/postgres/builder.h"
+#include "protocols/postgres/sql_classify.h"
 #include "tests/unit/protocols/postgres/bytes.h"
 
 namespace crossfade::postgres {
@@ -90,8 +91,33 @@ TEST_CASE("inventory: a server is given what it lacks, in a form that no setting
 TEST_CASE("inventory: statements of SQL are dropped and prepared where they differ") {
   const PreparedText one{"a\"b", "PREPARE \"a\"\"b\" AS SELECT 1", {}, PreparedText::By::Sql};
   const PreparedText two{"a\"b", "PREPARE \"a\"\"b\" AS SELECT 2", {}, PreparedText::By::Sql};
-  CHECK(statements_query({one}, {one}).empty());
-  CHECK(statements_query({two}, {one}) == ";DEALLOCATE \"a\"\"b\";PREPARE \"a\"\"b\" AS SELECT 2");
+  CHECK(statement_queries({one}, {one}).empty());
+  CHECK(statement_queries({two}, {one}) ==
+        std::vector<std::string>{"DEALLOCATE \"a\"\"b\";", "PREPARE \"a\"\"b\" AS SELECT 2"});
+}
+
+std::optional<std::string> prepare_in(const std::string& text, const std::string& name) {
+  std::string scratch;
+  return prepare_of(classify(text, *SqlCatalog::built_in(), SqlReading::Standard, 1000, scratch),
+                    text, name);
+}
+
+TEST_CASE("inventory: of the query that a PREPARE stood in nothing else is said again") {
+  CHECK(prepare_in("UPDATE t SET n = n - 1; PREPARE p AS SELECT 1; COMMIT", "p") ==
+        "PREPARE p AS SELECT 1");
+  CHECK(prepare_in("PREPARE p AS SELECT ';'; PREPARE \"P;\" (int) AS DELETE FROM t", "P;") ==
+        "PREPARE \"P;\" (int) AS DELETE FROM t");
+  const std::string alone = " /* as it is */ PREPARE p AS SELECT 1 ;";
+  CHECK(prepare_in(alone, "p") == alone);
+}
+
+TEST_CASE("inventory: a PREPARE that is not certain is none") {
+  CHECK_FALSE(prepare_in("SELECT 1", "p"));
+  CHECK_FALSE(prepare_in("PREPARE q AS SELECT 1", "p"));
+  CHECK_FALSE(prepare_in("PREPARE p AS SELECT 1; DEALLOCATE p; PREPARE p AS SELECT 2", "p"));
+  CHECK_FALSE(prepare_in("DO $$BEGIN EXECUTE 'PREPARE p AS SELECT 1'; END$$", "p"));
+  CHECK_FALSE(prepare_in("PREPARE p AS SELECT 1; SELECT nothing that, is SQL", "p"));
+  CHECK_FALSE(prepare_in("PREPARE p AS SELECT 1; SELECT '" + std::string(1000, 'x') + "'", "p"));
 }
 
 }  // namespace

@@ -76,6 +76,47 @@ TEST_CASE("sql catalog: with an implicit cast by volatile code nothing is a cert
   CHECK(class_in(*catalog.value(), "BEGIN") == SqlClass::Transaction);
 }
 
+TEST_CASE("sql catalog: settings are known that code mentions") {
+  const SqlCatalogRow rows[] = {
+      {"f", "public", "computes", "su", ""},
+      {"f", "public", "tells", "su", ""},
+      {"u", "public", "computes", "x", ""},
+      {"u", "public", "tells", "n", ""},
+      {"r", "public", "v", "vx", "SELECT current_setting('app.view', true) AS x"},
+      {"r", "public", "t", "rn", "SELECT (x = current_setting('app.policy'::text))"},
+      {"d", "public", "t", "c", "SELECT current_setting('app.default'::text)"},
+      {"s", "", "app.body", "", ""}};
+  const auto catalog = *learn_sql_catalog(rows, {});
+  CHECK(catalog->settings() == SettingNames{"app.body", "app.default", "app.policy", "app.view"});
+  CHECK_FALSE(catalog->has_given_settings());
+  CHECK(class_in(*catalog, "SELECT tells()") > SqlClass::VolatileRead);  // whatever it is called
+  const auto pins = [&](std::string_view sql) {
+    std::string scratch;
+    return classify(sql, *catalog, SqlReading::Standard, 1000, scratch).pins;
+  };
+  CHECK(pins("SELECT computes()").has(Pin::UntoldSet));
+  CHECK_FALSE(pins("SELECT tells()").has(Pin::UntoldSet));
+  CHECK(catalog->has_untold_setters());
+  CHECK_FALSE(SqlCatalog::built_in()->has_untold_setters());
+}
+
+TEST_CASE("sql catalog: who has not been told of given settings counts on some") {
+  CHECK(SqlCatalog::built_in()->has_given_settings());
+  const SqlCatalogRow rows[] = {{"g", "", "", "", ""}};
+  CHECK((*learn_sql_catalog(rows, {}))->has_given_settings());
+}
+
+TEST_CASE("sql catalog: settings have a limit, and that is told") {
+  SqlCatalog catalog;
+  for (std::size_t i = 0; i < kSettingsMax; ++i) catalog.add_setting("app.s" + std::to_string(i));
+  CHECK(catalog.has_all_settings());
+  for (const char* const more : {"app.more", "app.still_more"}) {
+    catalog.add_setting(more);
+    CHECK_FALSE(catalog.has_all_settings());
+    CHECK(catalog.settings().size() == kSettingsMax + 1);
+  }
+}
+
 TEST_CASE("sql catalog: rows that the query does not give are refused") {
   for (const SqlCatalogRow& row : std::vector<SqlCatalogRow>{{"z", "a", "b", "c", ""},
                                                              {"f", "a", "b", "xs", ""},

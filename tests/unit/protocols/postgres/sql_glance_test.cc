@@ -29,11 +29,47 @@ TEST_CASE("glance: what sets nothing of the kind is not") {
   }
 }
 
+using Names = std::vector<std::string>;
+constexpr auto kAll = CodeSettings::Told::All;
+constexpr auto kNotAll = CodeSettings::Told::NotAll;
+
+TEST_CASE("glance: settings that code writes out are told") {
+  const std::pair<const char*, Names> cases[] = {
+      {"perform set_config('app.x', tx, false);", {"app.x"}},
+      {"perform pg_catalog.SET_CONFIG ( E'app.x'::text, v, false)", {"app.x"}},
+      {"execute 'select set_config(''a.b'', ''1'', false)'", {"a.b"}},
+      {"set app.x = 1; SET SESSION \"b\" . \"y\" TO 2; set local c.z = 3", {"app.x", "b.y", "c.z"}},
+      {"execute 'set app.x = ' || quote_literal(v)", {"app.x"}},
+      {"tenant = current_setting('app.tenant', true)", {"app.tenant"}},
+      {"current_setting('app.tenant'::text)", {"app.tenant"}},
+      {"set work_mem = 1; perform set_config('work_mem', '1', false)", {}},
+      {"perform set_config(n, v, true)", {}},
+      {"perform set_config('a.' || n, f(v, ')'), (true))", {}},
+      {"update t set n = 1", {}}};
+  for (const auto& [code, names] : cases) {
+    CAPTURE(code);
+    CHECK(settings_in(code).names == names);
+    CHECK(settings_in(code).told == kAll);
+  }
+}
+
+TEST_CASE("glance: code that computes a name, or seeds random(), does not tell all") {
+  for (const char* const code :
+       {"perform set_config('app' || '.x', '7', false)", "perform set_config(n, v, false)",
+        "perform set_config(n, v, not_true)", "select setseed(0.5)", "perform set_config(n, v",
+        "execute format('set %I = 1', n)", "execute 'SET SESSION ' || n || ' = 1'"}) {
+    CAPTURE(code);
+    CHECK(settings_in(code).told == kNotAll);
+  }
+}
+
 TEST_CASE("glance: it may be cut anywhere") {
-  const std::string_view sql = "SET/**/session \"app\".x = 1; select set_config('a.b', '', true)--";
+  const std::string_view sql =
+      "SET/**/session \"app\".x = 1; select set_config('a.b', '', true)--current_setting('')";
   for (std::size_t begin = 0; begin <= sql.size(); ++begin) {
     for (std::size_t end = begin; end <= sql.size(); ++end) {
       may_set_custom(sql.substr(begin, end - begin));
+      settings_in(sql.substr(begin, end - begin));
     }
   }
 }

@@ -300,7 +300,13 @@ TEST_CASE("session: what is kept, and what pins") {
       {"SELECT set_config('a.b', 'c', false)", "session_state pin:set"},
       {"SELECT set_config('a.b', 'c', true)", "session_state"},
       {"SELECT set_config('a.b', 'c', $1)", "session_state pin:set"},
-      {"SELECT setseed(0.5)", "session_state pin:set"},
+      {"SELECT set_config('a.b'::text, 'c', false)", "session_state pin:set"},
+      {"SELECT set_config($1, $2, false)", "session_state pin:untold_set"},
+      {"SELECT set_config('a.' || 'b', 'c', false)", "session_state pin:untold_set"},
+      {"SELECT set_config(n, v, false) FROM (VALUES ('a.b', 'c')) x(n, v)",
+       "session_state pin:untold_set"},
+      {"SELECT set_config($1, $2, true)", "session_state"},
+      {"SELECT setseed(0.5)", "session_state pin:untold_set"},
   };
   check_rows(kRows);
 }

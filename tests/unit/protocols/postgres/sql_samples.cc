@@ -102,6 +102,8 @@ const char* word_of(Pin pin) {
       return "listen";
     case Pin::UnreplayableSet:
       return "set";
+    case Pin::UntoldSet:
+      return "untold_set";
     case Pin::HiddenCode:
       return "code";
     case Pin::Unread:

@@ -38,6 +38,7 @@ class Reading {
     return reader.facts();
   }
   const UnitFacts& facts() const { return reader.facts(); }
+  void adopt(std::shared_ptr<const SqlCatalog> catalog) { classifier_.adopt(std::move(catalog)); }
 
   SessionState state;
   UnitReader reader{state};
@@ -175,6 +176,87 @@ TEST_CASE("unit facts: EXECUTE does what was prepared, and that has a limit") {
   CHECK_FALSE(reading.query("EXECUTE p" + std::to_string(kPreparedMax - 1)).writes);
   reading.query("PREPARE one_more AS SELECT 1");
   CHECK(reading.query("EXECUTE one_more").writes);
+}
+
+// Of a server whose f is as that mark says: volatility and author.
+std::shared_ptr<const SqlCatalog> catalog_with_f(std::string_view mark) {
+  const SqlCatalogRow rows[] = {{"f", "public", "f", mark, ""}};
+  return *learn_sql_catalog(rows, {});
+}
+
+TEST_CASE("unit facts: statements do what their functions do by now") {
+  Reading reading;
+  reading.adopt(catalog_with_f("su"));
+  reading.begin();
+  const auto named = reading.send(parse("s", "SELECT f()"));
+  const auto unnamed = reading.send(parse("", "SELECT f(), 1"));
+  reading.state.answered(named, '1', {});
+  reading.state.answered(unnamed, '1', {});
+  reading.send(parse("pending", "SELECT f(), 2"));
+  reading.query("PREPARE p AS SELECT f()");
+  reading.query("PREPARE p AS SELECT 1, f()");
+  reading.query("PREPARE q AS SELECT 1");
+  for (const std::string_view mark : {"su", "vu", "su"}) {
+    CAPTURE(mark);
+    reading.adopt(catalog_with_f(mark));
+    for (const char* const name : {"s", "", "pending"}) {
+      CAPTURE(name);
+      reading.begin();
+      reading.tell(bind(name));
+      CHECK(reading.facts().writes == (mark == "vu"));
+    }
+    CHECK(reading.query("EXECUTE p").writes == (mark == "vu"));
+    CHECK_FALSE(reading.query("EXECUTE q").writes);
+  }
+}
+
+TEST_CASE("unit facts: settings that code names are told, and whether all are") {
+  Reading reading;
+  const auto names = [&](std::string_view sql) {
+    reading.query(sql);
+    return reading.reader.custom_settings();
+  };
+  using Names = std::vector<std::string>;
+  CHECK(names("DO $$BEGIN PERFORM set_config('app.x', '1', false); END$$") == Names{"app.x"});
+  CHECK_FALSE(reading.reader.sets_untold());
+  CHECK(names("SET app.x = 1; this is no SQL") == Names{"app.x"});
+  CHECK(names("CREATE FUNCTION g() RETURNS void LANGUAGE plpgsql AS "
+              "'BEGIN SET app.x = 1; PERFORM set_config(n, v, false); END'") == Names{"app.x"});
+  CHECK_FALSE(reading.reader.sets_untold());  // it does not run yet
+  for (const char* const sql :
+       {"DO $$BEGIN PERFORM set_config('app' || '.x', '1', false); END$$", "SELECT setseed(0.5)",
+        "SELECT set_config($1, $2, false)", "SELECT set_config(n, v, false), this is no SQL"}) {
+    CAPTURE(sql);
+    reading.query(sql);
+    CHECK(reading.reader.sets_untold());
+    CHECK(reading.facts().changes_session);
+  }
+  reading.query("PREPARE untold AS SELECT set_config($1, $2, false)");
+  reading.query("EXECUTE untold('app.x', '1')");
+  CHECK(reading.reader.sets_untold());
+  reading.query("SELECT 1");
+  CHECK_FALSE(reading.reader.sets_untold());
+}
+
+TEST_CASE("unit facts: what was not read is not read later, either") {
+  Reading reading;
+  reading.send(parse("s", "this is no SQL"));
+  reading.adopt(catalog_with_f("su"));
+  reading.begin();
+  reading.tell(bind("s"));
+  CHECK(reading.facts().writes);
+}
+
+TEST_CASE("unit facts: texts of PREPARE have a limit together") {
+  Reading reading;
+  const std::string filler(30'000, 'x');
+  for (std::size_t i = 0; i * filler.size() < kPreparedBytesMax; ++i) {
+    reading.query("PREPARE p" + std::to_string(i) + " AS SELECT '" + filler + "'");
+  }
+  CHECK_FALSE(reading.query("EXECUTE p0").writes);
+  reading.query("PREPARE p0 AS SELECT 1, '" + filler + "'");
+  CHECK(reading.query("EXECUTE p0").writes);  // what it may mean is not all kept
+  reading.query("PREPARE one_more AS SELECT '" + filler + "'");
 }
 
 TEST_CASE("unit facts: what can not be read whole is unknown") {
