@@ -27,11 +27,13 @@ SET search_path = '';
 WITH here AS (SELECT * FROM pg_database WHERE datname = current_database()),
 schemas AS (SELECT oid, nspname FROM pg_namespace
             WHERE nspname <> 'information_schema' AND nspname !~ '^pg_')
-SELECT 'setting', name, setting FROM pg_settings WHERE name IN (
+SELECT 'setting', name, CASE name WHEN 'search_path' THEN reset_val ELSE setting END
+FROM pg_settings WHERE name IN (
   'max_connections', 'superuser_reserved_connections', 'reserved_connections', 'wal_level', 'fsync',
   'full_page_writes', 'synchronous_commit', 'max_replication_slots', 'max_wal_senders',
   'standard_conforming_strings', 'default_transaction_isolation', 'DateStyle', 'IntervalStyle',
-  'TimeZone', 'bytea_output', 'search_path', 'default_transaction_read_only')
+  'TimeZone', 'bytea_output', 'search_path', 'default_transaction_read_only',
+  'max_prepared_transactions')
 UNION ALL
 SELECT 'encoding', '', pg_encoding_to_char(encoding) FROM here
 UNION ALL
@@ -57,6 +59,41 @@ UNION ALL
 SELECT 'function', n.nspname || '.' || p.proname || '('
        || pg_get_function_identity_arguments(p.oid) || ')', p.provolatile::text
 FROM pg_proc p JOIN schemas n ON n.oid = p.pronamespace
+UNION ALL
+SELECT 'prepared', gid, database::text FROM pg_prepared_xacts
+UNION ALL
+SELECT 'default', concat_ws(' of ', split_part(set, '=', 1), 'role ' || r.rolname,
+       'database ' || d.datname), substr(set, strpos(set, '=') + 1)
+FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole
+LEFT JOIN here d ON d.oid = s.setdatabase, unnest(s.setconfig) set
+WHERE (s.setdatabase = 0 OR d.oid IS NOT NULL) AND (s.setrole = 0 OR r.rolcanlogin)
+UNION ALL
+SELECT 'policy', n.nspname || '.' || c.relname,
+       concat_ws(' ', c.relrowsecurity, c.relforcerowsecurity)
+FROM pg_class c JOIN schemas n ON n.oid = c.relnamespace
+WHERE c.relrowsecurity OR c.relforcerowsecurity
+UNION ALL
+SELECT 'policy', p.polname || ' on ' || n.nspname || '.' || c.relname,
+       md5(concat_ws(' ', p.polcmd, p.polpermissive, coalesce(pg_get_expr(p.polqual, c.oid), '-'),
+       coalesce(pg_get_expr(p.polwithcheck, c.oid), '-'),
+       (SELECT string_agg(rolname, ',' ORDER BY rolname) FROM pg_roles
+        WHERE oid = ANY (p.polroles))))
+FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN schemas n ON n.oid = c.relnamespace
+UNION ALL
+SELECT 'constraint', k.conname || ' on ' || n.nspname || '.' || c.relname,
+       md5(pg_get_constraintdef(k.oid))
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN schemas n ON n.oid = c.relnamespace
+WHERE k.contype IN ('c', 'f', 'p', 'u', 'x')
+UNION ALL
+SELECT 'index', n.nspname || '.' || c.relname,
+       md5(concat_ws(' ', pg_get_indexdef(c.oid), i.indisvalid))
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN schemas n ON n.oid = c.relnamespace
+UNION ALL
+SELECT 'sequence', n.nspname || '.' || c.relname, concat_ws(' ', s.increment_by,
+       CASE WHEN has_sequence_privilege(c.oid, 'SELECT,USAGE')
+            THEN coalesce(s.last_value::text, '-') END)
+FROM pg_sequences s JOIN schemas n ON n.nspname = s.schemaname
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.sequencename
 )sql";
 
 std::uint64_t us_since(Clock::time_point began) {
@@ -101,8 +138,20 @@ void take(PostgresSurvey& survey, std::string_view what, std::string name, std::
     survey.extensions[std::move(name)] = std::move(value);
   } else if (what == "table") {
     survey.tables[std::move(name)] = std::move(value);
-  } else {
+  } else if (what == "function") {
     survey.functions[std::move(name)] = std::move(value);
+  } else if (what == "prepared") {
+    survey.prepared[std::move(name)] = std::move(value);
+  } else if (what == "default") {
+    survey.defaults[std::move(name)] = std::move(value);
+  } else if (what == "policy") {
+    survey.policies[std::move(name)] = std::move(value);
+  } else if (what == "constraint") {
+    survey.constraints[std::move(name)] = std::move(value);
+  } else if (what == "index") {
+    survey.indexes[std::move(name)] = std::move(value);
+  } else if (what == "sequence") {
+    survey.sequences[std::move(name)] = std::move(value);
   }
 }
 

@@ -87,15 +87,22 @@ struct PostgresSurvey {
   PostgresProbe probe;
   std::string system_identifier;  // that of copies and standbys, too; empty: not told
   // Of the endpoint's database.
-  std::string encoding;                           // "UTF8"
-  std::string locale;                             // all of it, as one word
-  std::map<std::string, std::string> extensions;  // and their versions
-  std::map<std::string, std::string> tables;      // "schema.name": a digest of their columns
-  std::map<std::string, std::string> functions;   // "schema.name(arguments)": i, s or v
+  std::string encoding;                            // "UTF8"
+  std::string locale;                              // all of it, as one word
+  std::map<std::string, std::string> extensions;   // and their versions
+  std::map<std::string, std::string> tables;       // "schema.name": a digest of their columns
+  std::map<std::string, std::string> functions;    // "schema.name(arguments)": i, s or v
+  std::map<std::string, std::string> defaults;     // "name of role x of database y": its value
+  std::map<std::string, std::string> policies;     // of rows, and tables that have them in force
+  std::map<std::string, std::string> constraints;  // "name on schema.table": a digest of its text
+  std::map<std::string, std::string> indexes;      // "schema.name": likewise
+  // "schema.name": its increment, and its position, "-" before the first; without: not told.
+  std::map<std::string, std::string> sequences;
   // Of the whole server.
   std::set<std::string> databases;              // that take connections, without templates
   std::set<std::string> roles;                  // that may log in
   std::map<std::string, std::string> settings;  // some
+  std::map<std::string, std::string> prepared;  // transactions by their name: their database
   std::uint64_t sessions = 0;                   // clients that are connected
 };
 

@@ -1,19 +1,15 @@
 // What two PostgreSQL servers have told, compared: what would fail on new, and what may differ.
 #include <algorithm>
 #include <charconv>
-#include <functional>
 #include <string>
 #include <utility>
 
 #include "control/service/postgres_checks.h"
+#include "control/service/postgres_definitions.h"
 
 namespace crossfade {
 
 namespace {
-
-constexpr std::size_t kNamed = 5;  // of those that a check finds; the others are counted
-
-using Texts = std::map<std::string, std::string>;
 
 int major_of(const std::string& version) {
   int major = 0;
@@ -34,42 +30,6 @@ std::string text_of(const PostgresSurvey& told, const char* setting) {
   const auto found = told.settings.find(setting);
   return found == told.settings.end() ? "(none)" : found->second;
 }
-
-// "a, b, c and 7 more".
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  const std::size_t shown = std::min(names.size(), kNamed);
-  for (std::size_t i = 0; i < shown; ++i) text += (i == 0 ? "" : ", ") + names[i];
-  if (names.size() > shown) text += " and " + std::to_string(names.size() - shown) + " more";
-  return text;
-}
-
-std::vector<std::string> missing(const std::set<std::string>& from,
-                                 const std::set<std::string>& in) {
-  std::vector<std::string> names;
-  std::set_difference(from.begin(), from.end(), in.begin(), in.end(), std::back_inserter(names));
-  return names;
-}
-
-std::vector<std::string> missing(const Texts& from, const Texts& in) {
-  std::vector<std::string> names;
-  for (const auto& [name, text] : from) {
-    if (!in.contains(name)) names.push_back(name);
-  }
-  return names;
-}
-
-using Differ = std::function<bool(const std::string& on_old, const std::string& on_new)>;
-std::vector<std::string> differing(const Texts& from, const Texts& in, const Differ& differ) {
-  std::vector<std::string> names;
-  for (const auto& [name, text] : from) {
-    const auto other = in.find(name);
-    if (other != in.end() && differ(text, other->second)) names.push_back(name);
-  }
-  return names;
-}
-
-bool unequal(const std::string& one, const std::string& other) { return one != other; }
 
 Check check_version(const PostgresSurvey& old_told, const PostgresSurvey& new_told) {
   const std::string& before = old_told.probe.version;
@@ -277,6 +237,7 @@ std::vector<Check> compare_surveys(const PostgresSurvey& old_told, const Postgre
         check_functions}) {
     checks.push_back(check(old_told, new_told));
   }
+  for (Check& check : compare_definitions(old_told, new_told)) checks.push_back(std::move(check));
   checks.push_back(check_durability(old_told, new_told, strategy));
   return checks;
 }

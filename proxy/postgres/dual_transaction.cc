@@ -113,7 +113,11 @@ DualTransaction::Doubts DualTransaction::doubts(Doubt of_what_is_known) const {
 
 DualTransaction::Doubts DualTransaction::doubts() const {
   if (out) return doubts(out->doubt);
-  if (differs) return doubts(Doubt::Replies);
+  return differs ? doubts(Doubt::Replies) : chances();
+}
+
+// What the first side alone has run.
+DualTransaction::Doubts DualTransaction::chances() const {
   Doubts found{.all = all_alone_, .tables = {}};
   for (const auto& [table, alone] : tables_) {
     if (alone) found.tables.push_back({{kDefaultDb, table}, Doubt::Chance, first});

@@ -97,6 +97,8 @@ class DualTransaction {
   // Of a unit alone, which only `first` is going to run.
   static Doubts doubts_of(const UnitReader& unit, Side first);
   Doubts doubts() const;
+  // Something that the first side has committed is not on the second, or may not be.
+  bool on_first_only() const { return (out ? doubts(out->doubt) : chances()).any(); }
   void forget_tables();
 
   const InterlayRoutePtr route;
@@ -136,6 +138,7 @@ class DualTransaction {
 
  private:
   void note_tables(const UnitReader& reader, bool alone);
+  Doubts chances() const;
 
   // Tables written; Chance: by the first side only.
   std::map<std::string, bool, std::less<>> tables_;  // -> whether by the first side only

@@ -55,6 +55,7 @@ PostgresSession::PostgresSession(Interlay& interlay)
 PostgresSession::~PostgresSession() {
   show_stay(std::nullopt);
   ending_ = true;
+  count(new_only_.unanswered());
   drop_copies(Drop::Closed, Drop::Closed);
   handle_->session = nullptr;
   forget_key();
@@ -250,6 +251,7 @@ std::uint64_t PostgresSession::on_request(const Piece& piece) {
     case from_client::kSync:
     case from_client::kFunctionCall:
       sent_.push({id, now_ns_});
+      if (is_new_only()) new_only_.sent(id);
       counters().requests[index(server().side())][static_cast<std::size_t>(kind_)].add();
       break;
     case from_client::kTerminate:
@@ -396,6 +398,7 @@ void PostgresSession::close_client() {
   phase_ = Phase::Closing;
   closing_at_ns_ = now_ns_;
   abandon_dual();
+  count(new_only_.unanswered());
   for (Upstream& up : upstreams_) {
     if (!is_copy(up) || !copies_linger()) up.close();
   }

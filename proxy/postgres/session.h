@@ -41,6 +41,7 @@
 #include "proxy/postgres/canceller.h"
 #include "proxy/postgres/client_login.h"
 #include "proxy/postgres/dual_transaction.h"
+#include "proxy/postgres/new_only.h"
 #include "proxy/postgres/shadow_leg.h"
 #include "proxy/postgres/upstream.h"
 #include "proxy/session.h"
@@ -241,6 +242,11 @@ class PostgresSession final : public Session, public StreamOwner {
   void send_refusal(char type, Refusal why);
   void send_ours(std::string_view message, Mark mark);
   void note_sent(const UnitFacts& facts);
+  // --- writes that only new gets
+  bool is_new_only() const { return watched_ && server().side() == Side::New && !dual_under_way(); }
+  void note_new_only();
+  void count(NewOnly::Counts counts);
+  void count_dual(bool on_first_only, bool sure);
   // Calls use(upstream) for the servers that get what the client sends.
   template <class Use>
   void each_receiver(Use use) {
@@ -288,6 +294,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void change_places();
   void follow();
   std::optional<Stay> why_it_stays() const;
+  Stay what_ties() const;
   void show_stay(std::optional<Stay> why);
   void check_staying();
   void check_entries();
@@ -383,6 +390,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void note_login(Upstream& up, const Piece& piece);
   void note_setting(const Upstream& up);
   void settle(Upstream& up, std::uint64_t id);
+  void note_answered(std::uint64_t id, char type, std::string_view body);
 
   // --- cancelling
   void start_cancel(const CancelRequest& request, std::string_view packet);
@@ -457,6 +465,7 @@ class PostgresSession final : public Session, public StreamOwner {
   std::optional<Stay> stays_;  // as it is counted
   // What the unit that waits will make different.
   enum class Noting : std::uint8_t { No, UnderWay, Done } noting_ = Noting::No;
+  NewOnly new_only_;
   std::unique_ptr<DualTransaction> dual_;  // from its first unit to its end
   std::uint64_t answered_in_event_ = 0;
   Phase phase_ = Phase::Opening;

@@ -130,7 +130,8 @@ PostgresSession::Crossing PostgresSession::stay() {
   if (reads_there_) {
     say_and_close("57P01",
                   "crossfade: terminating connection because what this session holds on the new "
-                  "server can not be given to the old one, connect again");
+                  "server can not be given to the old one (" +
+                      std::string(name_of(what_ties())) + "), connect again");
     return Crossing::Gone;
   }
   if (current_ != write_side() && staying_since_ns_ == 0) {
@@ -387,6 +388,16 @@ std::optional<Stay> PostgresSession::why_it_stays() const {
     return std::nullopt;
   }
   if (!safe_point()) return Stay::Transaction;
+  const Stay why = what_ties();
+  if (why == Stay::Unreachable && staying_since_ns_ == 0) {
+    return std::nullopt;  // it goes over with its next request
+  }
+  return why;
+}
+
+// Of a session that can not go over.
+Stay PostgresSession::what_ties() const {
+  if (!server().owed().settled()) return Stay::Transaction;
   constexpr std::pair<Tie, Stay> kReasons[] = {
       {Tie::Listens, Stay::Listens},         {Tie::TempObject, Stay::TempObject},
       {Tie::HeldCursor, Stay::HeldCursor},   {Tie::SessionLock, Stay::SessionLock},
@@ -394,9 +405,7 @@ std::optional<Stay> PostgresSession::why_it_stays() const {
   for (const auto& [tie, stay] : kReasons) {
     if (tied() && inventory_.ties.has(tie)) return stay;
   }
-  if (at(other(current_)).holds.refused) return Stay::Refused;
-  if (staying_since_ns_ != 0) return Stay::Unreachable;
-  return std::nullopt;  // it goes over with its next request
+  return at(other(current_)).holds.refused ? Stay::Refused : Stay::Unreachable;
 }
 
 void PostgresSession::show_stay(std::optional<Stay> why) {
@@ -418,7 +427,8 @@ void PostgresSession::check_staying() {
   counters().sessions_ended.add();
   say_and_close("57P01",
                 "crossfade: terminating connection because its interlay has moved to another "
-                "server, and this session holds what can not go over; connect again");
+                "server, and this session can not go over (" +
+                    std::string(name_of(what_ties())) + "); connect again");
 }
 
 }  // namespace crossfade::postgres

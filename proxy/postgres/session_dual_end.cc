@@ -20,9 +20,19 @@ void PostgresSession::conclude_dual() {
   const DualTransaction::Doubts doubts = dual_->doubts();
   const bool differs = dual_->differs;
   if (differs) counters().second[1].mismatched.add();
+  const bool unanswered = dual_->out && dual_->out->doubt == Doubt::Unanswered;
+  count_dual(dual_->on_first_only(), !unanswered && !dual_->first_failed);
   dual_->forget_tables();
   if (!doubts.any() || note_doubts(*dual_->route, doubts, true)) return finish_dual_unit();
   dual_->stage = Stage::Disk;
+}
+
+// What the first side has committed may be on new alone; so is what it was given before, as COPY
+// is.
+void PostgresSession::count_dual(bool on_first_only, bool sure) {
+  if (dual_->first != Side::New) return;
+  const bool earlier = new_only_.end_block();
+  if (on_first_only || earlier) count(sure ? NewOnly::Counts::One : NewOnly::Counts::Unsure);
 }
 
 // True: nobody need wait for the disk.
@@ -82,6 +92,7 @@ void PostgresSession::end_dual() {
     if (dual_->refused) counts.errors.add();
   }
   Upstream& up = at(dual_->second());
+  new_only_.end_block();
   const bool touched = dual_->session_touched && up.state() == Upstream::State::Open;
   dual_.reset();
   if (touched) {  // as it began
@@ -107,6 +118,7 @@ void PostgresSession::abandon_dual() {
       commits || (runs && (dual_->frame == Frame::Bare || dual_->controls));
   if (may_have_committed) {
     const auto doubts = dual_->doubts(Doubt::Unanswered);
+    count_dual(doubts.any(), false);
     if (doubts.any()) note_doubts(*dual_->route, doubts, false);
   }
   counters().second[1].drop(dual_->out ? dual_->out->why : Drop::Closed);

@@ -83,7 +83,7 @@ std::size_t PostgresSession::on_replies(Upstream& up, std::string_view bytes) {
       hand_on(note_arrival(up, arrival, type, body), bytes.substr(size, one));
       return size + one;
     }
-    if (watched_) state_.answered(answer->id, type, body);
+    if (watched_) note_answered(answer->id, type, body);
     size += one;
   }
   if (size > 0) send(bytes.substr(0, size));
@@ -197,7 +197,7 @@ Goes PostgresSession::note_answer(Upstream& up, const Answer& answer, char type,
     if (goes == Goes::Kept) trial_answers_.emplace_back(answer.id, type);
     if (goes != Goes::Client) return goes;
   }
-  if (watched_) state_.answered(answer.id, type, body);
+  if (watched_) note_answered(answer.id, type, body);
   if (type == from_server::kReadyForQuery) {
     if (phase_ == Phase::Login) {
       phase_ = Phase::Ready;
@@ -209,6 +209,12 @@ Goes PostgresSession::note_answer(Upstream& up, const Answer& answer, char type,
     settle(up, answer.id);
   }
   return dual_under_way() ? on_first_answer(type, body) : Goes::Client;
+}
+
+// Each of them, also of those that pass by many at once.
+void PostgresSession::note_answered(std::uint64_t id, char type, std::string_view body) {
+  state_.answered(id, type, body);
+  if (!dual_under_way()) count(new_only_.answered(id, type, body));
 }
 
 // What comes before the first sign of success is kept.
@@ -260,6 +266,7 @@ Goes PostgresSession::note_injected(Upstream& up, const Answer& answer, char typ
     return Goes::Nowhere;
   }
   if (dual_under_way()) return on_first_answer(type, body);
+  new_only_.failed();
   return on_trial_ ? on_trial_reply(type, {}) : Goes::Client;
 }
 

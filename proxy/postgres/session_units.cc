@@ -135,6 +135,7 @@ bool PostgresSession::read_on(const Piece& piece) {
   }
   each_receiver([&](Upstream& up) { bring_for(up, piece); });
   if (dual_under_way()) dual_->add(reader_);
+  note_new_only();
   note_sent(reader_.facts());
   return true;
 }
@@ -292,6 +293,7 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
   parses_ = 0;
   if (shadow_) plan_copy(unit);
   if (choice.dual) begin_dual_unit(bytes, unit);
+  note_new_only();
   for (std::size_t at = 0; at < bytes.size();) {
     const Cut cut = cutter_.next(bytes.substr(at));
     const auto* const piece = std::get_if<Piece>(&cut);
@@ -362,6 +364,23 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
   }
 }
 
+// --- writes that only new gets
+
+void PostgresSession::note_new_only() {
+  if (!is_new_only()) return;
+  const UnitFacts& facts = reader_.facts();
+  bool hidden = false;
+  for (const UnitReader::Facts& text : reader_.texts()) hidden |= text->pins.has(Pin::HiddenCode);
+  new_only_.asks(facts.writes, block_ != Block::Open || facts.controls || hidden,
+                 block_ != Block::Open && hidden);
+}
+
+void PostgresSession::count(NewOnly::Counts counts) {
+  if (counts == NewOnly::Counts::Nothing) return;
+  counters().new_only_writes.add();
+  if (counts == NewOnly::Counts::Unsure) counters().new_only_unsure.add();
+}
+
 // --- trials: a read that fails on new before the client has seen anything of it is asked of old
 
 // Old is as the session left it.
@@ -388,6 +407,7 @@ void PostgresSession::fall_back() {
   server().passing = Goes::Nowhere;
   server().holds.unnamed = 0;
   state_.forget_pending();
+  new_only_.forget();
   trial_answers_.clear();
   sent_.clear();
   leave_cancel();

@@ -212,6 +212,60 @@ class Preflight(PostgresPair):
         self.assertIn("other columns on new: public.accounts", checks["tables"]["detail"])
         self.assertEqual(self.failed(), [])
 
+    def test_what_is_defined_beside_tables_is_compared(self):
+        self.prepare()
+        same = ("create table accounts (id int, name text)",)
+        here = ("create index named on accounts (name)",
+                "alter table accounts add constraint short check (length(name) < 9)",
+                "alter table accounts enable row level security",
+                "create policy own on accounts using (true)")
+        there = ("alter table accounts add constraint short check (length(name) < 5)",)
+        for server, statements in ((self.old, same + here), (self.new, same + there)):
+            server.sql(*statements)
+            self.addCleanup(server.sql, "drop table accounts")
+        self.change(self.old, "alter role app set app.tenant = '7'", "alter role app reset all")
+        self.change(self.old, "alter database app set statement_timeout = '7s'",
+                    "alter database app reset all")
+        checks = self.checks()
+        for name, said in (
+                ("defaults", "new lacks app.tenant of role app, statement_timeout of database app"),
+                ("policies", "new lacks own on public.accounts, public.accounts"),
+                ("constraints", "other on new: short on public.accounts"),
+                ("indexes", "new lacks public.named")):
+            self.assertIn(said, checks[name]["detail"])
+        self.assertEqual(self.failed(), [])
+
+    def test_sequences_that_are_behind_on_new_are_named(self):
+        self.prepare()
+        names = ("ahead", "behind", "unbegun", "down", "secret", "lacking")
+        for server in (self.old, self.new):
+            for name in names[:5] if server is self.new else names:
+                step = "-1" if name == "down" else "1"
+                self.change(server, f"create sequence {name} increment {step} minvalue -99 maxvalue 99 "
+                            "start 1", f"drop sequence {name}")
+                if name != "secret":
+                    server.sql(f"grant select on sequence {name} to app")
+        self.old.sql("select setval('ahead', 3), setval('behind', 7), setval('down', -7), nextval('unbegun')")
+        self.new.sql("select setval('ahead', 4), setval('behind', 6), setval('down', -6)")
+        detail = self.checks()["sequences"]["detail"]
+        self.assertIn("new lacks public.lacking", detail)
+        self.assertIn("behind on new: public.behind, public.down, public.unbegun. Set them", detail)
+        self.assertIn("not told to the sidecar's user: public.secret", detail)
+        self.assertEqual(self.failed(), [])
+
+    def test_prepared_transactions_are_named(self):
+        with PostgresServer(18, max_prepared_transactions=4) as holds:
+            self.add_endpoint("holds", holds)
+            self.prepare("holds")
+            self.assertIn("no transaction is prepared", self.checks()["prepared"]["detail"])
+            with holds.connect() as client:
+                client.ask("begin")
+                client.ask("create table t (id int)")
+                client.ask("prepare transaction 'order 7'")
+            detail = self.checks()["prepared"]["detail"]
+            self.assertIn("new holds 'order 7' in app: with its locks", detail)
+            self.assertEqual(self.failed(), [])
+
     def test_a_function_that_is_volatile_on_new_only_refuses(self):
         self.prepare()
         body = "create function total() returns int language sql %s as 'select 1'"

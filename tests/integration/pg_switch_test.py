@@ -102,10 +102,11 @@ class Sessions(PgPair):
                                       "declare c cursor with hold for select 1")):
             client.ask(sql)
         self.migrate({"type": "big_bang"})
-        for client in tied:
+        reasons = ("listens", "temp_object", "session_lock", "held_cursor")
+        for client, reason in zip(tied, reasons):
             [error] = client.until("E", 20 * SLOWNESS)
             self.assertIn(b"57P01", error)
-            self.assertIn(b"can not go over", error)
+            self.assertIn(f"can not go over ({reason})".encode(), error)
             client.read_eof()
         self.assertEqual(self.side_by_statement(self.client), ["new"])
 

@@ -60,6 +60,49 @@ TEST_CASE("postgres checks: equal servers, and a newer new side, have nothing ag
   CHECK(Findings(survey("18.0"), survey()).refusing() == "!version");
 }
 
+TEST_CASE("postgres checks: definitions that differ are named, and refuse nothing") {
+  PostgresSurvey before = survey();
+  before.policies = {{"own on public.accounts", "d1"}, {"public.accounts", "t f"}};
+  before.indexes = {{"public.a", "d1"}, {"public.b", "d1"}};
+  PostgresSurvey after = survey();
+  after.indexes = {{"public.a", "d2"}, {"public.c", "d1"}};
+  const Findings found(before, after);
+  CHECK(found.refusing().empty());
+  CHECK(found.said("defaults") == "both have the same settings of roles and databases");
+  CHECK(found.said("policies")
+            .starts_with("policies of rows: new lacks own on public.accounts, public.accounts. "));
+  CHECK(found.said("indexes").starts_with(
+      "indexes: new lacks public.b; other on new: public.a; on new only: public.c. "));
+}
+
+TEST_CASE("postgres checks: a sequence is behind by its own direction, and if it has not begun") {
+  PostgresSurvey before = survey();
+  before.sequences = {{"a", "1 7"}, {"b", "1 7"}, {"c", "-1 -7"},
+                      {"d", "1 7"}, {"e", "1"},   {"f", "1 -"}};
+  PostgresSurvey after = survey();
+  after.sequences = {{"a", "1 8"}, {"b", "1 6"}, {"c", "-1 -6"},
+                     {"d", "1 -"}, {"e", "1 7"}, {"f", "1 -"}};
+  const Findings found(before, after);
+  CHECK(found.refusing().empty());
+  CHECK(found.said("sequences").find("behind on new: b, c, d. Set them") != std::string::npos);
+  CHECK(found.said("sequences").ends_with("not told to the sidecar's user: e"));
+  CHECK(Findings(survey(), survey()).said("sequences") ==
+        "0 sequences on old, none is behind on new");
+}
+
+TEST_CASE("postgres checks: prepared transactions are named with their databases") {
+  PostgresSurvey before = survey();
+  before.prepared = {{"x1", "app"}};
+  before.settings["max_prepared_transactions"] = "5";
+  PostgresSurvey after = survey();
+  after.settings["max_prepared_transactions"] = "0";
+  const std::string said = Findings(before, after).said("prepared");
+  CHECK(said.starts_with("old holds 'x1' in app: with its locks"));
+  CHECK(said.ends_with("new has max_prepared_transactions 0: PREPARE TRANSACTION fails there"));
+  CHECK(Findings(survey(), survey()).said("prepared") ==
+        "no transaction is prepared on either side");
+}
+
 TEST_CASE("postgres checks: what makes statements fail on new refuses") {
   PostgresSurvey other = survey();
   other.encoding = "LATIN1";
