@@ -51,8 +51,8 @@ class SqlClassifier {
   // From now on names mean what this catalog says; all that was cached is forgotten.
   void adopt(std::shared_ptr<const SqlCatalog> catalog);
   const SqlCatalog& catalog() const { return *catalog_; }
-  // Facts that were told at another version may say another thing by now. No two classifiers of the
-  // process share one; never 0.
+  // Facts that were told at another version may say another thing by now. No two classifiers of one
+  // thread share one; never 0.
   std::uint64_t version() const { return version_; }
 
   // Every text counts once, but for the broken, which are among the parsed.

@@ -284,6 +284,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool late_to_answer(std::uint64_t since_ns) const;
   Crossing stay();
   void ask_inventory();
+  void on_inventory_piece(Upstream& up, const Piece& piece);
   void on_inventory_row(std::string_view body);
   void on_inventory_told();
   void take_over_statements();
@@ -454,6 +455,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Inventory inventory_;
   std::uint64_t inventory_version_ = 0;
   std::optional<InventoryReader> asking_;
+  std::string asked_row_;    // of its answer, as far as it has come
   std::string trial_bytes_;  // of the unit
   std::string trial_kept_;   // what was answered to it so far
   // Likewise: ids and types of answers. The state learns of them when it has succeeded.

@@ -193,6 +193,18 @@ void PostgresSession::ask_inventory() {
   inventory_ = Inventory();
 }
 
+// A row that comes in pieces. One that is too long to be kept is none.
+void PostgresSession::on_inventory_piece(Upstream& up, const Piece& piece) {
+  if (piece.first()) asked_row_.clear();
+  const std::string_view bytes = piece.first() ? piece.body() : piece.bytes;
+  const bool fits = asked_row_.size() + bytes.size() <= settings().statements_max;
+  if (fits) asked_row_ += bytes;
+  if (!fits) inventory_.ties.add(Tie::Untold);
+  if (!piece.last()) return;
+  note_reply(up, {.type = piece.type}, asked_row_);
+  asked_row_ = {};
+}
+
 void PostgresSession::on_inventory_row(std::string_view body) {
   if (!asking_->on_row(body)) inventory_.ties.add(Tie::Untold);
 }

@@ -111,6 +111,8 @@ void PostgresSession::on_rows(Upstream& up, char type, std::string_view rows) {
 
 void PostgresSession::on_reply(Upstream& up, const Piece& piece) {
   if (is_copy(up)) return on_copy_reply(up, piece);
+  const bool told = asking_ && &up == &server() && piece.type == from_server::kDataRow;
+  if (told) return on_inventory_piece(up, piece);
   if (piece.first()) up.passing = note_first(up, piece);
   if (phase_ == Phase::Login && hide_plus(up, piece)) return;
   hand_on(up.passing, piece.bytes);

@@ -269,6 +269,23 @@ class Prepared(PgPair):
         self.comes_to(client, "new")
         self.assertEqual([client.value("execute p"), client.value("execute q")], ["new", "2"])
 
+    def test_many_of_them_go_to_and_fro(self):
+        self.migrate({"type": "blue_green", "active_is_new": False})
+        client = self.connect()
+        many = range(300)
+        client.ask("insert into t values (2, 0);" + ";".join(
+            f"prepare p{n} as select {n}, side from here" for n in many[:20]))
+        for n in many[20:]:
+            client.ask(f"prepare p{n} as select {n}, side, '{'x' * 200}' from here")
+        for to_new in (True, False, True):
+            self.patch({"type": "blue_green", "active_is_new": to_new})
+            side = "new" if to_new else "old"
+            self.assertEqual(self.side_of(client), side)
+            client.ask("prepare one_more as select 1; deallocate one_more")
+            for n in many:
+                self.assertEqual(client.rows(f"execute p{n}")[0][:2], [str(n), side])
+        self.assertEqual(self.both("select count(*) from t"), ["2", "1"])
+
     def test_one_that_cannot_be_told_from_another_ties(self):
         self.migrate(reads(1.0))
         client = self.connect()
