@@ -222,8 +222,8 @@ class Equal(Dual):
 
     def test_what_minds_a_transaction_block_is_answered_as_without_one(self):
         direct = self.enterContext(self.first.connect())
-        for sql in ("lock table t in share mode", "declare c cursor for select 1", "set local work_mem = '1MB'",
-                    "set constraints all deferred"):
+        for sql in ("lock table t in share mode", "declare c cursor for select 1",
+                    "set local work_mem = '1MB'", "set constraints all deferred"):
             with self.subTest(sql):
                 parts = b"".join(parse("", one) + bind("", "") + execute("")
                                  for one in ("delete from t where id = 99", sql)) + SYNC
@@ -551,7 +551,8 @@ class ReadsBeside(Dual):
         self.assertEqual(self.suspected(), {"serials": "chance"})
 
     def test_every_transaction_is_counted_once(self):
-        for sql in ("insert into t values (100, 0, '')", "insert into t values (101, (random() * 9)::int, '')",
+        for sql in ("insert into t values (100, 0, '')",
+                    "insert into t values (101, (random() * 9)::int, '')",
                     "insert into t values (100, 0, '')", "begin; insert into parent values (1)", "rollback"):
             self.client.ask(sql)
         self.conserved()
