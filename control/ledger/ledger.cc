@@ -7,6 +7,8 @@
 #include <chrono>
 #include <future>
 
+#include "strategies/untold.h"
+
 namespace crossfade {
 
 namespace {
@@ -41,11 +43,12 @@ std::int64_t now_ms() {
       .count();
 }
 
-// Most of what was written for a while may be missing at a side; by the other reasons it is a few
-// keys, and then reads stay where the strategy wants them.
+// Most of what was written for a while may be missing at a side, or nobody knows what; by the other
+// reasons it is a few keys, and then reads stay where the strategy wants them.
 bool is_behind(const LedgerReason& reason) {
-  return reason.text == kApart || reason.text.ends_with(kStartedAgain) ||
-         reason.text.ends_with(kMoved) || reason.text.ends_with(kTookOver);
+  return reason.text == kApart || reason.text == kTablesUntold ||
+         reason.text.ends_with(kStartedAgain) || reason.text.ends_with(kMoved) ||
+         reason.text.ends_with(kTookOver);
 }
 
 std::int64_t steady_now_ms() {

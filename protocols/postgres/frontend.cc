@@ -10,6 +10,8 @@
 namespace crossfade::postgres {
 namespace {
 
+constexpr std::uint32_t kNull = 0xffffffff;  // the size of what has no value
+
 // A body that is one text and nothing else.
 std::optional<std::string_view> only_text(std::string_view body) {
   Fields fields(body);
@@ -59,6 +61,30 @@ std::optional<std::uint16_t> view_bind_count(std::string_view body) {
   const std::uint16_t count = fields.u16();
   if (!fields.ok()) return std::nullopt;
   return count;
+}
+
+std::optional<std::vector<std::string_view>> view_bind_texts(std::string_view body) {
+  Fields fields(body);
+  fields.text();
+  fields.text();
+  const std::size_t format_count = fields.u16();
+  const std::string_view formats = fields.bytes(2 * format_count);
+  const std::size_t count = fields.u16();
+  // None: all are text. One: of all.
+  const auto is_text = [&](std::size_t i) {
+    if (format_count == 0) return true;
+    const std::size_t which = format_count == 1 ? 0 : i;
+    return which < format_count && read_u16(formats.data() + 2 * which) == 0;
+  };
+  std::vector<std::string_view> texts;
+  for (std::size_t i = 0; i < count && fields.ok(); ++i) {
+    const std::uint32_t size = fields.u32();
+    if (size == kNull) continue;
+    const std::string_view value = fields.bytes(size);
+    if (fields.ok() && is_text(i)) texts.push_back(value);
+  }
+  if (!fields.ok()) return std::nullopt;
+  return texts;
 }
 
 std::optional<Subject> view_subject(std::string_view body) {

@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace crossfade::postgres {
 
@@ -37,6 +38,9 @@ struct Bind {  // head
 std::optional<Bind> view_bind(std::string_view body);
 // Head: how many parameters it passes.
 std::optional<std::uint16_t> view_bind_count(std::string_view body);
+
+// Of a whole one: the parameters that it passes as text, but for NULLs.
+std::optional<std::vector<std::string_view>> view_bind_texts(std::string_view body);
 
 struct Subject {  // of Describe and Close
   char kind;      // kStatement, kPortal, or what the server will refuse

@@ -61,6 +61,7 @@ void make_worse(FunctionEntry& entry, const FunctionEntry& other) {
 void make_worse(RelationEntry& entry, const RelationEntry& other) {
   entry.reading = std::max(entry.reading, other.reading);
   entry.sided |= other.sided;
+  entry.composed |= other.composed;
   entry.hidden = std::max(entry.hidden, other.hidden);
   entry.drawn.insert(entry.drawn.end(), other.drawn.begin(), other.drawn.end());
 }
@@ -95,8 +96,11 @@ const FunctionEntry* SqlCatalog::operation(std::string_view schema, std::string_
 }
 
 const RelationEntry* SqlCatalog::relation(std::string_view schema, std::string_view name) const {
-  static const RelationEntry system{
-      .reading = SqlClass::VolatileRead, .sided = true, .hidden = Hidden::Code, .drawn = {}};
+  static const RelationEntry system{.reading = SqlClass::VolatileRead,
+                                    .sided = true,
+                                    .composed = true,
+                                    .hidden = Hidden::Code,
+                                    .drawn = {}};
   if (const RelationEntry* const found = find(relations_, schema, name)) return found;
   return is_system_schema(schema) ? &system : nullptr;
 }

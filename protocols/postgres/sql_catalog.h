@@ -52,6 +52,7 @@ enum class Hidden : std::uint8_t {
 struct RelationEntry {
   SqlClass reading = SqlClass::PureRead;  // PureRead, VolatileRead; Unknown: reading it may write
   bool sided = false;                     // about its server: system catalogs, statistics
+  bool composed = false;  // its rows are other relations', or other relations name its rows
   Hidden hidden = Hidden::Nothing;
   // Columns whose defaults the server draws (sequence, clock, chance), unless values are given.
   std::vector<std::string> drawn;

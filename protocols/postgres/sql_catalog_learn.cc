@@ -69,6 +69,7 @@ class Learner {
       const bool reads = declared.acts <= SqlClass::VolatileRead;
       catalog_->declare_relation(declared.schema, declared.name,
                                  {.reading = reads ? declared.acts : SqlClass::Unknown,
+                                  .composed = true,
                                   .hidden = Hidden::Code,
                                   .drawn = {}});
       return;
@@ -137,6 +138,7 @@ class Learner {
     if (row.mark.size() != 2 || !hidden_of(row.mark[1])) return false;
     switch (row.mark[0]) {
       case 'r':
+      case 'p':
       case 'm':
       case 'v':
         if (!row.detail.empty()) {
@@ -153,6 +155,7 @@ class Learner {
         catalog_->add_relation(row.schema, row.name,
                                {.reading = SqlClass::VolatileRead,
                                 .sided = true,
+                                .composed = true,
                                 .hidden = *hidden_of(row.mark[1]),
                                 .drawn = {}});
         return true;
@@ -175,7 +178,10 @@ class Learner {
 
   void add_relation(const SqlCatalogRow& row, SqlClass reading) {
     catalog_->add_relation(row.schema, row.name,
-                           {.reading = reading, .hidden = *hidden_of(row.mark[1]), .drawn = {}});
+                           {.reading = reading,
+                            .composed = row.mark[0] != 'r',
+                            .hidden = *hidden_of(row.mark[1]),
+                            .drawn = {}});
   }
 
   // One round over the definitions that are not understood yet; true when it understood one.
@@ -190,6 +196,7 @@ class Learner {
       catalog_->add_relation(row.schema, row.name,
                              {.reading = facts.strongest,
                               .sided = facts.sided,
+                              .composed = true,
                               .hidden = *hidden_of(row.mark[1]),
                               .drawn = {}});
     }

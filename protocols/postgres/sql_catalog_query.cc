@@ -56,6 +56,8 @@ hidden AS (
                   WHEN EXISTS (SELECT FROM cascades k WHERE k.parent = f.member) THEN 'c'
                   ELSE 'a' END) AS mark
   FROM family f JOIN pg_class c ON c.oid = f.member GROUP BY f.root),
+branched AS (  -- whose rows have two names
+  SELECT inhparent AS oid FROM pg_inherits UNION SELECT inhrelid FROM pg_inherits),
 policies AS (
   SELECT p.polrelid AS oid, 'SELECT ' || string_agg(concat_ws(', ',
            '(' || pg_get_expr(p.polqual, p.polrelid) || ')',
@@ -118,12 +120,13 @@ answer(rank, oid, what, schema, name, mark, detail) AS (
   UNION ALL
   SELECT 5, r.oid, 'r', r.nspname::text, r.relname::text,
          CASE WHEN r.author = 's' THEN 's' WHEN h.is_foreign THEN 'f'
-              WHEN r.relkind = 'p' THEN 'r' ELSE r.relkind::text END
+              WHEN b.oid IS NOT NULL THEN 'p' ELSE r.relkind::text END
          || CASE WHEN r.author = 's' OR r.relkind IN ('v', 'm') THEN 'x'
                  ELSE coalesce(nullif(h.mark, 'a'), 'n') END,
          CASE WHEN r.author = 's' THEN '' WHEN r.relkind = 'v' THEN pg_get_viewdef(r.oid)
               ELSE coalesce(p.detail, '') END
   FROM relations r LEFT JOIN hidden h ON h.oid = r.oid LEFT JOIN policies p ON p.oid = r.oid
+  LEFT JOIN branched b ON b.oid = r.oid
   UNION ALL
   SELECT 6, d.oid, 'd', d.nspname::text, d.relname::text, d.attname::text,
          CASE WHEN d.attidentity <> '' THEN '' ELSE 'SELECT ' || d.expression END

@@ -43,7 +43,7 @@ SqlFacts unknown_sql() {
   facts.writes = true;
   facts.deterministic = false;
   facts.sided = true;
-  facts.writes_listed = false;
+  facts.writes_listed = facts.reads_listed = false;
   facts.statements = 1;
   facts.parameters.reset();
   facts.pins.add(Pin::Unread);
@@ -78,10 +78,10 @@ void add_effects(SqlFacts& facts, const SqlFacts& other) {
   facts.sided |= other.sided;
   facts.returning |= other.returning;
   facts.writes_listed &= other.writes_listed;
+  facts.reads_listed &= other.reads_listed;
   facts.pins.add_all(other.pins);
   facts.locks.add_all(other.locks);
-  bool all_read = true;  // reads beyond the limit are not needed for anything that must be exact
-  add_tables(facts.read, other.read, all_read);
+  add_tables(facts.read, other.read, facts.reads_listed);
   add_tables(facts.written, other.written, facts.writes_listed);
 }
 

@@ -164,6 +164,7 @@ struct SqlFacts {
   bool sorted = false;        // one statement, whose rows come in a stated order
   bool returning = false;     // a write that answers with the rows it wrote
   bool writes_listed = true;  // `written` names every table that can change
+  bool reads_listed = true;   // `read` names every table that is looked at, by the name it has
   std::uint32_t statements = 0;  // 1: a single statement; 0: none (the empty query)
   // The highest $n: what its statement takes when a Parse declares no more; nullopt: not known.
   std::optional<std::uint32_t> parameters = 0;

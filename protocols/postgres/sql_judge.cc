@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocols/postgres/moment.h"
+
 namespace crossfade::postgres {
 namespace {
 
@@ -12,8 +14,6 @@ bool same_letters(std::string_view text, std::string_view lower) {
     return (left >= 'A' && left <= 'Z' ? left + ('a' - 'A') : left) == right;
   });
 }
-
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 bool mentions(std::string_view text, std::string_view lower) {
   for (std::size_t at = 0; at + lower.size() <= text.size(); ++at) {
@@ -38,19 +38,6 @@ bool is_server_type(std::string_view name) {
          name == "oid" || name == "xid" || name == "tid" || name == "pg_lsn";
 }
 
-// Constants that stand for a moment as soon as they are read as a date or time: 'now', 'Today
-// 12:00'.
-bool is_moment(std::string_view text) {
-  const std::size_t blanks = text.find_first_not_of(" \t\r\n\f\v");
-  if (blanks == std::string_view::npos) return false;
-  text.remove_prefix(blanks);
-  std::size_t size = 0;
-  while (size < text.size() && is_letter(text[size])) ++size;
-  const std::string_view word = text.substr(0, size);
-  return same_letters(word, "now") || same_letters(word, "today") ||
-         same_letters(word, "tomorrow") || same_letters(word, "yesterday");
-}
-
 }  // namespace
 
 void SqlJudge::begin_statement(std::string_view text) {
@@ -60,6 +47,7 @@ void SqlJudge::begin_statement(std::string_view text) {
   queries_.clear();
   targets_.clear();
   defaults_ = Defaults::Unsaid;
+  cuts_ = Cuts::Nothing;
 }
 
 void SqlJudge::end_statement() {
@@ -67,6 +55,7 @@ void SqlJudge::end_statement() {
   for (const Target& target : targets_) settle_target(target);
   const bool certain_read = current_.strongest <= SqlClass::VolatileRead && !current_.writes;
   if (certain_read && catalog_.has_volatile_casts()) hides_code();
+  if (current_.writes && cuts_ == Cuts::Rows) is_drawn();
   if (current_.writes && current_.strongest != SqlClass::Copy) at_least(SqlClass::Write);
   settle_class(current_);
   // CREATE TABLE pg_temp.t, SET search_path = pg_temp: wherever it stands.
@@ -105,6 +94,7 @@ void SqlJudge::calls(const SqlCall& call) {
     }
   }
   if (entry->sets == Sets::Untold) pins(Pin::UntoldSet);
+  if (entry->author == Author::User) reads_unseen();
   if (entry->volatility == Volatility::Drawn) is_drawn();
   if (entry->volatility != Volatility::Volatile) return;
   if (entry->author == Author::System) {
@@ -173,6 +163,7 @@ void SqlJudge::set_config(const SqlCall& call) {
 void SqlJudge::uses_operator(const SqlName& name) {
   const FunctionEntry* const entry = catalog_.operation(name.schema, name.name);
   if (entry == nullptr) at_least(SqlClass::Unknown);
+  if (entry != nullptr && entry->author == Author::User) reads_unseen();
   if (entry == nullptr || entry->volatility == Volatility::Volatile) hides_code();
 }
 
@@ -224,12 +215,14 @@ void SqlJudge::writes_unseen() {
 void SqlJudge::at_least(SqlClass floor) {
   current_.strongest = std::max(current_.strongest, floor);
   if (floor != SqlClass::Unknown) return;
+  reads_unseen();
   writes_unseen();
   is_drawn();
 }
 
 void SqlJudge::hides_code() {
   pins(Pin::HiddenCode);
+  reads_unseen();
   writes_unseen();
   is_drawn();
 }
@@ -251,17 +244,17 @@ bool SqlJudge::is_query(const SqlName& name) const {
 }
 
 void SqlJudge::settle_reads() {
-  bool all = true;  // reads beyond the limit are not needed for anything that must be exact
   std::ranges::sort(queries_);
   for (const SqlName& table : reads_) {
     const RelationEntry* const entry = catalog_.relation(table.schema, table.name);
     if (entry == nullptr && is_query(table)) continue;
-    lists(current_.read, table, all);
+    lists(current_.read, table, current_.reads_listed);
     if (entry == nullptr) {
       at_least(SqlClass::Unknown);
       continue;
     }
     if (entry->sided) is_sided();
+    if (entry->composed) reads_unseen();
     if (entry->reading != SqlClass::PureRead) at_least(entry->reading);
     if (entry->reading == SqlClass::VolatileRead) is_drawn();
   }

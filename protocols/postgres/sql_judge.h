@@ -56,10 +56,13 @@ class SqlJudge {
   void defines(const SqlName& table);
   void locks(SqlLock lock);
   void is_drawn() { current_.deterministic = false; }
+  // Keeps some rows of those that come. Sorted or not: of rows that sort alike any may be kept.
+  void cuts_rows() { cuts_ = Cuts::Rows; }
   void is_sided();
   void is_sorted() { current_.sorted = true; }
   void is_returning() { current_.returning = true; }
-  void writes_unseen();  // tables that the text does not name
+  void writes_unseen();                                   // tables that the text does not name
+  void reads_unseen() { current_.reads_listed = false; }  // likewise
   void writes() { current_.writes = true; }
   void at_least(SqlClass floor);
   void pins(Pin pin) { current_.pins.add(pin); }
@@ -91,6 +94,7 @@ class SqlJudge {
   std::vector<SqlName> reads_;
   std::vector<std::string_view> queries_;
   std::vector<Target> targets_;
+  enum class Cuts : std::uint8_t { Nothing, Rows } cuts_ = Cuts::Nothing;
   enum class Defaults : std::uint8_t { Unsaid, Asked } defaults_ = Defaults::Unsaid;
 };
 

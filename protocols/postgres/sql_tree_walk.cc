@@ -136,6 +136,7 @@ void Walk::select(const SelectStmt& select) {
       select.limitCount != nullptr || select.limitOffset != nullptr ||
       (select.distinctClause != nullptr && linitial(select.distinctClause) != nullptr);
   if (cuts && select.sortClause == nullptr) judge_.is_drawn();
+  if (cuts) judge_.cuts_rows();
   SelectStmt rest = select;  // its children are shared
   if (const IntoClause* const into = std::exchange(rest.intoClause, nullptr)) {
     judge_.at_least(SqlClass::Ddl);

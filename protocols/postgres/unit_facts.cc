@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "protocols/postgres/frontend.h"
+#include "protocols/postgres/moment.h"
 #include "protocols/postgres/sql_glance.h"
 #include "protocols/postgres/types.h"
 
@@ -120,6 +121,16 @@ std::shared_ptr<const SqlFacts> either(const std::shared_ptr<const SqlFacts>& on
   return std::make_shared<const SqlFacts>(std::move(both));
 }
 
+// LOCK TABLE and DECLARE fail outside of a block, SET LOCAL and SET CONSTRAINTS warn, and a cursor
+// lives no longer than it. EXECUTE is as what it runs.
+bool minds_blocks(const SqlFacts& facts) {
+  if (facts.locks.has(SqlLock::Table)) return true;
+  return std::ranges::any_of(facts.steps, [](const Step& step) {
+    const auto* const session = std::get_if<SessionStep>(&step.what);
+    return session && session->what != SessionStep::What::Execute;
+  });
+}
+
 bool is_tame(const SqlFacts& facts) {
   return !facts.writes && !changes_session(facts) && !works_read_only(facts);
 }
@@ -144,7 +155,9 @@ void UnitFacts::add(const SqlFacts& facts) {
   copies |= has_step<CopyStep>(facts);
   controls |= has_step<TransactionStep>(facts);
   how = weaker(how, how_of(facts));
+  minds_blocks |= postgres::minds_blocks(facts);
   written_listed &= facts.writes_listed;
+  read_listed &= facts.reads_listed;
   ++parts;
 }
 
@@ -200,7 +213,10 @@ void UnitReader::on_message(const Piece& first) {
     case from_client::kParse:
       return on_parse(first);
     case from_client::kBind:
-      if (const auto bind = view_bind(first.body())) return on_statement(bind->statement);
+      if (const auto bind = view_bind(first.body())) {
+        on_statement(bind->statement);
+        return note_moments(first);
+      }
       return on_unknown();
     case from_client::kFunctionCall:
       return on_unknown();
@@ -282,6 +298,13 @@ void UnitReader::on_statement(std::string_view name) {
     note_settings(*facts);
   });
   if (!known) on_unknown();
+}
+
+// Of what passes by in pieces the parameters are not looked at.
+void UnitReader::note_moments(const Piece& bind) {
+  if (!facts_.writes || !facts_.deterministic || !bind.whole()) return;
+  const auto texts = view_bind_texts(bind.body());
+  if (texts && std::ranges::any_of(*texts, passes_moment)) facts_.deterministic = false;
 }
 
 void UnitReader::on_unknown() { facts_.add(*unknown()); }

@@ -52,7 +52,9 @@ struct UnitFacts {
   std::uint32_t parts = 0;     // texts and statements in it
   bool copies = false;         // COPY
   bool controls = false;       // transactions: BEGIN … PREPARE TRANSACTION
+  bool minds_blocks = false;   // a server answers it differently outside of a transaction block
   bool written_listed = true;  // its texts name every table that it can change
+  bool read_listed = true;     // likewise that it looks at
 
   void add(const SqlFacts& facts);
 };
@@ -92,6 +94,7 @@ class UnitReader {
 
  private:
   void on_parse(const Piece& first);
+  void note_moments(const Piece& bind);
   Facts on_text(std::string_view text);
   Facts executed_by_sql(const Facts& facts) const;
   // What EXECUTE may run by a name: all that was prepared by it, as DEALLOCATE may have failed.

@@ -10,6 +10,11 @@ std::string key_of(const TableName& table) {
   return table.schema.empty() ? table.name : table.schema + '.' + table.name;
 }
 
+std::string_view bare_name(std::string_view key) {
+  const std::size_t dot = key.rfind('.');
+  return dot == std::string_view::npos ? key : key.substr(dot + 1);
+}
+
 namespace {
 bool ends_block(std::string_view command) {
   return command == "COMMIT" || command == "PREPARE TRANSACTION";
@@ -36,7 +41,11 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   stage = Stage::First;
   frame = unit_frame;
   for_second = !sits_out();
-  closed = copies = controls = changes_session = hidden = is_query = false;
+  closed = copies = controls = changes_session = hidden = writes = is_query = false;
+  sources.clear();
+  unit_tables_.clear();
+  sources_listed = true;
+  unit_all_ = false;
   commits_said = 0;
   how = How::Exact;
   script.clear();
@@ -57,21 +66,54 @@ void DualTransaction::add(const UnitReader& reader) {
   controls |= facts.controls;
   copies |= facts.copies;
   changes_session |= facts.changes_session;
+  writes |= facts.writes;
   for (const UnitReader::Facts& text : reader.texts()) {
     hidden |= text->pins.has(Pin::HiddenCode);
     commits_said += commits_said_by(*text);
   }
   how = weaker(how, facts.how);
   for (ResultDigest& digest : digests) digest.expect(how);
-  if (facts.writes) note_tables(reader, alone);
+  if (!facts.writes) return;
+  note_tables(reader, alone);
+  note_sources(reader);
 }
 
 void DualTransaction::note_tables(const UnitReader& reader, bool alone) {
   for (const UnitReader::Facts& text : reader.texts()) {
-    for (const TableName& table : text->written) tables_[key_of(table)] |= alone;
+    for (const TableName& table : text->written) {
+      std::string key = key_of(table);
+      std::optional<Doubt>& doubt = tables_[key];
+      if (alone) doubt = Doubt::Chance;
+      unit_tables_.push_back(std::move(key));
+    }
   }
   if (reader.facts().written_listed && tables_.size() <= kTablesMax) return;
-  (alone ? all_alone_ : all_written_) = true;
+  unit_all_ = true;
+  (alone ? all_doubtful_ : all_written_) = true;
+}
+
+void DualTransaction::note_sources(const UnitReader& reader) {
+  sources_listed &= reader.facts().read_listed;
+  for (const UnitReader::Facts& text : reader.texts()) {
+    for (const TableName& table : text->read) sources.emplace(bare_name(table.name));
+  }
+}
+
+bool DualTransaction::reads_doubtful() const {
+  if (all_doubtful_) return !sources.empty() || !sources_listed;
+  return std::ranges::any_of(tables_, [&](const auto& table) {
+    const auto& [key, doubt] = table;
+    if (!doubt) return false;
+    return !sources_listed || sources.contains(bare_name(key));
+  });
+}
+
+void DualTransaction::spread() {
+  for (const std::string& key : unit_tables_) {
+    std::optional<Doubt>& doubt = tables_[key];
+    if (!doubt) doubt = Doubt::Spread;
+  }
+  all_doubtful_ |= unit_all_;
 }
 
 void DualTransaction::keep(const ClientMessage& head, Mark mark, std::string_view bytes) {
@@ -91,10 +133,13 @@ void DualTransaction::forget_script() {
   messages.clear();
 }
 
+// What stands in one unit with a block's end, and behind it, commits by itself. Where in it a write
+// stands is not asked.
 bool DualTransaction::committed() const {
   if (commits_of(digests[0]) > 0 || digests[0].results_beyond() > 0) return true;
-  const bool by_itself = frame != Frame::Block && status == Transaction::Idle && !first_failed;
-  return by_itself || (frame == Frame::Bare && hidden);
+  const bool beyond_block = frame == Frame::Bare || (frame == Frame::Block && controls);
+  const bool by_itself = frame == Frame::Block ? controls && writes : true;
+  return (by_itself && status == Transaction::Idle && !first_failed) || (beyond_block && hidden);
 }
 
 bool DualTransaction::commit_was_none() const {
@@ -102,9 +147,9 @@ bool DualTransaction::commit_was_none() const {
 }
 
 DualTransaction::Doubts DualTransaction::doubts(Doubt of_what_is_known) const {
-  Doubts found{.all = all_written_ || all_alone_, .tables = {}};
-  for (const auto& [table, alone] : tables_) {
-    found.tables.push_back({{kDefaultDb, table}, alone ? Doubt::Chance : of_what_is_known, first});
+  Doubts found{.all = all_written_ || all_doubtful_, .tables = {}};
+  for (const auto& [table, doubt] : tables_) {
+    found.tables.push_back({{kDefaultDb, table}, doubt.value_or(of_what_is_known), first});
   }
   // What was written before anybody looked, or was prepared elsewhere.
   found.all |= unseen || (frame == Frame::Bare && controls);
@@ -113,14 +158,19 @@ DualTransaction::Doubts DualTransaction::doubts(Doubt of_what_is_known) const {
 
 DualTransaction::Doubts DualTransaction::doubts() const {
   if (out) return doubts(out->doubt);
-  return differs ? doubts(Doubt::Replies) : chances();
+  if (differs) return doubts(Doubt::Replies);
+  Doubts found{.all = all_doubtful_, .tables = {}};
+  for (const auto& [table, doubt] : tables_) {
+    if (doubt) found.tables.push_back({{kDefaultDb, table}, *doubt, first});
+  }
+  return found;
 }
 
 // What the first side alone has run.
 DualTransaction::Doubts DualTransaction::chances() const {
-  Doubts found{.all = all_alone_, .tables = {}};
-  for (const auto& [table, alone] : tables_) {
-    if (alone) found.tables.push_back({{kDefaultDb, table}, Doubt::Chance, first});
+  Doubts found{.all = all_doubtful_, .tables = {}};
+  for (const auto& [table, doubt] : tables_) {
+    if (doubt == Doubt::Chance) found.tables.push_back({{kDefaultDb, table}, *doubt, first});
   }
   return found;
 }
@@ -137,7 +187,8 @@ DualTransaction::Doubts DualTransaction::doubts_of(const UnitReader& unit, Side 
 
 void DualTransaction::forget_tables() {
   tables_.clear();
-  all_written_ = all_alone_ = differs = unseen = false;
+  unit_tables_.clear();
+  all_written_ = all_doubtful_ = differs = unseen = false;
 }
 
 }  // namespace crossfade::postgres

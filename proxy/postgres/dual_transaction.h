@@ -20,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,8 @@ namespace crossfade::postgres {
 
 // A table as the ledger names it: "schema.name", or "name" where the text names no schema.
 std::string key_of(const TableName& table);
+// The same without its schema: a view of `key`.
+std::string_view bare_name(std::string_view key);
 
 class DualTransaction {
  public:
@@ -63,6 +66,8 @@ class DualTransaction {
 
   Side second() const { return other(first); }
   bool under_way() const { return stage != Stage::Resting; }
+  // The first side may be waiting for the rest of the unit.
+  bool may_get_more() const { return stage == Stage::First && (!closed || copies); }
   bool sits_out() const { return out.has_value(); }
   // The first reason stays.
   void leave_out(Drop why, Doubt doubt) {
@@ -73,6 +78,10 @@ class DualTransaction {
   void begin_unit(Frame unit_frame, std::uint64_t now_ns);
   // More of what it does; one part of it that the second side is not to run is enough.
   void add(const UnitReader& reader);
+  // What it writes is made from what it has itself made suspected.
+  bool reads_doubtful() const;
+  // What it writes is suspected, whoever runs it.
+  void spread();
   // The second side gets a message (a piece of one) once the first has run the unit.
   void keep(const ClientMessage& head, Mark mark, std::string_view bytes);
   void keep_more(std::string_view bytes);
@@ -108,6 +117,7 @@ class DualTransaction {
   bool unseen = false;           // it had begun before it was run on both sides
   bool asked = false;            // whether the second side is to be tried
   bool second_begun = false;     // it has a block open, or was told to open one
+  bool second_ran = false;       // a unit of it
   bool session_touched = false;  // what the session holds there is not known any more
   bool differs = false;          // the two have answered differently
   bool refused = false;          // the second side has failed what the first had done
@@ -120,7 +130,11 @@ class DualTransaction {
   bool closed = false;  // the client has sent its end
   bool copies = false;  // a Sync among its data is not answered
   bool changes_session = false;
-  bool hidden = false;    // code in it may have committed, whatever the unit ended with
+  bool hidden = false;  // code in it may have committed, whatever the unit ended with
+  bool writes = false;  // something in it may, in the block or behind it
+  // Names, without their schemas, of what its writes may be made from, and whether these are all.
+  std::set<std::string, std::less<>> sources;
+  bool sources_listed = true;
   bool is_query = false;  // its last CommandComplete comes when it has committed
   How how = How::Exact;
   std::string script;
@@ -139,11 +153,14 @@ class DualTransaction {
  private:
   void note_tables(const UnitReader& reader, bool alone);
   Doubts chances() const;
+  void note_sources(const UnitReader& reader);
 
-  // Tables written; Chance: by the first side only.
-  std::map<std::string, bool, std::less<>> tables_;  // -> whether by the first side only
-  bool all_written_ = false;                         // others, too, by both sides
-  bool all_alone_ = false;                           // likewise, by the first only
+  // Tables written; Chance: by the first side only; Spread: from what is suspected.
+  std::map<std::string, std::optional<Doubt>, std::less<>> tables_;
+  std::vector<std::string> unit_tables_;  // of them, those of the unit
+  bool unit_all_ = false;                 // others, too
+  bool all_written_ = false;              // likewise, by both sides
+  bool all_doubtful_ = false;             // by the first only, or from what is suspected
 };
 
 }  // namespace crossfade::postgres

@@ -271,10 +271,17 @@ void PostgresSession::resume() {
     flush();
     kept_.erase(0, taken);
   }
-  if (client_ended_ && held_ == Held::No && !dual_under_way()) server().finish();
 }
 
 // --- the end
+
+// The server sees the client's end where the client put it: behind all that it has sent, and in the
+// midst of a unit that it has not closed.
+void PostgresSession::pass_end() {
+  if (!client_ended_ || phase_ == Phase::Opening || phase_ == Phase::Proving) return;
+  if (phase_ == Phase::Closing || held_ != Held::No) return;
+  if (!dual_under_way() || dual_->may_get_more()) server().finish();
+}
 
 void PostgresSession::on_end(int status) {
   begin_event();
@@ -283,8 +290,6 @@ void PostgresSession::on_end(int status) {
     client_.close();
   } else if (phase_ == Phase::Closing) {
     client_.close_when_sent();  // it may read on
-  } else if (held_ == Held::No && !dual_under_way()) {
-    server().finish();  // the server sees the end where the client put it
   }
   end_event();
 }
@@ -299,6 +304,7 @@ void PostgresSession::flush() {
 void PostgresSession::end_event() {
   change_places();
   if (may_go_on()) resume();
+  pass_end();
   follow();
   show_stay(why_it_stays());
   interlay_.count_texts();

@@ -372,9 +372,13 @@ class PostgresSession final : public Session, public StreamOwner {
   void conclude_dual();
   bool note_doubts(const InterlayRoute& route, const DualTransaction::Doubts& doubts, bool waits);
   void finish_dual_unit();
+  void count_dual();
   void end_dual();
   void abandon_dual();
   bool is_suspected() const;
+  bool is_suspected(const InterlayRoute& route, std::string_view table) const;
+  bool any_suspected() const;
+  bool is_made_from_suspects() const;
 
   // --- the server's
   void send(std::string_view bytes);
@@ -406,6 +410,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- the end
   bool safe_point() const;
   bool left_behind() const;
+  void pass_end();
   void check_login();
   void check_connecting(std::uint64_t limit_ns);
   void check_lingering();

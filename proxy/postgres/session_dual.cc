@@ -19,6 +19,10 @@ namespace {
 using Stage = DualTransaction::Stage;
 using Frame = DualTransaction::Frame;
 
+// The client has begun no block: while one side waits for the other it is not the client that
+// idles.
+constexpr std::string_view kBegin = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0";
+
 std::string query_of(std::string_view text) {
   std::string query;
   append_query(query, text);
@@ -28,7 +32,8 @@ std::string query_of(std::string_view text) {
 // More than that it commits can be told of a unit only by its text.
 bool can_be_wrapped(const UnitFacts& facts) {
   return facts.strongest == SqlClass::Write && facts.deterministic && !facts.copies &&
-         !facts.controls && !facts.changes_session && facts.leaves == Leaves::AsItWas;
+         !facts.controls && !facts.changes_session && !facts.minds_blocks &&
+         facts.leaves == Leaves::AsItWas;
 }
 
 bool is_for_first_only(const UnitFacts& facts) {
@@ -41,7 +46,8 @@ bool is_for_first_only(const UnitFacts& facts) {
 // What belongs to the unit that is under way goes on, everything else waits.
 bool PostgresSession::waits_for_dual(const Unit& unit) const {
   if (!dual_under_way()) return false;
-  if (dual_->stage != Stage::First || unit.what == Unit::What::Farewell) return true;
+  if (unit.what == Unit::What::Farewell) return !dual_->may_get_more();
+  if (dual_->stage != Stage::First) return true;
   const bool ended = dual_->closed && !dual_->copies && !server().owed().awaits_sync();
   return unit.what != Unit::What::Data && ended;
 }
@@ -73,7 +79,6 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
   if (!dual_) {
     dual_ = std::make_unique<DualTransaction>(interlay_.route(), current_, now_ns_);
     dual_->unseen = !free;
-    counters().second[1].eligible.add();
     const bool open = free && !facts.controls && !whole;
     if (open) dual_->leave_out(Drop::Oversize, Doubt::Unsent);
     if (current_ != write_side()) dual_->leave_out(Drop::StateRefused, Doubt::Unsent);
@@ -160,7 +165,7 @@ void PostgresSession::begin_dual_unit(std::string_view bytes, const Unit& unit) 
   loop().mark_busy(*this);
   if (dual_->frame != Frame::Wrapped) return;
   for (Upstream& up : upstreams_) {
-    inject(up, query_of("BEGIN"), from_client::kQuery);
+    inject(up, query_of(kBegin), from_client::kQuery);
     up.holds.unnamed = 0;  // a Query drops it
   }
 }
@@ -260,6 +265,7 @@ void PostgresSession::step_dual() {
 
 void PostgresSession::first_answered() {
   dual_->took_ns = now_ns_ - dual_->leg_ns;
+  if (is_made_from_suspects()) dual_->spread();  // by now it has read it
   if (dual_->frame == Frame::Wrapped && dual_->status == Transaction::Idle) {
     dual_->frame = Frame::Bare;  // the block that was ours has not begun, or has ended
     leave_out(Drop::StateRefused, Doubt::Outcome);
@@ -305,7 +311,7 @@ void PostgresSession::send_script() {
   counters().server_out.add(dual_->script.size());
   dual_->stage = Stage::Second;
   dual_->leg_ns = now_ns_;
-  dual_->second_begun = true;
+  dual_->second_begun = dual_->second_ran = true;
   dual_->session_touched |= dual_->changes_session;
 }
 

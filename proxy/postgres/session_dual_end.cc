@@ -1,5 +1,6 @@
 // How a transaction on two sides ends: what may differ is in the ledger before the client is told
 // of the commit. And what the ledger says to later reads.
+#include <algorithm>
 #include <utility>
 
 #include "protocols/postgres/backend.h"
@@ -7,6 +8,7 @@
 #include "protocols/postgres/types.h"
 #include "proxy/loop.h"
 #include "proxy/postgres/session.h"
+#include "strategies/untold.h"
 
 namespace crossfade::postgres {
 
@@ -50,13 +52,20 @@ bool PostgresSession::note_doubts(const InterlayRoute& route, const DualTransact
     };
   }
   if (doubts.all) {
-    return ledger.note_all(route, "a transaction whose tables are not all known", durable);
+    return ledger.note_all(route, kTablesUntold, durable);
   }
   std::vector<Suspect> unknown;
-  for (const Suspect& suspect : doubts.tables) {
+  const auto look_up = [&](const Suspect& suspect) {
     const bool known = ledger.renote && ledger.renote(route, suspect.at.db, suspect.at.key,
                                                       suspect.doubt, suspect.right);
     if (!known) unknown.push_back(suspect);
+  };
+  for (const Suspect& suspect : doubts.tables) {
+    look_up(suspect);
+    // Reads are looked up by the name alone.
+    const std::string_view bare = bare_name(suspect.at.key);
+    if (bare == suspect.at.key) continue;
+    look_up({{suspect.at.db, std::string(bare)}, suspect.doubt, suspect.right});
   }
   return unknown.empty() || ledger.note(route, std::move(unknown), durable);
 }
@@ -83,14 +92,21 @@ void PostgresSession::finish_dual_unit() {
   if (dual_->status == Transaction::Idle) end_dual();
 }
 
-void PostgresSession::end_dual() {
+// One that the second side had no part in, and was not to have, is not counted.
+void PostgresSession::count_dual() {
   SecondCounters& counts = counters().second[1];
+  if (!dual_->sits_out() && !dual_->second_ran) return;
+  counts.eligible.add();
   if (dual_->sits_out() && !dual_->refused) {
     counts.drop(dual_->out->why);
   } else {
     counts.answered.add();
     if (dual_->refused) counts.errors.add();
   }
+}
+
+void PostgresSession::end_dual() {
+  count_dual();
   Upstream& up = at(dual_->second());
   new_only_.end_block();
   const bool touched = dual_->session_touched && up.state() == Upstream::State::Open;
@@ -104,7 +120,6 @@ void PostgresSession::end_dual() {
     up.holds = Holdings();
     up.holds.ignored_through = ignored_through;
   }
-  if (client_ended_ && kept_.empty()) server().finish();
 }
 
 // The session ends. What its servers have not committed they roll back; of what the first may have
@@ -121,23 +136,46 @@ void PostgresSession::abandon_dual() {
     count_dual(doubts.any(), false);
     if (doubts.any()) note_doubts(*dual_->route, doubts, false);
   }
-  counters().second[1].drop(dual_->out ? dual_->out->why : Drop::Closed);
+  leave_out(Drop::Closed);
+  count_dual();
   dual_.reset();
 }
 
 // --- reads
 
-// A table that it reads may be behind on the side that is not the authority.
+// A table that the unit reads may be behind on the side that is not the authority. What it reads in
+// a block is not known when that begins.
 bool PostgresSession::is_suspected() const {
+  const UnitFacts& facts = reader_.facts();
   const InterlayRoute& route = *interlay_.route();
+  if (!route.authority() || !any_suspected()) return false;
+  if (facts.opens_read_only || !facts.read_listed) return true;
+  return std::ranges::any_of(reader_.texts(), [&](const UnitReader::Facts& text) {
+    return std::ranges::any_of(
+        text->read, [&](const TableName& table) { return is_suspected(route, table.name); });
+  });
+}
+
+bool PostgresSession::any_suspected() const {
   const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
-  if (!route.authority() || !ledger.any || !ledger.any()) return false;
-  for (const UnitReader::Facts& text : reader_.texts()) {
-    for (const TableName& table : text->read) {
-      if (ledger.suspects(route, kDefaultDb, key_of(table))) return true;
-    }
-  }
-  return false;
+  return ledger.any && ledger.any();
+}
+
+// Search paths are not followed: the name alone counts.
+bool PostgresSession::is_suspected(const InterlayRoute& route, std::string_view table) const {
+  const LedgerDoor& ledger = interlay_.loop().shared_writes().ledger;
+  return ledger.suspects(route, kDefaultDb, bare_name(table));
+}
+
+// What the unit that is under way writes is made from what may differ.
+bool PostgresSession::is_made_from_suspects() const {
+  if (!dual_->writes) return false;
+  if (dual_->reads_doubtful()) return true;
+  if (!any_suspected()) return false;
+  return !dual_->sources_listed ||
+         std::ranges::any_of(dual_->sources, [&](const std::string& table) {
+           return is_suspected(*dual_->route, table);
+         });
 }
 
 }  // namespace crossfade::postgres

@@ -421,7 +421,6 @@ void PostgresSession::fall_back() {
               {Choice::Do::Go});
   }
   server().stream().flush();
-  if (client_ended_ && held_ == Held::No) server().finish();
 }
 
 }  // namespace crossfade::postgres

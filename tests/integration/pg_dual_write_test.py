@@ -182,6 +182,31 @@ class Equal(Dual):
         wait_until(lambda: self.second.value(there) == "1", 20, "it is there")
         self.equal()
 
+    def test_a_client_that_leaves_in_the_midst_of_a_unit_leaves_no_locks(self):
+        write = parse("", "update t set note = 'left' where id = 7") + bind("", "") + execute("") + FLUSH
+        leave = {"close": lambda client: client.close(), "terminate": lambda client: client.terminate()}
+        for how, ends in leave.items():
+            for before in (None, "begin"):
+                with self.subTest(how, before=before):
+                    client = self.connect()
+                    if before:
+                        client.ask(before)
+                    client.send(write)
+                    client.until("C")
+                    ends(client)
+                    self.first.sql(f"set lock_timeout = '{int(20 * SLOWNESS)}s'",
+                                   "update t set note = 'free' where id = 7")
+                    self.second.sql("update t set note = 'free' where id = 7")
+        wait_until(lambda: self.metric("sessions_open") == 1, 20, "their sessions end")
+        self.equal()
+
+    def test_a_client_that_leaves_with_a_block_open_leaves_no_locks(self):
+        client = self.connect()
+        client.send(query("begin; update t set note = 'left' where id = 7"))
+        client.close()
+        wait_until(lambda: self.metric("sessions_open") == 1, 20, "its session ends")
+        self.equal()
+
     def test_what_may_end_differently_is_on_the_authority_alone_and_in_the_ledger(self):
         self.client.ask("insert into t values (700, (random() * 1000)::int, '')")
         self.assertEqual(self.suspected(), {"t": "chance"})
@@ -194,6 +219,20 @@ class Equal(Dual):
         self.assertEqual(self.suspected(), {"t": "chance", "parent": "chance"})
         self.assertEqual(self.second.value("select count(*) from parent"), "0")
         self.assertEqual(self.first.value("select count(*) from parent"), "2")
+
+    def test_what_minds_a_transaction_block_is_answered_as_without_one(self):
+        direct = self.enterContext(self.first.connect())
+        for sql in ("lock table t in share mode", "declare c cursor for select 1",
+                    "set local work_mem = '1MB'", "set constraints all deferred"):
+            with self.subTest(sql):
+                parts = b"".join(parse("", one) + bind("", "") + execute("")
+                                 for one in ("delete from t where id = 99", sql)) + SYNC
+                answers = []
+                for client in (direct, self.client):
+                    client.send(parts)
+                    answers.append([kind_of(one) for one in client.until("Z")])
+                self.assertEqual(answers[1], answers[0])
+        self.equal()
 
     def test_flushed_messages_in_a_transaction_are_on_both(self):
         client = self.client
@@ -298,6 +337,19 @@ class SickSecond(Dual):
         for n in range(count):
             self.client.ask(f"update t set n = n + 1, note = '{n}' where id = 1")
 
+    def test_a_session_that_may_not_idle_does_not_while_the_second_side_is_waited_for(self):
+        self.client.ask("set idle_in_transaction_session_timeout = '100ms'")
+        holder = self.enterContext(self.second.connect())
+        holder.ask("begin; update t set note = 'held' where id = 1")
+        self.client.send(query("update t set n = 5 where id = 1"))
+        idles = ("select count(*) from pg_stat_activity where state = 'idle in transaction' and "
+                 "now() - state_change > interval '0.3s'")
+        wait_until(lambda: self.first.value(idles) == "1", 20, "it idles there for longer than it may")
+        holder.ask("rollback")
+        self.assertEqual([kind_of(one) for one in self.client.until("Z")], ["C", "Z"])
+        self.assertEqual(self.client.value("show idle_in_transaction_session_timeout"), "100ms")
+        self.equal()
+
     def test_a_row_that_only_the_second_side_refuses(self):
         self.second.sql("insert into t values (100, 9, 'there')")
         self.client.ask("insert into t values (100, 1, 'a')")
@@ -379,6 +431,132 @@ class SickSecond(Dual):
         self.assertEqual(self.client.value("select note from t where id = 9"), "wrong")
         self.client.ask("insert into t values (901, (random() * 10)::int, '')")
         self.assertEqual(self.client.value("select note from t where id = 9"), "")
+
+
+class Ends(Dual):
+    """Units that end a block and go on behind it."""
+    tables = (*Dual.tables, *(f"create table e{n} (id int primary key)" for n in range(4)))
+
+    def test_what_is_written_behind_the_end_of_a_block_is_on_both_or_suspected(self):
+        def simple(how, table):
+            return query(f"{how}; insert into {table} values (1)")
+
+        def extended(how, table):
+            return b"".join(parse("", sql) + bind("", "") + execute("")
+                            for sql in (how, f"insert into {table} values (1)")) + SYNC
+
+        forms = [(form, how) for form in (simple, extended) for how in ("commit", "rollback")]
+        for n, (form, how) in enumerate(forms):
+            with self.subTest(how, form=form.__name__):
+                self.second.sql(f"insert into e{n} values (1)")  # refused there, if it is run there
+                self.client.ask("begin; insert into parent values (1)")
+                if how == "commit":
+                    self.client.ask("select 1 / 0")
+                self.client.send(form(how, f"e{n}"))
+                self.assertNotIn("E", "".join(kind_of(one) for one in self.client.until("Z")))
+                self.assertEqual(self.first.value(f"select count(*) from e{n}"), "1")
+                self.assertEqual(self.suspected().get(f"e{n}"), "outcome")
+        self.equal("select * from parent")
+
+
+class ReadsBeside(Dual):
+    """Reads are the second side's, as far as what they read is known to be there."""
+    tables = (
+        *Dual.tables,
+        "create table log (what text)", "create table staging (x int)", "create table sums (k int, s bigint)",
+        "insert into sums values (1, 0)", "create view seen as select * from staging",
+        "create table part (a int, x float default random()) partition by range (a)",
+        "create table part_low partition of part for values from (0) to (100)",
+        "create table audited (a int)",
+        "create function audits() returns trigger language plpgsql as "
+        "$$begin insert into log values ('trigger'); return new; end$$",
+        "create trigger audits after insert on audited for each row execute function audits()",
+        "create procedure logs(said text) language sql as $$insert into log values (said)$$",
+        "create function logged(said text) returns int language sql as "
+        "$$insert into log values (said) returning 1$$",
+        "create function counted() returns bigint language sql stable as $$select count(*) from staging$$")
+
+    def setUp(self):
+        super().setUp()
+        self.patch(both(self.policy, 1.0))
+        self.comes_to(self.client, "new")
+
+    def stages(self):
+        """Rows that the authority alone has."""
+        self.client.ask("insert into staging select (random() * 9)::int from generate_series(1, 3)")
+        self.assertEqual(self.second.value("select count(*) from staging"), "0")
+
+    def test_what_is_not_in_the_text_of_a_write_is_read_where_it_is(self):
+        for sql in ("insert into audited values (1)", "call logs('call')", "select logged('function')",
+                    "do $$begin insert into log values ('do'); end$$"):
+            with self.subTest(sql):
+                before = int(self.first.value("select count(*) from log"))
+                self.client.ask(sql)
+                self.assertEqual(self.client.value("select count(*) from log"), str(before + 1))
+
+    def test_a_suspected_table_is_read_where_it_is_by_whatever_name(self):
+        self.stages()
+        for sql in ("select count(*) from staging", "select count(*) from public.staging",
+                    "select count(*) from seen", "select counted()"):
+            with self.subTest(sql):
+                self.assertEqual(self.client.value(sql), "3")
+        self.client.ask("insert into part (a) values (1)")
+        self.assertEqual(self.client.value("select count(*) from part_low"), "1")
+        self.assertEqual(self.side_of(self.client), "new")
+
+    def test_a_read_only_block_begins_where_everything_is(self):
+        self.client.ask("begin read only")
+        self.assertEqual(self.side_of(self.client), "new")
+        self.client.ask("commit")
+        self.stages()
+        self.client.ask("begin read only")
+        self.assertEqual(self.client.value("select count(*) from staging"), "3")
+        self.client.ask("commit")
+
+    def test_what_is_made_from_what_is_suspected_is_suspected(self):
+        self.stages()
+        self.client.ask("update sums set s = (select sum(x) from staging)")
+        self.assertEqual(self.suspected(), {"staging": "chance", "sums": "spread"})
+        self.client.ask("begin")
+        self.client.ask("insert into log select s::text from sums")
+        self.client.ask("insert into parent values (1)")
+        self.client.ask("commit")
+        self.assertEqual(self.suspected(), {"staging": "chance", "sums": "spread", "log": "spread"})
+        self.equal("select * from parent")
+
+    def test_what_a_transaction_makes_from_its_own_doubts_is_suspected(self):
+        self.client.ask("begin")
+        self.client.send(query("copy staging from stdin"))
+        self.client.until("G")
+        self.client.send(copy_data(b"900\n901\n") + COPY_DONE)
+        self.client.until("Z")
+        self.client.ask("insert into sums select 2, sum(x) from staging")
+        self.client.ask("commit")
+        self.assertEqual(self.suspected(), {"staging": "chance", "sums": "spread"})
+        self.client.ask("begin; insert into part (a) values (1)")
+        self.client.ask("insert into log select a::text from part")
+        self.client.ask("commit")
+        self.assertEqual(self.suspected()["log"], "spread")
+
+    def test_which_of_equal_rows_comes_first_is_not_written_twice(self):
+        self.client.ask("update t set note = 'taken' where id = (select id from t order by n limit 1)")
+        self.assertEqual(self.suspected(), {"t": "chance"})
+
+    def test_a_moment_that_is_passed_is_not_written_twice(self):
+        insert = parse("", "insert into serials (id, at) values ($1, $2)")
+        for n, value in enumerate((b"2020-01-01", b"infinity")):
+            self.messages(self.client, insert + bind("", "", [b"%d" % n, value]) + execute(""))
+        self.nothing_suspected()
+        self.messages(self.client, insert + bind("", "", [b"9", b"Now"]) + execute(""))
+        self.assertEqual(self.suspected(), {"serials": "chance"})
+
+    def test_every_transaction_is_counted_once(self):
+        for sql in ("insert into t values (100, 0, '')",
+                    "insert into t values (101, (random() * 9)::int, '')",
+                    "insert into t values (100, 0, '')", "begin; insert into parent values (1)", "rollback"):
+            self.client.ask(sql)
+        self.conserved()
+        self.assertEqual(self.legs(), 2)  # of the others the second side had no part
 
 
 class Killed(Dual):

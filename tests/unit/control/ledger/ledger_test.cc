@@ -14,6 +14,7 @@
 #include <set>
 
 #include "../bench.h"
+#include "strategies/untold.h"
 
 namespace crossfade {
 
@@ -285,6 +286,17 @@ TEST_CASE("ledger: who writes to both sides again after a while of one side need
   CHECK(ledger->suspects("m", 0, "any"));  // no canary reads it from a side that may lack it
   CHECK(ledger->verified("m", ledger->begin_verification("m")));
   CHECK_FALSE(ledger->suspects("m", 0, "any"));
+}
+
+TEST_CASE("ledger: while nobody knows which tables differ all of them are suspected") {
+  CapturedLog log;
+  TempFolder folder;
+  const Opened ledger(folder.file("l"));
+  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  CHECK(note_all(ledger, kTablesUntold) == Told::True);
+  CHECK(ledger->suspects("m", kDefaultDb, "any"));
+  CHECK(ledger->verified("m", ledger->begin_verification("m")));
+  CHECK_FALSE(ledger->suspects("m", kDefaultDb, "any"));
 }
 
 TEST_CASE("ledger: a server that was started again needs verification, also while nobody watched") {

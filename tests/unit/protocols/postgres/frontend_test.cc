@@ -53,6 +53,12 @@ TEST_CASE("frontend: views find the fields of whole messages") {
   CHECK(view_bind(bind)->portal == "portal");
   CHECK(view_bind(bind)->statement == "s");
   CHECK(view_bind_count(bind) == 1);
+  using Texts = std::vector<std::string_view>;
+  const std::string values = raw("\0\3\0\0\0\1a\xff\xff\xff\xff\0\0\0\2bc\0\0");
+  CHECK(view_bind_texts(raw("\0\0\0\0") + values) == Texts{"a", "bc"});
+  CHECK(view_bind_texts(raw("\0\0\0\1\0\1") + values) == Texts{});
+  CHECK(view_bind_texts(raw("\0\0\0\3\0\1\0\0\0\0") + values) == Texts{"bc"});
+  CHECK_FALSE(view_bind_texts(raw("\0\0\0\0") + values.substr(0, values.size() - 4)));
   CHECK(view_bind_count(raw("\0\0\0\2\0\1\0\1\0\3")) == 3);
   CHECK(view_subject(raw("Ss\0"))->kind == kStatement);
   CHECK(view_subject(raw("Ps\0"))->name == "s");

@@ -115,6 +115,43 @@ TEST_CASE("sql: parameters of a statement are known from its text, or are not kn
   CHECK(executed(facts_of("EXECUTE p (1)"), facts_of("SELECT $1")).parameters == 0);
 }
 
+TEST_CASE("sql: what a statement reads is listed where it names nothing but plain tables") {
+  for (const char* const sql :
+       {"SELECT 1", "SELECT a FROM t, s.u", "SELECT lower(a) FROM t",
+        "INSERT INTO t SELECT * FROM u", "WITH q AS (SELECT 1) SELECT * FROM q",
+        "SELECT a FROM jobs; SELECT b FROM u"}) {
+    CAPTURE(sql);
+    CHECK(facts_of(sql).reads_listed);
+  }
+  for (const char* const sql :
+       {"SELECT a FROM v", "SELECT a FROM v_now", "SELECT a FROM m", "SELECT a FROM part",
+        "SELECT a FROM guarded", "SELECT last_value FROM seq", "SELECT relname FROM pg_class",
+        "SELECT f_stable()", "SELECT f_imm(a) FROM t", "SELECT f_volatile()",
+        "SELECT a FROM unknown", "SELECT 1; SELECT a FROM v", "CALL p()", "no SQL"}) {
+    CAPTURE(sql);
+    CHECK_FALSE(facts_of(sql).reads_listed);
+  }
+  std::string many = "SELECT 1 FROM t";
+  for (std::size_t i = 0; i < kTablesMax; ++i) many += ", s" + std::to_string(i) + ".t";
+  CHECK_FALSE(facts_of(many).reads_listed);
+}
+
+TEST_CASE("sql: which of equal rows a write keeps is chance, sorted or not") {
+  for (const char* const sql :
+       {"UPDATE t SET a = 1 WHERE a = (SELECT a FROM u ORDER BY a LIMIT 1)",
+        "INSERT INTO t SELECT a FROM u ORDER BY a OFFSET 3",
+        "INSERT INTO t SELECT a FROM u ORDER BY a FETCH FIRST 2 ROWS ONLY",
+        "INSERT INTO t SELECT DISTINCT ON (a) a FROM u ORDER BY a",
+        "WITH q AS (SELECT a FROM u ORDER BY a LIMIT 1) DELETE FROM t USING q WHERE t.a = q.a"}) {
+    CAPTURE(sql);
+    CHECK_FALSE(facts_of(sql).deterministic);
+    CHECK(facts_of(sql).strongest == SqlClass::NondeterministicWrite);
+  }
+  CHECK(facts_of("SELECT a FROM u ORDER BY a LIMIT 1").deterministic);
+  CHECK(facts_of("SELECT a FROM u ORDER BY a LIMIT 1; UPDATE t SET a = 1").deterministic);
+  CHECK(facts_of("INSERT INTO t SELECT DISTINCT a FROM u").deterministic);
+}
+
 TEST_CASE("sql classifier: deep SQL of any shape fits a small stack") {
   // Twice the limit, on what musl gives to a thread: a 64th of what glibc does.
   on_small_stack(deep_sql(2 * SqlLimits{}.sql_parse_max), kHuge, kSmallStack);

@@ -73,6 +73,7 @@ constexpr SqlCatalogRow kRows[] = {
     {"r", "public", "audited", "rx", ""},
     {"r", "public", "parent", "rc", ""},
     {"r", "public", "far", "fx", ""},
+    {"r", "public", "part", "pn", ""},
     {"r", "public", "m", "mx", ""},
     {"r", "public", "seq", "Sn", ""},
     {"r", "public", "guarded", "rn", "SELECT (owner = CURRENT_USER)"},

@@ -274,5 +274,44 @@ TEST_CASE("unit facts: what can not be read whole is unknown") {
   CHECK(reading.facts().writes);
 }
 
+TEST_CASE("unit: a write that is passed a moment as text is chance, and a read as it was") {
+  const auto bound = [](std::string_view value, char format) {
+    std::string body = raw("\0\0\0\1\0") + format + raw("\0\1\0\0\0") +
+                       static_cast<char>(value.size()) + std::string(value) + raw("\0\0");
+    return message('B', body);
+  };
+  struct {
+    const char* sql;
+    const char* value;
+    char format;
+    bool deterministic;
+  } const cases[] = {{"INSERT INTO t VALUES ($1)", "now", 0, false},
+                     {"INSERT INTO t VALUES ($1)", "now", 1, true},
+                     {"INSERT INTO t VALUES ($1)", "2020-01-01", 0, true},
+                     {"SELECT a FROM t WHERE a > $1", "now", 0, true}};
+  for (const auto& one : cases) {
+    CAPTURE(one.sql);
+    CAPTURE(one.value);
+    Reading reading;
+    reading.tell(parse("", one.sql));
+    reading.tell(bound(one.value, one.format));
+    CHECK(reading.facts().deterministic == one.deterministic);
+  }
+}
+
+TEST_CASE("unit: some statements mind whether they are run in a transaction block") {
+  Reading reading;
+  for (const char* const sql :
+       {"DELETE FROM t; LOCK TABLE t", "DELETE FROM t; DECLARE c CURSOR FOR SELECT 1",
+        "DELETE FROM t; SET LOCAL work_mem = 1", "DELETE FROM t; SET CONSTRAINTS ALL DEFERRED",
+        "DELETE FROM t; FETCH c"}) {
+    CAPTURE(sql);
+    CHECK(reading.query(sql).minds_blocks);
+  }
+  CHECK_FALSE(reading.query("DELETE FROM t; SELECT a FROM t FOR UPDATE").minds_blocks);
+  reading.query("PREPARE d AS DELETE FROM t");
+  CHECK_FALSE(reading.query("EXECUTE d").minds_blocks);
+}
+
 }  // namespace
 }  // namespace crossfade::postgres

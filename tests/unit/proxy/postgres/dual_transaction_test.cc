@@ -89,6 +89,26 @@ TEST_CASE("dual transaction: once the second side is left out all its tables are
   CHECK_FALSE(told.transaction.doubts().any());
 }
 
+TEST_CASE("dual transaction: what is made from its own doubts is suspected") {
+  Told told;
+  told.query(Frame::Block, "insert into s.u values (random())", {"INSERT 0 1"}, Transaction::Open);
+  CHECK_FALSE(told.transaction.reads_doubtful());  // it reads nothing
+  told.query(Frame::Block, "insert into t select 1 from jobs", {"INSERT 0 1"}, Transaction::Open);
+  CHECK_FALSE(told.transaction.reads_doubtful());
+  told.query(Frame::Block, "insert into parent select 1 from u", {"INSERT 0 1"}, Transaction::Open);
+  CHECK(told.transaction.reads_doubtful());
+  told.transaction.spread();
+  CHECK(told.transaction.doubts().all);  // what cascades from parent is not listed
+  told.transaction.forget_tables();
+  told.query(Frame::Block, "insert into t select 1 from v", {"INSERT 0 1"}, Transaction::Open);
+  CHECK_FALSE(told.transaction.sources_listed);
+  CHECK_FALSE(told.transaction.reads_doubtful());
+  told.transaction.spread();
+  CHECK(words(told.transaction.doubts()) == "t:spread");
+  told.transaction.leave_out(Drop::SideDown, Doubt::Unsent);
+  CHECK(words(told.transaction.doubts()) == "t:spread");
+}
+
 TEST_CASE("dual transaction: different answers make its tables suspected") {
   Told told;
   told.query(Frame::Wrapped, "update t set id = 2", {"UPDATE 1"});
@@ -125,6 +145,33 @@ TEST_CASE("dual transaction: it has committed when a command tag or the state be
       {Frame::Block, "commit", {"COMMIT"}, Transaction::Idle, true, false},
       {Frame::Block, "commit", {"ROLLBACK"}, Transaction::Idle, false, true},
       {Frame::Block, "rollback", {"ROLLBACK"}, Transaction::Idle, false, false},
+      {Frame::Block,
+       "commit; insert into t values (1)",
+       {"ROLLBACK", "INSERT 0 1"},
+       Transaction::Idle,
+       true,
+       true},
+      {Frame::Block,
+       "rollback; insert into t values (1)",
+       {"ROLLBACK", "INSERT 0 1"},
+       Transaction::Idle,
+       true,
+       false},
+      {Frame::Block,
+       "rollback; begin; insert into t values (1)",
+       {"ROLLBACK", "BEGIN", "INSERT 0 1"},
+       Transaction::Open,
+       false,
+       false},
+      {Frame::Block, "rollback; commit prepared 'p'", {"ROLLBACK"}, Transaction::Idle, true, false},
+      {Frame::Block, "rollback; call p()", {"ROLLBACK", "CALL"}, Transaction::Open, true, false},
+      {Frame::Block, "select f_volatile()", {"SELECT 1"}, Transaction::Open, false, false},
+      {Frame::Block,
+       "rollback; select 1",
+       {"ROLLBACK", "SELECT 1"},
+       Transaction::Idle,
+       false,
+       false},
       {Frame::Block, "commit; begin", {"COMMIT", "BEGIN"}, Transaction::Open, true, false},
       {Frame::Block,
        "prepare transaction 'p'",
