@@ -477,14 +477,14 @@ void PostgresSession::check_lingering() {
   if (now_ns_ > closing_at_ns_ + (lingering_ > 0 ? kLingerNs : kHearOutNs)) client_.close();
 }
 
-// Whether a server speaks TLS is waited for as long as for the rest of a login, and what follows it
-// has its own time.
+// Whether a server speaks TLS is waited for as long as for the rest of a login, where it has no
+// other address; and what follows has its own time.
 void PostgresSession::check_connecting(std::uint64_t limit_ns) {
   if (server().state() != Upstream::State::Connecting) return;
-  if (server().asked()) server().opened_at_ns = now_ns_;
+  if (server().asked() && server().at_last_address()) server().opened_at_ns = now_ns_;
   if (limit_ns == 0 || now_ns_ <= server().opened_at_ns + limit_ns) return;
-  counters().hit(Limit::ConnectTimeout);
-  if (server().try_next_address(now_ns_)) return;
+  if (!server().asked()) counters().hit(Limit::ConnectTimeout);
+  if (server().try_next_address(now_ns_) || server().asked()) return;
   lose_server("did not accept a connection in time");
 }
 

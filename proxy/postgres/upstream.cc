@@ -21,6 +21,7 @@ bool Upstream::open(Side side, InterlayRoutePtr route, std::uint64_t now_ns, Ser
   route_ = std::move(route);
   state_ = State::Connecting;
   opened_at_ns = now_ns;
+  at_last_address_ = false;
   cutter_ = MessageCutter(Stream::ServerLogin);
   owed_ = OwedReplies();
   pid = 0;
@@ -75,9 +76,10 @@ void Upstream::be(Side side, InterlayRoutePtr route) {
 }
 
 bool Upstream::try_next_address(std::uint64_t now_ns) {
-  if (state_ != State::Connecting || !reach_.next_address()) return false;
-  opened_at_ns = now_ns;
-  return true;
+  if (state_ != State::Connecting) return false;
+  at_last_address_ = !reach_.next_address();
+  if (!at_last_address_) opened_at_ns = now_ns;
+  return !at_last_address_;
 }
 
 void Upstream::on_end(int status) {

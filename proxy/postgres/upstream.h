@@ -73,6 +73,7 @@ class Upstream final : public ReachOwner {
   // The server was not reached in time at this address: true when another one is tried, which has
   // as long.
   bool try_next_address(std::uint64_t now_ns);
+  bool at_last_address() const { return at_last_address_; }  // as far as was tried
 
   // As stream().write(), and may be called before the server is reached: it goes out then.
   void write(std::string_view bytes);
@@ -129,6 +130,7 @@ class Upstream final : public ReachOwner {
   std::unique_ptr<UpstreamLogin> login_;  // of enter(), until it is over
   std::string early_;                     // what waits for the server to be reached
   bool ends_early_ = false;
+  bool at_last_address_ = false;
   std::string tail_;        // of a message that is awaited whole
   std::size_t wanted_ = 0;  // bytes of it, for the next look
   State state_ = State::Idle;

@@ -105,6 +105,8 @@ class Many(Served):
         for number in range(count):
             if number == count // 4:
                 before = reset_peak(self.sidecar)
+            if number % 50 == 0:  # a session lasts until its server has answered: not all at once
+                wait_until(lambda: self.metric("sessions_open") < 50, 60, "some have gone")
             with PgConn(self.port, limit_s=MINUTE_S) as client:
                 if number % 4:
                     client.send((START[:9], START, untyped(SSL_REQUEST))[number % 3])
