@@ -75,6 +75,15 @@ TEST_CASE("auth: what makes no sense is refused by its path, and quotes no verif
   CHECK(refusal(R"({"mode":"trust","enter_as":"client"})").starts_with("auth.enter_as: does not go"));
 }
 
+TEST_CASE("auth: rights are lent beside pass_through where that is said, and shown") {
+  const auto lent =
+      read_login(*parse_json(R"({"mode":"pass_through","enter_as":"endpoint"})"), "auth", {});
+  REQUIRE(lent);
+  CHECK(lent->enter_as == EnterAs::Endpoint);
+  CHECK(*read_login(render(*lent, Secrets::Shown), "auth", {}) == *lent);
+  CHECK(render(InterlayLogin{}, Secrets::Shown).is_null());
+}
+
 TEST_CASE("auth: is for PostgreSQL alone") {
   const EndpointAddress redis;
   EndpointAddress postgres;

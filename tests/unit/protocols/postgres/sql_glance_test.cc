@@ -46,7 +46,9 @@ TEST_CASE("glance: settings that code writes out are told") {
       {"perform set_config(n, v, true)", {}},
       {"perform set_config('a.' || n, f(v, ')'), (true))", {}},
       {"update t set n = 1", {}}};
-  for (const auto& [code, names] : cases) {
+  for (const auto& one : cases) {
+    const auto& code = one.first;
+    const auto& names = one.second;
     CAPTURE(code);
     CHECK(settings_in(code).names == names);
     CHECK(settings_in(code).told == kAll);
