@@ -76,7 +76,7 @@ TEST_CASE("auth: what makes no sense is refused by its path, and quotes no verif
 }
 
 TEST_CASE("auth: rights are lent beside pass_through where that is said, and shown") {
-  const auto lent =
+  auto lent =
       read_login(*parse_json(R"({"mode":"pass_through","enter_as":"endpoint"})"), "auth", {});
   REQUIRE(lent);
   CHECK(lent->enter_as == EnterAs::Endpoint);
