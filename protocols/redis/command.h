@@ -61,6 +61,7 @@ enum class Repeat : std::uint8_t {
   Claim,      // XCLAIM: by how long entries are idle
   Autoclaim,  // XAUTOCLAIM: likewise
   Sort,       // SORT: BY and GET read other keys
+  Lex,        // ZREMRANGEBYLEX, ZRANGESTORE: of unequal scores, by how the set is encoded
   Moves,      // it reads or writes more than it says: MIGRATE, PFDEBUG
   Script,     // EVAL: its text tells
   Hidden      // EVALSHA, FCALL: the text is the server's

@@ -39,6 +39,8 @@ constexpr Exception kExceptions[] = {
     {"xautoclaim", Repeat::Autoclaim},
     {"xclaim", Repeat::Claim},
     {"xtrim", Repeat::Trim},
+    {"zrangestore", Repeat::Lex},
+    {"zremrangebylex", Repeat::Lex},
 };
 
 }  // namespace

@@ -52,6 +52,16 @@ Replay replay_of_claim(Args args) {
   return args[kMinIdle] == "0" ? Replay::Same : Replay::Made;
 }
 
+// Where scores are not all equal, which members are between two others hangs on the encoding (a
+// listpack is given up when its last member is below the range), and that on the set's history:
+// one that was copied has another than one that has shrunk. ZRANGESTORE … [BYSCORE | BYLEX] …
+Replay replay_of_lex(Args args, bool whole) {
+  const bool by_lex = is_word(args[0], "ZREMRANGEBYLEX") ||
+                      std::any_of(args.begin(), args.end(),
+                                  [](std::string_view arg) { return is_word(arg, "BYLEX"); });
+  return !whole || by_lex ? Replay::Copy : Replay::Same;
+}
+
 // What it reads elsewhere, and the order of equal weights, are not in its keys: stored, it is
 // copied. SORT key [BY pattern] [LIMIT offset count] [GET pattern …] … [STORE destination]
 Replay replay_of_sort(Args args, bool whole) {
@@ -121,6 +131,8 @@ Replay replay_of(const CommandSpec* spec, Args args, bool whole) {
       return Replay::Made;
     case Repeat::Sort:
       return replay_of_sort(args, whole);
+    case Repeat::Lex:
+      return replay_of_lex(args, whole);
     case Repeat::Script:
       return replay_of_script(args, whole);
     case Repeat::Hidden:

@@ -299,6 +299,7 @@ Count repeat_made(const Done& done, std::string& out) {
     case Repeat::Getex:
     case Repeat::Restore:
     case Repeat::Sort:
+    case Repeat::Lex:
     case Repeat::Moves:
     case Repeat::Script:
     case Repeat::Hidden:

@@ -78,6 +78,7 @@ TEST_CASE("replay: the same bytes do wherever the effect follows from data and a
                                                {"XAUTOCLAIM", "k", "g", "c", "0", "0"},
                                                {"XREADGROUP", "GROUP", "g", "c", "STREAMS", "k"},
                                                {"SORT", "k", "BY", "w_*", "GET", "#"},
+                                               {"ZRANGESTORE", "d", "k", "1", "5", "BYSCORE"},
                                                {"FLUSHALL"},
                                                {"SCRIPT", "LOAD", "math.random()"},
                                                {"EVAL", "return 1", "0"},
@@ -268,6 +269,8 @@ TEST_CASE("replay: what reads or writes more than it says is copied, key by key"
                                                {"sort", "k", "STORE", "d", "get", "w_*"},
                                                {"MIGRATE", "h", "1", "k", "0", "1"},
                                                {"PFDEBUG", "TODENSE", "k"},
+                                               {"ZREMRANGEBYLEX", "k", "[2", "[21"},
+                                               {"zrangestore", "d", "k", "[a", "+", "bylex"},
                                                {"RESTORE-ASKING", "k", "0", "x"}}) {
     CHECK_MESSAGE(replay_for(words) == Replay::Copy, resp(words));
   }
