@@ -72,7 +72,8 @@ TEST_CASE("auth: what makes no sense is refused by its path, and quotes no verif
         "auth.auth_query.query: must name the user as $1");
   CHECK(refusal(R"({"mode":"terminate","auth_query":{}})") ==
         "auth.auth_query.username: is required");
-  CHECK(refusal(R"({"mode":"trust","enter_as":"client"})").starts_with("auth.enter_as: does not go"));
+  CHECK(
+      refusal(R"({"mode":"trust","enter_as":"client"})").starts_with("auth.enter_as: does not go"));
 }
 
 TEST_CASE("auth: rights are lent beside pass_through where that is said, and shown") {
