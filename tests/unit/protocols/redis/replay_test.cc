@@ -366,6 +366,7 @@ TEST_CASE("replay: of a beginning, what may still come counts as there") {
   CHECK(early({"XTRIM", "k", "MAXLEN"}) == Replay::Made);
   CHECK(early({"XCLAIM", "k", "g", "c"}) == Replay::Made);
   CHECK(early({"SORT", "k"}) == Replay::Copy);
+  CHECK(early({"ZRANGESTORE", "d", "k"}) == Replay::Copy);
   CHECK(early({"EVAL", "return 1"}) == Replay::Suspect);
   CHECK(early({"APPEND", "k"}) == Replay::Same);
 }
