@@ -46,6 +46,7 @@ std::uint64_t OwedReplies::push(Owing owing, Mark mark, char type) {
     skipping_ = Skipping::No;
   }
   if (owing == Owing::CopyEnd && !owes()) return id;
+  if (mark == Mark::Skip) ours_through_ = id;
   waiting_.push({id, owing, mark, type, only_reply_of(owing)});
   if (active_) absorb();
   return id;

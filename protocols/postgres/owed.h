@@ -102,6 +102,8 @@ class OwedReplies {
   std::optional<Synthesised> take_synthesised();
 
   bool owes() const { return active_.has_value() || !waiting_.empty(); }
+  // Something is to come that ends here, and must not be taken for an answer to the client.
+  bool owes_ours() const { return !over_ && ours_through_ > answered_id_; }
   bool settled() const { return spare_ == 0; }
   bool room() const { return waiting_.size() < kOwedMax; }
   std::size_t size() const { return waiting_.size() + (active_ ? 1 : 0); }
@@ -186,7 +188,8 @@ class OwedReplies {
   std::uint32_t spare_ = 0;  // ReadyForQuery that may come or not
   Mark spare_mark_ = Mark::Forward;
   std::uint64_t spare_id_ = 0;     // of the last Sync that COPY IN has eaten
-  std::uint64_t answered_id_ = 0;  // the last that is answered
+  std::uint64_t answered_id_ = 0;   // the last that is answered
+  std::uint64_t ours_through_ = 0;  // the last that is marked Skip
   Skipping skipping_ = Skipping::No;
   Transaction transaction_ = Transaction::Idle;
   bool over_ = false;

@@ -173,8 +173,8 @@ std::size_t PostgresSession::take(std::string_view bytes) {
     } else if (const auto* more = std::get_if<NeedMore>(&cut)) {
       wanted_ = rest.size() + more->at_least;
       return at;
-    } else {
-      go_raw();
+    } else if (!go_raw()) {
+      return at;
     }
   }
   return at;
@@ -207,11 +207,19 @@ void PostgresSession::forward(const Piece& piece) {
 }
 
 // What the client says is no message: its server tells it so, and nobody else is asked any more.
-void PostgresSession::go_raw() {
+// False: not before it is known who answers what was asked before.
+bool PostgresSession::go_raw() {
+  if (on_trial_) {
+    held_ = Held::Side;
+    wait_ = Wait::Trial;
+    loop().mark_busy(*this);
+    return false;
+  }
   counters().protocol_errors.add();
   phase_ = Phase::Raw;
   drop_copies(Drop::Closed, Drop::Closed);
   at(other(current_)).close();
+  return true;
 }
 
 // --- requests

@@ -70,7 +70,8 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- its upstream
   void begin_reply_event(std::size_t bytes);
   void end_reply_event();
-  bool raw() const { return phase_ == Phase::Raw; }
+  // Nothing that a server says is looked at any more.
+  bool passes_raw() const { return phase_ == Phase::Raw && !server().owed().owes_ours(); }
   void on_raw(std::string_view bytes);
   void on_reply(Upstream& up, const Piece& piece);
   void on_rows(Upstream& up, char type, std::string_view rows);
@@ -215,7 +216,7 @@ class PostgresSession final : public Session, public StreamOwner {
   std::uint64_t on_request(const Piece& piece);
   std::size_t pass_requests(std::string_view bytes);
   void forward(const Piece& piece);
-  void go_raw();
+  bool go_raw();
   void resume();
   bool entering() const;
   bool may_go_on() const;

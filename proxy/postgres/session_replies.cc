@@ -348,7 +348,7 @@ void PostgresSession::on_lost(Upstream& up, const char* reason) {
 bool PostgresSession::can_do_without(const Upstream& up) const {
   const bool idle = sent_.empty() && reads_there_ && !read_only_block_ && !client_ended_;
   const bool unseen = on_trial_ || idle;
-  return &up == &server() && unseen && !last_words_ && can_fall_back();
+  return phase_ == Phase::Ready && &up == &server() && unseen && !last_words_ && can_fall_back();
 }
 
 // True: the session does without it.
@@ -359,7 +359,6 @@ bool PostgresSession::go_on_without(Upstream& up) {
     if (dual_ && up.side() == dual_->second()) second_lost(Drop::ConnectionLost);
     return !last_words_;
   }
-  if (phase_ != Phase::Ready) return false;
   if (!can_do_without(up)) return false;
   if (on_trial_) interlay_.failed(up.side(), Interlay::Failure::Answer, now_ns_);
   up.close();

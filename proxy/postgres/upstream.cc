@@ -104,7 +104,7 @@ void Upstream::on_room() { session_.on_upstream_room(); }
 void Upstream::on_bytes(std::string_view bytes) {
   if (state_ == State::Connecting) return reach_.on_bytes(bytes);
   session_.begin_reply_event(bytes.size());
-  if (session_.raw()) {
+  if (session_.passes_raw()) {
     session_.on_raw(tail_);
     session_.on_raw(bytes);
     session_.flush();
@@ -129,6 +129,10 @@ std::size_t Upstream::take(std::string_view bytes) {
   std::size_t at = 0;
   while (at < bytes.size() && reads()) {
     const std::string_view rest = bytes.substr(at);
+    if (session_.passes_raw()) {  // from here on
+      session_.on_raw(rest);
+      return bytes.size();
+    }
     if (const std::size_t many = take_many(rest); many > 0) {
       at += many;
       continue;

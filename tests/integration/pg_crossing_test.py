@@ -2,13 +2,15 @@
 session that goes over in the midst of errors, segments and failed transactions is answered as by one server.
 """
 
+import os
+import signal
 import unittest
 
 from harness import wait_until
 from memory import sanitized
 from pg_conn import ServerError
 from pg_messages import (COPY_DONE, FLUSH, SYNC, bind, close, copy_data, describe, execute, fields_of,
-                         kind_of, parse, query, row_of)
+                         kind_of, message, parse, query, row_of)
 from pg_pair import PgPair, reads
 
 WRITE = "update t set n = 7 where id = 1"
@@ -440,6 +442,30 @@ class Given(PgPair):
         self.patch({"type": "blue_green", "active_is_new": True})
         self.assertEqual(flipped.rows(told)[0][0], "new")
         self.assertEqual(late.rows(told), [["new", *values]])
+
+
+class Garbage(PgPair):
+    """A client that stops speaking the protocol while its server is asked something else."""
+
+    def test_it_is_answered_by_its_server_and_hears_nothing_else(self):
+        said = message("Z", b"I")
+        with self.old.connect() as direct:
+            direct.send(said)
+            expected = told(direct.read_eof())
+        self.migrate({"type": "blue_green", "active_is_new": False})
+        client = self.connect()
+        client.ask("set work_mem = '8MB'")
+        # What it sends is read while the server has not told yet what the session holds.
+        os.kill(client.pid, signal.SIGSTOP)
+        try:
+            before = self.metric("bytes_total", direction="server_out")
+            self.patch({"type": "blue_green", "active_is_new": True})
+            wait_until(lambda: self.metric("bytes_total", direction="server_out") > before, 10, "asked")
+            client.send(said)
+            wait_until(lambda: self.metric("protocol_errors_total") == 1, 10, "read")
+        finally:
+            os.kill(client.pid, signal.SIGCONT)
+        self.assertEqual(told(client.read_eof()), expected)
 
 
 class Late(PgPair):

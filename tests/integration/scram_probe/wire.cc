@@ -60,8 +60,8 @@ void Wire::start_tls_client() {
   send(big_endian(8) + big_endian(kSslRequest));
   char answer = '\0';
   if (!read(&answer, 1) || answer != 'S') fail("the server has no TLS");
-  tls_ = SSL_new(SSL_CTX_new(TLS_client_method()));
-  if (SSL_set_fd(tls_, fd_) != 1 || SSL_connect(tls_) != 1) fail("no TLS");
+  take(SSL_CTX_new(TLS_client_method()));
+  if (SSL_connect(tls_.get()) != 1) fail("no TLS");
 }
 
 void Wire::start_tls_server(const std::string& certificate, const std::string& key) {
@@ -70,13 +70,19 @@ void Wire::start_tls_server(const std::string& certificate, const std::string& k
       SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1) {
     fail("the certificate can not be used");
   }
-  tls_ = SSL_new(context);
+  take(context);
   send("S");
-  if (SSL_set_fd(tls_, fd_) != 1 || SSL_accept(tls_) != 1) fail("no TLS");
+  if (SSL_accept(tls_.get()) != 1) fail("no TLS");
+}
+
+void Wire::take(SSL_CTX* context) {
+  tls_.reset(SSL_new(context));
+  SSL_CTX_free(context);
+  if (SSL_set_fd(tls_.get(), fd_) != 1) fail("no TLS");
 }
 
 std::string Wire::peer_certificate() const {
-  X509* const certificate = tls_ != nullptr ? SSL_get1_peer_certificate(tls_) : nullptr;
+  X509* const certificate = tls_ != nullptr ? SSL_get1_peer_certificate(tls_.get()) : nullptr;
   if (certificate == nullptr) return {};
   std::string der(static_cast<std::size_t>(i2d_X509(certificate, nullptr)), '\0');
   auto* at = reinterpret_cast<unsigned char*>(der.data());
@@ -89,7 +95,7 @@ void Wire::send(std::string_view bytes) {
   while (!bytes.empty()) {
     const bool plain = tls_ == nullptr || bytes == "S";
     const auto sent = plain ? write(fd_, bytes.data(), bytes.size())
-                            : SSL_write(tls_, bytes.data(), static_cast<int>(bytes.size()));
+                            : SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size()));
     if (sent <= 0) return;  // the next read tells
     bytes.remove_prefix(static_cast<std::size_t>(sent));
   }
@@ -103,7 +109,7 @@ void Wire::send(char type, std::string_view body) {
 bool Wire::read(char* to, std::size_t size) {
   while (size > 0) {
     const auto got =
-        tls_ == nullptr ? ::read(fd_, to, size) : SSL_read(tls_, to, static_cast<int>(size));
+        tls_ == nullptr ? ::read(fd_, to, size) : SSL_read(tls_.get(), to, static_cast<int>(size));
     if (got <= 0) return false;
     to += got;
     size -= static_cast<std::size_t>(got);

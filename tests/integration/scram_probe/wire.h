@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -37,9 +38,13 @@ class Wire {
 
  private:
   bool read(char* to, std::size_t size);
+  void take(SSL_CTX* context);  // the TLS of this connection keeps it alive
 
   int fd_ = -1;
-  SSL* tls_ = nullptr;
+  struct FreeTls {
+    void operator()(SSL* tls) const { SSL_free(tls); }
+  };
+  std::unique_ptr<SSL, FreeTls> tls_;
 };
 
 }  // namespace crossfade::scram_probe

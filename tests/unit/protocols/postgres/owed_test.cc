@@ -240,6 +240,27 @@ TEST_CASE("owed: what it is told of a message is in the first piece of it") {
   CHECK(server_message_of(piece_of(error))->severity == Severity::Ordinary);
 }
 
+TEST_CASE("owed: what is ours is owed until its last message is answered") {
+  OwedReplies owed;
+  CHECK_FALSE(owed.owes_ours());
+  owed.sent({from_client::kQuery}, Mark::Forward);
+  CHECK_FALSE(owed.owes_ours());
+  owed.sent({from_client::kParse}, Mark::Skip);
+  owed.sent({from_client::kSync}, Mark::Skip);
+  owed.sent({from_client::kQuery}, Mark::Forward);
+  for (const char type : {from_server::kEmptyQueryResponse, from_server::kReadyForQuery,
+                          from_server::kErrorResponse}) {
+    owed.arrived({type});
+    CHECK(owed.owes_ours());
+  }
+  owed.arrived({from_server::kReadyForQuery});
+  CHECK_FALSE(owed.owes_ours());
+  CHECK(owed.owes());
+  owed.sent({from_client::kSync}, Mark::Skip);
+  owed.arrived({.type = from_server::kErrorResponse, .severity = Severity::Fatal});
+  CHECK_FALSE(owed.owes_ours());
+}
+
 TEST_CASE("owed: there is room up to the limit, and again when answers have come") {
   OwedReplies owed;
   std::size_t sent = 0;
