@@ -10,6 +10,8 @@ SUITES ?= tidy unit integration
 # name the other one's folder.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
+# What ccache asks for where headers are precompiled.
+export CCACHE_SLOPPINESS := pch_defines,time_macros
 
 # Two installations of Debian packages at once hinder each other. Ninja runs what can be run at once.
 .NOTPARALLEL:
