@@ -187,7 +187,7 @@ class OwedReplies {
   std::uint64_t last_id_ = 0;
   std::uint32_t spare_ = 0;  // ReadyForQuery that may come or not
   Mark spare_mark_ = Mark::Forward;
-  std::uint64_t spare_id_ = 0;     // of the last Sync that COPY IN has eaten
+  std::uint64_t spare_id_ = 0;      // of the last Sync that COPY IN has eaten
   std::uint64_t answered_id_ = 0;   // the last that is answered
   std::uint64_t ours_through_ = 0;  // the last that is marked Skip
   Skipping skipping_ = Skipping::No;
