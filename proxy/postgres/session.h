@@ -13,11 +13,12 @@
 // messages are read (it is watched): the client's bytes are cut into units, and each has its side.
 // Servers answer in turn: another side is gone to when the one before owes nothing any more.
 //
-// In several files: its life and the client's bytes (session), what comes before (session_opening),
-// logins (session_login), units and their sides (session_units), statements that a server lacks
-// (session_bring), going from one server to another (session_crossing), what servers send
-// (session_replies), copies for new while old answers (session_shadow, session_shadow_compare),
-// transactions on both sides (session_dual, session_dual_end), cancelling (session_cancel).
+// In several files: its life (session), the client's bytes (session_requests), what comes before
+// (session_opening), logins (session_login), units and their sides (session_units), statements that
+// a server lacks (session_bring), going from one server to another (session_crossing), what servers
+// send (session_replies), copies for new while old answers (session_shadow,
+// session_shadow_compare), transactions on both sides (session_dual, session_dual_end), cancelling
+// (session_cancel).
 #pragma once
 
 #include <array>
@@ -209,7 +210,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool hide_plus(Upstream& up, const Piece& piece);
   bool binds_in_vain(const Piece& piece) const;
 
-  // --- the client's bytes
+  // --- the client's bytes: session_requests.cc
   void consume(std::string_view bytes);
   std::size_t take(std::string_view bytes);
   Held held(char type) const;
@@ -218,9 +219,6 @@ class PostgresSession final : public Session, public StreamOwner {
   void forward(const Piece& piece);
   bool go_raw();
   void resume();
-  bool entering() const;
-  bool may_go_on() const;
-  void update_reading();
 
   // --- units: session_units.cc
   void watch();
@@ -409,6 +407,9 @@ class PostgresSession final : public Session, public StreamOwner {
   void forget_key();
 
   // --- the end
+  bool entering() const;
+  bool may_go_on() const;
+  void update_reading();
   bool safe_point() const;
   bool left_behind() const;
   void pass_end();
