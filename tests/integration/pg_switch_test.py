@@ -2,6 +2,7 @@
 more of it than that it waits a moment.
 """
 
+import os
 import time
 import unittest
 
@@ -10,7 +11,7 @@ from commits import CommitLoad, outside, prepare, wrong
 from pg_messages import SYNC, bind, execute, fields_of, kind_of, parse, query, row_of
 from pg_pair import INTERLAY, PgPair
 
-FLIPS = 12 if SLOWNESS == 1 else 5
+FLIPS = int(os.environ.get("CROSSFADE_FLIPS") or 0) or (12 if SLOWNESS == 1 else 5)
 EVERY_S = 1.0
 
 
