@@ -11,7 +11,7 @@ from checking import CheckingLoad
 from harness import SLOWNESS, RawConn, RedisServer, Sidecar, encode, wait_until
 from memory import KIB, MIB, grew_less, raise_descriptor_limit, reset_peak, sanitized
 
-ALONE = True
+BESIDE = 0
 CROWD = 400  # connections at once: what overflows a server's backlog of 511 it waits for seconds
 
 

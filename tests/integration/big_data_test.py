@@ -13,7 +13,7 @@ from fake_server import FakeServer
 from harness import SLOWNESS, RawConn, RedisServer, Sidecar, encode, temp_folder, wait_until
 from memory import KIB, MIB, grew_less, reset_peak, sanitized
 
-ALONE = True
+BESIDE = 0
 
 SHADOW = {"type": "shadow_traffic"}
 DUAL = {"type": "canary", "read_percentage": 0.0,

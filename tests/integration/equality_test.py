@@ -17,7 +17,7 @@ from ledger import Ledger
 from valkey import valkey_server
 from writing import WriteLoad, lost_writes, program
 
-ALONE = "unless slowed"
+BESIDE = 1
 TIME_LIMIT_S = 600
 
 WRITES = int(os.environ.get("CROSSFADE_EQUALITY_WRITES", "400000")) // (10 if SLOWNESS > 1 else 1)

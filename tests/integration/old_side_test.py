@@ -10,7 +10,7 @@ from failing import ANSWER_MS, AT_ONCE_S, CONNECT_MS, Failing, dual_write, in_mo
 from fake_server import BackloggedPort
 from harness import SLOWNESS, RawConn, ReplyError, encode, wait_until
 
-ALONE = "unless slowed"
+BESIDE = 1
 
 
 @in_modes("Alone", "Shadow", "Swapped")

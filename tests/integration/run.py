@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """Runs integration and client tests, each file in a process of its own.
 
-    tests/integration/run.py [--jobs N] [--list] [name…]
+    tests/integration/run.py [--jobs N] [--list] [--without name,…] [name…]
 
 A name selects files whose path contains it. Prints each file's time and counts, the output of files
 that failed, and at last one line "N passed, N failed[, N skipped]". Exit code 0 only when nothing
-failed and something ran. A file may state `TIME_LIMIT_S = 600` (default 300), and `ALONE = True` when
+failed and something ran. A file may state `TIME_LIMIT_S = 600` (default 300), and `BESIDE = 0` when
 what it measures would feel another one beside it: such files run one by one, after the others. With
-`ALONE = "unless slowed"` that holds only where CROSSFADE_TEST_SLOWNESS does not widen its limits.
+`BESIDE = 1` one other may run, or any, where CROSSFADE_TEST_SLOWNESS widens its limits.
 """
 
 import argparse
@@ -83,9 +83,12 @@ def limit_s(path):
     return int(found[1]) if found else DEFAULT_LIMIT_S
 
 
-def runs_alone(path):
-    found = re.search(r'^ALONE = (True|"unless slowed")$', source_of(path), re.M)
-    return found is not None and (found[1] == "True" or slowness() == 1)
+def most_at_once(path, jobs):
+    """How many files may run while this one does, itself included."""
+    found = re.search(r"^BESIDE = ([01])$", source_of(path), re.M)
+    if not found or (found[1] == "1" and slowness() > 1):
+        return jobs
+    return min(int(found[1]) + 1, jobs)
 
 
 class Run:
@@ -143,7 +146,7 @@ def report(run, counts, verbose):
         print("failed: " + ", ".join(counts["names"][:50]), flush=True)
 
 
-def find_files(names):
+def find_files(names, without):
     found = []
     for folder in ("integration", "clients"):
         root = os.path.join(TESTS, folder)
@@ -153,13 +156,18 @@ def find_files(names):
     if names:
         found = [path for path in found
                  if any(name in os.path.relpath(path, TESTS) for name in names)]
-    return found
+    left_out = [path for path in found
+                if any(name in os.path.relpath(path, TESTS) for name in without)]
+    if left_out:
+        print("left out:", *(os.path.relpath(path, TESTS) for path in left_out), flush=True)
+    return [path for path in found if path not in left_out]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*")
     parser.add_argument("--jobs", type=int, default=2, help="files at once (default 2)")
+    parser.add_argument("--without", default="", help="names of files to leave out, by commas")
     parser.add_argument("--list", action="store_true", help="print the files and leave")
     parser.add_argument("--verbose", action="store_true", help="also the slowest tests of each file")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
@@ -167,9 +175,10 @@ def main():
     sys.path.insert(0, HERE)
     if options.one:
         return run_one(*options.names)
-    alone = {path: runs_alone(path) for path in find_files(options.names)}
+    without = [name for name in options.without.split(",") if name]
+    most = {path: most_at_once(path, options.jobs) for path in find_files(options.names, without)}
     # The long ones first, so that nobody waits for one of them at last.
-    files = sorted(alone, key=lambda path: (alone[path], -limit_s(path)))
+    files = sorted(most, key=lambda path: (-most[path], -limit_s(path)))
     if options.list:
         print("\n".join(os.path.relpath(path, TESTS) for path in files))
         return 0
@@ -178,7 +187,7 @@ def main():
     waiting, running = list(files), []
     total = {"passed": 0, "failed": 0, "skipped": 0}
     while waiting or running:
-        while waiting and len(running) < (1 if alone[waiting[0]] else options.jobs):
+        while waiting and len(running) < most[waiting[0]]:
             running.append(Run(waiting.pop(0), folder))
         for run in [run for run in running if run.done()]:
             running.remove(run)

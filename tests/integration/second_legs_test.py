@@ -10,7 +10,7 @@ from harness import SLOWNESS, RawConn, RedisServer, encode, temp_folder, wait_un
 from memory import MIB
 from sick import Legs, Sick
 
-ALONE = "unless slowed"
+BESIDE = 1
 
 
 class Bounds(Sick):

@@ -11,7 +11,7 @@ from fake_server import BackloggedPort, FakeServer
 from harness import SLOWNESS, RawConn, RedisServer
 from sick import SETTINGS, Legs, Sick
 
-ALONE = True
+BESIDE = 0
 
 
 class NewSideIsNotThere(Sick):

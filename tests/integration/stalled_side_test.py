@@ -9,7 +9,7 @@ import unittest
 from failing import ANSWER_MS, AT_ONCE_S, GRACE_S, Failing, dual_write, in_modes
 from harness import SLOWNESS, RawConn, encode, wait_until
 
-ALONE = "unless slowed"
+BESIDE = 1
 
 
 @in_modes("Alone", "Shadow", "DualWrite", "Swapped")

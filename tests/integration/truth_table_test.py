@@ -11,7 +11,7 @@ from harness import (SLOWNESS, RawConn, RedisServer, ReplyError, Sidecar, encode
                      wait_until)
 from ledger import Ledger
 
-ALONE = "unless slowed"
+BESIDE = 1
 
 ANSWER_MS, SECOND_MS = 600, 300
 LATE_MS = 2 * ANSWER_MS
