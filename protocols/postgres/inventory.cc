@@ -170,28 +170,72 @@ bool InventoryReader::on_statement(const Row& row) {
   return true;
 }
 
-std::string settings_query(const SettingValues& wanted, const SettingValues& there) {
-  std::string query;
-  for (const auto& [name, value] : there) {
-    if (!wanted.contains(name)) append_reset(query, name);
+namespace {
+
+constexpr std::string_view kEncoding = "client_encoding";
+constexpr std::string_view kRole = "role";
+
+// "name" and what it is to be; empty: what it is without being set.
+using Change = std::pair<std::string_view, std::optional<std::string_view>>;
+
+std::optional<Change> change_of(std::string_view name, const SettingValues& wanted,
+                                const SettingValues& there) {
+  const auto to = wanted.find(name);
+  const auto from = there.find(name);
+  if (to == wanted.end()) {
+    return from == there.end() ? std::nullopt : std::optional<Change>({name, std::nullopt});
   }
-  // The role comes last: it may lack the right to set the others.
-  std::string values;
-  const auto set = [&](std::string_view name, std::string_view value) {
-    const auto found = there.find(name);
-    if (found != there.end() && found->second == value) return;
-    values += values.empty() ? "SELECT " : ",";
-    values += "pg_catalog.set_config(";
-    append_literal(values, name);
-    values += ',';
-    append_literal(values, value);
-    values += ",false)";
-  };
-  for (const auto& [name, value] : wanted) {
-    if (name != "role") set(name, value);
+  if (from != there.end() && from->second == to->second) return std::nullopt;
+  return Change{name, to->second};
+}
+
+void append_set(std::string& values, std::string_view name, std::string_view value) {
+  values += values.empty() ? "SELECT " : ",";
+  values += "pg_catalog.set_config(";
+  append_literal(values, name);
+  values += ',';
+  append_literal(values, value);
+  values += ",false)";
+}
+
+}  // namespace
+
+std::vector<std::string> settings_queries(const SettingValues& wanted, const SettingValues& there) {
+  std::vector<Change> changes;
+  for (const auto* names : {&there, &wanted}) {
+    for (const auto& [name, value] : *names) {
+      if (name == kEncoding || name == kRole || (names == &wanted && there.contains(name)))
+        continue;
+      if (const auto change = change_of(name, wanted, there)) changes.push_back(*change);
+    }
   }
-  if (const auto role = wanted.find("role"); role != wanted.end()) set("role", role->second);
-  return query + values;
+  std::vector<std::string> queries;
+  // In the encoding that is left, so its own text has to be ASCII, and of its own.
+  if (const auto encoding = change_of(kEncoding, wanted, there)) {
+    std::string query;
+    if (encoding->second) {
+      append_set(query, kEncoding, *encoding->second);
+    } else {
+      append_reset(query, kEncoding);
+    }
+    queries.push_back(std::move(query));
+  }
+  // A role may lack the right to set the others: it goes first and comes last.
+  const auto role = wanted.find(kRole);
+  const bool leaves_role = there.contains(kRole) && !changes.empty();
+  std::string resets, values;
+  if (leaves_role || (there.contains(kRole) && role == wanted.end())) append_reset(resets, kRole);
+  for (const auto& [name, value] : changes) {
+    if (value) {
+      append_set(values, name, *value);
+    } else {
+      append_reset(resets, name);
+    }
+  }
+  const bool takes_role = role != wanted.end() && (leaves_role || change_of(kRole, wanted, there));
+  if (takes_role) append_set(values, kRole, role->second);
+  if (resets.size() + values.size() > 0) queries.push_back(resets + values);
+  return queries;
 }
 
 std::optional<std::string> prepare_of(const SqlFacts& facts, std::string_view text,
@@ -207,6 +251,12 @@ std::optional<std::string> prepare_of(const SqlFacts& facts, std::string_view te
   return facts.statements == 1 ? std::string(text) : found->text;
 }
 
+std::string deallocate_query(std::string_view name) {
+  std::string query = "DEALLOCATE \"";
+  for (const char c : name) query.append(c == '"' ? 2 : 1, c);
+  return query += "\";";
+}
+
 std::vector<std::string> statement_queries(const std::vector<PreparedText>& wanted,
                                            const std::vector<PreparedText>& there) {
   std::vector<std::string> queries;
@@ -216,9 +266,7 @@ std::vector<std::string> statement_queries(const std::vector<PreparedText>& want
   std::string drops;
   for (const PreparedText& statement : there) {
     if (among(wanted, statement)) continue;
-    drops += "DEALLOCATE \"";
-    for (const char c : statement.name) drops.append(c == '"' ? 2 : 1, c);
-    drops += "\";";
+    drops += deallocate_query(statement.name);
   }
   if (!drops.empty()) queries.push_back(std::move(drops));
   for (const PreparedText& statement : wanted) {

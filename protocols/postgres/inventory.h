@@ -80,16 +80,18 @@ class InventoryReader {
   Inventory found_;
 };
 
-// One Query's text that makes a session with `there` one that holds `wanted`; empty when nothing is
-// to be done. Values go as they came: in the client's encoding, whose bytes below 0x80 must be
-// ASCII.
-std::string settings_query(const SettingValues& wanted, const SettingValues& there);
+// Queries' texts that make a session with `there` one that holds `wanted`; none when nothing is to
+// be done. Values go as they came: in the client's encoding, which is given first, and whose bytes
+// below 0x80 must be ASCII.
+std::vector<std::string> settings_queries(const SettingValues& wanted, const SettingValues& there);
 
 // The PREPARE that made the statement `name`, and nothing of what else its query said, which has
 // been done. Nothing: it is not there, or which one it is cannot be told.
 //   facts   of the query `text`
 std::optional<std::string> prepare_of(const SqlFacts& facts, std::string_view text,
                                       std::string_view name);
+
+std::string deallocate_query(std::string_view name);
 
 // Texts for one Query each, of statements that SQL has prepared: they go behind the former. Each
 // PREPARE has one of its own, whose text its server tells again.

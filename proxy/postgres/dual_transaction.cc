@@ -41,7 +41,7 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   stage = Stage::First;
   frame = unit_frame;
   for_second = !sits_out();
-  closed = copies = controls = changes_session = hidden = writes = is_query = false;
+  closed = copies = controls = changes_session = hidden = writes = defines = is_query = false;
   sources.clear();
   unit_tables_.clear();
   sources_listed = true;
@@ -67,6 +67,7 @@ void DualTransaction::add(const UnitReader& reader) {
   copies |= facts.copies;
   changes_session |= facts.changes_session;
   writes |= facts.writes;
+  defines |= facts.strongest >= SqlClass::Ddl;
   for (const UnitReader::Facts& text : reader.texts()) {
     hidden |= text->pins.has(Pin::HiddenCode);
     commits_said += commits_said_by(*text);
@@ -106,6 +107,11 @@ bool DualTransaction::reads_doubtful() const {
     if (!doubt) return false;
     return !sources_listed || sources.contains(bare_name(key));
   });
+}
+
+bool DualTransaction::has_doubts() const {
+  return all_doubtful_ ||
+         std::ranges::any_of(tables_, [](const auto& table) { return table.second.has_value(); });
 }
 
 void DualTransaction::spread() {

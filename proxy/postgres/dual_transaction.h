@@ -80,6 +80,8 @@ class DualTransaction {
   void add(const UnitReader& reader);
   // What it writes is made from what it has itself made suspected.
   bool reads_doubtful() const;
+  // Something in the whole transaction is suspected already.
+  bool has_doubts() const;
   // What it writes is suspected, whoever runs it.
   void spread();
   // The second side gets a message (a piece of one) once the first has run the unit.
@@ -130,8 +132,9 @@ class DualTransaction {
   bool closed = false;  // the client has sent its end
   bool copies = false;  // a Sync among its data is not answered
   bool changes_session = false;
-  bool hidden = false;  // code in it may have committed, whatever the unit ended with
-  bool writes = false;  // something in it may, in the block or behind it
+  bool hidden = false;   // code in it may have committed, whatever the unit ended with
+  bool writes = false;   // something in it may, in the block or behind it
+  bool defines = false;  // definitions may change, and with them names
   // Names, without their schemas, of what its writes may be made from, and whether these are all.
   std::set<std::string, std::less<>> sources;
   bool sources_listed = true;

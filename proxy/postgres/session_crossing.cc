@@ -276,9 +276,18 @@ void PostgresSession::forget_dropped() {
 
 // False: there is nothing to be given.
 bool PostgresSession::begin_giving(Upstream& to) {
-  auto texts = statement_queries(inventory_.statements, to.holds.by_sql);
-  std::string settings_text = settings_query(inventory_.settings, to.holds.settings);
-  if (!settings_text.empty()) texts.insert(texts.begin(), std::move(settings_text));
+  auto texts = settings_queries(inventory_.settings, to.holds.settings);
+  // A name of SQL's that is taken there by what a Parse has made.
+  for (const PreparedText& statement : inventory_.statements) {
+    const auto taken = to.holds.statements.find(statement.name);
+    const bool given = std::ranges::find(to.holds.by_sql, statement) != to.holds.by_sql.end();
+    if (given || taken == to.holds.statements.end() || taken->second == 0) continue;
+    texts.push_back(deallocate_query(statement.name));
+    to.holds.statements.erase(taken);
+  }
+  for (std::string& text : statement_queries(inventory_.statements, to.holds.by_sql)) {
+    texts.push_back(std::move(text));
+  }
   if (texts.empty()) {
     to.holds.version = version_;
     return false;

@@ -265,7 +265,8 @@ void PostgresSession::step_dual() {
 
 void PostgresSession::first_answered() {
   dual_->took_ns = now_ns_ - dual_->leg_ns;
-  if (is_made_from_suspects()) dual_->spread();  // by now it has read it
+  // By now it has read it.
+  if (is_made_from_suspects() || redefines_suspects()) dual_->spread();
   if (dual_->frame == Frame::Wrapped && dual_->status == Transaction::Idle) {
     dual_->frame = Frame::Bare;  // the block that was ours has not begun, or has ended
     leave_out(Drop::StateRefused, Doubt::Outcome);

@@ -167,6 +167,11 @@ bool PostgresSession::is_suspected(const InterlayRoute& route, std::string_view 
   return ledger.suspects(route, kDefaultDb, bare_name(table));
 }
 
+// What is suspected by its name may have another one now.
+bool PostgresSession::redefines_suspects() const {
+  return dual_->defines && (any_suspected() || dual_->has_doubts());
+}
+
 // What the unit that is under way writes is made from what may differ.
 bool PostgresSession::is_made_from_suspects() const {
   if (!dual_->writes) return false;

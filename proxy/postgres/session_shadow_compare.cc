@@ -131,8 +131,9 @@ std::optional<std::string> PostgresSession::settings_again() const {
   std::string messages;
   if (shadow_->version == 0) return messages;
   if (!inventory_known()) return std::nullopt;
-  const std::string text = settings_query(inventory_.settings, {});
-  if (!text.empty()) append_query(messages, text);
+  for (const std::string& text : settings_queries(inventory_.settings, {})) {
+    append_query(messages, text);
+  }
   return messages;
 }
 

@@ -6,9 +6,9 @@ import os
 import signal
 import unittest
 
-from harness import wait_until
+from harness import SLOWNESS, wait_until
 from memory import sanitized
-from pg_conn import ServerError
+from pg_conn import PgConn, ServerError
 from pg_messages import (COPY_DONE, FLUSH, SYNC, bind, close, copy_data, describe, execute, fields_of,
                          kind_of, message, parse, query, row_of)
 from pg_pair import PgPair, reads
@@ -442,6 +442,43 @@ class Given(PgPair):
         self.patch({"type": "blue_green", "active_is_new": True})
         self.assertEqual(flipped.rows(told)[0][0], "new")
         self.assertEqual(late.rows(told), [["new", *values]])
+
+
+    def test_values_are_given_in_the_encoding_that_they_are_in(self):
+        self.migrate({"type": "blue_green", "active_is_new": False})
+        client = self.connect()
+        client.ask("set client_encoding = 'LATIN1'")
+        client.send(message("Q", b"set app.tenant = '\xc3\xa9'\0"))  # two letters; one in UTF-8
+        client.until("Z")
+        told = "select side, encode(convert_to(current_setting('app.tenant'), 'UTF8'), 'hex') from here"
+        self.assertEqual(client.rows(told), [["old", "c383c2a9"]])
+        self.patch({"type": "blue_green", "active_is_new": True})
+        self.assertEqual(client.rows(told), [["new", "c383c2a9"]])
+
+    def test_a_role_that_may_not_set_what_the_session_has_set_goes_over_with_it(self):
+        for server in (self.old, self.new):
+            server.sql("create role boss superuser login", "grant select on here to app")
+            server.sql("grant app to boss")
+        self.sidecar.must("PATCH", "/endpoints/new", {"config": {"username": "boss"}})
+        self.migrate({"type": "blue_green", "active_is_new": False})
+        client = self.enterContext(PgConn(self.port, "boss", "app", limit_s=10 * SLOWNESS))
+        told = "select side, current_setting('role'), current_setting('log_min_messages') from here"
+        for level, side in (("debug1", "new"), ("debug2", "old"), ("debug3", "new")):
+            for statement in ("reset role", f"set log_min_messages = '{level}'", "set role app"):
+                client.ask(statement)
+            self.patch({"type": "blue_green", "active_is_new": side == "new"})
+            self.assertEqual(client.rows(told), [[side, "app", level]])
+
+    def test_a_name_of_a_parse_that_sql_has_taken_goes_over(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        self.comes_to(client, "new")
+        client.send(parse("p", "select side from here") + bind("", "p") + execute("") + SYNC)
+        self.assertIn([b"new"], [row_of(one) for one in client.until("Z") if kind_of(one) == "D"])
+        client.ask("deallocate p")
+        client.ask("prepare p as select side, 2 from here")
+        self.patch({"type": "blue_green", "active_is_new": True})
+        self.assertEqual(client.rows("execute p"), [["new", "2"]])
 
 
 class Garbage(PgPair):

@@ -538,6 +538,14 @@ class ReadsBeside(Dual):
         self.client.ask("commit")
         self.assertEqual(self.suspected()["log"], "spread")
 
+    def test_a_suspected_table_that_gets_another_name_stays_suspected(self):
+        self.stages()
+        self.client.ask("begin")
+        self.client.ask("alter table staging rename to former")
+        self.client.ask("commit")
+        self.assertTrue(self.divergence()["needs_full_verification"])
+        self.assertEqual(self.client.value("select count(*) from former"), "3")
+
     def test_which_of_equal_rows_comes_first_is_not_written_twice(self):
         self.client.ask("update t set note = 'taken' where id = (select id from t order by n limit 1)")
         self.assertEqual(self.suspected(), {"t": "chance"})

@@ -79,13 +79,30 @@ TEST_CASE("inventory: every prefix of a row is none, and so is one with a byte m
 }
 
 TEST_CASE("inventory: a server is given what it lacks, in a form that no setting changes") {
-  CHECK(settings_query({}, {}).empty());
-  const SettingValues same{{"work_mem", "9MB"}};
-  CHECK(settings_query(same, same).empty());
-  CHECK(settings_query({}, {{"app.x", "1"}, {"a\"b", "2"}}) == R"(RESET "a""b";RESET "app"."x";)");
-  const std::string query = settings_query({{"role", "r"}, {"z", "it's \\ me"}}, {});
-  CHECK(query == R"(SELECT pg_catalog.set_config(E'z',E'it\'s \\ me',false),)"
-                 R"(pg_catalog.set_config(E'role',E'r',false))");
+  using Texts = std::vector<std::string>;
+  CHECK(settings_queries({}, {}).empty());
+  const SettingValues same{{"work_mem", "9MB"}, {"role", "r"}};
+  CHECK(settings_queries(same, same).empty());
+  CHECK(settings_queries({}, {{"app.x", "1"}, {"a\"b", "2"}}) ==
+        Texts{R"(RESET "a""b";RESET "app"."x";)"});
+  CHECK(settings_queries({{"role", "r"}, {"z", "it's \\ me"}}, {}) ==
+        Texts{R"(SELECT pg_catalog.set_config(E'z',E'it\'s \\ me',false),)"
+              R"(pg_catalog.set_config(E'role',E'r',false))"});
+}
+
+TEST_CASE("inventory: settings are given by the role that logged in, in their encoding") {
+  using Texts = std::vector<std::string>;
+  const std::string role = R"(pg_catalog.set_config(E'role',E'r',false))";
+  CHECK(settings_queries({{"role", "r"}, {"z", "1"}}, {{"role", "r"}}) ==
+        Texts{R"(RESET "role";SELECT pg_catalog.set_config(E'z',E'1',false),)" + role});
+  CHECK(settings_queries({{"z", "1"}}, {{"role", "r"}, {"z", "1"}}) == Texts{R"(RESET "role";)"});
+  CHECK(settings_queries({{"role", "r"}}, {{"role", "r"}, {"z", "1"}}) ==
+        Texts{R"(RESET "role";RESET "z";SELECT )" + role});
+  CHECK(settings_queries({{"app.x", "\xE9"}, {"client_encoding", "LATIN1"}}, {}) ==
+        Texts{"SELECT pg_catalog.set_config(E'client_encoding',E'LATIN1',false)",
+              "SELECT pg_catalog.set_config(E'app.x',E'\xE9',false)"});
+  CHECK(settings_queries({}, {{"client_encoding", "LATIN1"}}) ==
+        Texts{R"(RESET "client_encoding";)"});
 }
 
 TEST_CASE("inventory: statements of SQL are dropped and prepared where they differ") {
