@@ -151,5 +151,9 @@ class Keys(Dual):
         self.assertNotIn("confidential", self.sidecar.log_text())
 
 
+class KeysByNew(Keys):
+    policy = "new_authoritative"
+
+
 if __name__ == "__main__":
     unittest.main()
