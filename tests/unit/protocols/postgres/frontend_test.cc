@@ -59,7 +59,8 @@ TEST_CASE("frontend: views find the fields of whole messages") {
   CHECK(view_bind_texts(raw("\0\0\0\1\0\1") + values) == Texts{});
   CHECK(view_bind_texts(raw("\0\0\0\3\0\1\0\0\0\0") + values) == Texts{"bc"});
   CHECK_FALSE(view_bind_texts(raw("\0\0\0\0") + values.substr(0, values.size() - 4)));
-  const auto both = view_bind_parameters(raw("\0\0\0\3\0\1\0\0\0\0") + values);
+  const std::string formatted = raw("\0\0\0\3\0\1\0\0\0\0") + values;
+  const auto both = view_bind_parameters(formatted);
   REQUIRE(both);
   CHECK((*both)[0].binary);
   CHECK((*both)[0].value == "a");
