@@ -53,8 +53,12 @@ constexpr const char* name_of(Doubt doubt) {
 // The database a client has never chosen: each side's own default.
 inline constexpr std::int32_t kDefaultDb = -1;
 
+// Where rows of tables are beside the tables, whose names they can not be taken for. What is there
+// says more about another entry, which suspects as much without it.
+inline constexpr std::int32_t kRowsDb = -2;
+
 struct SuspectKey {
-  std::int32_t db = kDefaultDb;  // as the client selected it
+  std::int32_t db = kDefaultDb;  // as the client selected it; kRowsDb
   std::string key;               // any bytes
 
   bool operator==(const SuspectKey&) const = default;

@@ -52,7 +52,9 @@ Book::Noted Book::note(const Suspect& suspect, std::int64_t now_ms, std::uint64_
     return {.write = entry.seq, .turned = true};
   }
   if (key.key.size() > limits.key_max) return {.full = "a key is too long for the ledger"};
-  if (size() >= limits.entries_max || bytes_ + key.key.size() > limits.bytes_max) {
+  if (!has_room(key, limits)) {
+    // Its table's entry is there and suspects all of it.
+    if (key.db == kRowsDb) return {.durable = true};
     return {.full = "the ledger is full (ledger_max)"};
   }
   add(key, {.doubt = suspect.doubt,
@@ -67,6 +69,11 @@ Book::Noted Book::note(const Suspect& suspect, std::int64_t now_ms, std::uint64_
             .attempts = 0,
             .last_error = nullptr});
   return {.write = next_seq_++, .added = true};
+}
+
+bool Book::has_room(const KeyView& key, const BookLimits& limits) const {
+  const std::uint64_t share = key.db == kRowsDb ? 2 : 1;
+  return size() < limits.entries_max / share && bytes_ + key.key.size() <= limits.bytes_max / share;
 }
 
 bool Book::renote(std::int32_t db, std::string_view key, Doubt doubt, Side right,

@@ -23,6 +23,7 @@
 
 namespace crossfade {
 
+// Of entries and of bytes rows (kRowsDb) take up to half: tables always find room.
 struct BookLimits {
   std::uint64_t entries_max = 1'000'000;
   std::uint64_t bytes_max = 1u << 30;  // of all keys together
@@ -132,6 +133,7 @@ class Book {
   static LedgerEntry copy_of(const Node& node);
   Settled retry(Entry& entry, RepairOutcome outcome, const std::string& why,
                 std::int64_t at_steady_ms);
+  bool has_room(const KeyView& key, const BookLimits& limits) const;
   Settled seen_equal(Node& node, std::uint64_t version, std::uint32_t places);
 
   std::array<HashIndex<Node>, std::size_t{1} << kShardBits> shards_;

@@ -22,12 +22,13 @@ bool is_utf8(std::string_view text) {
 }
 
 Json shown(const LedgerEntry& entry) {
-  Json json = Json::object({{"db", entry.at.db == kDefaultDb ? Json() : Json(entry.at.db)}});
+  Json json = Json::object({{"db", entry.at.db < 0 ? Json() : Json(entry.at.db)}});
   if (is_utf8(entry.at.key)) {
     json.set("key", entry.at.key);
   } else {
     json.set("key_base64", base64(entry.at.key));
   }
+  if (entry.at.db == kRowsDb) json.set("row", true);
   json.set("reason", name_of(entry.doubt));
   json.set("right", name_of(entry.right));
   json.set("first_at", time_of(entry.first_at_ms));

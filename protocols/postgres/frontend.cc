@@ -22,6 +22,30 @@ std::optional<std::string_view> only_text(std::string_view body) {
 
 void append_empty(std::string& out, char type) { MessageBuilder(out, type); }
 
+// Calls look(parameter) for each that a Bind passes. False: it is not whole.
+template <class Look>
+bool each_parameter(std::string_view body, Look look) {
+  Fields fields(body);
+  fields.text();
+  fields.text();
+  const std::size_t format_count = fields.u16();
+  const std::string_view formats = fields.bytes(2 * format_count);
+  const std::size_t count = fields.u16();
+  // None: all are text. One: of all.
+  const auto is_text = [&](std::size_t i) {
+    if (format_count == 0) return true;
+    const std::size_t which = format_count == 1 ? 0 : i;
+    return which < format_count && read_u16(formats.data() + 2 * which) == 0;
+  };
+  for (std::size_t i = 0; i < count && fields.ok(); ++i) {
+    const std::uint32_t size = fields.u32();
+    BoundParameter parameter{!is_text(i), std::nullopt};
+    if (size != kNull) parameter.value = fields.bytes(size);
+    if (fields.ok()) look(parameter);
+  }
+  return fields.ok();
+}
+
 }  // namespace
 
 std::optional<std::string_view> view_query(std::string_view body) { return only_text(body); }
@@ -63,27 +87,20 @@ std::optional<std::uint16_t> view_bind_count(std::string_view body) {
   return count;
 }
 
+std::optional<std::vector<BoundParameter>> view_bind_parameters(std::string_view body) {
+  std::vector<BoundParameter> parameters;
+  const bool whole = each_parameter(
+      body, [&](const BoundParameter& parameter) { parameters.push_back(parameter); });
+  if (!whole) return std::nullopt;
+  return parameters;
+}
+
 std::optional<std::vector<std::string_view>> view_bind_texts(std::string_view body) {
-  Fields fields(body);
-  fields.text();
-  fields.text();
-  const std::size_t format_count = fields.u16();
-  const std::string_view formats = fields.bytes(2 * format_count);
-  const std::size_t count = fields.u16();
-  // None: all are text. One: of all.
-  const auto is_text = [&](std::size_t i) {
-    if (format_count == 0) return true;
-    const std::size_t which = format_count == 1 ? 0 : i;
-    return which < format_count && read_u16(formats.data() + 2 * which) == 0;
-  };
   std::vector<std::string_view> texts;
-  for (std::size_t i = 0; i < count && fields.ok(); ++i) {
-    const std::uint32_t size = fields.u32();
-    if (size == kNull) continue;
-    const std::string_view value = fields.bytes(size);
-    if (fields.ok() && is_text(i)) texts.push_back(value);
-  }
-  if (!fields.ok()) return std::nullopt;
+  const bool whole = each_parameter(body, [&](const BoundParameter& parameter) {
+    if (!parameter.binary && parameter.value) texts.push_back(*parameter.value);
+  });
+  if (!whole) return std::nullopt;
   return texts;
 }
 

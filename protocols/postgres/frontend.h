@@ -39,7 +39,13 @@ std::optional<Bind> view_bind(std::string_view body);
 // Head: how many parameters it passes.
 std::optional<std::uint16_t> view_bind_count(std::string_view body);
 
-// Of a whole one: the parameters that it passes as text, but for NULLs.
+struct BoundParameter {
+  bool binary;
+  std::optional<std::string_view> value;  // nothing: NULL
+};
+// Of a whole one: the parameters that it passes.
+std::optional<std::vector<BoundParameter>> view_bind_parameters(std::string_view body);
+// Likewise those that it passes as text, but for NULLs.
 std::optional<std::vector<std::string_view>> view_bind_texts(std::string_view body);
 
 struct Subject {  // of Describe and Close

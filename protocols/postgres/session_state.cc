@@ -183,6 +183,18 @@ void SessionState::prepared(std::string_view name, Statement statement) {
   statements_.emplace(name, std::move(statement));
 }
 
+std::optional<SessionState::Meaning> SessionState::meaning(std::string_view name) const {
+  for (std::size_t i = pending_.size(); i-- > 0;) {
+    const Pending& pending = pending_.at(i);
+    if (pending.makes_statement() && pending.name == name) {
+      return Meaning{pending.message, pending.facts.get()};
+    }
+  }
+  const Statement* const statement = find(name);
+  if (statement == nullptr) return std::nullopt;
+  return Meaning{statement->message, statement->facts.get()};
+}
+
 const SessionState::Statement* SessionState::find(std::string_view name) const {
   if (name.empty()) return unnamed_ ? &*unnamed_ : nullptr;
   const auto found = statements_.find(name);

@@ -82,6 +82,14 @@ class SessionState {
       if (pending.makes_statement() && pending.name == name) look(pending.facts);
     }
   }
+  // What a Bind that is sent now runs by that name, if nothing before it fails: its message (empty:
+  // it is not kept) and facts. Nothing: there is none.
+  //   cost   O(log statements + messages not answered)
+  struct Meaning {
+    std::string_view message;
+    const SqlFacts* facts;  // null: not read
+  };
+  std::optional<Meaning> meaning(std::string_view name) const;
   // Facts of all that each_meaning() may tell of become judge(message, facts): its Parse, empty
   // where that is not kept, and what it was taken for until now.
   template <class Judge>

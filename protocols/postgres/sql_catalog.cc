@@ -105,6 +105,27 @@ const RelationEntry* SqlCatalog::relation(std::string_view schema, std::string_v
   return is_system_schema(schema) ? &system : nullptr;
 }
 
+const PrimaryKey* SqlCatalog::primary_key(std::string_view schema, std::string_view name) const {
+  const PrimaryKey* const found = find(keys_, schema, name);
+  return found == nullptr || found->schema.empty() ? nullptr : found;
+}
+
+void SqlCatalog::add_key_column(std::string_view schema, std::string_view name,
+                                PrimaryKey::Column column) {
+  for (const std::string_view under : {std::string_view(), schema}) {
+    const auto [at, fresh] = keys_.try_emplace(std::string(Key(under, name).text()),
+                                               PrimaryKey{std::string(schema), {}});
+    PrimaryKey& key = at->second;
+    if (key.schema != schema) {
+      key.schema.clear();
+      continue;
+    }
+    const auto after =
+        std::ranges::upper_bound(key.columns, column.name, {}, &PrimaryKey::Column::name);
+    key.columns.insert(after, column);
+  }
+}
+
 bool SqlCatalog::is_volatile_type(std::string_view name) const {
   return !types_.empty() && types_.contains(name);
 }

@@ -7,6 +7,7 @@
 // Immutable once built; shared by all loops.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -58,6 +59,22 @@ struct RelationEntry {
   std::vector<std::string> drawn;
 };
 
+// The columns of a table's primary key, in the order of their names.
+struct PrimaryKey {
+  struct Column {
+    std::string name;
+    std::uint32_t type = 0;  // OID
+  };
+  std::string schema;  // of the table; empty: tables of several have that name
+  std::vector<Column> columns;
+
+  // Null: it is none of them.
+  const std::uint32_t* type_of(std::string_view column) const {
+    const auto found = std::ranges::find(columns, column, &Column::name);
+    return found == columns.end() ? nullptr : &found->type;
+  }
+};
+
 using SettingNames = std::set<std::string, std::less<>>;
 
 // Every session that goes over asks for each.
@@ -70,6 +87,8 @@ class SqlCatalog {
   const FunctionEntry* function(std::string_view schema, std::string_view name) const;
   const FunctionEntry* operation(std::string_view schema, std::string_view name) const;
   const RelationEntry* relation(std::string_view schema, std::string_view name) const;
+  // Null: it has none, that nobody has told, or the name alone stands for several tables that have.
+  const PrimaryKey* primary_key(std::string_view schema, std::string_view name) const;
   // A cast to this type may run volatile code.
   bool is_volatile_type(std::string_view name) const;
   // `row.name` may be a call of a volatile function that takes a row.
@@ -95,6 +114,8 @@ class SqlCatalog {
   void add_function(std::string_view schema, std::string_view name, FunctionEntry entry);
   void add_operation(std::string_view schema, std::string_view name, FunctionEntry entry);
   void add_relation(std::string_view schema, std::string_view name, const RelationEntry& entry);
+  // One more; all of a table's come one after the other.
+  void add_key_column(std::string_view schema, std::string_view name, PrimaryKey::Column column);
   void add_volatile_type(std::string_view name);
   void add_volatile_field(std::string_view name);
   void add_volatile_cast() { casts_ = Casts::Volatile; }
@@ -116,6 +137,7 @@ class SqlCatalog {
   Names<FunctionEntry> functions_;
   Names<FunctionEntry> operations_;
   Names<RelationEntry> relations_;
+  Names<PrimaryKey> keys_;
   SettingNames settings_;
   Sets setters_ = Sets::Nothing;  // the worst of all functions
   Names<bool> types_;

@@ -4,6 +4,7 @@
 // are tried again as long as a round has understood another one.
 #include "protocols/postgres/sql_catalog_learn.h"
 
+#include <charconv>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -99,6 +100,7 @@ class Learner {
       return true;
     }
     if (row.what == "u") return take_setter(row);
+    if (row.what == "k") return take_key(row);
     if (row.what != "c") return false;
     catalog_->add_volatile_cast();
     return true;
@@ -111,6 +113,16 @@ class Learner {
                            {.volatility = Volatility::Volatile,
                             .author = Author::User,
                             .sets = row.mark == "x" ? Sets::Untold : Sets::Nothing});
+    return true;
+  }
+
+  bool take_key(const SqlCatalogRow& row) {
+    std::uint32_t type = 0;
+    const char* const end = row.detail.data() + row.detail.size();
+    const auto read = std::from_chars(row.detail.data(), end, type);
+    if (row.detail.empty() || read.ec != std::errc() || read.ptr != end) return false;
+    if (row.schema.empty() || row.mark.empty()) return false;
+    catalog_->add_key_column(row.schema, row.name, {std::string(row.mark), type});
     return true;
   }
 

@@ -25,14 +25,15 @@ extern const char* const kSqlCatalogQuery;
 struct SqlCatalogRow {
   // f function   o operator   r relation   d column default   t type   a attribute-like function c
   // implicit cast   s setting that function bodies mention   u function that sets settings for the
-  // session   g some role or this database gives its sessions settings
+  // session   g some role or this database gives its sessions settings   k column of a primary key
   std::string_view what;
   std::string_view schema;
   std::string_view name;
   // f, o: volatility (i s v) and author (s e u); r: kind (r v m f S s) and hidden (n c x);
-  // d: the column; u: whose names its body tells (n) or not (x)
+  // d, k: the column; u: whose names its body tells (n) or not (x)
   std::string_view mark;
-  std::string_view detail;  // r, d, t: SQL that is run behind the name; empty: none, d: drawn
+  // r, d, t: SQL that is run behind the name; empty: none, d: drawn. k: OID of the column's type
+  std::string_view detail;
 };
 
 // What an operator says of a function or view that the server calls volatile or hides.

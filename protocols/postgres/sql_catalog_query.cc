@@ -139,7 +139,12 @@ answer(rank, oid, what, schema, name, mark, detail) AS (
   SELECT DISTINCT 2, 0::oid, 'u', nspname::text, proname::text,
          CASE WHEN is_untold THEN 'x' ELSE 'n' END, '' FROM setters
   UNION ALL
-  SELECT DISTINCT 8, 0::oid, 'g', '', '', '', '' FROM given)
+  SELECT DISTINCT 8, 0::oid, 'g', '', '', '', '' FROM given
+  UNION ALL
+  SELECT 9, r.oid, 'k', r.nspname::text, r.relname::text, a.attname::text, a.atttypid::text
+  FROM relations r JOIN pg_constraint k ON k.conrelid = r.oid AND k.contype = 'p'
+  JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = ANY (k.conkey)
+  WHERE r.author = 'u')
 SELECT what, schema, name, mark, coalesce(detail, '') FROM answer
 ORDER BY rank, oid, schema COLLATE "C", name COLLATE "C", mark COLLATE "C", detail COLLATE "C"
 )sql";

@@ -22,12 +22,6 @@ bool mentions(std::string_view text, std::string_view lower) {
   return false;
 }
 
-// Columns that every table has and that hold its server's own numbers.
-bool is_system_column(std::string_view name) {
-  return name == "tableoid" || name == "ctid" || name == "xmin" || name == "xmax" ||
-         name == "cmin" || name == "cmax" || name == "oid";
-}
-
 // Types whose values are numbers of one server.
 bool is_server_type(std::string_view name) {
   return (name.starts_with("reg") &&
@@ -39,6 +33,11 @@ bool is_server_type(std::string_view name) {
 }
 
 }  // namespace
+
+bool is_system_column(std::string_view name) {
+  return name == "tableoid" || name == "ctid" || name == "xmin" || name == "xmax" ||
+         name == "cmin" || name == "cmax" || name == "oid";
+}
 
 void SqlJudge::begin_statement(std::string_view text) {
   text_ = text;

@@ -30,6 +30,9 @@ struct SqlCall {
   bool last_is_true = false;  // its last argument is the word true
 };
 
+// Columns that every table has and that hold its server's own numbers.
+bool is_system_column(std::string_view name);
+
 class SqlJudge {
  public:
   explicit SqlJudge(const SqlCatalog& catalog) : catalog_(catalog) {}

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
+#include "protocols/postgres/sql_tree_rows.h"
 #include "protocols/postgres/sql_tree_statement.h"
 
 extern "C" {
@@ -36,9 +38,9 @@ std::string_view statement_text(std::string_view sql, const RawStmt& raw) {
   return text.substr(std::min(blanks, text.size()));
 }
 
-}  // namespace
-
-SqlRead read_sql(const char* sql, SqlJudge& judge) {
+// Calls look(raw statement) for each.
+template <class Look>
+SqlRead each_statement(const char* sql, Look look) {
   const ParserMemory memory;
   const PgQueryInternalParsetreeAndError parsed = pg_query_raw_parse(sql);
   std::free(parsed.stderr_buffer);
@@ -46,15 +48,27 @@ SqlRead read_sql(const char* sql, SqlJudge& judge) {
     pg_query_free_error(parsed.error);
     return SqlRead::Broken;
   }
+  sql_tree::each(parsed.tree, [&](Node* node) { look(sql_tree::as<RawStmt>(node)); });
+  return SqlRead::Whole;
+}
+
+}  // namespace
+
+SqlRead read_sql(const char* sql, SqlJudge& judge) {
   sql_tree::Statement statement(judge);
   const std::string_view text(sql);
-  sql_tree::each(parsed.tree, [&](Node* node) {
-    const auto& raw = sql_tree::as<RawStmt>(node);
+  return each_statement(sql, [&](const RawStmt& raw) {
     judge.begin_statement(statement_text(text, raw));
     statement.read(raw.stmt);
     judge.end_statement();
   });
-  return SqlRead::Whole;
+}
+
+SqlRead read_rows(const char* sql, const SqlCatalog& catalog, std::vector<ToldRows>& found) {
+  return each_statement(sql, [&](const RawStmt& raw) {
+    ToldRows rows;
+    if (sql_tree::Rows(catalog, rows).read(raw.stmt)) found.push_back(std::move(rows));
+  });
 }
 
 }  // namespace crossfade::postgres

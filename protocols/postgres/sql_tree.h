@@ -6,9 +6,13 @@
 // for 1 MiB of `SELECT 1+1+…`, of parentheses, of CASE, of joins.
 #pragma once
 
+#include <vector>
+
 #include "protocols/postgres/sql_judge.h"
 
 namespace crossfade::postgres {
+
+struct ToldRows;
 
 enum class SqlRead : std::uint8_t {
   Whole,  // the judge has heard of every statement
@@ -22,5 +26,8 @@ enum class SqlRead : std::uint8_t {
 //          SQL's size, given back. Runs of operator characters cost their square: the
 //          caller bounds them.
 SqlRead read_sql(const char* sql, SqlJudge& judge);
+
+// Likewise. Appends what its statements say of the rows that they write: see rows_told_by().
+SqlRead read_rows(const char* sql, const SqlCatalog& catalog, std::vector<ToldRows>& found);
 
 }  // namespace crossfade::postgres

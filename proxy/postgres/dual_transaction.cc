@@ -44,6 +44,7 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   closed = copies = controls = changes_session = hidden = writes = defines = is_query = false;
   sources.clear();
   unit_tables_.clear();
+  rows.begin_unit();
   sources_listed = true;
   unit_all_ = false;
   commits_said = 0;
@@ -74,9 +75,23 @@ void DualTransaction::add(const UnitReader& reader) {
   }
   how = weaker(how, facts.how);
   for (ResultDigest& digest : digests) digest.expect(how);
+  note_returned(reader);
   if (!facts.writes) return;
+  if (alone) rows.doubt_unit();
   note_tables(reader, alone);
   note_sources(reader);
+}
+
+// Rows of anything else that the unit runs could not be told from those that it has written.
+void DualTransaction::note_returned(const UnitReader& reader) {
+  const bool returning = std::ranges::all_of(reader.texts(), [](const UnitReader::Facts& text) {
+    return text->returning && text->statements == 1 && text->written.size() == 1;
+  });
+  if (!returning || reader.facts().copies) {
+    rows.expect_others();
+  } else if (!reader.texts().empty()) {
+    rows.expect_returned();
+  }
 }
 
 void DualTransaction::note_tables(const UnitReader& reader, bool alone) {
@@ -115,6 +130,7 @@ bool DualTransaction::has_doubts() const {
 }
 
 void DualTransaction::spread() {
+  rows.doubt_unit();
   for (const std::string& key : unit_tables_) {
     std::optional<Doubt>& doubt = tables_[key];
     if (!doubt) doubt = Doubt::Spread;
@@ -191,7 +207,20 @@ DualTransaction::Doubts DualTransaction::doubts_of(const UnitReader& unit, Side 
   return found;
 }
 
+void DualTransaction::name_rows(Doubts& doubts, WrittenRows::Which which,
+                                const SqlCatalog& catalog) const {
+  if (doubts.all || doubts.tables.empty()) return;
+  for (const auto& [name, table] : rows.names(which, catalog)) {
+    const std::string key = key_of(table);
+    const auto is_its = [&](const Suspect& one) { return one.at.key == key; };
+    const auto suspect = std::ranges::find_if(doubts.tables, is_its);
+    if (suspect == doubts.tables.end()) continue;
+    doubts.rows.push_back({{kRowsDb, name}, suspect->doubt, suspect->right});
+  }
+}
+
 void DualTransaction::forget_tables() {
+  rows.forget();
   tables_.clear();
   unit_tables_.clear();
   all_written_ = all_doubtful_ = differs = unseen = false;

@@ -28,6 +28,7 @@
 #include "protocols/postgres/owed.h"
 #include "protocols/postgres/result_digest.h"
 #include "protocols/postgres/unit_facts.h"
+#include "protocols/postgres/written_rows.h"
 #include "strategies/ledger.h"
 #include "strategies/table.h"
 #include "strategies/telemetry.h"
@@ -102,12 +103,20 @@ class DualTransaction {
   struct Doubts {
     bool all = false;
     std::vector<Suspect> tables;
+    std::vector<Suspect> rows = {};  // of these tables, as far as anybody knows which they are
     bool any() const { return all || !tables.empty(); }
   };
   Doubts doubts(Doubt of_what_is_known) const;
   // Of a unit alone, which only `first` is going to run.
   static Doubts doubts_of(const UnitReader& unit, Side first);
   Doubts doubts() const;
+  // Adds rows of the tables that are in doubt: none where any may differ.
+  //   cost  as WrittenRows::names()
+  void name_rows(Doubts& doubts, WrittenRows::Which which, const SqlCatalog& catalog) const;
+  // Rows that are in doubt when doubts() are.
+  WrittenRows::Which rows_in_doubt() const {
+    return out || differs ? WrittenRows::Which::All : WrittenRows::Which::Doubted;
+  }
   // Something that the first side has committed is not on the second, or may not be.
   bool on_first_only() const { return (out ? doubts(out->doubt) : chances()).any(); }
   void forget_tables();
@@ -146,6 +155,7 @@ class DualTransaction {
   std::array<ResultDigest, 2> digests;            // of the first side, of the second
   Transaction status = Transaction::Idle;         // of the first side behind it
   Transaction second_status = Transaction::Idle;  // likewise
+  WrittenRows rows;                               // of the whole
   bool first_failed = false;
   bool second_failed = false;
   bool turn = false;          // the ReadyForQuery that was waited for has come
@@ -155,6 +165,7 @@ class DualTransaction {
 
  private:
   void note_tables(const UnitReader& reader, bool alone);
+  void note_returned(const UnitReader& reader);
   Doubts chances() const;
   void note_sources(const UnitReader& reader);
 

@@ -346,6 +346,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool leave_out(Drop why, Doubt doubt = Doubt::Unsent);
   DualTransaction::Frame frame_of(const Unit& unit) const;
   void begin_dual_unit(std::string_view bytes, const Unit& unit);
+  void note_rows(const Piece& piece);
   std::uint64_t next_kept_id();
   void keep_for_second(const Piece& piece);
   Goes on_first_answer(char type, std::string_view body);
@@ -369,6 +370,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void second_lost(Drop why);
   void check_second();
   void conclude_dual();
+  void name_rows(DualTransaction::Doubts& doubts, WrittenRows::Which which);
   bool note_doubts(const InterlayRoute& route, const DualTransaction::Doubts& doubts, bool waits);
   void finish_dual_unit();
   void count_dual();

@@ -184,6 +184,18 @@ void PostgresSession::keep_for_second(const Piece& piece) {
   dual_->keep(client_message_of(piece), Mark::Compare, piece.bytes);
 }
 
+// A message of the client that may tell which rows are written. Text that servers do not read in
+// the standard way tells none.
+void PostgresSession::note_rows(const Piece& piece) {
+  if (!dual_->writes || reading_ != SqlReading::Standard) return;
+  std::string_view parse;
+  if (const auto bind = piece.type == from_client::kBind ? view_bind(piece.body()) : std::nullopt) {
+    const auto meaning = state_.meaning(bind->statement);
+    if (meaning && meaning->facts && meaning->facts->writes) parse = meaning->message;
+  }
+  dual_->rows.on_request(piece, parse);
+}
+
 // --- answers
 
 Goes PostgresSession::on_first_answer(char type, std::string_view body) {
@@ -234,6 +246,7 @@ void PostgresSession::look_at(Upstream& up, Goes goes, const Piece& piece) {
   const bool first = &up == &server();
   if (first && dual_->stage == Stage::First && (goes != Goes::Nowhere || dual_->turn)) {
     dual_->digests[0].on_piece(piece);
+    dual_->rows.on_piece(piece);
   } else if (goes == Goes::Compared && dual_->stage == Stage::Second) {
     dual_->digests[1].on_piece(piece);
   }
@@ -242,7 +255,9 @@ void PostgresSession::look_at(Upstream& up, Goes goes, const Piece& piece) {
 
 void PostgresSession::look_at_rows(Upstream& up, Goes goes, char type, std::string_view rows) {
   if (goes == Goes::Nowhere) return;
-  dual_->digests[&up == &server() ? 0 : 1].on_rows(type, rows);
+  const bool first = &up == &server();
+  dual_->digests[first ? 0 : 1].on_rows(type, rows);
+  if (first) dual_->rows.on_rows(type, rows);
 }
 
 // --- from one stage to the next

@@ -19,7 +19,8 @@ using Frame = DualTransaction::Frame;
 
 // The first side has committed: what may differ by that is on disk before the client is told.
 void PostgresSession::conclude_dual() {
-  const DualTransaction::Doubts doubts = dual_->doubts();
+  DualTransaction::Doubts doubts = dual_->doubts();
+  name_rows(doubts, dual_->rows_in_doubt());
   const bool differs = dual_->differs;
   if (differs) counters().second[1].mismatched.add();
   const bool unanswered = dual_->out && dual_->out->doubt == Doubt::Unanswered;
@@ -27,6 +28,11 @@ void PostgresSession::conclude_dual() {
   dual_->forget_tables();
   if (!doubts.any() || note_doubts(*dual_->route, doubts, true)) return finish_dual_unit();
   dual_->stage = Stage::Disk;
+}
+
+// Rows are named for people: what is read where hangs on the tables.
+void PostgresSession::name_rows(DualTransaction::Doubts& doubts, WrittenRows::Which which) {
+  dual_->name_rows(doubts, which, interlay_.classifier(database_).catalog());
 }
 
 // What the first side has committed may be on new alone; so is what it was given before, as COPY
@@ -67,6 +73,7 @@ bool PostgresSession::note_doubts(const InterlayRoute& route, const DualTransact
     if (bare == suspect.at.key) continue;
     look_up({{suspect.at.db, std::string(bare)}, suspect.doubt, suspect.right});
   }
+  for (const Suspect& row : doubts.rows) look_up(row);
   return unknown.empty() || ledger.note(route, std::move(unknown), durable);
 }
 
@@ -132,7 +139,8 @@ void PostgresSession::abandon_dual() {
   const bool may_have_committed =
       commits || (runs && (dual_->frame == Frame::Bare || dual_->controls));
   if (may_have_committed) {
-    const auto doubts = dual_->doubts(Doubt::Unanswered);
+    auto doubts = dual_->doubts(Doubt::Unanswered);
+    name_rows(doubts, WrittenRows::Which::All);
     count_dual(doubts.any(), false);
     if (doubts.any()) note_doubts(*dual_->route, doubts, false);
   }

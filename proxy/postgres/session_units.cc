@@ -171,6 +171,7 @@ void PostgresSession::note_request(std::uint64_t id, std::uint64_t copy_id, cons
   if (dual_under_way()) {
     dual_->closed |= ends_unit(piece.type);
     keep_for_second(piece);
+    note_rows(piece);
   }
   state_.sent(id, piece, parses ? reader_.facts_of_parse(parses_++) : nullptr);
 }

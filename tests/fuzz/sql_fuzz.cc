@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "protocols/postgres/row_names.h"
 #include "protocols/postgres/sql_classify.h"
 #include "protocols/postgres/sql_comments.h"
 #include "protocols/postgres/sql_tree.h"
@@ -73,8 +74,16 @@ void check_values(std::string_view sql) {
   require(without_values(sql, 16).size() <= 16, "what is shown keeps its limit");
 }
 
+void check_rows(std::string_view sql) {
+  for (const ToldRows& told : rows_told_by(sql, *SqlCatalog::built_in())) {
+    require(told.rows.size() <= kRowsMax + 1, "rows keep their limit");
+    for (const ToldRow& row : told.rows) require(!row.empty(), "a row is told by something");
+  }
+}
+
 void check(std::string_view sql) {
   check_values(sql);
+  check_rows(sql);
   const SqlFacts facts = fresh(sql);
   require(facts.strongest < SqlClass::Write || facts.writes, "what is no read writes");
   require(!facts.only_reads() || (facts.written.empty() && facts.locks.empty()),

@@ -50,7 +50,8 @@ class Dual(PgPair):
 
     def suspected(self):
         """Tables -> reasons."""
-        return {entry["key"]: entry["reason"] for entry in self.divergence()["entries"]}
+        return {entry["key"]: entry["reason"] for entry in self.divergence()["entries"]
+                if "row" not in entry}
 
     def equal(self, sql=ALL):
         rows = self.old.sql(sql)

@@ -52,6 +52,31 @@ TEST_CASE("book: a key is found in its own database only, whatever its bytes") {
   CHECK_FALSE(clerk.book.suspects(0, ""));
 }
 
+TEST_CASE("book: a row is not the table of its name") {
+  Clerk clerk;
+  clerk.note(suspect("t (id=7)", Side::Old, kRowsDb));
+  CHECK(clerk.book.suspects(kRowsDb, "t (id=7)"));
+  CHECK_FALSE(clerk.book.suspects(kDefaultDb, "t (id=7)"));
+}
+
+TEST_CASE("book: rows leave room for tables, and are left out without a word where there is none") {
+  Clerk clerk;
+  clerk.limits.entries_max = 4;
+  for (int row = 0; row < 3; ++row) {
+    const auto noted =
+        clerk.note(suspect("t (id=" + std::to_string(row) + ")", Side::Old, kRowsDb));
+    CHECK(noted.added == (row < 2));
+    CHECK(noted.durable == (row == 2));
+    CHECK(noted.full == nullptr);
+  }
+  CHECK(clerk.note(suspect("t", Side::Old, kDefaultDb)).added);
+  CHECK(clerk.note(suspect("u", Side::Old, kDefaultDb)).added);
+  CHECK(clerk.note(suspect("v", Side::Old, kDefaultDb)).full != nullptr);
+  clerk.limits = {.entries_max = 100, .bytes_max = 40};
+  CHECK(clerk.note(suspect("far too long", Side::Old, kRowsDb)).durable);
+  CHECK(clerk.note(suspect("far too long", Side::Old, kDefaultDb)).added);
+}
+
 TEST_CASE("book: the cheap way knows a key that is on disk with the same side, and renews it") {
   Clerk clerk;
   const auto renote = [&](std::int32_t db, Side right) {

@@ -43,14 +43,16 @@ TEST_CASE("divergence: a key is shown with its database, reason, side and times"
   bench.add_running("m", kCanary);
   note(bench, "plain");
   note(bench, "\xff\xfe", 3, Side::New);
+  note(bench, "t (id=7)", kRowsDb);
   const Json data = divergence(bench);
   CHECK(text_of(data, "needs_full_verification") == "false");
-  CHECK(text_of(data, "entries_total") == "2");
+  CHECK(text_of(data, "entries_total") == "3");
   CHECK(data.find("next_cursor")->is_null());
   CHECK(text_of(data, "mismatches") == "[]");
   const Json::Array& entries = *data.find("entries")->elements();
-  REQUIRE(entries.size() == 2);
+  REQUIRE(entries.size() == 3);
   CHECK(entries[0].find("db")->is_null());
+  CHECK(entries[0].find("row") == nullptr);
   CHECK(text_of(entries[0], "key") == "plain");
   CHECK(text_of(entries[0], "reason") == "outcome");
   CHECK(text_of(entries[0], "right") == "old");
@@ -61,6 +63,8 @@ TEST_CASE("divergence: a key is shown with its database, reason, side and times"
   CHECK(text_of(entries[1], "key_base64") == "//4=");
   CHECK(entries[1].find("key") == nullptr);
   CHECK(text_of(entries[1], "right") == "new");
+  CHECK(entries[2].find("db")->is_null());
+  CHECK(text_of(entries[2], "row") == "true");
 }
 
 TEST_CASE("divergence: pages follow each other by their cursor, and the last one has none") {

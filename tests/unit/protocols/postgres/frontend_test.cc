@@ -59,6 +59,14 @@ TEST_CASE("frontend: views find the fields of whole messages") {
   CHECK(view_bind_texts(raw("\0\0\0\1\0\1") + values) == Texts{});
   CHECK(view_bind_texts(raw("\0\0\0\3\0\1\0\0\0\0") + values) == Texts{"bc"});
   CHECK_FALSE(view_bind_texts(raw("\0\0\0\0") + values.substr(0, values.size() - 4)));
+  const std::string formatted = raw("\0\0\0\3\0\1\0\0\0\0") + values;
+  const auto both = view_bind_parameters(formatted);
+  REQUIRE(both);
+  CHECK((*both)[0].binary);
+  CHECK((*both)[0].value == "a");
+  CHECK_FALSE((*both)[2].binary);
+  CHECK(both->size() == 3);
+  CHECK_FALSE(view_bind_parameters(raw("\0\0\0\0") + values.substr(0, values.size() - 4)));
   CHECK(view_bind_count(raw("\0\0\0\2\0\1\0\1\0\3")) == 3);
   CHECK(view_subject(raw("Ss\0"))->kind == kStatement);
   CHECK(view_subject(raw("Ps\0"))->name == "s");

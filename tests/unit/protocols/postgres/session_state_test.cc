@@ -47,6 +47,18 @@ std::string parse_message(const std::string& name, const std::string& text) {
   return bytes;
 }
 
+TEST_CASE("session state: a Bind means the statement that was parsed last") {
+  Session session;
+  CHECK_FALSE(session.state.meaning("s"));
+  session.state.answered(session.parse("s", "SELECT 1"), '1', {});
+  CHECK(session.state.meaning("s")->message == parse_message("s", "SELECT 1"));
+  CHECK(session.state.meaning("s")->facts == nullptr);
+  session.close('S', "s");
+  session.parse("s", "SELECT 2");
+  session.parse("other", "SELECT 3");
+  CHECK(session.state.meaning("s")->message == parse_message("s", "SELECT 2"));
+}
+
 TEST_CASE("session state: a statement is there once its Parse is answered, with its own bytes") {
   Session session;
   const auto id = session.parse("s", "SELECT 1");

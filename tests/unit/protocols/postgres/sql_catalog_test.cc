@@ -117,6 +117,23 @@ TEST_CASE("sql catalog: settings have a limit, and that is told") {
   }
 }
 
+TEST_CASE("sql catalog: a primary key is known by a name that only one table with a key has") {
+  const SqlCatalogRow rows[] = {{"r", "public", "t", "rn", ""},  {"r", "s", "t", "rn", ""},
+                                {"k", "public", "t", "b", "25"}, {"k", "public", "t", "a", "23"},
+                                {"k", "s", "t", "b", "25"},      {"k", "s", "u", "x", "20"}};
+  const auto catalog = *learn_sql_catalog(rows, {});
+  const PrimaryKey* const key = catalog->primary_key("public", "t");
+  REQUIRE(key != nullptr);
+  REQUIRE(key->columns.size() == 2);
+  CHECK(key->columns[0].name == "a");
+  CHECK(*key->type_of("b") == 25);
+  CHECK(key->type_of("c") == nullptr);
+  CHECK(catalog->primary_key("s", "t")->columns.size() == 1);
+  CHECK(catalog->primary_key("", "t") == nullptr);
+  CHECK(*catalog->primary_key("", "u")->type_of("x") == 20);
+  CHECK(catalog->primary_key("public", "u") == nullptr);
+}
+
 TEST_CASE("sql catalog: rows that the query does not give are refused") {
   for (const SqlCatalogRow& row : std::vector<SqlCatalogRow>{{"z", "a", "b", "c", ""},
                                                              {"f", "a", "b", "xs", ""},
@@ -124,6 +141,11 @@ TEST_CASE("sql catalog: rows that the query does not give are refused") {
                                                              {"f", "a", "b", "i", ""},
                                                              {"r", "a", "b", "qn", ""},
                                                              {"r", "a", "b", "r?", ""},
+                                                             {"k", "a", "b", "c", ""},
+                                                             {"k", "a", "b", "c", "-1"},
+                                                             {"k", "a", "b", "c", "1x"},
+                                                             {"k", "a", "b", "", "1"},
+                                                             {"k", "", "b", "c", "1"},
                                                              {"", "", "", "", ""}}) {
     const auto learned = learn_sql_catalog(std::span(&row, 1), {});
     REQUIRE(!learned.ok());

@@ -33,6 +33,7 @@ class Told {
     append_query(bytes, sql);
     reader_.on_message(piece_of(bytes));
     transaction.add(reader_);
+    transaction.rows.on_request(piece_of(bytes));
     for (const char* const tag : tags) {
       transaction.digests[0].on_piece(
           piece_of(message(from_server::kCommandComplete, std::string(tag) + '\0')));
@@ -114,6 +115,53 @@ TEST_CASE("dual transaction: different answers make its tables suspected") {
   told.query(Frame::Wrapped, "update t set id = 2", {"UPDATE 1"});
   told.transaction.differs = true;
   CHECK(words(told.transaction.doubts()) == "t:replies");
+}
+
+// "t (a=1):unsent": rows in their order.
+std::string rows_in(const DualTransaction& transaction, DualTransaction::Doubts doubts) {
+  const std::string before = words(doubts);
+  transaction.name_rows(doubts, transaction.rows_in_doubt(), *sample_catalog());
+  CHECK(words(doubts) == before);  // what is suspected stays so
+  std::string said;
+  for (const Suspect& row : doubts.rows) {
+    CHECK(row.at.db == kRowsDb);
+    said += (said.empty() ? "" : " ") + row.at.key + ':' + name_of(row.doubt);
+  }
+  return said;
+}
+
+TEST_CASE("dual transaction: rows are named that its doubtful tables were told of") {
+  Told told;
+  const DualTransaction& transaction = told.transaction;
+  told.query(Frame::Block, "update t set a = 2 where b = 1", {"UPDATE 1"}, Transaction::Open);
+  told.query(Frame::Block, "delete from s.u where a = 3", {"DELETE 1"}, Transaction::Open);
+  CHECK(rows_in(transaction, transaction.doubts()).empty());
+  told.query(Frame::Block, "update s.u set b = random() where a = 4", {"UPDATE 1"},
+             Transaction::Open);
+  CHECK(rows_in(transaction, transaction.doubts()) == "s.u (a=4):chance");
+  told.transaction.leave_out(Drop::SideDown, Doubt::Unsent);
+  CHECK(rows_in(transaction, transaction.doubts()) ==
+        "s.u (a=3):chance s.u (a=4):chance t (b=1):unsent");
+  told.transaction.forget_tables();
+  CHECK(rows_in(transaction, transaction.doubts()).empty());
+}
+
+TEST_CASE("dual transaction: rows of a unit that is made from doubts are doubtful") {
+  Told told;
+  told.query(Frame::Block, "update t set a = 2 where b = 1", {"UPDATE 1"}, Transaction::Open);
+  told.query(Frame::Block, "update u set a = (select 1 from jobs) where b = 2", {"UPDATE 1"},
+             Transaction::Open);
+  told.transaction.spread();
+  CHECK(rows_in(told.transaction, told.transaction.doubts()) == "u (b=2):spread");
+}
+
+TEST_CASE("dual transaction: where any table may differ no row is named") {
+  Told told;
+  told.query(Frame::Block, "update audited set a = 2 where b = 1", {"UPDATE 1"}, Transaction::Open);
+  told.query(Frame::Block, "update t set a = 2 where b = 1", {"UPDATE 1"}, Transaction::Open);
+  told.transaction.leave_out(Drop::SideDown, Doubt::Unsent);
+  CHECK(told.transaction.doubts().all);
+  CHECK(rows_in(told.transaction, told.transaction.doubts()).empty());
 }
 
 TEST_CASE("dual transaction: code that is not seen may have written anything") {
