@@ -178,7 +178,7 @@ void SqlJudge::selects_field(std::string_view name) {
 }
 
 void SqlJudge::holds_text(std::string_view text) {
-  if (is_moment(text)) is_drawn();
+  if (is_moment(text) || passes_moment(text)) is_drawn();
 }
 
 void SqlJudge::asks_default() { defaults_ = Defaults::Asked; }

@@ -152,7 +152,9 @@ void Walk::insert(const InsertStmt& insert) {
   each(insert.cols, [&](Node* column) { columns.push_back(text_of(as<ResTarget>(column).name)); });
   judge_.inserts(name_of(*insert.relation), std::move(columns));
   if (insert.returningList != nullptr) judge_.is_returning();
-  if (insert.selectStmt == nullptr) judge_.asks_default();  // DEFAULT VALUES
+  // DEFAULT VALUES; and instead of values that are given an identity's own are taken.
+  const bool overridden = insert.override == OVERRIDING_USER_VALUE;
+  if (insert.selectStmt == nullptr || overridden) judge_.asks_default();
   push(insert.cols);
   push(insert.selectStmt);
   push(insert.onConflictClause);
@@ -189,7 +191,8 @@ void Walk::merge(const MergeStmt& merge) {
     each(when.targetList,
          [&](Node* column) { columns.push_back(text_of(as<ResTarget>(column).name)); });
     judge_.inserts(table, std::move(columns));
-    if (when.values == nullptr) judge_.asks_default();
+    const bool overridden = when.override == OVERRIDING_USER_VALUE;
+    if (when.values == nullptr || overridden) judge_.asks_default();
   });
   push(merge.sourceRelation);
   push(merge.joinCondition);
