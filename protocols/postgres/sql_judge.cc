@@ -47,7 +47,7 @@ void SqlJudge::begin_statement(std::string_view text) {
   queries_.clear();
   targets_.clear();
   defaults_ = Defaults::Unsaid;
-  cuts_ = Cuts::Nothing;
+  finds_ = Finds::TheSame;
 }
 
 void SqlJudge::end_statement() {
@@ -55,7 +55,7 @@ void SqlJudge::end_statement() {
   for (const Target& target : targets_) settle_target(target);
   const bool certain_read = current_.strongest <= SqlClass::VolatileRead && !current_.writes;
   if (certain_read && catalog_.has_volatile_casts()) hides_code();
-  if (current_.writes && cuts_ == Cuts::Rows) is_drawn();
+  if (current_.writes && finds_ == Finds::OneOfMany) is_drawn();
   if (current_.writes && current_.strongest != SqlClass::Copy) at_least(SqlClass::Write);
   settle_class(current_);
   // CREATE TABLE pg_temp.t, SET search_path = pg_temp: wherever it stands.
@@ -82,6 +82,9 @@ void SqlJudge::takes_parameter(int number) {
 
 void SqlJudge::calls(const SqlCall& call) {
   const FunctionEntry* const entry = catalog_.function(call.function.schema, call.function.name);
+  const bool ordered =
+      hangs_on_order(call.function.name) || (entry != nullptr && entry->order == Order::Counts);
+  if (ordered && !call.sorts_all) is_drawn_in_writes();
   if (entry == nullptr) {
     at_least(SqlClass::Unknown);
     hides_code();

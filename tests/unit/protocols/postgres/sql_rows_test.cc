@@ -217,6 +217,37 @@ TEST_CASE("write: is nondeterministic whatever hides the chance") {
   check_rows(kRows);
 }
 
+TEST_CASE("write: is nondeterministic where what it writes hangs on the order of rows") {
+  constexpr Row kRows[] = {
+      {"INSERT INTO t SELECT string_agg(b, ',') FROM u", "nondeterministic_write drawn r:u w:t"},
+      {"INSERT INTO t SELECT string_agg(b, ',' ORDER BY a) FROM u",
+       "nondeterministic_write drawn r:u w:t"},
+      {"INSERT INTO t SELECT string_agg(b, ',' ORDER BY a, b) FROM u", "write r:u w:t"},
+      {"INSERT INTO t SELECT string_agg(DISTINCT b, ',') FROM u", "write r:u w:t"},
+      {"UPDATE t SET b = (SELECT array_agg(a) FROM u)", "nondeterministic_write drawn r:u w:t"},
+      {"MERGE INTO t USING (SELECT array_agg(a) x FROM u) v ON t.a = v.x WHEN MATCHED THEN DELETE",
+       "nondeterministic_write drawn r:u w:t"},
+      {"INSERT INTO t SELECT agg_own(b) FROM u", "nondeterministic_write drawn r:u w:t"},
+      {"INSERT INTO t SELECT row_number() OVER () FROM u", "nondeterministic_write drawn r:u w:t"},
+      {"INSERT INTO t SELECT lag(a) OVER (ORDER BY b) FROM u",
+       "nondeterministic_write drawn r:u w:t"},
+      {"INSERT INTO t SELECT rank() OVER (ORDER BY b) FROM u", "write r:u w:t"},
+      {"INSERT INTO t SELECT sum(a) OVER (ORDER BY b) FROM u", "write r:u w:t"},
+      {"INSERT INTO t SELECT sum(a) OVER (ORDER BY b ROWS UNBOUNDED PRECEDING) FROM u",
+       "nondeterministic_write drawn r:u w:t"},
+      {"INSERT INTO t SELECT sum(a) OVER w FROM u WINDOW w AS (ORDER BY b ROWS 1 PRECEDING)",
+       "nondeterministic_write drawn r:u w:t"},
+      {"INSERT INTO t SELECT ARRAY(SELECT a FROM u)", "nondeterministic_write drawn r:u w:t"},
+      {"INSERT INTO t SELECT ARRAY(SELECT a FROM u ORDER BY b)",
+       "nondeterministic_write drawn r:u w:t"},
+      {"INSERT INTO t SELECT ARRAY(SELECT a FROM u ORDER BY a)", "write r:u w:t"},
+      {"CREATE TABLE n AS SELECT array_agg(a) FROM t", "ddl drawn unlisted r:t w:n"},
+      {"SELECT array_agg(a) INTO n FROM t", "ddl drawn r:t w:n"},
+      {"SELECT array_agg(a), ARRAY(SELECT a FROM u) FROM t", "pure_read r:t r:u"},
+  };
+  check_rows(kRows);
+}
+
 TEST_CASE("ddl: what defines or tends to storage") {
   constexpr Row kRows[] = {
       {"CREATE TABLE n (a int)", "ddl unlisted w:n"},
