@@ -58,6 +58,8 @@ void SqlJudge::end_statement() {
   if (current_.writes && finds_ == Finds::OneOfMany) is_drawn();
   if (current_.writes && current_.strongest != SqlClass::Copy) at_least(SqlClass::Write);
   settle_class(current_);
+  const bool drawn = current_.writes && !current_.deterministic;
+  current_.drawn_by_definitions = !drawn || current_.strongest == SqlClass::Ddl;
   // CREATE TABLE pg_temp.t, SET search_path = pg_temp: wherever it stands.
   const bool may_make = current_.strongest > SqlClass::VolatileRead;
   if (may_make && mentions(text_, "pg_temp")) current_.pins.add(Pin::TempObject);
