@@ -8,11 +8,11 @@
 
 namespace crossfade::postgres {
 
-// A constant, whose type is not known: its first word is one.
+// A constant, whose type is not known: its first word is one, whatever follows.
 bool is_moment(std::string_view text);
 
-// A parameter, which may be what a person wrote: one whose words are few, or an element of an array
-// or range.
+// A constant or a parameter, which may be what a person wrote: one whose words are few, or an
+// element of an array or range.
 //   cost  O(len), no allocation
 bool passes_moment(std::string_view value);
 

@@ -56,6 +56,7 @@ void make_worse(FunctionEntry& entry, const FunctionEntry& other) {
   entry.volatility = std::max(entry.volatility, other.volatility);
   entry.author = std::max(entry.author, other.author);
   entry.sets = std::max(entry.sets, other.sets);
+  entry.order = std::max(entry.order, other.order);
 }
 
 void make_worse(RelationEntry& entry, const RelationEntry& other) {

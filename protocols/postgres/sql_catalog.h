@@ -37,10 +37,14 @@ enum class Sets : std::uint8_t {
   Untold  // some whose names it computes, or it seeds random()
 };
 
+// Whether two servers' rows that come in other orders make it answer otherwise.
+enum class Order : std::uint8_t { Free, Counts };
+
 struct FunctionEntry {
   Volatility volatility = Volatility::Immutable;  // the worst of all overloads
   Author author = Author::System;                 // likewise
   Sets sets = Sets::Nothing;                      // likewise
+  Order order = Order::Free;                      // likewise
 };
 
 // What a write to a relation does that its statement does not say.

@@ -101,6 +101,10 @@ class Learner {
     }
     if (row.what == "u") return take_setter(row);
     if (row.what == "k") return take_key(row);
+    if (row.what == "w") {  // immutable: the function's own row says what it is besides
+      catalog_->add_function(row.schema, row.name, {.order = Order::Counts});
+      return true;
+    }
     if (row.what != "c") return false;
     catalog_->add_volatile_cast();
     return true;

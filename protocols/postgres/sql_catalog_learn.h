@@ -26,6 +26,7 @@ struct SqlCatalogRow {
   // f function   o operator   r relation   d column default   t type   a attribute-like function c
   // implicit cast   s setting that function bodies mention   u function that sets settings for the
   // session   g some role or this database gives its sessions settings   k column of a primary key
+  // w aggregate or window function that no one knows
   std::string_view what;
   std::string_view schema;
   std::string_view name;

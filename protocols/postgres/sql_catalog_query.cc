@@ -100,6 +100,9 @@ answer(rank, oid, what, schema, name, mark, detail) AS (
   SELECT DISTINCT 1, 0::oid, 'f', nspname::text, proname::text, volatility::text || author, ''
   FROM functions WHERE prokind <> 'p'
   UNION ALL
+  SELECT DISTINCT 2, 0::oid, 'w', nspname::text, proname::text, '', ''
+  FROM functions WHERE prokind IN ('a', 'w') AND author <> 's'
+  UNION ALL
   SELECT 2, 0, 'o', nspname::text, oprname::text, volatility::text || author, '' FROM operators
   UNION ALL
   SELECT DISTINCT 3, 0::oid, 't', '', t.typname::text, '', ''

@@ -41,7 +41,7 @@ SqlFacts unknown_sql() {
   SqlFacts facts;
   facts.strongest = SqlClass::Unknown;
   facts.writes = true;
-  facts.deterministic = false;
+  facts.deterministic = facts.drawn_by_definitions = false;
   facts.sided = true;
   facts.writes_listed = facts.reads_listed = false;
   facts.statements = 1;
@@ -75,6 +75,7 @@ void add_effects(SqlFacts& facts, const SqlFacts& other) {
   facts.strongest = std::max(facts.strongest, other.strongest);
   facts.writes |= other.writes;
   facts.deterministic &= other.deterministic;
+  facts.drawn_by_definitions &= other.drawn_by_definitions;
   facts.sided |= other.sided;
   facts.returning |= other.returning;
   facts.writes_listed &= other.writes_listed;
@@ -99,6 +100,7 @@ SqlFacts executed(const SqlFacts& execute, const SqlFacts& prepared) {
   facts.statements = 1;
   facts.parameters = 0;  // what it passes stands in its text
   add_effects(facts, *step->inner);
+  facts.drawn_by_definitions = facts.deterministic || !facts.writes;
   settle_class(facts);
   return facts;
 }

@@ -160,6 +160,8 @@ struct SqlFacts {
   SqlClass strongest = SqlClass::PureRead;
   bool writes = false;        // data may change, sequences and notifications included
   bool deterministic = true;  // an equal server answers alike and ends equal
+  // All that is drawn and written is so by definitions, which two servers both need to stay alike.
+  bool drawn_by_definitions = true;
   bool sided = false;         // about the server or session that is asked: OIDs, pids, currval, …
   bool sorted = false;        // one statement, whose rows come in a stated order
   bool returning = false;     // a write that answers with the rows it wrote

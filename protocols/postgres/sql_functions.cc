@@ -91,6 +91,13 @@ constexpr const char* kPlain =
     "websearch_to_tsquery ts_rank ts_headline current_setting current_database current_schema "
     "current_schemas current_user session_user pg_client_encoding pg_typeof coalesce nullif";
 
+constexpr const char* kOrdered =
+    "string_agg array_agg json_agg json_agg_strict jsonb_agg jsonb_agg_strict json_object_agg "
+    "json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict "
+    "jsonb_object_agg jsonb_object_agg_strict jsonb_object_agg_unique "
+    "jsonb_object_agg_unique_strict xmlagg any_value row_number ntile lag lead first_value "
+    "last_value nth_value";
+
 constexpr const char* kOperators =
     "= <> != < > <= >= + - * / % ^ || ~ !~ ~* !~* ~~ !~~ ~~* !~~* & | # << >> && @> <@ -> ->> #> "
     "#>> ? ?| ?& @@ @? |/ ||/ @ #- -|- &< &> <-> ^@";
@@ -126,6 +133,16 @@ std::optional<FunctionNature> nature_of(std::string_view name) {
   const auto found = std::ranges::lower_bound(known, name, {}, &Natures::value_type::first);
   if (found == known.end() || found->first != name) return std::nullopt;
   return found->second;
+}
+
+bool hangs_on_order(std::string_view name) {
+  static const std::vector<std::string_view> sorted = [] {
+    std::vector<std::string_view> made;
+    each_word(kOrdered, [&](std::string_view word) { made.push_back(word); });
+    std::ranges::sort(made);
+    return made;
+  }();
+  return std::ranges::binary_search(sorted, name);
 }
 
 bool is_system_schema(std::string_view schema) {

@@ -29,6 +29,9 @@ enum class FunctionNature {
 // function of that name.
 std::optional<FunctionNature> nature_of(std::string_view name);
 
+// Aggregates and window functions of PostgreSQL whose answer hangs on the order in which rows come.
+bool hangs_on_order(std::string_view name);
+
 // "pg_catalog", "information_schema", "pg_toast".
 bool is_system_schema(std::string_view schema);
 

@@ -46,7 +46,7 @@ void SqlJudge::begin_statement(std::string_view text) {
   queries_.clear();
   targets_.clear();
   defaults_ = Defaults::Unsaid;
-  cuts_ = Cuts::Nothing;
+  finds_ = Finds::TheSame;
 }
 
 void SqlJudge::end_statement() {
@@ -54,9 +54,11 @@ void SqlJudge::end_statement() {
   for (const Target& target : targets_) settle_target(target);
   const bool certain_read = current_.strongest <= SqlClass::VolatileRead && !current_.writes;
   if (certain_read && catalog_.has_volatile_casts()) hides_code();
-  if (current_.writes && cuts_ == Cuts::Rows) is_drawn();
+  if (current_.writes && finds_ == Finds::OneOfMany) is_drawn();
   if (current_.writes && current_.strongest != SqlClass::Copy) at_least(SqlClass::Write);
   settle_class(current_);
+  const bool drawn = current_.writes && !current_.deterministic;
+  current_.drawn_by_definitions = !drawn || current_.strongest == SqlClass::Ddl;
   // CREATE TABLE pg_temp.t, SET search_path = pg_temp: wherever it stands.
   const bool may_make = current_.strongest > SqlClass::VolatileRead;
   if (may_make && mentions(text_, "pg_temp")) current_.pins.add(Pin::TempObject);
@@ -81,6 +83,9 @@ void SqlJudge::takes_parameter(int number) {
 
 void SqlJudge::calls(const SqlCall& call) {
   const FunctionEntry* const entry = catalog_.function(call.function.schema, call.function.name);
+  const bool ordered =
+      hangs_on_order(call.function.name) || (entry != nullptr && entry->order == Order::Counts);
+  if (ordered && !call.sorts_all) is_drawn_in_writes();
   if (entry == nullptr) {
     at_least(SqlClass::Unknown);
     hides_code();
@@ -177,7 +182,7 @@ void SqlJudge::selects_field(std::string_view name) {
 }
 
 void SqlJudge::holds_text(std::string_view text) {
-  if (is_moment(text)) is_drawn();
+  if (is_moment(text) || passes_moment(text)) is_drawn();
 }
 
 void SqlJudge::asks_default() { defaults_ = Defaults::Asked; }

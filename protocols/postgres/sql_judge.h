@@ -28,6 +28,7 @@ struct SqlCall {
   std::size_t arguments = 0;
   std::string_view first;     // its first argument where that is a string
   bool last_is_true = false;  // its last argument is the word true
+  bool sorts_all = false;     // its rows come sorted by all that it is given of them
 };
 
 // Columns that every table has and that hold its server's own numbers.
@@ -59,8 +60,9 @@ class SqlJudge {
   void defines(const SqlName& table);
   void locks(SqlLock lock);
   void is_drawn() { current_.deterministic = false; }
-  // Keeps some rows of those that come. Sorted or not: of rows that sort alike any may be kept.
-  void cuts_rows() { cuts_ = Cuts::Rows; }
+  // What it finds is good enough to read, but two servers that write it may end unequal: rows that
+  // sort alike come in any order.
+  void is_drawn_in_writes() { finds_ = Finds::OneOfMany; }
   void is_sided();
   void is_sorted() { current_.sorted = true; }
   void is_returning() { current_.returning = true; }
@@ -97,7 +99,7 @@ class SqlJudge {
   std::vector<SqlName> reads_;
   std::vector<std::string_view> queries_;
   std::vector<Target> targets_;
-  enum class Cuts : std::uint8_t { Nothing, Rows } cuts_ = Cuts::Nothing;
+  enum class Finds : std::uint8_t { TheSame, OneOfMany } finds_ = Finds::TheSame;
   enum class Defaults : std::uint8_t { Unsaid, Asked } defaults_ = Defaults::Unsaid;
 };
 

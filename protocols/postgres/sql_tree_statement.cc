@@ -240,6 +240,48 @@ void Statement::create_as(const CreateTableAsStmt& statement) {
   walk_.from(statement.query);
 }
 
+// A definition stays one whatever its expressions call; only whether two servers draw alike counts.
+void Statement::fills(Node* expression) {
+  SqlJudge inner(judge_.catalog());
+  inner.begin_statement(judge_.text());
+  Walk(inner).from(expression);
+  inner.end_statement();
+  if (!inner.take().deterministic) judge_.is_drawn();
+}
+
+// Rows that are there already get a value.
+void Statement::add_column(const ColumnDef& column) {
+  const std::string_view type =
+      column.typeName == nullptr ? std::string_view() : name_of(column.typeName->names).name;
+  const bool serial = type.starts_with("serial") || type == "bigserial" || type == "smallserial";
+  if (serial) judge_.is_drawn();
+  fills(column.raw_default);
+  each(column.constraints, [&](Node* node) {
+    const auto& constraint = as<Constraint>(node);
+    if (constraint.contype == CONSTR_IDENTITY) judge_.is_drawn();
+    const bool gives =
+        constraint.contype == CONSTR_DEFAULT || constraint.contype == CONSTR_GENERATED;
+    if (gives) fills(constraint.raw_expr);
+  });
+}
+
+void Statement::alter_table(const AlterTableStmt& statement) {
+  defines(statement.relation);
+  each(statement.cmds, [&](Node* node) {
+    const auto& command = as<AlterTableCmd>(node);
+    if (command.def == nullptr || !IsA(command.def, ColumnDef)) return;
+    const auto& column = as<ColumnDef>(command.def);
+    if (command.subtype == AT_AddColumn) add_column(column);
+    if (command.subtype == AT_AlterColumnType) fills(column.raw_default);  // USING
+  });
+}
+
+// The catalog does not tell what it is filled from.
+void Statement::refresh(const RefreshMatViewStmt& statement) {
+  defines(statement.relation);
+  if (!statement.skipData) judge_.is_drawn();
+}
+
 void Statement::truncate(const TruncateStmt& statement) {
   each(statement.relations, [&](Node* table) { judge_.changes(name_of(as<RangeVar>(table))); });
   if (statement.behavior == DROP_CASCADE) judge_.writes_unseen();
@@ -321,11 +363,11 @@ void Statement::read(Node* node) {
     case T_CreateSeqStmt:
       return defines(as<CreateSeqStmt>(node).sequence);
     case T_AlterTableStmt:
-      return defines(as<AlterTableStmt>(node).relation);
+      return alter_table(as<AlterTableStmt>(node));
     case T_IndexStmt:
       return defines(as<IndexStmt>(node).relation);
     case T_RefreshMatViewStmt:
-      return defines(as<RefreshMatViewStmt>(node).relation);
+      return refresh(as<RefreshMatViewStmt>(node));
     default:
       // All other statements define something, or tend to how it is stored.
       return defines(nullptr);

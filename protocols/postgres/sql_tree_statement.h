@@ -36,6 +36,10 @@ class Statement {
   void lock(const LockStmt& statement);
   void explain(const ExplainStmt& statement);
   void create_as(const CreateTableAsStmt& statement);
+  void fills(Node* expression);
+  void add_column(const ColumnDef& column);
+  void alter_table(const AlterTableStmt& statement);
+  void refresh(const RefreshMatViewStmt& statement);
   void truncate(const TruncateStmt& statement);
   void call(const CallStmt& statement);
   void notify();

@@ -11,6 +11,45 @@ extern "C" {
 }
 
 namespace crossfade::postgres::sql_tree {
+namespace {
+
+bool is_same_column(const Node* left, const Node* right) {
+  if (!IsA(left, ColumnRef) || !IsA(right, ColumnRef)) return false;
+  const List* const a = as<ColumnRef>(left).fields;
+  const List* const b = as<ColumnRef>(right).fields;
+  if (list_length(a) != list_length(b)) return false;
+  for (int i = 0; i < list_length(a); ++i) {
+    const auto* const name = static_cast<const Node*>(list_nth(a, i));
+    const auto* const other = static_cast<const Node*>(list_nth(b, i));
+    if (!IsA(name, String) || !IsA(other, String) || text_of(name) != text_of(other)) return false;
+  }
+  return true;
+}
+
+bool sorts_by(const List* sort, const Node* value) {
+  bool found = false;
+  each(sort, [&](Node* by) { found |= is_same_column(as<SortBy>(by).node, value); });
+  return found;
+}
+
+// By nothing but columns and constants is told whether rows that sort alike are alike.
+bool sorts_all(const FuncCall& call) {
+  if (call.agg_within_group || call.agg_distinct) return true;
+  bool all = call.agg_order != nullptr && call.over == nullptr;
+  each(call.args,
+       [&](Node* value) { all &= IsA(value, A_Const) || sorts_by(call.agg_order, value); });
+  return all;
+}
+
+// Of ARRAY(SELECT a … ORDER BY a).
+bool sorts_all(const SelectStmt& select) {
+  bool all = select.sortClause != nullptr && select.op == SETOP_NONE;
+  each(select.targetList,
+       [&](Node* target) { all &= sorts_by(select.sortClause, as<ResTarget>(target).val); });
+  return all;
+}
+
+}  // namespace
 
 void Walk::push(const void* node) {
   if (node != nullptr) left_.push_back(static_cast<Node*>(const_cast<void*>(node)));
@@ -80,6 +119,10 @@ void Walk::visit(Node* node) {
       break;
     case T_LockingClause:
       return locking(as<LockingClause>(node));
+    case T_WindowDef:
+      // Of rows that sort alike each sees others before it.
+      if ((as<WindowDef>(node).frameOptions & FRAMEOPTION_ROWS) != 0) judge_.is_drawn_in_writes();
+      break;
     case T_RangeTableSample:
       judge_.is_drawn();
       break;
@@ -99,7 +142,6 @@ void Walk::visit(Node* node) {
     case T_ResTarget:
     case T_MultiAssignRef:
     case T_CollateClause:
-    case T_WindowDef:
     case T_RangeSubselect:
     case T_RangeFunction:
     case T_RangeTableFunc:
@@ -136,7 +178,7 @@ void Walk::select(const SelectStmt& select) {
       select.limitCount != nullptr || select.limitOffset != nullptr ||
       (select.distinctClause != nullptr && linitial(select.distinctClause) != nullptr);
   if (cuts && select.sortClause == nullptr) judge_.is_drawn();
-  if (cuts) judge_.cuts_rows();
+  if (cuts) judge_.is_drawn_in_writes();
   SelectStmt rest = select;  // its children are shared
   if (const IntoClause* const into = std::exchange(rest.intoClause, nullptr)) {
     judge_.at_least(SqlClass::Ddl);
@@ -152,7 +194,9 @@ void Walk::insert(const InsertStmt& insert) {
   each(insert.cols, [&](Node* column) { columns.push_back(text_of(as<ResTarget>(column).name)); });
   judge_.inserts(name_of(*insert.relation), std::move(columns));
   if (insert.returningList != nullptr) judge_.is_returning();
-  if (insert.selectStmt == nullptr) judge_.asks_default();  // DEFAULT VALUES
+  // DEFAULT VALUES; and instead of values that are given an identity's own are taken.
+  const bool overridden = insert.override == OVERRIDING_USER_VALUE;
+  if (insert.selectStmt == nullptr || overridden) judge_.asks_default();
   push(insert.cols);
   push(insert.selectStmt);
   push(insert.onConflictClause);
@@ -189,7 +233,8 @@ void Walk::merge(const MergeStmt& merge) {
     each(when.targetList,
          [&](Node* column) { columns.push_back(text_of(as<ResTarget>(column).name)); });
     judge_.inserts(table, std::move(columns));
-    if (when.values == nullptr) judge_.asks_default();
+    const bool overridden = when.override == OVERRIDING_USER_VALUE;
+    if (when.values == nullptr || overridden) judge_.asks_default();
   });
   push(merge.sourceRelation);
   push(merge.joinCondition);
@@ -205,7 +250,8 @@ void Walk::locking(const LockingClause& clause) {
 void Walk::call(const FuncCall& call) {
   SqlCall told{.function = name_of(call.funcname),
                .arguments = static_cast<std::size_t>(list_length(call.args)),
-               .first = {}};
+               .first = {},
+               .sorts_all = sorts_all(call)};
   if (told.arguments > 0) {
     const auto* first = static_cast<const Node*>(linitial(call.args));
     if (IsA(first, TypeCast)) first = as<TypeCast>(first).arg;
@@ -217,6 +263,8 @@ void Walk::call(const FuncCall& call) {
 }
 
 void Walk::sublink(const SubLink& link) {
+  const bool lists = link.subLinkType == ARRAY_SUBLINK && IsA(link.subselect, SelectStmt);
+  if (lists && !sorts_all(as<SelectStmt>(link.subselect))) judge_.is_drawn_in_writes();
   if (link.operName != nullptr) return judge_.uses_operator(name_of(link.operName));
   if (link.subLinkType == ANY_SUBLINK) judge_.uses_operator({{}, "="});  // IN (SELECT …)
 }
@@ -253,6 +301,7 @@ void Walk::clock(const SQLValueFunction& function) {
     case SVFOP_CURRENT_USER:
     case SVFOP_USER:
     case SVFOP_SESSION_USER:
+      return judge_.is_drawn_in_writes();  // a side may be entered as another user
     case SVFOP_CURRENT_CATALOG:
     case SVFOP_CURRENT_SCHEMA:
       return;

@@ -145,6 +145,7 @@ void UnitFacts::add(const SqlFacts& facts) {
   only_reads &= facts.only_reads();
   writes |= facts.writes;
   deterministic &= facts.deterministic;
+  drawn_by_definitions &= facts.drawn_by_definitions;
   sided |= facts.sided;
   sorted = parts == 0 && facts.sorted;
   changes_session |= postgres::changes_session(facts);
@@ -304,7 +305,8 @@ void UnitReader::on_statement(std::string_view name) {
 void UnitReader::note_moments(const Piece& bind) {
   if (!facts_.writes || !facts_.deterministic || !bind.whole()) return;
   const auto texts = view_bind_texts(bind.body());
-  if (texts && std::ranges::any_of(*texts, passes_moment)) facts_.deterministic = false;
+  if (!texts || std::ranges::none_of(*texts, passes_moment)) return;
+  facts_.deterministic = facts_.drawn_by_definitions = false;
 }
 
 void UnitReader::on_unknown() { facts_.add(*unknown()); }

@@ -35,6 +35,7 @@ struct UnitFacts {
   bool only_reads = true;
   bool writes = false;
   bool deterministic = true;
+  bool drawn_by_definitions = true;
   bool sided = false;
   bool sorted = false;
   // What the session holds on its server may be another thing afterwards.
@@ -57,6 +58,8 @@ struct UnitFacts {
   bool read_listed = true;     // likewise that it looks at
 
   void add(const SqlFacts& facts);
+  // Of two servers that are to stay alike only one may run it: the other would end otherwise.
+  bool is_for_one() const { return copies || (writes && !deterministic && !drawn_by_definitions); }
 };
 
 // Statements that SQL has prepared whose facts are kept, and bytes of their texts; EXECUTE of

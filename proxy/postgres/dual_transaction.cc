@@ -59,10 +59,10 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
 }
 
 // What may do something else there is run by the first side only, and so is COPY, whose data are
-// not kept.
+// not kept. Definitions are run by both, though what they draw is suspected.
 void DualTransaction::add(const UnitReader& reader) {
   const UnitFacts& facts = reader.facts();
-  const bool alone = facts.copies || (facts.writes && !facts.deterministic);
+  const bool alone = facts.is_for_one();
   if (alone) for_second = false;
   controls |= facts.controls;
   copies |= facts.copies;
@@ -99,13 +99,14 @@ void DualTransaction::note_tables(const UnitReader& reader, bool alone) {
     for (const TableName& table : text->written) {
       std::string key = key_of(table);
       std::optional<Doubt>& doubt = tables_[key];
-      if (alone) doubt = Doubt::Chance;
+      if (alone || !text->deterministic) doubt = Doubt::Chance;
       unit_tables_.push_back(std::move(key));
     }
   }
   if (reader.facts().written_listed && tables_.size() <= kTablesMax) return;
   unit_all_ = true;
-  (alone ? all_doubtful_ : all_written_) = true;
+  const bool drawn = alone || (hidden && !reader.facts().deterministic);
+  (drawn ? all_doubtful_ : all_written_) = true;
 }
 
 void DualTransaction::note_sources(const UnitReader& reader) {

@@ -169,7 +169,8 @@ class DualTransaction {
   Doubts chances() const;
   void note_sources(const UnitReader& reader);
 
-  // Tables written; Chance: by the first side only; Spread: from what is suspected.
+  // Tables written; Chance: by the first side only, or drawn by both; Spread: from what is
+  // suspected.
   std::map<std::string, std::optional<Doubt>, std::less<>> tables_;
   std::vector<std::string> unit_tables_;  // of them, those of the unit
   bool unit_all_ = false;                 // others, too

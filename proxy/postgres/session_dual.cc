@@ -35,10 +35,6 @@ bool can_be_wrapped(const UnitFacts& facts) {
          !facts.controls && !facts.changes_session && !facts.minds_blocks &&
          facts.leaves == Leaves::AsItWas;
 }
-
-bool is_for_first_only(const UnitFacts& facts) {
-  return facts.copies || (facts.writes && !facts.deterministic);
-}
 }  // namespace
 
 // --- before a unit
@@ -66,7 +62,7 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
   const bool outside =
       free && whole && !facts.writes && !facts.controls && facts.leaves == Leaves::AsItWas;
   if (!both || (facts.only_reads && whole) || outside) return choice;
-  const bool follows = !is_for_first_only(facts);
+  const bool follows = !facts.is_for_one();
   if (unit.end == Unit::End::Unfinished && follows) return {Choice::Do::Await};
   if (server().owed().owes()) {
     wait_ = Wait::Answers;

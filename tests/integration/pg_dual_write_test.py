@@ -143,6 +143,18 @@ class Equal(Dual):
         self.equal("select id, x from t order by id")
         self.nothing_suspected()
 
+    def test_definitions_that_draw_are_on_both_and_suspected(self):
+        self.client.ask("alter table t add column u uuid default gen_random_uuid()")
+        self.client.ask("begin; alter table other.u alter column v type text using v || random()")
+        self.client.ask("commit")
+        self.client.ask("create table made as select random() as r")
+        self.client.ask("alter table parent add column x int default 3")
+        for server in (self.old, self.new):
+            self.assertEqual(server.value("select count(u) from t"), "20")
+            self.assertEqual(server.value("select count(r) from made"), "1")
+        self.assertEqual(self.suspected(), {"t": "chance", "made": "chance",
+                                            "other.u": "chance", "u": "chance"})
+
     def test_what_the_session_holds_counts_on_both(self):
         client = self.client
         client.ask("set search_path = other")

@@ -48,6 +48,12 @@ constexpr SqlCatalogRow kRows[] = {
     {"f", "public", "ext_volatile", "ve", ""},
     {"f", "public", "agg_writes", "vu", ""},
     {"f", "public", "gen_salt", "vu", ""},  // not the extension's
+    {"f", "pg_catalog", "string_agg", "is", ""},
+    {"f", "pg_catalog", "array_agg", "is", ""},
+    {"f", "pg_catalog", "lag", "is", ""},
+    {"f", "pg_catalog", "rank", "is", ""},
+    {"f", "public", "agg_own", "iu", ""},
+    {"w", "public", "agg_own", "", ""},
     {"o", "pg_catalog", "=", "is", ""},
     {"o", "pg_catalog", "+", "ss", ""},
     {"o", "pg_catalog", "-", "ss", ""},

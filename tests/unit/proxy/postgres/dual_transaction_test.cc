@@ -78,6 +78,47 @@ TEST_CASE("dual transaction: what may end differently is for the first side, and
   }
 }
 
+TEST_CASE("dual transaction: a definition that draws is for both sides, and suspected") {
+  for (const char* const sql :
+       {"alter table t add x int default random()", "refresh materialized view t",
+        "create table t as select random()", "select random() into t",
+        "begin; alter table t add x serial; commit"}) {
+    CAPTURE(sql);
+    Told told;
+    told.query(Frame::Bare, sql, {"ALTER TABLE"});
+    CHECK(told.transaction.for_second);
+    CHECK(words(told.transaction.doubts()) == "t:chance");
+  }
+  for (const char* const sql : {"alter table t add x int default 1", "create index on t (a)"}) {
+    CAPTURE(sql);
+    Told told;
+    told.query(Frame::Bare, sql, {"ALTER TABLE"});
+    CHECK(told.transaction.for_second);
+    CHECK_FALSE(told.transaction.doubts().any());
+  }
+}
+
+TEST_CASE("dual transaction: a definition that runs hidden code makes all suspected") {
+  Told told;
+  told.query(Frame::Bare, "create table t as select f_volatile(1)", {"SELECT 1"});
+  CHECK(told.transaction.for_second);
+  CHECK(words(told.transaction.doubts()) == "t:chance all");
+}
+
+TEST_CASE("dual transaction: an EXECUTE whose parameters are drawn is for the first side") {
+  Told told;
+  told.query(Frame::Bare, "prepare p as insert into t values ($1)", {"PREPARE"});
+  told.query(Frame::Bare, "execute p (random())", {"INSERT 0 1"});
+  CHECK_FALSE(told.transaction.for_second);
+}
+
+TEST_CASE("dual transaction: a write that draws beside a definition is for the first side") {
+  Told told;
+  told.query(Frame::Bare, "insert into u values (random()); create table t ()", {"CREATE TABLE"});
+  CHECK_FALSE(told.transaction.for_second);
+  CHECK(told.transaction.doubts().all);
+}
+
 TEST_CASE("dual transaction: once the second side is left out all its tables are suspected") {
   Told told;
   told.query(Frame::Block, "insert into t values (1)", {"INSERT 0 1"}, Transaction::Open);
