@@ -168,6 +168,7 @@ void UnitReader::begin(SqlClassifier& classifier, SqlReading reading) {
   facts_ = UnitFacts();
   texts_.clear();
   parsed_.clear();
+  bound_.clear();
   custom_.clear();
   named_.clear();
   sets_untold_ = false;
@@ -214,11 +215,15 @@ void UnitReader::on_message(const Piece& first) {
     case from_client::kParse:
       return on_parse(first);
     case from_client::kBind:
-      if (const auto bind = view_bind(first.body())) {
-        on_statement(bind->statement);
-        return note_moments(first);
+      return on_bind(first);
+    case from_client::kExecute:
+      return on_execute(first);
+    case from_client::kClose:
+      if (const auto subject = view_subject(first.body()); subject && subject->kind == kPortal) {
+        const auto closed = portals_.find(subject->name);
+        if (closed != portals_.end()) portals_.erase(closed);
       }
-      return on_unknown();
+      return;
     case from_client::kFunctionCall:
       return on_unknown();
     default:
@@ -287,18 +292,61 @@ void UnitReader::add_prepared(const SessionStep& prepare) {
   meaning.facts = either(meaning.facts, prepare.inner);
 }
 
-void UnitReader::on_statement(std::string_view name) {
-  const auto made_here = [&](const auto& parsed) { return parsed.first == name; };
-  if (std::ranges::any_of(parsed_, made_here)) return;  // its facts are counted
-  bool known = false;
-  state_.each_meaning(name, [&](const std::shared_ptr<const SqlFacts>& facts) {
-    known = true;
+void UnitReader::on_bind(const Piece& first) {
+  const auto bind = view_bind(first.body());
+  if (!bind) {
+    portals_.clear();  // it may be any of them
+    return on_unknown();
+  }
+  note_portal(bind->portal, on_statement(bind->statement));
+  note_moments(first);
+}
+
+// Of a named portal that is there already a Bind fails: it stays what it was.
+void UnitReader::note_portal(std::string_view name, const Facts& facts) {
+  bound_.push_back(name);
+  const auto found = portals_.find(name);
+  if (found == portals_.end()) {
+    const bool room = portals_.size() < kPortalsMax && name.size() <= kPortalNameMax;
+    if (room) portals_.emplace(name, facts);
+    return;
+  }
+  Facts& kept = found->second;
+  if (name.empty() || kept->only_reads()) {
+    kept = facts;
+  } else if (!facts->only_reads() && facts->written != kept->written) {
+    kept = unknown();
+  }
+}
+
+// Who fetches from a portal of a read asks nothing new.
+void UnitReader::on_execute(const Piece& first) {
+  const auto execute = view_execute(first.body());
+  if (!execute) return on_unknown();
+  if (std::ranges::find(bound_, execute->portal) != bound_.end()) return;
+  const auto found = portals_.find(execute->portal);
+  if (found == portals_.end()) return on_unknown();
+  if (found->second->only_reads()) return;
+  facts_.add(*found->second);
+  texts_.push_back(found->second);
+}
+
+// Adds what a message that names the statement may run, and returns it.
+UnitReader::Facts UnitReader::on_statement(std::string_view name) {
+  Facts all;
+  for (const auto& [made, facts] : parsed_) {  // its facts are counted
+    if (made == name) all = either(all, facts ? facts : unknown());
+  }
+  if (all) return all;
+  state_.each_meaning(name, [&](const Facts& facts) {
+    all = either(all, facts ? facts : unknown());
     if (!facts) return on_unknown();
     facts_.add(*facts);
     texts_.push_back(facts);
     note_settings(*facts);
   });
-  if (!known) on_unknown();
+  if (!all) on_unknown();
+  return all ? all : unknown();
 }
 
 // Of what passes by in pieces the parameters are not looked at.

@@ -2,7 +2,8 @@
 //
 // Messages say what they run in their text (Query, Parse) or by the name of a statement (Bind);
 // that name may be given a new meaning within the unit, or by messages that are not answered yet.
-// Then each of the meanings counts.
+// Then each of the meanings counts. What an Execute runs was bound in the same unit, and is counted
+// there, or in an earlier one of the transaction.
 //
 // Knows nothing of sides or of sockets.
 #pragma once
@@ -66,6 +67,10 @@ struct UnitFacts {
 // others is Unknown.
 inline constexpr std::size_t kPreparedMax = 1024;
 inline constexpr std::size_t kPreparedBytesMax = 1u << 20;
+// Portals of a transaction whose facts are kept, and the length of their names; an Execute of
+// others is Unknown.
+inline constexpr std::size_t kPortalsMax = 1024;
+inline constexpr std::size_t kPortalNameMax = 256;
 
 // Of a unit's messages, told in their order.
 class UnitReader {
@@ -81,6 +86,8 @@ class UnitReader {
   // The first piece of each.
   //   cost   of a Query or Parse: SqlClassifier::facts_of(); of others O(log statements)
   void on_message(const Piece& first);
+  // The transaction in which portals were bound is over.
+  void forget_portals() { portals_.clear(); }
   const UnitFacts& facts() const { return facts_; }
   // Of everything in it that was understood.
   const std::vector<Facts>& texts() const { return texts_; }
@@ -97,6 +104,9 @@ class UnitReader {
 
  private:
   void on_parse(const Piece& first);
+  void on_bind(const Piece& first);
+  void on_execute(const Piece& first);
+  void note_portal(std::string_view name, const Facts& facts);
   void note_moments(const Piece& bind);
   Facts on_text(std::string_view text);
   Facts executed_by_sql(const Facts& facts) const;
@@ -110,7 +120,7 @@ class UnitReader {
   Facts judge_prepare(std::string_view text, std::string_view name);
   void note_prepared(const SqlFacts& facts);
   void add_prepared(const SessionStep& prepare);
-  void on_statement(std::string_view name);
+  Facts on_statement(std::string_view name);
   void on_unknown();
   void note_settings(const SqlFacts& facts);
   void note_code(const SqlFacts& facts, std::string_view text);
@@ -121,6 +131,9 @@ class UnitReader {
   UnitFacts facts_;
   std::vector<Facts> texts_;
   std::vector<std::pair<std::string_view, Facts>> parsed_;  // in this unit: names, as views of it
+  std::vector<std::string_view> bound_;                     // likewise: portals
+  // What the portals of earlier units of the transaction run, too.
+  std::map<std::string, Facts, std::less<>> portals_;
   std::vector<std::string> custom_;
   std::vector<std::string> named_;
   bool sets_untold_ = false;

@@ -112,6 +112,7 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
 }
 
 void PostgresSession::read_unit(std::string_view bytes) {
+  if (block() == Block::None) reader_.forget_portals();
   reader_.begin(interlay_.classifier(database_), reading_);
   MessageCutter cutter(Stream::Client, settings().segment_max);
   for (std::size_t at = 0; at < bytes.size();) {

@@ -56,9 +56,11 @@ std::string parse(const std::string& name, const std::string& text,
   append_parse(bytes, name, text, types);
   return bytes;
 }
-std::string bind(const std::string& name) {
-  return message('B', raw("\0") + name + raw("\0\0\0\0\0\0\0"));
+std::string bind_portal(const std::string& portal, const std::string& name) {
+  return message('B', portal + raw("\0") + name + raw("\0\0\0\0\0\0\0"));
 }
+std::string bind(const std::string& name) { return bind_portal("", name); }
+std::string execute(const std::string& portal) { return message('E', portal + raw("\0\0\0\0\0")); }
 
 TEST_CASE("unit facts: reads read, and whatever may write writes") {
   Reading reading;
@@ -152,6 +154,59 @@ TEST_CASE("unit facts: a Parse of the same unit counts for its Bind") {
   CHECK(reading.facts().parts == 1);
   CHECK(reading.reader.facts_of_parse(0) != nullptr);
   CHECK(reading.reader.facts_of_parse(1) == nullptr);
+}
+
+TEST_CASE("unit facts: an Execute runs what was bound, in whatever unit that was") {
+  Reading reading;
+  const auto bound = [&](const std::string& portal, const std::string& text) {
+    reading.begin();
+    reading.tell(parse("", text));
+    reading.tell(bind_portal(portal, ""));
+    reading.tell(execute(portal));
+    CHECK(reading.facts().parts == 1);
+  };
+  const auto executed = [&](const std::string& portal) -> const UnitFacts& {
+    reading.begin();
+    reading.tell(execute(portal));
+    return reading.facts();
+  };
+  for (const std::string portal : {"", "p"}) {
+    CAPTURE(portal);
+    bound(portal, "SELECT * FROM t");
+    CHECK(executed(portal).parts == 0);  // it goes on with a read
+    bound(portal, "DELETE FROM t");
+    CHECK(executed(portal).writes);
+    CHECK(reading.facts().written_listed);
+    CHECK(reading.reader.texts().size() == 1);
+  }
+  bound("p", "SELECT 1");  // which fails: there is such a portal
+  CHECK(executed("p").writes);
+  bound("p", "DELETE FROM other");  // whichever it is
+  CHECK_FALSE(executed("p").written_listed);
+  bound("", "SELECT 1");  // which takes the place of another
+  CHECK(executed("").only_reads);
+  CHECK_FALSE(executed("q").written_listed);  // nobody knows it
+  reading.reader.forget_portals();
+  CHECK_FALSE(executed("").only_reads);
+}
+
+TEST_CASE("unit facts: portals whose facts are kept have a limit") {
+  Reading reading;
+  reading.tell(parse("", "SELECT * FROM t"));
+  for (std::size_t i = 0; i <= kPortalsMax; ++i) reading.tell(bind_portal(std::to_string(i), ""));
+  reading.begin();
+  reading.tell(execute(std::to_string(kPortalsMax - 1)));
+  CHECK(reading.facts().only_reads);
+  reading.tell(execute(std::to_string(kPortalsMax)));
+  CHECK(reading.facts().writes);
+  // What is closed makes room.
+  reading.begin();
+  reading.tell(message('C', "P" + raw("0\0")));
+  reading.tell(parse("", "SELECT * FROM t"));
+  reading.tell(bind_portal("one more", ""));
+  reading.begin();
+  reading.tell(execute("one more"));
+  CHECK(reading.facts().only_reads);
 }
 
 TEST_CASE("unit facts: a parameter of a type that users have made is of one side") {
