@@ -41,7 +41,7 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   stage = Stage::First;
   frame = unit_frame;
   for_second = !sits_out();
-  closed = copies = controls = changes_session = hidden = writes = defines = is_query = false;
+  closed = copies = controls = changes_session = hidden = writes = renames = is_query = false;
   sources.clear();
   unit_tables_.clear();
   rows.begin_unit();
@@ -68,9 +68,9 @@ void DualTransaction::add(const UnitReader& reader) {
   copies |= facts.copies;
   changes_session |= facts.changes_session;
   writes |= facts.writes;
-  defines |= facts.strongest >= SqlClass::Ddl;
   for (const UnitReader::Facts& text : reader.texts()) {
     hidden |= text->pins.has(Pin::HiddenCode);
+    renames |= text->strongest >= SqlClass::Ddl && text->written.empty();
     commits_said += commits_said_by(*text);
   }
   how = weaker(how, facts.how);

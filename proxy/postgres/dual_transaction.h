@@ -143,7 +143,7 @@ class DualTransaction {
   bool changes_session = false;
   bool hidden = false;   // code in it may have committed, whatever the unit ended with
   bool writes = false;   // something in it may, in the block or behind it
-  bool defines = false;  // definitions may change, and with them names
+  bool renames = false;  // a definition of who knows which table: names may be others' now
   // Names, without their schemas, of what its writes may be made from, and whether these are all.
   std::set<std::string, std::less<>> sources;
   bool sources_listed = true;

@@ -380,7 +380,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool is_suspected(const InterlayRoute& route, std::string_view table) const;
   bool any_suspected() const;
   bool is_made_from_suspects() const;
-  bool redefines_suspects() const;
+  bool renames_suspects() const;
 
   // --- the server's
   void send(std::string_view bytes);

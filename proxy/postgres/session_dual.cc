@@ -277,7 +277,7 @@ void PostgresSession::step_dual() {
 void PostgresSession::first_answered() {
   dual_->took_ns = now_ns_ - dual_->leg_ns;
   // By now it has read it.
-  if (is_made_from_suspects() || redefines_suspects()) dual_->spread();
+  if (is_made_from_suspects() || renames_suspects()) dual_->spread();
   if (dual_->frame == Frame::Wrapped && dual_->status == Transaction::Idle) {
     dual_->frame = Frame::Bare;  // the block that was ours has not begun, or has ended
     leave_out(Drop::StateRefused, Doubt::Outcome);
@@ -307,7 +307,8 @@ void PostgresSession::first_answered() {
 void PostgresSession::follow_without() {
   const bool ended = dual_->status == Transaction::Idle && dual_->frame == Frame::Block;
   const bool commits = dual_->controls && dual_->committed();
-  if (commits || (dual_->commit_was_none() && !ended)) {
+  const bool out_of_step = dual_->controls && !ended;  // it has, say, other savepoints there
+  if (commits || out_of_step || (dual_->commit_was_none() && !ended)) {
     leave_out(Drop::StateRefused, Doubt::Outcome);
   }
   if (ended || dual_->sits_out()) roll_second_back();

@@ -176,8 +176,8 @@ bool PostgresSession::is_suspected(const InterlayRoute& route, std::string_view 
 }
 
 // What is suspected by its name may have another one now.
-bool PostgresSession::redefines_suspects() const {
-  return dual_->defines && (any_suspected() || dual_->has_doubts());
+bool PostgresSession::renames_suspects() const {
+  return dual_->renames && (any_suspected() || dual_->has_doubts());
 }
 
 // What the unit that is under way writes is made from what may differ.

@@ -102,6 +102,18 @@ class Equal(Dual):
         self.assertEqual(self.legs(), self.legs("eligible"))
         self.assertGreater(self.legs(), 5)
 
+    def test_a_savepoint_that_only_one_side_has_leaves_the_other_out_and_is_noted(self):
+        client = self.client
+        client.ask("begin")
+        client.ask("savepoint s")
+        client.ask("insert into t values (110, 0, 'a')")
+        with self.assertRaisesRegex(ServerError, "division by zero"):
+            client.rows("savepoint s; select 1 / 0")
+        client.ask("rollback to s")
+        client.ask("commit")
+        self.assertEqual(self.first.sql("select count(*) from t where id = 110"), [["1"]])
+        self.assertEqual(self.suspected(), {"t": "outcome"})
+
     def test_what_rolls_back_is_on_none(self):
         client = self.client
         client.ask("begin; insert into t values (300, 0, '')")
