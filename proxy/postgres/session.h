@@ -464,10 +464,10 @@ class PostgresSession final : public Session, public StreamOwner {
   std::size_t custom_bytes_ = 0;
   Inventory inventory_;
   std::uint64_t inventory_version_ = 0;
-  std::optional<InventoryReader> asking_;
-  std::string asked_row_;    // of its answer, as far as it has come
-  std::string trial_bytes_;  // of the unit
-  std::string trial_kept_;   // what was answered to it so far
+  std::unique_ptr<InventoryReader> asking_;  // seldom: silent sessions are to be small
+  std::string asked_row_;                    // of its answer, as far as it has come
+  std::string trial_bytes_;                  // of the unit
+  std::string trial_kept_;                   // what was answered to it so far
   // Likewise: ids and types of answers. The state learns of them when it has succeeded.
   std::vector<std::pair<std::uint64_t, char>> trial_answers_;
   std::uint64_t trial_id_ = 0;  // of its last message

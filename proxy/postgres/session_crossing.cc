@@ -189,7 +189,7 @@ void PostgresSession::ask_inventory() {
   server().stream().write_copy(question);
   server().stream().flush();
   counters().server_out.add(question.size());
-  asking_.emplace(find_parameter(start_up_, "user").value_or(""));
+  asking_ = std::make_unique<InventoryReader>(find_parameter(start_up_, "user").value_or(""));
   inventory_ = Inventory();
 }
 
