@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "protocols/postgres/builder.h"
 #include "protocols/postgres/fields.h"
@@ -175,20 +176,6 @@ namespace {
 constexpr std::string_view kEncoding = "client_encoding";
 constexpr std::string_view kRole = "role";
 
-// "name" and what it is to be; empty: what it is without being set.
-using Change = std::pair<std::string_view, std::optional<std::string_view>>;
-
-std::optional<Change> change_of(std::string_view name, const SettingValues& wanted,
-                                const SettingValues& there) {
-  const auto to = wanted.find(name);
-  const auto from = there.find(name);
-  if (to == wanted.end()) {
-    return from == there.end() ? std::nullopt : std::optional<Change>({name, std::nullopt});
-  }
-  if (from != there.end() && from->second == to->second) return std::nullopt;
-  return Change{name, to->second};
-}
-
 void append_set(std::string& values, std::string_view name, std::string_view value) {
   values += values.empty() ? "SELECT " : ",";
   values += "pg_catalog.set_config(";
@@ -198,43 +185,56 @@ void append_set(std::string& values, std::string_view name, std::string_view val
   values += ",false)";
 }
 
+// What is to be said to a session with `there`, to make it one that holds `wanted`.
+struct Giving {
+  const SettingValues& wanted;
+  const SettingValues& there;
+  std::string resets = {};
+  std::string values = {};
+
+  bool lacks(std::string_view name) const {
+    const auto to = wanted.find(name);
+    const auto from = there.find(name);
+    if (to == wanted.end() || from == there.end()) return to != wanted.end() || from != there.end();
+    return to->second != from->second;
+  }
+  void give(std::string_view name) {
+    const auto to = wanted.find(name);
+    if (to == wanted.end()) {
+      append_reset(resets, name);
+    } else {
+      append_set(values, name, to->second);
+    }
+  }
+  // A role may lack the right to set the others: it goes first and comes last.
+  void give_role() {
+    const bool wants = wanted.contains(kRole);
+    const bool leaves = there.contains(kRole) && (!query().empty() || !wants);
+    std::string reset;
+    if (leaves) append_reset(reset, kRole);
+    resets.insert(0, reset);
+    if (wants && (leaves || lacks(kRole))) give(kRole);
+  }
+  std::string query() const { return resets + values; }
+};
+
 }  // namespace
 
 std::vector<std::string> settings_queries(const SettingValues& wanted, const SettingValues& there) {
-  std::vector<Change> changes;
-  for (const auto* names : {&there, &wanted}) {
-    for (const auto& [name, value] : *names) {
-      if (name == kEncoding || name == kRole || (names == &wanted && there.contains(name)))
-        continue;
-      if (const auto change = change_of(name, wanted, there)) changes.push_back(*change);
-    }
+  Giving encoding{wanted, there};  // in the one that is left, as its own text is ASCII
+  if (encoding.lacks(kEncoding)) encoding.give(kEncoding);
+  std::set<std::string_view> names;
+  for (const auto& [name, value] : there) names.insert(name);
+  for (const auto& [name, value] : wanted) names.insert(name);
+  Giving others{wanted, there};
+  for (const std::string_view name : names) {
+    if (name != kEncoding && name != kRole && others.lacks(name)) others.give(name);
   }
+  others.give_role();
   std::vector<std::string> queries;
-  // In the encoding that is left, so its own text has to be ASCII, and of its own.
-  if (const auto encoding = change_of(kEncoding, wanted, there)) {
-    std::string query;
-    if (encoding->second) {
-      append_set(query, kEncoding, *encoding->second);
-    } else {
-      append_reset(query, kEncoding);
-    }
-    queries.push_back(std::move(query));
+  for (const Giving& giving : {encoding, others}) {
+    if (!giving.query().empty()) queries.push_back(giving.query());
   }
-  // A role may lack the right to set the others: it goes first and comes last.
-  const auto role = wanted.find(kRole);
-  const bool leaves_role = there.contains(kRole) && !changes.empty();
-  std::string resets, values;
-  if (leaves_role || (there.contains(kRole) && role == wanted.end())) append_reset(resets, kRole);
-  for (const auto& [name, value] : changes) {
-    if (value) {
-      append_set(values, name, *value);
-    } else {
-      append_reset(resets, name);
-    }
-  }
-  const bool takes_role = role != wanted.end() && (leaves_role || change_of(kRole, wanted, there));
-  if (takes_role) append_set(values, kRole, role->second);
-  if (resets.size() + values.size() > 0) queries.push_back(resets + values);
   return queries;
 }
 

@@ -306,9 +306,9 @@ void PostgresSession::first_answered() {
 // first side's does.
 void PostgresSession::follow_without() {
   const bool ended = dual_->status == Transaction::Idle && dual_->frame == Frame::Block;
-  const bool commits = dual_->controls && dual_->committed();
-  const bool out_of_step = dual_->controls && !ended;  // it has, say, other savepoints there
-  if (commits || out_of_step || (dual_->commit_was_none() && !ended)) {
+  // Otherwise it has, say, other savepoints there.
+  const bool in_step = ended && !dual_->committed();
+  if (dual_->controls && !in_step) {
     leave_out(Drop::StateRefused, Doubt::Outcome);
   }
   if (ended || dual_->sits_out()) roll_second_back();
