@@ -22,8 +22,7 @@ HALVES = (START[:1], START[:7], START[:8], START[:-1], untyped(SSL_REQUEST)[:5],
 class Many(Served):
     def test_idle_sessions(self):
         raise_descriptor_limit()
-        self.start(server={"max_connections": IDLE + 50, "shared_buffers": "128kB",
-                           "max_locks_per_transaction": 10})
+        self.start(server={"max_connections": IDLE + 50, "max_locks_per_transaction": 10})
         warm = self.client()
         self.assertEqual(warm.value("select 1"), "1")
         files, before = self.sidecar.open_files(), reset_peak(self.sidecar)

@@ -46,8 +46,11 @@ PASSWORDS = ("login: SCRAM-SHA-256", "login: md5", "login: a password in clear t
 EXCEPT = {
     "canary-one-server": READ_ON_NEW,
     "canary-everybody": (*READ_ON_NEW, *PASSWORDS),
-    # The first is a known fault: a statement that is brought has the columns of now, not those told.
-    "flips-one-server": ("errors: a table that has changed behind a statement", *LISTED),
+    # The first two show a known fault: a statement that is brought has the columns of now, not those
+    # told. In the second it does so only if the flip comes behind its SET.
+    "flips-one-server": ("errors: a table that has changed behind a statement",
+                         "statements: a statement that is used across changes of the search path",
+                         *LISTED),
 }
 # Groups whose scripts speak of pids, or of passwords, throughout.
 EXCEPT_GROUPS = {"flips-one-server": ("cancel", "notify", "login")}
