@@ -30,50 +30,38 @@ std::optional<ServerMessage> server_message_of(const Piece& first) {
   return message;
 }
 
-std::uint64_t OwedReplies::sent(const ClientMessage& message, Mark mark) {
+// While a message is answered, or some are discarded.
+std::uint64_t OwedReplies::sent_amid(const ClientMessage& message, Mark mark) {
   const bool feeds = message.type == from_client::kCopyData && active_ && waiting_.empty();
   if (feeds) active_->fed = true;  // nothing else was sent before it
-  return push(owing_of(message), mark, message.type);
-}
-
-std::uint64_t OwedReplies::sent_start_up(Mark mark) { return push(Owing::StartUp, mark, 0); }
-
-std::uint64_t OwedReplies::push(Owing owing, Mark mark, char type) {
-  const std::uint64_t id = ++last_id_;
-  if (owing == Owing::Nothing || over_) return id;
-  if (skipping_ == Skipping::ToSync) {
-    if (owing != Owing::Sync || mark == Mark::Synthesise) return id;
-    skipping_ = Skipping::No;
-  }
-  if (owing == Owing::CopyEnd && !owes()) return id;
-  if (mark == Mark::Skip) ours_through_ = id;
-  waiting_.push({id, owing, mark, type, only_reply_of(owing)});
-  if (active_) absorb();
+  const Form form = form_of(message);
+  const bool goes_on = form.owing == Owing::Sync && mark != Mark::Synthesise;
+  if (over_ || (skipping_ == Skipping::ToSync && !goes_on)) return ++last_id_;
+  if (skipping_ == Skipping::ToSync) skipping_ = Skipping::No;
+  const std::uint64_t id = push(form, mark);
+  absorb();
   return id;
 }
+
+std::uint64_t OwedReplies::sent_start_up(Mark mark) { return push({Owing::StartUp}, mark); }
 
 // COPY IN reads on: what follows in the queue is its, up to the end of its data.
 void OwedReplies::absorb() {
   while (active_ && active_->stage == Stage::CopyIn && !waiting_.empty()) {
     const Waiting next = waiting_.front();
     if (next.mark == Mark::Synthesise) return;
-    if (next.owing == Owing::Sync) {
+    if (next.form.owing == Owing::Sync) {
       ++active_->eaten;
       active_->fed = false;
       spare_mark_ = next.mark;
       spare_id_ = next.id;
-    } else if (next.owing == Owing::CopyEnd) {
+    } else if (next.form.owing == Owing::CopyEnd) {
       active_->stage = Stage::CopyInOver;
     } else {
       return;  // the server will end the connection over it
     }
     waiting_.pop();
   }
-}
-
-// Outside of COPY IN nothing answers its end.
-void OwedReplies::prune() {
-  while (!active_ && !waiting_.empty() && waiting_.front().owing == Owing::CopyEnd) waiting_.pop();
 }
 
 void OwedReplies::activate() {
@@ -91,13 +79,13 @@ std::optional<Synthesised> OwedReplies::take_synthesised() {
   if (next.mark != Mark::Synthesise) return std::nullopt;
   waiting_.pop();
   prune();
-  return Synthesised{next.id, next.type};
+  return Synthesised{next.id, next.form.type};
 }
 
 Arrival OwedReplies::arrived(const ServerMessage& message) {
   if (over_) return Broken{"a message behind a fatal error"};
   const bool next = !active_ && !in_doubt() && !waiting_.empty();
-  if (next && waiting_.front().only_reply == message.type) return end_next();
+  if (next && waiting_.front().form.ends_with(message.type)) return end_next();
   if (is_aside(message.type)) return aside(message.type);
   const bool is_error = message.type == from_server::kErrorResponse;
   if (is_error && message.severity == Severity::Fatal) return last_words();
@@ -121,27 +109,10 @@ Arrival OwedReplies::arrived(const ServerMessage& message) {
   return Broken{"a reply of another form than is owed"};
 }
 
-Answer OwedReplies::end(const Waiting& message) {
-  const Answer answer{Belongs::Reply, message.mark, message.id, true};
-  answered_id_ = message.id;
-  active_.reset();
-  prune();
-  return answer;
-}
-
-// The message that is next is begun and ended by one reply, as most are.
-Answer OwedReplies::end_next() {
-  const Waiting message = waiting_.front();
-  assert(message.mark != Mark::Synthesise);
-  waiting_.pop();
-  spare_ = 0;
-  return end(message);
-}
-
 Arrival OwedReplies::fail() {
   const std::uint32_t eaten = active_->eaten;
   if (eaten > 0) spare_ = eaten;
-  if (!is_extended(active_->message.owing)) {
+  if (!is_extended(active_->message.form.owing)) {
     active_->stage = Stage::Failed;
     active_->eaten = 0;
     return Answer{Belongs::Reply, active_->message.mark, active_->message.id, false};
@@ -158,7 +129,7 @@ Arrival OwedReplies::fail() {
 }
 
 bool OwedReplies::ends_skipping(const Waiting& message) {
-  return message.owing == Owing::Sync && message.mark != Mark::Synthesise;
+  return message.form.owing == Owing::Sync && message.mark != Mark::Synthesise;
 }
 
 // A Sync fails, be it the next or one that was thought to be eaten.
@@ -191,7 +162,7 @@ void OwedReplies::drop_to_sync() {
 // before it. Messages that follow a Sync with no data were meant for after a COPY that fails early.
 bool OwedReplies::settle_doubt() {
   bool over = skipping_ == Skipping::InDoubtOver;
-  over |= !waiting_.empty() && waiting_.front().owing == Owing::CopyEnd;
+  over |= !waiting_.empty() && waiting_.front().form.owing == Owing::CopyEnd;
   skipping_ = Skipping::No;
   prune();
   for (std::size_t i = 0; i < waiting_.size(); ++i) {
@@ -208,7 +179,7 @@ Arrival OwedReplies::ready(Transaction status) {
   if (mine) activate();
   const auto ends = [this] {
     if (!active_) return false;
-    switch (active_->message.owing) {
+    switch (active_->message.form.owing) {
       case Owing::Sync:
         return true;
       case Owing::Query:

@@ -20,6 +20,8 @@
 // would expect an answer to it.
 #pragma once
 
+#include <array>
+#include <cassert>
 #include <cstdint>
 #include <optional>
 #include <variant>
@@ -87,7 +89,10 @@ class OwedReplies {
   // Messages that are never answered (Flush, CopyData, Terminate, passwords) are told all the same,
   // and take no room; so is each message once, however many pieces it has.
   //   cost   O(1) amortised
-  std::uint64_t sent(const ClientMessage& message, Mark mark);
+  std::uint64_t sent(const ClientMessage& message, Mark mark) {
+    if (active_ || skipping_ != Skipping::No || over_) return sent_amid(message, mark);
+    return push(form_of(message), mark);
+  }
   std::uint64_t last_id() const { return last_id_; }
   // The start-up packet: owes everything up to the first ReadyForQuery.
   std::uint64_t sent_start_up(Mark mark);
@@ -97,6 +102,15 @@ class OwedReplies {
   //   Broken   it is not owed; whose reply is whose can no longer be told, close the connection
   //   cost     O(1), or O(messages that an error discards)
   Arrival arrived(const ServerMessage& message);
+  // As arrived(), for a reply that ends a message marked Forward, as most replies do: its id. 0: it
+  // is none of these, or none that is owed, and nothing has happened: ask arrived().
+  std::uint64_t arrived_at_end(char type) {
+    if (active_) return ends_rows(type) ? end(active_->message).id : 0;
+    if (in_doubt() || waiting_.empty()) return 0;
+    const Waiting& next = waiting_.front();
+    if (next.mark != Mark::Forward || !next.form.ends_with(type)) return 0;
+    return end_next().id;
+  }
 
   // After each sent() and arrived(), until there is none: the answer that is now to be made.
   std::optional<Synthesised> take_synthesised();
@@ -115,7 +129,7 @@ class OwedReplies {
   Transaction transaction() const { return transaction_; }
 
  private:
-  enum class Owing : std::uint16_t {  // makes Waiting a size that is copied at once
+  enum class Owing : std::uint8_t {
     Nothing,
     StartUp,
     Query,
@@ -144,12 +158,20 @@ class OwedReplies {
   // In doubt: to a Sync, but perhaps to one that COPY IN has eaten in this queue. Over: the client
   // had fed or ended that COPY behind it before the error came.
   enum class Skipping : std::uint8_t { No, ToSync, InDoubt, InDoubtOver };
+  // What a message is owed.
+  struct Form {
+    Owing owing = Owing::Nothing;
+    char type = 0;                       // of the message
+    std::array<char, 2> only_replies{};  // types of replies that begin and end it, as far as listed
+    bool ends_with(char reply) const {
+      return reply == only_replies[0] || (reply == only_replies[1] && reply != '\0');
+    }
+  };
   struct Waiting {
     std::uint64_t id = 0;
-    Owing owing = Owing::Nothing;
+    Form form = {};
     Mark mark = Mark::Forward;
-    char type = 0;
-    char only_reply = 0;  // type of the one reply that it has; 0: there are others, or more
+    std::array<char, 3> padding{};  // a size that is copied at once
   };
   struct Active {
     Waiting message;
@@ -158,16 +180,40 @@ class OwedReplies {
     bool fed = false;         // it was sent data behind these
   };
 
-  static Owing owing_of(const ClientMessage& message);
-  static char only_reply_of(Owing owing);
+  static const std::array<Form, 256> kForms;  // by type
+  static Form form_of_flush(const ClientMessage& flush);
+  static Form form_of_describe(const ClientMessage& describe);
+  static Form form_of(const ClientMessage& message) {
+    if (message.type == from_client::kFlush) return form_of_flush(message);
+    const bool other = message.type == from_client::kDescribe && message.subject != kPortal;
+    return other ? form_of_describe(message) : kForms[static_cast<unsigned char>(message.type)];
+  }
   static bool is_extended(Owing owing);
   static bool ends_skipping(const Waiting& message);
   static Step step(Active& active, char type);
   static Step step_result(Active& active, char type);
-  std::uint64_t push(Owing owing, Mark mark, char type);
+  std::uint64_t sent_amid(const ClientMessage& message, Mark mark);
+  std::uint64_t push(Form form, Mark mark) {
+    const std::uint64_t id = ++last_id_;
+    const bool ends_nothing = form.owing == Owing::CopyEnd && !owes();
+    if (form.owing == Owing::Nothing || ends_nothing) return id;
+    if (mark == Mark::Skip) ours_through_ = id;
+    waiting_.push({id, form, mark});
+    return id;
+  }
+  // The rows of an Execute are followed by what completes it.
+  bool ends_rows(char type) const {
+    return type == from_server::kCommandComplete && active_->stage == Stage::Running &&
+           active_->message.form.owing == Owing::Execute && active_->message.mark == Mark::Forward;
+  }
   void activate();
   void absorb();
-  void prune();
+  // Outside of COPY IN nothing answers its end.
+  void prune() {
+    while (!active_ && !waiting_.empty() && waiting_.front().form.owing == Owing::CopyEnd) {
+      waiting_.pop();
+    }
+  }
   Arrival fail();
   Arrival fail_in_doubt();
   void drop_to_sync();
@@ -178,8 +224,21 @@ class OwedReplies {
   Arrival ready(Transaction status);
   Arrival aside(char type) const;
   Arrival last_words();
-  Answer end(const Waiting& message);
-  Answer end_next();
+  Answer end(const Waiting& message) {
+    const Answer answer{Belongs::Reply, message.mark, message.id, true};
+    answered_id_ = message.id;
+    active_.reset();
+    prune();
+    return answer;
+  }
+  // The message that is next is begun and ended by one reply.
+  Answer end_next() {
+    const Waiting message = waiting_.front();
+    assert(message.mark != Mark::Synthesise);
+    waiting_.pop();
+    spare_ = 0;
+    return end(message);
+  }
   Answer spare(bool ends);
 
   Ring<Waiting> waiting_;         // sent, and not answered at all yet

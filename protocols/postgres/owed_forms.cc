@@ -3,56 +3,36 @@
 
 namespace crossfade::postgres {
 
-OwedReplies::Owing OwedReplies::owing_of(const ClientMessage& message) {
-  switch (message.type) {
-    case from_client::kQuery:
-      return Owing::Query;
-    case from_client::kFunctionCall:
-      return Owing::FunctionCall;
-    case from_client::kParse:
-      return Owing::Parse;
-    case from_client::kBind:
-      return Owing::Bind;
-    case from_client::kDescribe:
-      if (message.subject == kStatement) return Owing::DescribeStatement;
-      return message.subject == kPortal ? Owing::DescribePortal : Owing::OnlyError;
-    case from_client::kExecute:
-      return Owing::Execute;
-    case from_client::kClose:
-      return Owing::Close;
-    case from_client::kSync:
-      return Owing::Sync;
-    case from_client::kCopyDone:
-    case from_client::kCopyFail:
-      return Owing::CopyEnd;
-    case from_client::kFlush:
-      return message.size == kHeaderSize ? Owing::Nothing : Owing::OnlyError;
-    default:
-      return Owing::Nothing;
+const std::array<OwedReplies::Form, 256> OwedReplies::kForms = [] {
+  std::array<Form, 256> forms{};
+  for (std::size_t type = 0; type < forms.size(); ++type) {
+    forms[type].type = static_cast<char>(type);
   }
+  const auto owe = [&forms](char type, Owing owing, std::array<char, 2> only_replies = {}) {
+    forms[static_cast<unsigned char>(type)] = {owing, type, only_replies};
+  };
+  owe(from_client::kQuery, Owing::Query);
+  owe(from_client::kFunctionCall, Owing::FunctionCall);
+  owe(from_client::kParse, Owing::Parse, {from_server::kParseComplete});
+  owe(from_client::kBind, Owing::Bind, {from_server::kBindComplete});
+  owe(from_client::kDescribe, Owing::DescribePortal,
+      {from_server::kRowDescription, from_server::kNoData});
+  owe(from_client::kExecute, Owing::Execute,
+      {from_server::kCommandComplete, from_server::kPortalSuspended});
+  owe(from_client::kClose, Owing::Close, {from_server::kCloseComplete});
+  owe(from_client::kSync, Owing::Sync);
+  owe(from_client::kCopyDone, Owing::CopyEnd);
+  owe(from_client::kCopyFail, Owing::CopyEnd);
+  return forms;
+}();
+
+OwedReplies::Form OwedReplies::form_of_flush(const ClientMessage& flush) {
+  return {flush.size == kHeaderSize ? Owing::Nothing : Owing::OnlyError, flush.type};
 }
 
-char OwedReplies::only_reply_of(Owing owing) {
-  switch (owing) {
-    case Owing::Parse:
-      return from_server::kParseComplete;
-    case Owing::Bind:
-      return from_server::kBindComplete;
-    case Owing::Close:
-      return from_server::kCloseComplete;
-    case Owing::Nothing:
-    case Owing::StartUp:
-    case Owing::Query:
-    case Owing::FunctionCall:
-    case Owing::DescribeStatement:
-    case Owing::DescribePortal:
-    case Owing::Execute:
-    case Owing::Sync:
-    case Owing::CopyEnd:
-    case Owing::OnlyError:
-      return '\0';
-  }
-  return '\0';
+OwedReplies::Form OwedReplies::form_of_describe(const ClientMessage& describe) {
+  const bool statement = describe.subject == kStatement;
+  return {statement ? Owing::DescribeStatement : Owing::OnlyError, describe.type};
 }
 
 bool OwedReplies::is_extended(Owing owing) {
@@ -79,7 +59,7 @@ bool OwedReplies::is_extended(Owing owing) {
 OwedReplies::Step OwedReplies::step(Active& active, char type) {
   const auto ends_if = [](bool right) { return right ? Step::Ends : Step::Wrong; };
   const bool row_form = type == from_server::kRowDescription || type == from_server::kNoData;
-  switch (active.message.owing) {
+  switch (active.message.form.owing) {
     case Owing::Parse:
       return ends_if(type == from_server::kParseComplete);
     case Owing::Bind:
@@ -116,7 +96,7 @@ OwedReplies::Step OwedReplies::step(Active& active, char type) {
 
 // Query and Execute: rows, copied data, and what completes them; a Query any number of these.
 OwedReplies::Step OwedReplies::step_result(Active& active, char type) {
-  const bool query = active.message.owing == Owing::Query;
+  const bool query = active.message.form.owing == Owing::Query;
   const Stage stage = active.stage;
   const auto go = [&active](Stage next) {
     active.stage = next;

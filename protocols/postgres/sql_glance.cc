@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
+#include <cstring>
 
 namespace crossfade::postgres {
 namespace {
@@ -48,24 +50,38 @@ bool names_custom(std::string_view text) {
   return skip_space(text).starts_with('.');
 }
 
-// Where the next "set" begins, in any case; npos: nowhere. Of a third byte that is none of these
-// letters the two before it need no look.
+constexpr std::uint64_t kEach = 0x0101'0101'0101'0101;
+
+// Eight bytes, in lower case if they are letters.
+std::uint64_t lower_eight(const char* at) {
+  std::uint64_t bytes;
+  std::memcpy(&bytes, at, sizeof bytes);
+  return bytes | (kEach * 0x20);
+}
+
+// Whether "set" begins, in any case, at one of the eight places from here: then there is a byte in
+// which nothing differs.
+//   here   ten bytes
+bool begins_set(const char* here) {
+  const std::uint64_t differs = (lower_eight(here) ^ (kEach * 's')) |
+                                (lower_eight(here + 1) ^ (kEach * 'e')) |
+                                (lower_eight(here + 2) ^ (kEach * 't'));
+  return ((differs - kEach) & ~differs & (kEach * 0x80)) != 0;
+}
+
+// Where the next "set" begins, in any case; npos: nowhere.
 std::size_t find_set(std::string_view sql, std::size_t at) {
-  while (at + 3 <= sql.size()) {
-    switch (sql[at + 2] | 0x20) {
-      case 't':
-        if ((sql[at] | 0x20) == 's' && (sql[at + 1] | 0x20) == 'e') return at;
-        at += 3;
-        break;
-      case 'e':
-        at += 1;
-        break;
-      case 's':
-        at += 2;
-        break;
-      default:
-        at += 3;
-    }
+  constexpr std::size_t kSeen = 10;
+  for (; at + kSeen <= sql.size(); at += 8) {
+    if (begins_set(sql.data() + at)) break;
+  }
+  const bool rest_seen = at + kSeen > sql.size() && sql.size() >= kSeen;
+  if (rest_seen && !begins_set(sql.data() + sql.size() - kSeen)) return sql.npos;
+  for (; at + 3 <= sql.size(); ++at) {
+    const auto is = [&](std::size_t place, char lower) {
+      return (sql[at + place] | 0x20) == lower;
+    };
+    if (is(0, 's') && is(1, 'e') && is(2, 't')) return at;
   }
   return sql.npos;
 }

@@ -52,6 +52,9 @@ inline constexpr char kParseComplete = '1';
 inline constexpr char kPortalSuspended = 's';
 inline constexpr char kReadyForQuery = 'Z';
 inline constexpr char kRowDescription = 'T';
+
+// What results are made of: they come in runs.
+constexpr bool is_row(char type) { return type == kDataRow || type == kCopyData; }
 }  // namespace from_server
 
 // What Describe and Close are about.

@@ -216,6 +216,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Held held(char type) const;
   std::uint64_t on_request(const Piece& piece);
   std::size_t pass_requests(std::string_view bytes);
+  std::size_t pass_requests(Upstream& up, std::string_view bytes);
+  void note_unit_end(std::uint64_t id);
   void forward(const Piece& piece);
   bool go_raw();
   void resume();

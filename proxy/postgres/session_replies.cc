@@ -70,21 +70,30 @@ bool PostgresSession::passes_by(const Upstream& up) const {
 
 std::size_t PostgresSession::on_replies(Upstream& up, std::string_view bytes) {
   if (!passes_by(up)) return 0;
+  const std::uint64_t ignored_through = up.holds.ignored_through;
   std::size_t size = 0;
-  while (size < bytes.size() && says_little(bytes[size])) {
-    const std::size_t one = whole_size(bytes.substr(size), kServerSmallMax);
-    if (one == 0) break;
-    const std::string_view body = bytes.substr(size + kHeaderSize, one - kHeaderSize);
-    const char type = bytes[size];
-    const Arrival arrival = up.owed().arrived({type});
-    const auto* const answer = std::get_if<Answer>(&arrival);
-    if (!answer || answer->mark != Mark::Forward || answer->id <= up.holds.ignored_through) {
-      send(bytes.substr(0, size));
-      hand_on(note_arrival(up, arrival, type, body), bytes.substr(size, one));
-      return size + one;
+  while (size < bytes.size()) {
+    const std::string_view rest = bytes.substr(size);
+    const char type = rest[0];
+    const bool rows = from_server::is_row(type);
+    if (!rows && !says_little(type)) break;
+    const std::size_t some = rows ? run_of(type, rest).size : whole_size(rest, kServerSmallMax);
+    if (some == 0) break;
+    const std::string_view body = rest.substr(kHeaderSize, rows ? 0 : some - kHeaderSize);
+    std::uint64_t id = up.owed().arrived_at_end(type);
+    if (id <= ignored_through) {
+      const Arrival arrival =
+          id == 0 ? up.owed().arrived({type}) : Answer{Belongs::Reply, Mark::Forward, id, true};
+      const auto* const answer = std::get_if<Answer>(&arrival);
+      if (!answer || answer->mark != Mark::Forward || answer->id <= ignored_through) {
+        send(bytes.substr(0, size));
+        hand_on(note_arrival(up, arrival, type, body), rest.substr(0, some));
+        return size + some;
+      }
+      id = answer->id;
     }
-    if (watched_) note_answered(answer->id, type, body);
-    size += one;
+    if (watched_) note_answered(id, type, body);
+    size += some;
   }
   if (size > 0) send(bytes.substr(0, size));
   return size;

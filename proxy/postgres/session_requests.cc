@@ -10,24 +10,18 @@ namespace crossfade::postgres {
 
 namespace {
 
-bool is_extended(char type) {
-  switch (type) {
-    case from_client::kParse:
-    case from_client::kBind:
-    case from_client::kDescribe:
-    case from_client::kExecute:
-    case from_client::kClose:
-    case from_client::kFlush:
-      return true;
-    default:
-      return false;
-  }
-}
+constexpr std::uint32_t bit(char type) { return 1u << (type & 0x1f); }
+constexpr bool is_upper(char type) { return (type & 0xe0) == 0x40; }
+
+constexpr std::uint32_t kExtended = bit(from_client::kParse) | bit(from_client::kBind) |
+                                    bit(from_client::kDescribe) | bit(from_client::kExecute) |
+                                    bit(from_client::kClose) | bit(from_client::kFlush);
+constexpr std::uint32_t kSmall = kExtended | bit(from_client::kSync) | bit(from_client::kQuery);
+
+bool is_extended(char type) { return is_upper(type) && (kExtended & bit(type)) != 0; }
 
 // Those that are most of what clients send.
-bool is_small(char type) {
-  return is_extended(type) || type == from_client::kSync || type == from_client::kQuery;
-}
+bool is_small(char type) { return is_upper(type) && (kSmall & bit(type)) != 0; }
 
 }  // namespace
 
@@ -115,16 +109,28 @@ std::size_t PostgresSession::take(std::string_view bytes) {
 std::size_t PostgresSession::pass_requests(std::string_view bytes) {
   const bool one_sided = !watched_ && (replication_ || !interlay_.route()->strategy);
   const bool between = cutter_.at_boundary() && cutter_.stream() == Stream::Client;
-  if (phase_ != Phase::Ready || !one_sided || !between) return 0;
+  if (phase_ != Phase::Ready || !one_sided || !between || canceller_) return 0;
+  return pass_requests(server(), bytes);
+}
+
+std::size_t PostgresSession::pass_requests(Upstream& up, std::string_view bytes) {
+  OwedReplies& owed = up.owed();
   std::size_t size = 0;
-  while (size < bytes.size() && is_small(bytes[size]) && held(bytes[size]) == Held::No) {
+  char last = '\0';
+  while (size < bytes.size() && is_small(bytes[size]) && owed.room()) {
     const std::size_t one = whole_size(bytes.substr(size), kClientSmallMax);
     if (one == 0) break;
-    on_request({bytes[size], one, 0, bytes.substr(size, one)});
+    const Piece piece{bytes[size], one, 0, bytes.substr(size, one)};
+    const std::uint64_t id = owed.sent(client_message_of(piece), Mark::Forward);
+    last = piece.type;
+    if (last == from_client::kParse || last == from_client::kQuery) glance(piece);
+    if (ends_unit(last)) note_unit_end(id);
     size += one;
   }
   if (size == 0) return 0;
-  server().stream().write(bytes.substr(0, size));
+  mid_unit_ = !ends_unit(last);
+  was_used_ = true;
+  up.stream().write(bytes.substr(0, size));
   counters().server_out.add(size);
   return size;
 }
@@ -184,21 +190,16 @@ std::uint64_t PostgresSession::on_request(const Piece& piece) {
   } else {
     glance(piece);
   }
-  switch (piece.type) {
-    case from_client::kQuery:
-    case from_client::kSync:
-    case from_client::kFunctionCall:
-      sent_.push({id, now_ns_});
-      if (is_new_only()) new_only_.sent(id);
-      counters().requests[index(server().side())][static_cast<std::size_t>(kind_)].add();
-      break;
-    case from_client::kTerminate:
-      last_words_ = true;
-      break;
-    default:
-      break;
-  }
+  if (ends_unit(piece.type)) note_unit_end(id);
+  if (piece.type == from_client::kTerminate) last_words_ = true;
   return id;
+}
+
+// A message was sent that ReadyForQuery will follow.
+void PostgresSession::note_unit_end(std::uint64_t id) {
+  sent_.push({id, now_ns_});
+  if (is_new_only()) new_only_.sent(id);
+  counters().requests[index(server().side())][static_cast<std::size_t>(kind_)].add();
 }
 
 // Nothing keeps the client's bytes any more.

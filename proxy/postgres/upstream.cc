@@ -166,10 +166,9 @@ std::size_t Upstream::take(std::string_view bytes) {
 // stands around them.
 std::size_t Upstream::take_many(std::string_view bytes) {
   if (!cutter_.at_boundary() || cutter_.stream() != Stream::Server || login_) return 0;
+  if (const std::size_t many = session_.on_replies(*this, bytes); many > 0) return many;
   const char type = bytes[0];
-  if (type != from_server::kDataRow && type != from_server::kCopyData) {
-    return session_.on_replies(*this, bytes);
-  }
+  if (!from_server::is_row(type)) return 0;
   const Run run = run_of(type, bytes);
   if (run.messages == 0) return 0;
   session_.on_rows(*this, type, bytes.substr(0, run.size));
