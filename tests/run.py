@@ -126,9 +126,9 @@ def unit(preset="release", env=None):
                count_line=DOCTEST_LINE)
 
 
-def integration(preset="release", env=None, without=()):
+def integration(preset="release", env=None, without=(), jobs=4):
     # Likewise, but for those that run alone.
-    return run([PYTHON, "tests/integration/run.py", "--jobs", "4", "--without", ",".join(without)],
+    return run([PYTHON, "tests/integration/run.py", "--jobs", str(jobs), "--without", ",".join(without)],
                {"CROSSFADE_BIN": str(BUILD / preset / "crossfade"), **(env or {})})
 
 
@@ -152,7 +152,8 @@ def sanitized(preset, without=()):
         "CROSSFADE_TEST_SLOWNESS": "4",
     }
     tally = unit(preset, env)
-    tally.add(integration(preset, env, without))
+    # There they wait even more: what has limits has wider ones.
+    tally.add(integration(preset, env, without, jobs=6))
     for report in sorted(reports.iterdir()):
         print(f"--- {report.name}\n{report.read_text(errors='replace')[:6000]}", flush=True)
         tally.failed += 1
