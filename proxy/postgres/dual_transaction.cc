@@ -44,9 +44,10 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   closed = copies = controls = changes_session = hidden = writes = renames = is_query = false;
   sources.clear();
   unit_tables_.clear();
+  beside_.clear();
   rows.begin_unit();
   sources_listed = true;
-  unit_all_ = false;
+  unit_all_ = beside_all_ = false;
   commits_said = 0;
   how = How::Exact;
   script.clear();
@@ -100,8 +101,11 @@ void DualTransaction::note_tables(const UnitReader& reader, bool alone) {
       std::string key = key_of(table);
       std::optional<Doubt>& doubt = tables_[key];
       if (alone || !text->deterministic) doubt = Doubt::Chance;
+      if (text->reads_beside) beside_.push_back(key);
       unit_tables_.push_back(std::move(key));
     }
+    // Definitions never name all that they may change.
+    beside_all_ |= text->reads_beside && !text->writes_listed && text->strongest < SqlClass::Ddl;
   }
   if (reader.facts().written_listed && tables_.size() <= kTablesMax) return;
   unit_all_ = true;
@@ -134,9 +138,19 @@ void DualTransaction::spread() {
   rows.doubt_unit();
   for (const std::string& key : unit_tables_) {
     std::optional<Doubt>& doubt = tables_[key];
-    if (!doubt) doubt = Doubt::Spread;
+    if (!doubt || *doubt == Doubt::Order) doubt = Doubt::Spread;
   }
   all_doubtful_ |= unit_all_;
+}
+
+void DualTransaction::doubt_order() {
+  if (beside_.empty() && !beside_all_) return;
+  rows.doubt_unit();
+  for (const std::string& key : beside_) {
+    std::optional<Doubt>& doubt = tables_[key];
+    if (!doubt) doubt = Doubt::Order;
+  }
+  all_doubtful_ |= beside_all_;
 }
 
 void DualTransaction::keep(const ClientMessage& head, Mark mark, std::string_view bytes) {
@@ -172,7 +186,8 @@ bool DualTransaction::commit_was_none() const {
 DualTransaction::Doubts DualTransaction::doubts(Doubt of_what_is_known) const {
   Doubts found{.all = all_written_ || all_doubtful_, .tables = {}};
   for (const auto& [table, doubt] : tables_) {
-    found.tables.push_back({{kDefaultDb, table}, doubt.value_or(of_what_is_known), first});
+    const bool may_be_equal = !doubt || *doubt == Doubt::Order;
+    found.tables.push_back({{kDefaultDb, table}, may_be_equal ? of_what_is_known : *doubt, first});
   }
   // What was written before anybody looked, or was prepared elsewhere.
   found.all |= unseen || (frame == Frame::Bare && controls);
@@ -224,6 +239,7 @@ void DualTransaction::forget_tables() {
   rows.forget();
   tables_.clear();
   unit_tables_.clear();
+  beside_.clear();
   all_written_ = all_doubtful_ = differs = unseen = false;
 }
 

@@ -85,6 +85,9 @@ class DualTransaction {
   bool has_doubts() const;
   // What it writes is suspected, whoever runs it.
   void spread();
+  // What it writes from rows that it does not lock is suspected: others may have changed them
+  // between the two sides' turns.
+  void doubt_order();
   // The second side gets a message (a piece of one) once the first has run the unit.
   void keep(const ClientMessage& head, Mark mark, std::string_view bytes);
   void keep_more(std::string_view bytes);
@@ -170,10 +173,12 @@ class DualTransaction {
   void note_sources(const UnitReader& reader);
 
   // Tables written; Chance: by the first side only, or drawn by both; Spread: from what is
-  // suspected.
+  // suspected; Order: from what others may have changed meanwhile.
   std::map<std::string, std::optional<Doubt>, std::less<>> tables_;
   std::vector<std::string> unit_tables_;  // of them, those of the unit
+  std::vector<std::string> beside_;       // of these, those made from rows that it does not lock
   bool unit_all_ = false;                 // others, too
+  bool beside_all_ = false;               // likewise
   bool all_written_ = false;              // likewise, by both sides
   bool all_doubtful_ = false;             // by the first only, or from what is suspected
 };

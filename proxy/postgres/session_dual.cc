@@ -278,6 +278,7 @@ void PostgresSession::first_answered() {
   dual_->took_ns = now_ns_ - dual_->leg_ns;
   // By now it has read it.
   if (is_made_from_suspects() || renames_suspects()) dual_->spread();
+  dual_->doubt_order();
   if (dual_->frame == Frame::Wrapped && dual_->status == Transaction::Idle) {
     dual_->frame = Frame::Bare;  // the block that was ours has not begun, or has ended
     leave_out(Drop::StateRefused, Doubt::Outcome);
