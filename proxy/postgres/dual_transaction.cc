@@ -41,7 +41,8 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   stage = Stage::First;
   frame = unit_frame;
   for_second = !sits_out();
-  closed = copies = controls = changes_session = hidden = writes = renames = is_query = false;
+  closed = copies = controls = changes_session = changes_block = hidden = writes = renames =
+      is_query = false;
   sources.clear();
   unit_tables_.clear();
   beside_.clear();
@@ -68,6 +69,7 @@ void DualTransaction::add(const UnitReader& reader) {
   controls |= facts.controls;
   copies |= facts.copies;
   changes_session |= facts.changes_session;
+  changes_block |= facts.changes_block;
   writes |= facts.writes;
   for (const UnitReader::Facts& text : reader.texts()) {
     hidden |= text->pins.has(Pin::HiddenCode);

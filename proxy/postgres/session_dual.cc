@@ -307,9 +307,10 @@ void PostgresSession::first_answered() {
 // first side's does.
 void PostgresSession::follow_without() {
   const bool ended = dual_->status == Transaction::Idle && dual_->frame == Frame::Block;
-  // Otherwise it has, say, other savepoints there.
+  // Otherwise it has, say, other savepoints there, or other settings.
   const bool in_step = ended && !dual_->committed();
-  if (dual_->controls && !in_step) {
+  const bool run_in_another = dual_->changes_block && dual_->status == Transaction::Open;
+  if ((dual_->controls && !in_step) || run_in_another) {
     leave_out(Drop::StateRefused, Doubt::Outcome);
   }
   if (ended || dual_->sits_out()) roll_second_back();

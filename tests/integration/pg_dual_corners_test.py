@@ -78,5 +78,60 @@ class ReadsOfWrites(Dual):
         self.nothing_suspected()
 
 
+class Settings(Dual):
+    """Two tables of one name: which is meant hangs on the search path of the transaction."""
+
+    tables = (*Dual.tables, "create table u (v text)",
+              "create function goes() returns text language plpgsql stable as "
+              "$$begin return set_config('search_path', 'other', true); end$$",
+              "create function went() returns text language plpgsql as "
+              "$$begin return set_config('search_path', 'other', true); end$$")
+    DRAWS = "insert into public.serials default values"
+    DRAWN = {"public.serials": "chance", "serials": "chance"}
+
+    def in_a_block(self, send):
+        self.client.ask("begin")
+        send()
+        self.client.ask("insert into u values ('x')")
+        self.client.ask("commit")
+        self.assertEqual(self.first.value("select count(*) from other.u"), "1")
+        self.assertEqual(self.second.value("select count(*) from other.u"), "0")
+
+    def test_a_setting_beside_what_the_authority_alone_runs_leaves_the_other_side_out(self):
+        self.in_a_block(lambda: self.client.rows(f"set local search_path = other; {self.DRAWS}"))
+        self.assertEqual(self.suspected(), self.DRAWN | {"u": "outcome"})
+        self.assertEqual(self.second.value("select count(*) from u"), "0")
+        self.conserved()
+
+    def test_so_does_one_in_the_same_segment(self):
+        parts = b"".join(parse("", sql) + bind("", "") + execute("") for sql in (
+            "select set_config('search_path', 'other', true)", self.DRAWS))
+        self.in_a_block(lambda: self.messages(self.client, parts))
+        self.assertEqual(self.suspected(), self.DRAWN | {"u": "outcome"})
+
+    def test_so_does_one_that_a_function_makes(self):
+        self.in_a_block(lambda: self.client.rows(
+            "insert into public.serials (at) select now() where goes() is not null"))
+        self.assertEqual(self.suspected(), self.DRAWN | {"u": "outcome"})
+
+    def test_so_does_hidden_code(self):
+        self.in_a_block(lambda: self.client.rows("select went()"))
+        self.assertTrue(self.divergence()["needs_full_verification"])
+        self.assertEqual(self.second.value("select count(*) from u"), "0")
+
+    def test_what_ends_with_its_block_leaves_nobody_out(self):
+        self.client.ask("begin")
+        self.client.ask("insert into parent values (1)")
+        self.client.ask(self.DRAWS)
+        self.client.ask("insert into parent values (2)")
+        self.client.ask("commit")
+        self.client.ask(f"set local search_path = other; {self.DRAWS}")
+        self.client.ask("insert into u values ('y')")
+        self.equal("select * from parent")
+        self.equal("select * from u")
+        self.assertEqual(self.suspected(), self.DRAWN)
+        self.assertEqual(self.legs(), self.legs("eligible"))
+
+
 if __name__ == "__main__":
     unittest.main()
