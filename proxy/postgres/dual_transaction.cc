@@ -131,6 +131,14 @@ bool DualTransaction::reads_doubtful() const {
   });
 }
 
+void DualTransaction::begins_behind(const LoneWrites* lone) {
+  if (!lone) return;
+  unseen = lone->all();
+  for (const UnitReader::Facts& text : lone->texts()) {
+    for (const TableName& table : text->written) tables_.try_emplace(key_of(table));
+  }
+}
+
 bool DualTransaction::has_doubts() const {
   return all_doubtful_ ||
          std::ranges::any_of(tables_, [](const auto& table) { return table.second.has_value(); });
@@ -211,6 +219,16 @@ DualTransaction::Doubts DualTransaction::chances() const {
   Doubts found{.all = all_doubtful_, .tables = {}};
   for (const auto& [table, doubt] : tables_) {
     if (doubt == Doubt::Chance) found.tables.push_back({{kDefaultDb, table}, *doubt, first});
+  }
+  return found;
+}
+
+DualTransaction::Doubts DualTransaction::doubts_of(const LoneWrites& lone, Side first) {
+  Doubts found{.all = lone.all(), .tables = {}};
+  for (const UnitReader::Facts& text : lone.texts()) {
+    for (const TableName& table : text->written) {
+      found.tables.push_back({{kDefaultDb, key_of(table)}, Doubt::Unsent, first});
+    }
   }
   return found;
 }

@@ -29,6 +29,7 @@
 #include "protocols/postgres/result_digest.h"
 #include "protocols/postgres/unit_facts.h"
 #include "protocols/postgres/written_rows.h"
+#include "proxy/postgres/lone_writes.h"
 #include "strategies/ledger.h"
 #include "strategies/table.h"
 #include "strategies/telemetry.h"
@@ -81,6 +82,8 @@ class DualTransaction {
   void add(const UnitReader& reader);
   // What it writes is made from what it has itself made suspected.
   bool reads_doubtful() const;
+  // What it has written before it was run on both sides; null: nothing.
+  void begins_behind(const LoneWrites* lone);
   // Something in the whole transaction is suspected already.
   bool has_doubts() const;
   // What it writes is suspected, whoever runs it.
@@ -110,6 +113,8 @@ class DualTransaction {
     bool any() const { return all || !tables.empty(); }
   };
   Doubts doubts(Doubt of_what_is_known) const;
+  // Of what only `first` was given.
+  static Doubts doubts_of(const LoneWrites& lone, Side first);
   // Of a unit alone, which only `first` is going to run.
   static Doubts doubts_of(const UnitReader& unit, Side first);
   Doubts doubts() const;
@@ -128,7 +133,7 @@ class DualTransaction {
   const Side first;
   Stage stage = Stage::Resting;
   std::optional<Out> out;
-  bool unseen = false;           // it had begun before it was run on both sides
+  bool unseen = false;           // who knows what it has written before
   bool asked = false;            // whether the second side is to be tried
   bool second_begun = false;     // it has a block open, or was told to open one
   bool second_ran = false;       // a unit of it

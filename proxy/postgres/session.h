@@ -42,6 +42,7 @@
 #include "proxy/postgres/canceller.h"
 #include "proxy/postgres/client_login.h"
 #include "proxy/postgres/dual_transaction.h"
+#include "proxy/postgres/lone_writes.h"
 #include "proxy/postgres/new_only.h"
 #include "proxy/postgres/shadow_leg.h"
 #include "proxy/postgres/upstream.h"
@@ -376,6 +377,9 @@ class PostgresSession final : public Session, public StreamOwner {
   void count_dual();
   void end_dual();
   void abandon_dual();
+  void note_lone();
+  void note_unread();
+  void suspect_lone();
   bool is_suspected() const;
   bool is_suspected(const InterlayRoute& route, std::string_view table) const;
   bool any_suspected() const;
@@ -479,6 +483,7 @@ class PostgresSession final : public Session, public StreamOwner {
   enum class Noting : std::uint8_t { No, UnderWay, Done } noting_ = Noting::No;
   NewOnly new_only_;
   std::unique_ptr<DualTransaction> dual_;  // from its first unit to its end
+  std::unique_ptr<LoneWrites> lone_;       // once there were some
   std::uint64_t answered_in_event_ = 0;
   Phase phase_ = Phase::Opening;
   Held held_ = Held::No;

@@ -74,7 +74,7 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
   }
   if (!dual_) {
     dual_ = std::make_unique<DualTransaction>(interlay_.route(), current_, now_ns_);
-    dual_->unseen = !free;
+    if (!free) dual_->begins_behind(lone_.get());
     const bool open = free && !facts.controls && !whole;
     if (open) dual_->leave_out(Drop::Oversize, Doubt::Unsent);
     if (current_ != write_side()) dual_->leave_out(Drop::StateRefused, Doubt::Unsent);

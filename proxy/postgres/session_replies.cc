@@ -313,6 +313,7 @@ void PostgresSession::settle(Upstream& up, std::uint64_t id) {
     defines_ = false;
     if (loop().postgres().catalog.changed) loop().postgres().catalog.changed(interlay_.id());
   }
+  if (lone_ && !up.owed().owes() && up.owed().transaction() == Transaction::Idle) lone_->clear();
   // While nothing but messages of ours is owed, this is what is known.
   if (!up.owed().owes()) block_ = block();
 }

@@ -4,9 +4,10 @@ what it locks, settings of a transaction that one side alone has, and what was u
 
 import unittest
 
-from harness import wait_until
-from pg_dual_write_test import Dual
-from pg_messages import bind, execute, parse, query
+from harness import SLOWNESS, wait_until
+from pg_dual_write_test import Dual, both
+from pg_messages import COPY_DONE, FLUSH, SYNC, bind, copy_data, execute, kind_of, parse, query
+from pg_pair import PgPair
 
 
 class ReadsOfWrites(Dual):
@@ -131,6 +132,150 @@ class Settings(Dual):
         self.equal("select * from u")
         self.assertEqual(self.suspected(), self.DRAWN)
         self.assertEqual(self.legs(), self.legs("eligible"))
+
+
+class Begins(Dual):
+    """What the authority alone runs at the moment when dual writes begin."""
+
+    BEFORE = {"type": "canary", "read_percentage": 0.0,
+              "write_mode": {"mode": "cutover", "write_percentage": 0.0}}
+    settings = {"second_leg_timeout_ms": int(20000 * SLOWNESS)}
+    WAITS = "select count(*) from pg_stat_activity where usename = 'app' and wait_event_type = 'Lock'"
+
+    def setUp(self):
+        PgPair.setUp(self)
+        self.migrate(self.BEFORE)
+        self.client = self.connect()
+
+    def begins_while(self, held, sql, *before):
+        """What the client of `sql` hears, which waits on the first side for what `held` holds."""
+        holder = self.enterContext(self.first.connect())
+        holder.ask("begin; " + held)
+        for one in before:
+            self.client.ask(one)
+        self.client.send(query(sql))
+        wait_until(lambda: self.first.value(self.WAITS) == "1", 20, "it waits on the first side")
+        self.begin_dual()
+        holder.ask("rollback")
+        return "".join(kind_of(one) for one in self.client.until("Z"))
+
+    def begin_dual(self):
+        self.patch(both(self.policy))
+
+    def test_a_write_under_way_is_suspected(self):
+        row = "update t set note = 'held' where id = 1"
+        self.assertEqual(self.begins_while(row, "update t set n = 5 where id = 1"), "CZ")
+        self.assertEqual(self.suspected(), {"t": "unsent"})
+        self.client.ask("update parent set id = 1")
+        self.client.ask("begin; update t set n = 6 where id = 2")
+        self.client.ask("commit")
+        self.assertEqual(self.suspected(), {"t": "unsent"})
+        self.assertEqual(self.second.value("select n from t where id = 2"), "6")
+
+    def test_a_read_under_way_is_not(self):
+        self.client.ask("update parent set id = 1")  # which is over
+        self.assertEqual(self.begins_while("lock table t", "select n from t where id = 1"), "TDCZ")
+        self.nothing_suspected()
+
+    def test_a_block_is_suspected_of_what_it_has_written(self):
+        row = "update t set note = 'held' where id = 1"
+        self.begins_while(row, "update t set n = 5 where id = 1", "begin", "insert into parent values (1)")
+        self.assertEqual(self.suspected(), {"t": "unsent", "parent": "unsent"})
+        self.client.ask("commit")
+        self.assertEqual(self.suspected(), {"t": "unsent", "parent": "unsent"})
+
+    def test_a_block_that_does_nothing_just_then_is_when_it_ends(self):
+        blocks = (("select n from t", "select n from t", {}),
+                  ("insert into t values (300, 0, '')", None, {}),
+                  ("select n from t", "insert into parent values (2)", {"parent"}),
+                  ("insert into other.u values ('x')", "select n from t", {"parent", "u", "other.u"}))
+        clients = [self.connect() for _ in blocks]
+        for client, (before, _, _) in zip(clients, blocks, strict=True):
+            client.ask("begin")
+            client.ask(before)
+        self.begin_dual()
+        for client, (_, then, named) in zip(clients, blocks, strict=True):
+            if then:
+                client.ask(then)
+            client.ask("commit" if then else "rollback")
+            self.assertEqual(self.suspected(), dict.fromkeys(named, "unsent"))
+
+    def test_an_open_segment_is_suspected_of_all_that_it_writes(self):
+        segments = (("select 1", "select 2", {}), ("insert into parent values (1)", "select 2", {"parent"}),
+                    ("select 1", "insert into other.u values ('x')", {"parent", "u", "other.u"}))
+        clients = [self.connect() for _ in segments]
+        for client, (first, _, _) in zip(clients, segments, strict=True):
+            client.send(parse("", first) + bind("", "") + execute("") + FLUSH)
+            client.until("C")
+        self.begin_dual()
+        for client, (_, then, _) in zip(clients, segments, strict=True):
+            client.send(parse("", then) + bind("", "") + execute("") + SYNC)
+            client.until("Z")
+        self.assertEqual(self.suspected(), dict.fromkeys(segments[-1][2], "unsent"))
+
+    def test_a_copy_is_suspected(self):
+        self.client.send(query("copy parent from stdin"))
+        self.client.until("G")
+        self.begin_dual()
+        self.client.send(copy_data(b"900\n901\n") + COPY_DONE)
+        self.client.until("Z")
+        self.assertEqual(self.suspected(), {"parent": "unsent"})
+
+
+class BeginsUnread(Begins):
+    """Likewise where nobody has read what the session asks for until then."""
+
+    def setUp(self):
+        PgPair.setUp(self)
+        self.client = self.connect()
+
+    def begin_dual(self):
+        self.migrate(both(self.policy))
+
+    def suspected(self):
+        found = self.divergence()
+        return "all" if found["needs_full_verification"] else super().suspected()
+
+    def test_a_write_under_way_is_suspected(self):
+        row = "update t set note = 'held' where id = 1"
+        self.assertEqual(self.begins_while(row, "update t set n = 5 where id = 1"), "CZ")
+        self.assertEqual(self.suspected(), "all")
+
+    def test_a_read_under_way_is_not(self):
+        self.client.ask("update parent set id = 1")  # which is over
+        self.begin_dual()
+        self.client.ask("update t set n = 6 where id = 2")
+        self.nothing_suspected()
+        self.equal()
+
+    def test_a_block_is_suspected_of_what_it_has_written(self):
+        self.client.ask("begin; insert into parent values (1)")
+        self.begin_dual()
+        self.assertEqual(self.suspected(), {})
+        self.client.ask("commit")
+        self.assertEqual(self.suspected(), "all")
+
+    def test_a_block_that_does_nothing_just_then_is_when_it_ends(self):
+        self.client.ask("begin; select n from t")
+        self.begin_dual()
+        self.client.ask("rollback")
+        self.nothing_suspected()
+
+    def test_an_open_segment_is_suspected_of_all_that_it_writes(self):
+        self.client.send(parse("", "select 1") + bind("", "") + execute("") + FLUSH)
+        self.client.until("C")
+        self.begin_dual()
+        self.client.send(SYNC)
+        self.client.until("Z")
+        self.assertEqual(self.suspected(), "all")
+
+    def test_a_copy_is_suspected(self):
+        self.client.send(query("copy parent from stdin"))
+        self.client.until("G")
+        self.begin_dual()
+        self.client.send(copy_data(b"900\n901\n") + COPY_DONE)
+        self.client.until("Z")
+        self.assertEqual(self.suspected(), "all")
 
 
 if __name__ == "__main__":
