@@ -27,6 +27,16 @@ std::size_t commits_of(const ResultDigest& digest) {
   return static_cast<std::size_t>(std::ranges::count_if(digest.results(), commits));
 }
 
+bool says_savepoint(const UnitReader& reader) {
+  const auto makes = [](const Step& step) {
+    const auto* const transaction = std::get_if<TransactionStep>(&step.what);
+    return transaction && transaction->what == TransactionStep::What::Savepoint;
+  };
+  return std::ranges::any_of(reader.texts(), [&](const UnitReader::Facts& text) {
+    return std::ranges::any_of(text->steps, makes);
+  });
+}
+
 std::size_t commits_said_by(const SqlFacts& facts) {
   const auto commits = [](const Step& step) {
     const auto* const transaction = std::get_if<TransactionStep>(&step.what);
@@ -70,6 +80,7 @@ void DualTransaction::add(const UnitReader& reader) {
   copies |= facts.copies;
   changes_session |= facts.changes_session;
   changes_block |= facts.changes_block;
+  savepoints |= facts.leaves == Leaves::Unsure || says_savepoint(reader);
   writes |= facts.writes;
   for (const UnitReader::Facts& text : reader.texts()) {
     hidden |= text->pins.has(Pin::HiddenCode);

@@ -137,6 +137,8 @@ class DualTransaction {
   bool asked = false;            // whether the second side is to be tried
   bool second_begun = false;     // it has a block open, or was told to open one
   bool second_ran = false;       // a unit of it
+  bool savepoints = false;       // it may go on when it has failed
+  bool hopeless = false;         // it has failed, cannot go on, and is rolled back there
   bool session_touched = false;  // what the session holds there is not known any more
   bool differs = false;          // the two have answered differently
   bool refused = false;          // the second side has failed what the first had done

@@ -359,6 +359,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void step_dual();
   void first_answered();
   void follow_without();
+  void release_failed();
   void send_script();
   void second_answered();
   void go_on_after_second();

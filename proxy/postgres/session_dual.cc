@@ -81,8 +81,9 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
   }
   // Nothing of ours may be put between its messages.
   const bool bare = !server().owed().settled();
-  if (bare || (!free && !dual_->second_begun)) dual_->leave_out(Drop::StateRefused, Doubt::Unsent);
-  if (!(free && !follows) && !dual_->second_begun && !second_is_ready()) return {Choice::Do::Wait};
+  const bool begun = dual_->second_begun || dual_->hopeless;
+  if (bare || (!free && !begun)) dual_->leave_out(Drop::StateRefused, Doubt::Unsent);
+  if (!(free && !follows) && !begun && !second_is_ready()) return {Choice::Do::Wait};
   choice.dual = true;
   choice.trial = false;
   return choice;
@@ -283,6 +284,8 @@ void PostgresSession::first_answered() {
     dual_->frame = Frame::Bare;  // the block that was ours has not begun, or has ended
     leave_out(Drop::StateRefused, Doubt::Outcome);
   }
+  const bool lost = at(dual_->second()).state() != Upstream::State::Open;
+  if (lost && dual_->for_second && !dual_->first_failed) leave_out(Drop::ConnectionLost);
   const bool follows = !dual_->first_failed && dual_->for_second && !dual_->sits_out() &&
                        !dual_->commit_was_none() && dual_->kept() <= settings().copy_max;
   if (follows) return send_script();
@@ -314,6 +317,15 @@ void PostgresSession::follow_without() {
     leave_out(Drop::StateRefused, Doubt::Outcome);
   }
   if (ended || dual_->sits_out()) roll_second_back();
+  if (dual_->status == Transaction::Failed) release_failed();
+}
+
+// Of a transaction that can only be rolled back the first side holds no locks any more: others
+// would wait for the second until the client ends it.
+void PostgresSession::release_failed() {
+  if (!dual_->second_begun || dual_->savepoints) return;
+  roll_second_back();
+  dual_->hopeless = true;
 }
 
 void PostgresSession::send_script() {

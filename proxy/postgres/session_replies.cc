@@ -314,6 +314,9 @@ void PostgresSession::settle(Upstream& up, std::uint64_t id) {
     if (loop().postgres().catalog.changed) loop().postgres().catalog.changed(interlay_.id());
   }
   if (lone_ && !up.owed().owes() && up.owed().transaction() == Transaction::Idle) lone_->clear();
+  const bool failed =
+      dual_ && !dual_under_way() && server().owed().transaction() == Transaction::Failed;
+  if (failed) release_failed();
   // While nothing but messages of ours is owed, this is what is known.
   if (!up.owed().owes()) block_ = block();
 }

@@ -278,5 +278,63 @@ class BeginsUnread(Begins):
         self.assertEqual(self.suspected(), "all")
 
 
+class Failed(Dual):
+    """A transaction that can only be rolled back keeps nobody waiting, on neither side."""
+
+    settings = {"second_leg_timeout_ms": int(3000 * SLOWNESS)}
+    FAILS = {"a read": lambda client: client.ask("select 1 / 0"),
+             "a write": lambda client: client.ask("insert into t values (2, 0, '')"),
+             "a segment": lambda client: (
+                 client.send(parse("", "insert into t values (2, 0, '')") + bind("", "") + execute("") +
+                             SYNC), client.until("Z"))}
+
+    def test_it_holds_no_locks_on_the_second_side(self):
+        for how, fail in self.FAILS.items():
+            for end in ("rollback", "commit", "rollback; insert into parent select count(*) from parent"):
+                with self.subTest(how, end=end):
+                    client, beside = self.connect(), self.connect()
+                    client.ask("begin; update t set n = n + 1 where id = 1")
+                    fail(client)
+                    beside.ask("update t set n = n + 1 where id = 1")
+                    self.assertEqual([kind_of(one) for one in client.ask("select 1")], ["E", "Z"])
+                    client.ask(end)
+                    client.ask("update t set note = note || 'x' where id = 3")
+        self.assertEqual(self.first.value("select n from t where id = 1"), "9")
+        self.assertEqual(self.first.value("select length(note) from t where id = 3"), "9")
+        self.equal()
+        self.equal("select * from parent order by id")
+        self.assertLessEqual(set(self.suspected()), {"parent"})  # it is made from rows that nobody locks
+        self.assertEqual(self.legs(), self.legs("eligible"))
+        self.conserved()
+
+    def test_with_a_savepoint_it_goes_on(self):
+        self.client.ask("begin; update t set n = 5 where id = 1")
+        self.client.ask("savepoint s")
+        for fail in self.FAILS.values():
+            fail(self.client)
+            self.client.ask("rollback to s")
+            self.client.ask("update t set n = n + 1 where id = 1")
+            self.client.ask("savepoint s")
+        self.client.ask("commit")
+        self.assertEqual(self.first.value("select n from t where id = 1"), "8")
+        self.equal()
+        self.nothing_suspected()
+
+    def test_a_second_side_that_is_lost_before_its_turn_is_not_waited_for(self):
+        holder = self.enterContext(self.first.connect())
+        holder.ask("begin; update t set note = 'held' where id = 1")
+        self.client.ask("update t set n = 1 where id = 2")  # it is entered
+        self.client.send(query("update t set n = 5 where id = 1"))
+        waits = "select count(*) from pg_stat_activity where usename = 'app' and wait_event_type = 'Lock'"
+        wait_until(lambda: self.first.value(waits) == "1", 20, "the first side waits for the row")
+        self.second.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
+        there = "select count(*) from pg_stat_activity where usename = 'app'"
+        wait_until(lambda: self.second.value(there) == "0", 20, "it is gone there")
+        holder.ask("rollback")
+        self.client.until("Z", 2)
+        self.assertEqual(self.suspected(), {"t": "unsent"})
+        self.assertEqual(self.legs("dropped", reason="connection_lost"), 1)
+
+
 if __name__ == "__main__":
     unittest.main()
