@@ -442,8 +442,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Ring<Sent> sent_;         // what ends with ReadyForQuery
   SessionHandlePtr handle_;
   std::unique_ptr<Canceller> canceller_;
-  std::unique_ptr<ShadowLeg> shadow_;         // while new gets copies
-  std::unique_ptr<Canceller> new_canceller_;  // of what new runs for nobody any more
+  std::unique_ptr<ShadowLeg> shadow_;             // while new gets copies
+  std::unique_ptr<Canceller> nobodys_canceller_;  // of what a server runs for nobody any more
   std::vector<SessionHandlePtr> askers_;
   std::uint64_t now_ns_ = 0;
   std::uint64_t accepted_at_ns_ = 0;

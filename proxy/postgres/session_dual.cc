@@ -446,7 +446,9 @@ void PostgresSession::check_second() {
       dual_ && (dual_->stage == Stage::Second || dual_->stage == Stage::SecondCommit);
   if (!waits || !late_to_answer(dual_->leg_ns + dual_->took_ns)) return;
   interlay_.failed(dual_->second(), Interlay::Failure::Answer, now_ns_);
-  at(dual_->second()).close();
+  Upstream& late = at(dual_->second());
+  cancel_for_nobody(late);  // its locks would stay for as long as it runs
+  late.close();
   second_lost(Drop::Timeout);
 }
 

@@ -336,5 +336,25 @@ class Failed(Dual):
         self.assertEqual(self.legs("dropped", reason="connection_lost"), 1)
 
 
+class Late(Dual):
+    settings = {"second_leg_timeout_ms": int(1000 * SLOWNESS)}
+
+    def test_what_a_late_second_side_runs_is_cancelled(self):
+        holder = self.enterContext(self.second.connect())
+        holder.ask("begin; update t set note = 'held' where id = 1")
+        self.client.ask("begin; update t set n = 5 where id = 2")
+        self.client.ask("update t set n = 5 where id = 1")
+        self.client.ask("commit")
+        self.assertEqual(self.suspected(), {"t": "unsent"})
+        runs = "select count(*) from pg_stat_activity where usename = 'app' and wait_event_type = 'Lock'"
+        wait_until(lambda: self.second.value(runs) == "0", 10, "it runs nothing for nobody")
+        self.second.sql("set lock_timeout = '10s'", "update t set note = 'free' where id = 2")
+        holder.ask("rollback")
+
+
+class LateOld(Late):
+    policy = "new_authoritative"
+
+
 if __name__ == "__main__":
     unittest.main()
