@@ -15,11 +15,11 @@ std::string_view bare_name(std::string_view key) {
   return dot == std::string_view::npos ? key : key.substr(dot + 1);
 }
 
-namespace {
 bool ends_block(std::string_view command) {
   return command == "COMMIT" || command == "PREPARE TRANSACTION";
 }
 
+namespace {
 std::size_t commits_of(const ResultDigest& digest) {
   const auto commits = [](const QueryResult& result) {
     return result.ending == QueryResult::Ending::Complete && ends_block(result.command_text());
@@ -65,7 +65,7 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   messages.clear();
   held.clear();
   for (ResultDigest& digest : digests) digest.clear();
-  first_failed = second_failed = turn = false;
+  first_failed = second_failed = turn = holds_on = false;
   leg_ns = now_ns;
   took_ns = 0;
 }

@@ -40,6 +40,8 @@ namespace crossfade::postgres {
 std::string key_of(const TableName& table);
 // The same without its schema: a view of `key`.
 std::string_view bare_name(std::string_view key);
+// A command tag that says that a transaction block has ended, and not in vain.
+bool ends_block(std::string_view command);
 
 class DualTransaction {
  public:
@@ -161,10 +163,11 @@ class DualTransaction {
   bool is_query = false;  // its last CommandComplete comes when it has committed
   How how = How::Exact;
   std::string script;
-  std::vector<Message> messages;                  // of the script
-  std::string held;                               // the last CommandComplete, until the commit
-  std::array<ResultDigest, 2> digests;            // of the first side, of the second
-  Transaction status = Transaction::Idle;         // of the first side behind it
+  std::vector<Message> messages;           // of the script
+  std::string held;                        // answers that tell of a commit, and what is behind them
+  bool holds_on = false;                   // whatever else the first side answers is held, too
+  std::array<ResultDigest, 2> digests;     // of the first side, of the second
+  Transaction status = Transaction::Idle;  // of the first side behind it
   Transaction second_status = Transaction::Idle;  // likewise
   WrittenRows rows;                               // of the whole
   bool first_failed = false;

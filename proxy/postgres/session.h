@@ -353,6 +353,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Goes on_first_answer(char type, std::string_view body);
   Goes on_second_answer(Upstream& up, const Answer& answer, char type, std::string_view body);
   void on_second_skipped(Upstream& up);
+  void hold(std::string_view bytes);
   void release_held();
   void look_at(Upstream& up, Goes goes, const Piece& piece);
   void look_at_rows(Upstream& up, Goes goes, char type, std::string_view rows);

@@ -206,9 +206,27 @@ Goes PostgresSession::on_first_answer(char type, std::string_view body) {
   if (dual_->stage == Stage::FirstCommit) {
     return type == from_server::kErrorResponse ? Goes::Client : Goes::Nowhere;
   }
+  // The client is to send something for that.
+  const bool asks = type == from_server::kCopyInResponse || type == from_server::kCopyBothResponse;
+  if (dual_->holds_on && !asks) return Goes::Held;
+  dual_->holds_on = false;
   release_held();
-  const bool last = dual_->frame == Frame::Wrapped && dual_->is_query;
-  return last && type == from_server::kCommandComplete ? Goes::Held : Goes::Client;
+  if (type != from_server::kCommandComplete) return Goes::Client;
+  // Who has asked for answers before the end of the unit may wait for them before sending it.
+  dual_->holds_on = dual_->closed && ends_block(body.substr(0, body.find('\0')));
+  const bool alone = dual_->frame != Frame::Block || dual_->controls;
+  return dual_->holds_on || (dual_->is_query && alone) ? Goes::Held : Goes::Client;
+}
+
+// What is longer is not kept: the client learns of the commit before all that follows from it.
+void PostgresSession::hold(std::string_view bytes) {
+  if (dual_->held.size() + bytes.size() <= settings().segment_max) {
+    dual_->held.append(bytes);
+    return;
+  }
+  dual_->holds_on = false;
+  release_held();
+  send(bytes);
 }
 
 void PostgresSession::release_held() {
@@ -394,7 +412,6 @@ void PostgresSession::first_committed() {
     roll_second_back();
     return finish_dual_unit();
   }
-  release_held();
   if (dual_->sits_out()) return conclude_dual();
   Upstream& up = at(dual_->second());
   const std::string query = query_of("COMMIT");

@@ -90,11 +90,11 @@ void PostgresSession::on_noted() {
 
 // What the unit was held back for is done.
 void PostgresSession::finish_dual_unit() {
+  release_held();
   std::string ready;
   append_ready(ready, dual_->status);
   client_.write_copy(ready);
   counters().client_out.add(ready.size());
-  release_held();
   dual_->stage = Stage::Resting;
   if (dual_->status == Transaction::Idle) end_dual();
 }

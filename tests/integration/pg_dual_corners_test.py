@@ -356,5 +356,78 @@ class LateOld(Late):
     policy = "new_authoritative"
 
 
+class Told(Dual):
+    """The client hears of its commit when both sides have committed."""
+
+    settings = {"second_leg_timeout_ms": int(20000 * SLOWNESS)}
+    WAITS = "select count(*) from pg_stat_activity where usename = 'app' and wait_event_type = 'Lock'"
+
+    def setUp(self):
+        super().setUp()
+        self.client.ask("insert into parent values (7)")
+        self.last = 0
+
+    def ends(self, send, begins=True, child=1):
+        """What the client hears while the second side's commit waits, and what in all."""
+        holder = self.enterContext(self.second.connect())
+        holder.ask("begin; select from parent where id = 7 for update")
+        insert = f"insert into child values ({child}, 7)"
+        if begins:
+            self.client.ask("begin; " + insert)
+        send(insert)
+        wait_until(lambda: self.second.value(self.WAITS) == "1", 20, "the second side's commit waits")
+        before = self.client.available()
+        holder.ask("rollback")
+        return before, [kind_of(one) for one in self.client.until("Z")]
+
+    def test_no_sooner_than_both_sides_have_committed(self):
+        client = self.client
+        commits = parse("", "commit") + bind("", "") + execute("")
+        reads = parse("", "select 1") + bind("", "") + execute("")
+        forms = (("CZ", True, lambda _: client.send(query("commit"))),
+                 ("CTDCZ", True, lambda _: client.send(query("commit; select 1"))),
+                 ("CZ", False, lambda insert: client.send(query(insert))),
+                 ("12", True, lambda _: client.send(commits + SYNC)),
+                 ("12", True, lambda _: client.send(commits + reads + SYNC)))
+        for n, (kinds, begins, send) in enumerate(forms):
+            with self.subTest(n):
+                before, after = self.ends(send, begins, n)
+                if kinds.startswith("1"):
+                    self.assertEqual("".join(kind_of(one) for one in before), "12")
+                    self.assertEqual("".join(after), "CZ" if n == 3 else "C12DCZ")
+                else:
+                    self.assertEqual(before, [])
+                    self.assertEqual("".join(after), kinds)
+        self.equal("select * from child order by id")
+        self.nothing_suspected()
+
+    def test_what_has_failed_behind_it_comes_behind_it(self):
+        self.client.ask("begin; insert into child values (1, 7)")
+        found = self.client.ask("commit; select 1 / 0")
+        self.assertEqual("".join(kind_of(one) for one in found), "CEZ")
+        self.assertEqual(self.first.value("select count(*) from child"), "1")
+
+    def test_more_than_is_kept_is_handed_out(self):
+        self.client.ask("begin; insert into child values (1, 7)")
+        found = self.client.ask("commit; select repeat('x', 100000) from generate_series(1, 60)")
+        self.assertEqual([kind_of(one) for one in found], ["C", "T", *"D" * 60, "C", "Z"])
+        self.client.ask("begin; insert into child values (2, 7)")
+        found = self.client.ask("commit; select repeat('x', 6000000)")
+        self.assertEqual("".join(kind_of(one) for one in found), "CTDCZ")
+        self.assertEqual(len(found[2]), 6000000 + 11)
+
+    def test_who_waits_for_it_before_the_end_of_the_unit_gets_it(self):
+        self.client.ask("begin; insert into child values (1, 7)")
+        self.client.send(parse("", "commit") + bind("", "") + execute("") + FLUSH)
+        self.client.until("C")
+        self.client.send(SYNC)
+        self.client.until("Z")
+        self.client.ask("begin; insert into child values (2, 7)")
+        self.client.send(query("commit; copy parent from stdin"))
+        self.client.until("G")
+        self.client.send(copy_data(b"900\n") + COPY_DONE)
+        self.client.until("Z")
+
+
 if __name__ == "__main__":
     unittest.main()
