@@ -20,7 +20,8 @@ enum class Doubt : std::uint8_t {
   Unanswered,  // it was sent, and its outcome on one side is unknown
   Replies,     // both sides took it and answered differently
   Chance,      // its effect hangs on chance or the clock and could not be repeated exactly
-  Order,       // it waited too long for its turn: the sides may have had it in different orders
+  Order,       // the sides may have had it in different orders: it waited too long for its turn, or
+               // is made from what others may have changed between the turns
   Verify,      // nobody wrote it: a comparison of everything found it different
   Spread       // both sides made it from a key that was suspected (RENAME, COPY, SINTERSTORE, …)
 };

@@ -78,6 +78,8 @@ void add_effects(SqlFacts& facts, const SqlFacts& other) {
   facts.drawn_by_definitions &= other.drawn_by_definitions;
   facts.sided |= other.sided;
   facts.returning |= other.returning;
+  facts.reads_beside |= other.reads_beside;
+  facts.user_code |= other.user_code;
   facts.writes_listed &= other.writes_listed;
   facts.reads_listed &= other.reads_listed;
   facts.pins.add_all(other.pins);
@@ -100,6 +102,7 @@ SqlFacts executed(const SqlFacts& execute, const SqlFacts& prepared) {
   facts.statements = 1;
   facts.parameters = 0;  // what it passes stands in its text
   add_effects(facts, *step->inner);
+  facts.reads_beside |= facts.writes && step->inner->user_code;
   facts.drawn_by_definitions = facts.deterministic || !facts.writes;
   settle_class(facts);
   return facts;

@@ -165,6 +165,8 @@ struct SqlFacts {
   bool sided = false;         // about the server or session that is asked: OIDs, pids, currval, …
   bool sorted = false;        // one statement, whose rows come in a stated order
   bool returning = false;     // a write that answers with the rows it wrote
+  bool reads_beside = false;  // a write, made from rows too that it does not lock
+  bool user_code = false;     // calls functions of users that are not immutable
   bool writes_listed = true;  // `written` names every table that can change
   bool reads_listed = true;   // `read` names every table that is looked at, by the name it has
   std::uint32_t statements = 0;  // 1: a single statement; 0: none (the empty query)

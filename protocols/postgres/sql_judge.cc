@@ -52,6 +52,7 @@ void SqlJudge::begin_statement(std::string_view text) {
 void SqlJudge::end_statement() {
   settle_reads();
   for (const Target& target : targets_) settle_target(target);
+  current_.reads_beside &= current_.writes;
   const bool certain_read = current_.strongest <= SqlClass::VolatileRead && !current_.writes;
   if (certain_read && catalog_.has_volatile_casts()) hides_code();
   if (current_.writes && finds_ == Finds::OneOfMany) is_drawn();
@@ -99,6 +100,7 @@ void SqlJudge::calls(const SqlCall& call) {
   }
   if (entry->sets == Sets::Untold) pins(Pin::UntoldSet);
   if (entry->author == Author::User) reads_unseen();
+  if (entry->author == Author::User && entry->volatility != Volatility::Immutable) runs_user_code();
   if (entry->volatility == Volatility::Drawn) is_drawn();
   if (entry->volatility != Volatility::Volatile) return;
   if (entry->author == Author::System) {
@@ -167,7 +169,10 @@ void SqlJudge::set_config(const SqlCall& call) {
 void SqlJudge::uses_operator(const SqlName& name) {
   const FunctionEntry* const entry = catalog_.operation(name.schema, name.name);
   if (entry == nullptr) at_least(SqlClass::Unknown);
-  if (entry != nullptr && entry->author == Author::User) reads_unseen();
+  if (entry != nullptr && entry->author == Author::User) {
+    reads_unseen();
+    if (entry->volatility != Volatility::Immutable) runs_user_code();
+  }
   if (entry == nullptr || entry->volatility == Volatility::Volatile) hides_code();
 }
 
@@ -231,6 +236,9 @@ void SqlJudge::hides_code() {
   is_drawn();
 }
 
+// It may read any table.
+void SqlJudge::runs_user_code() { current_.user_code = current_.reads_beside = true; }
+
 void SqlJudge::is_unread() {
   at_least(SqlClass::Unknown);
   pins(Pin::Unread);
@@ -249,9 +257,10 @@ bool SqlJudge::is_query(const SqlName& name) const {
 
 void SqlJudge::settle_reads() {
   std::ranges::sort(queries_);
-  for (const SqlName& table : reads_) {
+  for (const auto& [table, rows] : reads_) {
     const RelationEntry* const entry = catalog_.relation(table.schema, table.name);
     if (entry == nullptr && is_query(table)) continue;
+    current_.reads_beside |= rows == Rows::Free || entry == nullptr || entry->composed;
     lists(current_.read, table, current_.reads_listed);
     if (entry == nullptr) {
       at_least(SqlClass::Unknown);

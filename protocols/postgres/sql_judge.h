@@ -51,7 +51,10 @@ class SqlJudge {
   void asks_default();                     // DEFAULT in place of a value
   void takes_parameter(int number);        // $number
   void hides_parameters() { current_.parameters.reset(); }
-  void reads(const SqlName& table) { reads_.push_back(table); }
+  // Whether what is found there stays as it is until the transaction ends.
+  enum class Rows : std::uint8_t { Free, Locked };
+  void reads(const SqlName& table, Rows rows) { reads_.push_back({table, rows}); }
+  void finds_absent() { current_.reads_beside = true; }  // nobody locks what is not there
   void names_query(std::string_view name) { queries_.push_back(name); }  // WITH name AS
 
   // What statements do. `columns` empty: all of them.
@@ -84,7 +87,12 @@ class SqlJudge {
     enum class Verb : std::uint8_t { Insert, Change } verb;
     std::vector<std::string_view> columns;
   };
+  struct Source {
+    SqlName table;
+    Rows rows;
+  };
   void apply(FunctionNature nature, const SqlCall& call);
+  void runs_user_code();
   void settle_reads();
   void settle_target(const Target& target);
   void draws_defaults(const Target& target, const RelationEntry& entry);
@@ -96,7 +104,7 @@ class SqlJudge {
   SqlFacts total_;
   SqlFacts current_;
   std::string_view text_;
-  std::vector<SqlName> reads_;
+  std::vector<Source> reads_;
   std::vector<std::string_view> queries_;
   std::vector<Target> targets_;
   enum class Finds : std::uint8_t { TheSame, OneOfMany } finds_ = Finds::TheSame;

@@ -206,7 +206,7 @@ void Statement::copy(const CopyStmt& statement) {
       each(statement.attlist, [&](Node* column) { columns.push_back(text_of(column)); });
       judge_.inserts(table, std::move(columns));
     } else {
-      judge_.reads(table);
+      judge_.reads(table, SqlJudge::Rows::Free);
     }
   }
   walk_.from(statement.query);

@@ -49,6 +49,17 @@ bool sorts_all(const SelectStmt& select) {
   return all;
 }
 
+// FOR UPDATE and its like, with nothing but tables in FROM. FOR KEY SHARE lets others write.
+bool locks_rows(const SelectStmt& select) {
+  bool locks = false;
+  each(select.lockingClause, [&](Node* node) {
+    const auto& clause = as<LockingClause>(node);
+    locks |= clause.lockedRels == nullptr && clause.strength >= LCS_FORSHARE;
+  });
+  each(select.fromClause, [&](Node* from) { locks &= IsA(from, RangeVar); });
+  return locks;
+}
+
 }  // namespace
 
 void Walk::push(const void* node) {
@@ -77,7 +88,7 @@ void Walk::visit(Node* node) {
     case T_MergeStmt:
       return merge(as<MergeStmt>(node));
     case T_RangeVar:
-      return judge_.reads(name_of(as<RangeVar>(node)));
+      return judge_.reads(name_of(as<RangeVar>(node)), SqlJudge::Rows::Free);
     case T_FuncCall:
       call(as<FuncCall>(node));
       break;
@@ -186,6 +197,10 @@ void Walk::select(const SelectStmt& select) {
     judge_.defines(name_of(*into->rel));
     if (into->rel->relpersistence == kTemporary) judge_.pins(Pin::TempObject);
   }
+  if (locks_rows(select)) {
+    each(std::exchange(rest.fromClause, nullptr),
+         [&](Node* table) { judge_.reads(name_of(as<RangeVar>(table)), SqlJudge::Rows::Locked); });
+  }
   visit_children(node_of(&rest));
 }
 
@@ -229,6 +244,7 @@ void Walk::merge(const MergeStmt& merge) {
   each(merge.mergeWhenClauses, [&](Node* node) {
     const auto& when = as<MergeWhenClause>(node);
     if (when.commandType != CMD_INSERT) return;
+    judge_.finds_absent();
     std::vector<std::string_view> columns;
     each(when.targetList,
          [&](Node* column) { columns.push_back(text_of(as<ResTarget>(column).name)); });

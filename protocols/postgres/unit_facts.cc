@@ -81,6 +81,18 @@ bool says_session(const SqlFacts& facts) {
   });
 }
 
+// EXECUTE is as what it runs.
+bool says_step(const SqlFacts& facts) {
+  return std::ranges::any_of(facts.steps, [](const Step& step) {
+    const auto* const session = std::get_if<SessionStep>(&step.what);
+    return session && session->what != SessionStep::What::Execute;
+  });
+}
+
+bool changes_block(const SqlFacts& facts) {
+  return facts.user_code || facts.pins.has(Pin::HiddenCode) || says_step(facts);
+}
+
 bool changes_session(const SqlFacts& facts) {
   return !facts.pins.empty() || facts.strongest >= SqlClass::Ddl || says_session(facts);
 }
@@ -122,13 +134,9 @@ std::shared_ptr<const SqlFacts> either(const std::shared_ptr<const SqlFacts>& on
 }
 
 // LOCK TABLE and DECLARE fail outside of a block, SET LOCAL and SET CONSTRAINTS warn, and a cursor
-// lives no longer than it. EXECUTE is as what it runs.
+// lives no longer than it.
 bool minds_blocks(const SqlFacts& facts) {
-  if (facts.locks.has(SqlLock::Table)) return true;
-  return std::ranges::any_of(facts.steps, [](const Step& step) {
-    const auto* const session = std::get_if<SessionStep>(&step.what);
-    return session && session->what != SessionStep::What::Execute;
-  });
+  return facts.locks.has(SqlLock::Table) || says_step(facts);
 }
 
 bool is_tame(const SqlFacts& facts) {
@@ -150,6 +158,7 @@ void UnitFacts::add(const SqlFacts& facts) {
   sorted = parts == 0 && facts.sorted;
   changes_session |= postgres::changes_session(facts);
   says_session |= postgres::says_session(facts);
+  changes_block |= postgres::changes_block(facts);
   works_read_only |= postgres::works_read_only(facts);
   says_begin |= postgres::says_begin(facts);
   leaves = after(facts, leaves);

@@ -43,6 +43,9 @@ struct UnitFacts {
   bool changes_session = false;
   // ... as its text says, and not only as code may do that nobody sees.
   bool says_session = false;
+  // What a transaction block is run in may be another thing afterwards: settings, also those of the
+  // block alone, statements, cursors, constraints.
+  bool changes_block = false;
   Leaves leaves = Leaves::AsItWas;
   // It opens a transaction block that can write nothing, and does nothing else but read in it.
   bool opens_read_only = false;

@@ -15,16 +15,26 @@ std::string_view bare_name(std::string_view key) {
   return dot == std::string_view::npos ? key : key.substr(dot + 1);
 }
 
-namespace {
 bool ends_block(std::string_view command) {
   return command == "COMMIT" || command == "PREPARE TRANSACTION";
 }
 
+namespace {
 std::size_t commits_of(const ResultDigest& digest) {
   const auto commits = [](const QueryResult& result) {
     return result.ending == QueryResult::Ending::Complete && ends_block(result.command_text());
   };
   return static_cast<std::size_t>(std::ranges::count_if(digest.results(), commits));
+}
+
+bool says_savepoint(const UnitReader& reader) {
+  const auto makes = [](const Step& step) {
+    const auto* const transaction = std::get_if<TransactionStep>(&step.what);
+    return transaction && transaction->what == TransactionStep::What::Savepoint;
+  };
+  return std::ranges::any_of(reader.texts(), [&](const UnitReader::Facts& text) {
+    return std::ranges::any_of(text->steps, makes);
+  });
 }
 
 std::size_t commits_said_by(const SqlFacts& facts) {
@@ -41,19 +51,21 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   stage = Stage::First;
   frame = unit_frame;
   for_second = !sits_out();
-  closed = copies = controls = changes_session = hidden = writes = renames = is_query = false;
+  closed = copies = controls = changes_session = changes_block = hidden = writes = renames =
+      is_query = false;
   sources.clear();
   unit_tables_.clear();
+  beside_.clear();
   rows.begin_unit();
   sources_listed = true;
-  unit_all_ = false;
+  unit_all_ = beside_all_ = false;
   commits_said = 0;
   how = How::Exact;
   script.clear();
   messages.clear();
   held.clear();
   for (ResultDigest& digest : digests) digest.clear();
-  first_failed = second_failed = turn = false;
+  first_failed = second_failed = turn = holds_on = false;
   leg_ns = now_ns;
   took_ns = 0;
 }
@@ -67,6 +79,8 @@ void DualTransaction::add(const UnitReader& reader) {
   controls |= facts.controls;
   copies |= facts.copies;
   changes_session |= facts.changes_session;
+  changes_block |= facts.changes_block;
+  savepoints |= facts.leaves == Leaves::Unsure || says_savepoint(reader);
   writes |= facts.writes;
   for (const UnitReader::Facts& text : reader.texts()) {
     hidden |= text->pins.has(Pin::HiddenCode);
@@ -100,8 +114,11 @@ void DualTransaction::note_tables(const UnitReader& reader, bool alone) {
       std::string key = key_of(table);
       std::optional<Doubt>& doubt = tables_[key];
       if (alone || !text->deterministic) doubt = Doubt::Chance;
+      if (text->reads_beside) beside_.push_back(key);
       unit_tables_.push_back(std::move(key));
     }
+    // Definitions never name all that they may change.
+    beside_all_ |= text->reads_beside && !text->writes_listed && text->strongest < SqlClass::Ddl;
   }
   if (reader.facts().written_listed && tables_.size() <= kTablesMax) return;
   unit_all_ = true;
@@ -125,6 +142,14 @@ bool DualTransaction::reads_doubtful() const {
   });
 }
 
+void DualTransaction::begins_behind(const LoneWrites* lone) {
+  if (!lone) return;
+  unseen = lone->all();
+  for (const UnitReader::Facts& text : lone->texts()) {
+    for (const TableName& table : text->written) tables_.try_emplace(key_of(table));
+  }
+}
+
 bool DualTransaction::has_doubts() const {
   return all_doubtful_ ||
          std::ranges::any_of(tables_, [](const auto& table) { return table.second.has_value(); });
@@ -134,9 +159,19 @@ void DualTransaction::spread() {
   rows.doubt_unit();
   for (const std::string& key : unit_tables_) {
     std::optional<Doubt>& doubt = tables_[key];
-    if (!doubt) doubt = Doubt::Spread;
+    if (!doubt || *doubt == Doubt::Order) doubt = Doubt::Spread;
   }
   all_doubtful_ |= unit_all_;
+}
+
+void DualTransaction::doubt_order() {
+  if (beside_.empty() && !beside_all_) return;
+  rows.doubt_unit();
+  for (const std::string& key : beside_) {
+    std::optional<Doubt>& doubt = tables_[key];
+    if (!doubt) doubt = Doubt::Order;
+  }
+  all_doubtful_ |= beside_all_;
 }
 
 void DualTransaction::keep(const ClientMessage& head, Mark mark, std::string_view bytes) {
@@ -172,7 +207,8 @@ bool DualTransaction::commit_was_none() const {
 DualTransaction::Doubts DualTransaction::doubts(Doubt of_what_is_known) const {
   Doubts found{.all = all_written_ || all_doubtful_, .tables = {}};
   for (const auto& [table, doubt] : tables_) {
-    found.tables.push_back({{kDefaultDb, table}, doubt.value_or(of_what_is_known), first});
+    const bool may_be_equal = !doubt || *doubt == Doubt::Order;
+    found.tables.push_back({{kDefaultDb, table}, may_be_equal ? of_what_is_known : *doubt, first});
   }
   // What was written before anybody looked, or was prepared elsewhere.
   found.all |= unseen || (frame == Frame::Bare && controls);
@@ -194,6 +230,16 @@ DualTransaction::Doubts DualTransaction::chances() const {
   Doubts found{.all = all_doubtful_, .tables = {}};
   for (const auto& [table, doubt] : tables_) {
     if (doubt == Doubt::Chance) found.tables.push_back({{kDefaultDb, table}, *doubt, first});
+  }
+  return found;
+}
+
+DualTransaction::Doubts DualTransaction::doubts_of(const LoneWrites& lone, Side first) {
+  Doubts found{.all = lone.all(), .tables = {}};
+  for (const UnitReader::Facts& text : lone.texts()) {
+    for (const TableName& table : text->written) {
+      found.tables.push_back({{kDefaultDb, key_of(table)}, Doubt::Unsent, first});
+    }
   }
   return found;
 }
@@ -224,6 +270,7 @@ void DualTransaction::forget_tables() {
   rows.forget();
   tables_.clear();
   unit_tables_.clear();
+  beside_.clear();
   all_written_ = all_doubtful_ = differs = unseen = false;
 }
 

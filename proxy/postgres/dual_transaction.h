@@ -29,6 +29,7 @@
 #include "protocols/postgres/result_digest.h"
 #include "protocols/postgres/unit_facts.h"
 #include "protocols/postgres/written_rows.h"
+#include "proxy/postgres/lone_writes.h"
 #include "strategies/ledger.h"
 #include "strategies/table.h"
 #include "strategies/telemetry.h"
@@ -39,6 +40,8 @@ namespace crossfade::postgres {
 std::string key_of(const TableName& table);
 // The same without its schema: a view of `key`.
 std::string_view bare_name(std::string_view key);
+// A command tag that says that a transaction block has ended, and not in vain.
+bool ends_block(std::string_view command);
 
 class DualTransaction {
  public:
@@ -81,10 +84,15 @@ class DualTransaction {
   void add(const UnitReader& reader);
   // What it writes is made from what it has itself made suspected.
   bool reads_doubtful() const;
+  // What it has written before it was run on both sides; null: nothing.
+  void begins_behind(const LoneWrites* lone);
   // Something in the whole transaction is suspected already.
   bool has_doubts() const;
   // What it writes is suspected, whoever runs it.
   void spread();
+  // What it writes from rows that it does not lock is suspected: others may have changed them
+  // between the two sides' turns.
+  void doubt_order();
   // The second side gets a message (a piece of one) once the first has run the unit.
   void keep(const ClientMessage& head, Mark mark, std::string_view bytes);
   void keep_more(std::string_view bytes);
@@ -107,6 +115,8 @@ class DualTransaction {
     bool any() const { return all || !tables.empty(); }
   };
   Doubts doubts(Doubt of_what_is_known) const;
+  // Of what only `first` was given.
+  static Doubts doubts_of(const LoneWrites& lone, Side first);
   // Of a unit alone, which only `first` is going to run.
   static Doubts doubts_of(const UnitReader& unit, Side first);
   Doubts doubts() const;
@@ -125,10 +135,12 @@ class DualTransaction {
   const Side first;
   Stage stage = Stage::Resting;
   std::optional<Out> out;
-  bool unseen = false;           // it had begun before it was run on both sides
+  bool unseen = false;           // who knows what it has written before
   bool asked = false;            // whether the second side is to be tried
   bool second_begun = false;     // it has a block open, or was told to open one
   bool second_ran = false;       // a unit of it
+  bool savepoints = false;       // it may go on when it has failed
+  bool hopeless = false;         // it has failed, cannot go on, and is rolled back there
   bool session_touched = false;  // what the session holds there is not known any more
   bool differs = false;          // the two have answered differently
   bool refused = false;          // the second side has failed what the first had done
@@ -141,19 +153,21 @@ class DualTransaction {
   bool closed = false;  // the client has sent its end
   bool copies = false;  // a Sync among its data is not answered
   bool changes_session = false;
-  bool hidden = false;   // code in it may have committed, whatever the unit ended with
-  bool writes = false;   // something in it may, in the block or behind it
-  bool renames = false;  // a definition of who knows which table: names may be others' now
+  bool changes_block = false;  // what the rest of its block is run in
+  bool hidden = false;         // code in it may have committed, whatever the unit ended with
+  bool writes = false;         // something in it may, in the block or behind it
+  bool renames = false;        // a definition of who knows which table: names may be others' now
   // Names, without their schemas, of what its writes may be made from, and whether these are all.
   std::set<std::string, std::less<>> sources;
   bool sources_listed = true;
   bool is_query = false;  // its last CommandComplete comes when it has committed
   How how = How::Exact;
   std::string script;
-  std::vector<Message> messages;                  // of the script
-  std::string held;                               // the last CommandComplete, until the commit
-  std::array<ResultDigest, 2> digests;            // of the first side, of the second
-  Transaction status = Transaction::Idle;         // of the first side behind it
+  std::vector<Message> messages;           // of the script
+  std::string held;                        // answers that tell of a commit, and what is behind them
+  bool holds_on = false;                   // whatever else the first side answers is held, too
+  std::array<ResultDigest, 2> digests;     // of the first side, of the second
+  Transaction status = Transaction::Idle;  // of the first side behind it
   Transaction second_status = Transaction::Idle;  // likewise
   WrittenRows rows;                               // of the whole
   bool first_failed = false;
@@ -170,10 +184,12 @@ class DualTransaction {
   void note_sources(const UnitReader& reader);
 
   // Tables written; Chance: by the first side only, or drawn by both; Spread: from what is
-  // suspected.
+  // suspected; Order: from what others may have changed meanwhile.
   std::map<std::string, std::optional<Doubt>, std::less<>> tables_;
   std::vector<std::string> unit_tables_;  // of them, those of the unit
+  std::vector<std::string> beside_;       // of these, those made from rows that it does not lock
   bool unit_all_ = false;                 // others, too
+  bool beside_all_ = false;               // likewise
   bool all_written_ = false;              // likewise, by both sides
   bool all_doubtful_ = false;             // by the first only, or from what is suspected
 };

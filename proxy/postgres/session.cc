@@ -298,6 +298,8 @@ void PostgresSession::on_route() {
   begin_event();
   alone_until_ns_ = 0;
   const bool between = phase_ == Phase::Ready && cutter_.at_boundary() && !mid_unit_;
+  note_unread();
+  suspect_lone();
   if (between && !watched_ && !replication_ && interlay_.route()->strategy) {
     watch();
   }

@@ -42,6 +42,7 @@
 #include "proxy/postgres/canceller.h"
 #include "proxy/postgres/client_login.h"
 #include "proxy/postgres/dual_transaction.h"
+#include "proxy/postgres/lone_writes.h"
 #include "proxy/postgres/new_only.h"
 #include "proxy/postgres/shadow_leg.h"
 #include "proxy/postgres/upstream.h"
@@ -354,12 +355,14 @@ class PostgresSession final : public Session, public StreamOwner {
   Goes on_first_answer(char type, std::string_view body);
   Goes on_second_answer(Upstream& up, const Answer& answer, char type, std::string_view body);
   void on_second_skipped(Upstream& up);
+  void hold(std::string_view bytes);
   void release_held();
   void look_at(Upstream& up, Goes goes, const Piece& piece);
   void look_at_rows(Upstream& up, Goes goes, char type, std::string_view rows);
   void step_dual();
   void first_answered();
   void follow_without();
+  void release_failed();
   void send_script();
   void second_answered();
   void go_on_after_second();
@@ -378,6 +381,9 @@ class PostgresSession final : public Session, public StreamOwner {
   void count_dual();
   void end_dual();
   void abandon_dual();
+  void note_lone();
+  void note_unread();
+  void suspect_lone();
   bool is_suspected() const;
   bool is_suspected(const InterlayRoute& route, std::string_view table) const;
   bool any_suspected() const;
@@ -439,8 +445,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Ring<Sent> sent_;         // what ends with ReadyForQuery
   SessionHandlePtr handle_;
   std::unique_ptr<Canceller> canceller_;
-  std::unique_ptr<ShadowLeg> shadow_;         // while new gets copies
-  std::unique_ptr<Canceller> new_canceller_;  // of what new runs for nobody any more
+  std::unique_ptr<ShadowLeg> shadow_;             // while new gets copies
+  std::unique_ptr<Canceller> nobodys_canceller_;  // of what a server runs for nobody any more
   std::vector<SessionHandlePtr> askers_;
   std::uint64_t now_ns_ = 0;
   std::uint64_t accepted_at_ns_ = 0;
@@ -481,6 +487,7 @@ class PostgresSession final : public Session, public StreamOwner {
   enum class Noting : std::uint8_t { No, UnderWay, Done } noting_ = Noting::No;
   NewOnly new_only_;
   std::unique_ptr<DualTransaction> dual_;  // from its first unit to its end
+  std::unique_ptr<LoneWrites> lone_;       // once there were some
   std::uint64_t answered_in_event_ = 0;
   Phase phase_ = Phase::Opening;
   Held held_ = Held::No;

@@ -58,24 +58,24 @@ bool PostgresSession::start_canceller(Upstream& up) {
   return canceller_->start(up.peer(), up.pid, up.secret);
 }
 
-// What that server, which is new, runs still is nobody's.
+// What that server still runs is nobody's.
 void PostgresSession::cancel_for_nobody(Upstream& up) {
   if (up.pid == 0) return;
-  new_canceller_ = std::make_unique<Canceller>(*this, loop(), up.address(), now_ns_);
+  nobodys_canceller_ = std::make_unique<Canceller>(*this, loop(), up.address(), now_ns_);
   loop().mark_busy(*this);
-  if (!new_canceller_->start(up.peer(), up.pid, up.secret)) new_canceller_.reset();
+  if (!nobodys_canceller_->start(up.peer(), up.pid, up.secret)) nobodys_canceller_.reset();
 }
 
 // The request was given up there: what the client wants cancelled next runs elsewhere.
 void PostgresSession::leave_cancel() {
   if (!canceller_) return;
-  new_canceller_ = std::move(canceller_);
+  nobodys_canceller_ = std::move(canceller_);
   answer_askers();
 }
 
 void PostgresSession::on_cancelled(const Canceller& which) {
   if (&which == canceller_.get()) return end_cancel();
-  new_canceller_.reset();
+  nobodys_canceller_.reset();
 }
 
 void PostgresSession::end_cancel() {

@@ -65,8 +65,8 @@ PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
 // comes next.
 bool PostgresSession::given_up(const Upstream& up) const {
   const bool runs = up.owed().owes() && up.holds.giving_id == 0;
-  const bool hit =
-      up.side() == Side::New && new_canceller_ && new_canceller_->began_at_ns() >= up.opened_at_ns;
+  const bool hit = nobodys_canceller_ && nobodys_canceller_->to() == up.address() &&
+                   nobodys_canceller_->began_at_ns() >= up.opened_at_ns;
   return runs || hit;
 }
 

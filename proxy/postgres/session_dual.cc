@@ -74,15 +74,16 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
   }
   if (!dual_) {
     dual_ = std::make_unique<DualTransaction>(interlay_.route(), current_, now_ns_);
-    dual_->unseen = !free;
+    if (!free) dual_->begins_behind(lone_.get());
     const bool open = free && !facts.controls && !whole;
     if (open) dual_->leave_out(Drop::Oversize, Doubt::Unsent);
     if (current_ != write_side()) dual_->leave_out(Drop::StateRefused, Doubt::Unsent);
   }
   // Nothing of ours may be put between its messages.
   const bool bare = !server().owed().settled();
-  if (bare || (!free && !dual_->second_begun)) dual_->leave_out(Drop::StateRefused, Doubt::Unsent);
-  if (!(free && !follows) && !dual_->second_begun && !second_is_ready()) return {Choice::Do::Wait};
+  const bool begun = dual_->second_begun || dual_->hopeless;
+  if (bare || (!free && !begun)) dual_->leave_out(Drop::StateRefused, Doubt::Unsent);
+  if (!(free && !follows) && !begun && !second_is_ready()) return {Choice::Do::Wait};
   choice.dual = true;
   choice.trial = false;
   return choice;
@@ -205,9 +206,27 @@ Goes PostgresSession::on_first_answer(char type, std::string_view body) {
   if (dual_->stage == Stage::FirstCommit) {
     return type == from_server::kErrorResponse ? Goes::Client : Goes::Nowhere;
   }
+  // The client is to send something for that.
+  const bool asks = type == from_server::kCopyInResponse || type == from_server::kCopyBothResponse;
+  if (dual_->holds_on && !asks) return Goes::Held;
+  dual_->holds_on = false;
   release_held();
-  const bool last = dual_->frame == Frame::Wrapped && dual_->is_query;
-  return last && type == from_server::kCommandComplete ? Goes::Held : Goes::Client;
+  if (type != from_server::kCommandComplete) return Goes::Client;
+  // Who has asked for answers before the end of the unit may wait for them before sending it.
+  dual_->holds_on = dual_->closed && ends_block(body.substr(0, body.find('\0')));
+  const bool alone = dual_->frame != Frame::Block || dual_->controls;
+  return dual_->holds_on || (dual_->is_query && alone) ? Goes::Held : Goes::Client;
+}
+
+// What is longer is not kept: the client learns of the commit before all that follows from it.
+void PostgresSession::hold(std::string_view bytes) {
+  if (dual_->held.size() + bytes.size() <= settings().segment_max) {
+    dual_->held.append(bytes);
+    return;
+  }
+  dual_->holds_on = false;
+  release_held();
+  send(bytes);
 }
 
 void PostgresSession::release_held() {
@@ -278,10 +297,13 @@ void PostgresSession::first_answered() {
   dual_->took_ns = now_ns_ - dual_->leg_ns;
   // By now it has read it.
   if (is_made_from_suspects() || renames_suspects()) dual_->spread();
+  dual_->doubt_order();
   if (dual_->frame == Frame::Wrapped && dual_->status == Transaction::Idle) {
     dual_->frame = Frame::Bare;  // the block that was ours has not begun, or has ended
     leave_out(Drop::StateRefused, Doubt::Outcome);
   }
+  const bool lost = at(dual_->second()).state() != Upstream::State::Open;
+  if (lost && dual_->for_second && !dual_->first_failed) leave_out(Drop::ConnectionLost);
   const bool follows = !dual_->first_failed && dual_->for_second && !dual_->sits_out() &&
                        !dual_->commit_was_none() && dual_->kept() <= settings().copy_max;
   if (follows) return send_script();
@@ -306,12 +328,22 @@ void PostgresSession::first_answered() {
 // first side's does.
 void PostgresSession::follow_without() {
   const bool ended = dual_->status == Transaction::Idle && dual_->frame == Frame::Block;
-  // Otherwise it has, say, other savepoints there.
+  // Otherwise it has, say, other savepoints there, or other settings.
   const bool in_step = ended && !dual_->committed();
-  if (dual_->controls && !in_step) {
+  const bool run_in_another = dual_->changes_block && dual_->status == Transaction::Open;
+  if ((dual_->controls && !in_step) || run_in_another) {
     leave_out(Drop::StateRefused, Doubt::Outcome);
   }
   if (ended || dual_->sits_out()) roll_second_back();
+  if (dual_->status == Transaction::Failed) release_failed();
+}
+
+// Of a transaction that can only be rolled back the first side holds no locks any more: others
+// would wait for the second until the client ends it.
+void PostgresSession::release_failed() {
+  if (!dual_->second_begun || dual_->savepoints) return;
+  roll_second_back();
+  dual_->hopeless = true;
 }
 
 void PostgresSession::send_script() {
@@ -380,7 +412,6 @@ void PostgresSession::first_committed() {
     roll_second_back();
     return finish_dual_unit();
   }
-  release_held();
   if (dual_->sits_out()) return conclude_dual();
   Upstream& up = at(dual_->second());
   const std::string query = query_of("COMMIT");
@@ -432,7 +463,9 @@ void PostgresSession::check_second() {
       dual_ && (dual_->stage == Stage::Second || dual_->stage == Stage::SecondCommit);
   if (!waits || !late_to_answer(dual_->leg_ns + dual_->took_ns)) return;
   interlay_.failed(dual_->second(), Interlay::Failure::Answer, now_ns_);
-  at(dual_->second()).close();
+  Upstream& late = at(dual_->second());
+  cancel_for_nobody(late);  // its locks would stay for as long as it runs
+  late.close();
   second_lost(Drop::Timeout);
 }
 

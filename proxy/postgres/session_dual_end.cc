@@ -90,11 +90,11 @@ void PostgresSession::on_noted() {
 
 // What the unit was held back for is done.
 void PostgresSession::finish_dual_unit() {
+  release_held();
   std::string ready;
   append_ready(ready, dual_->status);
   client_.write_copy(ready);
   counters().client_out.add(ready.size());
-  release_held();
   dual_->stage = Stage::Resting;
   if (dual_->status == Transaction::Idle) end_dual();
 }
@@ -147,6 +147,31 @@ void PostgresSession::abandon_dual() {
   leave_out(Drop::Closed);
   count_dual();
   dual_.reset();
+}
+
+// --- what the authority alone runs as dual writes begin
+
+void PostgresSession::note_lone() {
+  if (!lone_) lone_ = std::make_unique<LoneWrites>();
+  lone_->add(reader_);
+}
+
+// A session that nobody has read yet is read from here on.
+void PostgresSession::note_unread() {
+  if (watched_ || replication_ || phase_ != Phase::Ready || !interlay_.route()->strategy) return;
+  const OwedReplies& owed = server().owed();
+  if (!owed.owes() && !mid_unit_ && owed.transaction() == Transaction::Idle) return;
+  if (!lone_) lone_ = std::make_unique<LoneWrites>();
+  lone_->add_unread();
+}
+
+// What is under way ends on one server alone, and nobody holds its answer back. A block that does
+// nothing now is suspected when it ends.
+void PostgresSession::suspect_lone() {
+  const InterlayRoute& route = *interlay_.route();
+  const bool under_way = phase_ == Phase::Ready && (server().owed().owes() || mid_unit_);
+  if (!lone_ || !lone_->any() || dual_ || !under_way || !route.authority()) return;
+  note_doubts(route, DualTransaction::doubts_of(*lone_, current_), false);
 }
 
 // --- reads

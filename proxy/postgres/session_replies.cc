@@ -37,7 +37,7 @@ void PostgresSession::hand_on(Goes goes, std::string_view bytes) {
   if (goes == Goes::Kept && on_trial_) {
     trial_kept_.append(bytes);
   } else if (goes == Goes::Held) {
-    dual_->held.append(bytes);
+    hold(bytes);
   } else if (goes != Goes::Compared) {
     send(bytes);
   }
@@ -178,6 +178,8 @@ Goes PostgresSession::note_arrival(Upstream& up, const Arrival& arrival, char ty
 Goes PostgresSession::note_aside(Upstream& up, const Answer& answer, char type) {
   if (type == from_server::kParameterStatus && &up == &server()) note_setting(up);
   if (dual_ && up.side() == dual_->second()) return Goes::Nowhere;
+  const bool behind = dual_under_way() && dual_->holds_on && &up == &server();
+  if (behind && answer.mark != Mark::Skip) return Goes::Held;
   if (type == from_server::kNotificationResponse) return Goes::Client;
   if (&up != &server() || answer.mark == Mark::Skip) return Goes::Nowhere;
   return on_trial_ ? Goes::Kept : Goes::Client;
@@ -322,6 +324,10 @@ void PostgresSession::settle(Upstream& up, std::uint64_t id) {
     defines_ = false;
     if (loop().postgres().catalog.changed) loop().postgres().catalog.changed(interlay_.id());
   }
+  if (lone_ && !up.owed().owes() && up.owed().transaction() == Transaction::Idle) lone_->clear();
+  const bool failed =
+      dual_ && !dual_under_way() && server().owed().transaction() == Transaction::Failed;
+  if (failed) release_failed();
   // While nothing but messages of ours is owed, this is what is known.
   if (!up.owed().owes()) block_ = block();
 }

@@ -291,7 +291,7 @@ void PostgresSession::drop_copies(Drop why, Drop others) {
     counts.drop(others, lost - 1);
   }
   const bool runs = up.state() == Upstream::State::Open && up.owed().owes() && up.pid != 0;
-  if (runs && !ending_ && !new_canceller_) {
+  if (runs && !ending_ && !nobodys_canceller_) {
     cancel_for_nobody(up);
   }
   up.close();
@@ -306,8 +306,8 @@ void PostgresSession::drop_copies(Drop why, Drop others) {
 
 // At every tick.
 void PostgresSession::check_copies() {
-  if (new_canceller_ && now_ns_ > new_canceller_->began_at_ns() + kCancelMostNs) {
-    new_canceller_.reset();
+  if (nobodys_canceller_ && now_ns_ > nobodys_canceller_->began_at_ns() + kCancelMostNs) {
+    nobodys_canceller_.reset();
   }
   if (!shadow_ || !copies_late()) return;
   const bool silent =
@@ -331,7 +331,7 @@ bool PostgresSession::copies_late() const {
 // as long as ever.
 bool PostgresSession::copies_linger() const {
   if (phase_ != Phase::Closing) return false;
-  if (new_canceller_) return true;
+  if (nobodys_canceller_) return true;
   const std::uint64_t limit_ns = settings().second_leg_timeout_ms * kNsPerMs;
   const std::uint64_t over_ns = closing_at_ns_ + (limit_ns != 0 ? limit_ns + kQuietNs : kAgainNs);
   return now_ns_ <= over_ns && shadow_ && !shadow_->empty() &&
@@ -340,7 +340,7 @@ bool PostgresSession::copies_linger() const {
 
 // Time is what it waits for.
 bool PostgresSession::copies_wait() const {
-  if (new_canceller_) return true;
+  if (nobodys_canceller_) return true;
   if (!shadow_) return false;
   const Upstream& to = at(Side::New);
   if (to.state() != Upstream::State::Open) return false;

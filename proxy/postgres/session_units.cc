@@ -138,6 +138,7 @@ bool PostgresSession::read_on(const Piece& piece) {
   if (dual_under_way()) dual_->add(reader_);
   note_new_only();
   note_sent(reader_.facts());
+  if (reader_.facts().writes && !server().owed().awaits_sync()) suspect_lone();
   return true;
 }
 
@@ -348,6 +349,7 @@ void PostgresSession::send_ours(std::string_view message, Mark mark) {
 
 void PostgresSession::note_sent(const UnitFacts& facts) {
   note_custom_settings();
+  if (facts.writes && !dual_under_way()) note_lone();
   if (facts.changes_session) ++version_;
   defines_ |= facts.strongest >= SqlClass::Ddl;
   if (shadow_ && facts.says_session) shadow_->note_change();

@@ -136,6 +136,42 @@ TEST_CASE("sql: what a statement reads is listed where it names nothing but plai
   CHECK_FALSE(facts_of(many).reads_listed);
 }
 
+TEST_CASE("sql: what a write reads without a lock is told, and what it locks is not") {
+  for (const char* const sql :
+       {"INSERT INTO t SELECT * FROM u", "INSERT INTO t SELECT a FROM v FOR UPDATE",
+        "UPDATE t SET a = u.a FROM u WHERE t.a = u.a", "DELETE FROM t USING u WHERE t.a = u.a",
+        "UPDATE t SET a = (SELECT sum(a) FROM u)", "UPDATE t SET a = (SELECT sum(a) FROM t)",
+        "DELETE FROM t WHERE a IN (SELECT a FROM u)", "UPDATE t SET a = f_stable()",
+        "INSERT INTO t (a) SELECT 1 WHERE NOT EXISTS (SELECT FROM t WHERE a = 1)",
+        "WITH q AS (SELECT a FROM u) INSERT INTO t SELECT a FROM q",
+        "INSERT INTO t SELECT a FROM u FOR KEY SHARE", "SELECT 1; INSERT INTO t SELECT a FROM u",
+        "INSERT INTO t SELECT u.a FROM u, (SELECT a FROM u) z FOR UPDATE OF u",
+        "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE",
+        "MERGE INTO t USING (VALUES (1)) q (a) ON t.a = q.a WHEN NOT MATCHED THEN INSERT VALUES "
+        "(1)",
+        "CREATE TABLE x AS SELECT * FROM u"}) {
+    CAPTURE(sql);
+    CHECK(facts_of(sql).reads_beside);
+  }
+  for (const char* const sql :
+       {"SELECT a FROM u", "SELECT a FROM u FOR UPDATE", "SELECT f_stable()",
+        "UPDATE t SET a = a + 1 WHERE a = 1", "DELETE FROM t WHERE a = lower('x')",
+        "INSERT INTO t (a) VALUES (1)", "INSERT INTO t (a) SELECT generate_series(1, 3)",
+        "INSERT INTO t SELECT * FROM (VALUES (1), (2)) q",
+        "INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET a = t.a + excluded.a",
+        "WITH q AS (DELETE FROM t RETURNING a) INSERT INTO u SELECT a FROM q",
+        "WITH q AS (SELECT a FROM u ORDER BY a FOR UPDATE) UPDATE t SET a = 1 FROM q",
+        "INSERT INTO t SELECT a FROM u FOR SHARE", "SELECT a FROM u; UPDATE t SET a = 1",
+        "MERGE INTO t USING (VALUES (1)) q (a) ON t.a = q.a WHEN MATCHED THEN DELETE", "TRUNCATE t",
+        "CREATE VIEW x AS SELECT a FROM u", "LOCK TABLE t"}) {
+    CAPTURE(sql);
+    CHECK_FALSE(facts_of(sql).reads_beside);
+  }
+  const SqlFacts insert = facts_of("INSERT INTO t (a) VALUES ($1)");
+  CHECK(executed(facts_of("EXECUTE p (f_stable())"), insert).reads_beside);
+  CHECK_FALSE(executed(facts_of("EXECUTE p (1)"), insert).reads_beside);
+}
+
 TEST_CASE("sql: which of equal rows a write keeps is chance, sorted or not") {
   for (const char* const sql :
        {"UPDATE t SET a = 1 WHERE a = (SELECT a FROM u ORDER BY a LIMIT 1)",
