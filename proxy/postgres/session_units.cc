@@ -41,14 +41,13 @@ Facts write_at(std::uint32_t bucket) {
   return facts;
 }
 
+// What a transaction will do is not known when it begins; and what is about the server or what the
+// session has done there (lastval(), catalogs) is asked where its writes are run first.
 Facts facts_for_plan(const UnitFacts& unit, std::uint32_t bucket) {
+  const bool reads = (unit.only_reads || unit.opens_read_only) && !unit.sided;
+  if (!reads) return write_at(bucket);
   Facts facts = at_bucket(bucket);
-  facts.sided = unit.sided;
-  if (unit.only_reads || unit.opens_read_only) {
-    facts.kind = Kind::Read;
-  } else if (unit.writes || unit.leaves == Leaves::Open) {
-    facts.kind = Kind::Write;  // what a transaction will do is not known when it begins
-  }
+  facts.kind = Kind::Read;
   return facts;
 }
 
