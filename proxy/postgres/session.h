@@ -237,6 +237,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Side write_side() const;
   void send_unit(std::string_view bytes, const Unit& unit, const Choice& choice);
   bool leads_out(const UnitFacts& facts) const;
+  static bool leads_out(const UnitFacts& facts, Block block);
   void refuse_unit(std::string_view bytes, Refusal why);
   void send_refusal(char type, Refusal why);
   void send_ours(std::string_view message, Mark mark);
@@ -315,6 +316,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void fall_apart();
   void plan_copy(const Unit& unit);
   void begin_copy(std::size_t size);
+  bool leaves_reading() const;
   std::optional<Drop> copy_refusal(std::size_t size);
   std::uint64_t copy_request(std::uint64_t id, const Piece& piece);
   void copy_bytes(std::string_view bytes);

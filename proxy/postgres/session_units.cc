@@ -133,6 +133,7 @@ bool PostgresSession::read_on(const Piece& piece) {
     mid_unit_ = !ends_unit(piece.type);
     return false;
   }
+  if (copying() && leaves_reading()) fail_copies(Drop::StateRefused);
   each_receiver([&](Upstream& up) { bring_for(up, piece); });
   if (dual_under_way()) dual_->add(reader_);
   note_new_only();
@@ -239,8 +240,11 @@ PostgresSession::Choice PostgresSession::choose_in_block(const Unit& unit) {
 // What has an effect on new even in the read-only transaction that is open there, or behind its
 // end: units are not split.
 bool PostgresSession::leads_out(const UnitFacts& facts) const {
-  if (!read_only_block_) return false;
-  const bool ends = facts.leaves != Leaves::AsItWas || block_ != Block::Open;
+  return read_only_block_ && leads_out(facts, block_);
+}
+
+bool PostgresSession::leads_out(const UnitFacts& facts, Block block) {
+  const bool ends = facts.leaves != Leaves::AsItWas || block != Block::Open;
   return facts.works_read_only || facts.says_begin || (ends && facts.writes);
 }
 
