@@ -162,11 +162,12 @@ struct SqlFacts {
   bool deterministic = true;  // an equal server answers alike and ends equal
   // All that is drawn and written is so by definitions, which two servers both need to stay alike.
   bool drawn_by_definitions = true;
-  bool sided = false;         // about the server or session that is asked: OIDs, pids, currval, …
-  bool sorted = false;        // one statement, whose rows come in a stated order
-  bool returning = false;     // a write that answers with the rows it wrote
-  bool writes_listed = true;  // `written` names every table that can change
-  bool reads_listed = true;   // `read` names every table that is looked at, by the name it has
+  bool sided = false;      // about the server or session that is asked: OIDs, pids, currval, …
+  bool sorted = false;     // one statement, whose rows come in a stated order
+  bool returning = false;  // a write that answers with the rows it wrote
+  bool commits_unseen = false;   // its code may end transactions and begin others: CALL, DO
+  bool writes_listed = true;     // `written` names every table that can change
+  bool reads_listed = true;      // `read` names every table that is looked at, by the name it has
   std::uint32_t statements = 0;  // 1: a single statement; 0: none (the empty query)
   // The highest $n: what its statement takes when a Parse declares no more; nullopt: not known.
   std::optional<std::uint32_t> parameters = 0;

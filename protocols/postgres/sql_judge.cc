@@ -231,6 +231,8 @@ void SqlJudge::hides_code() {
   is_drawn();
 }
 
+bool SqlJudge::says(std::string_view lower) const { return mentions(text_, lower); }
+
 void SqlJudge::is_unread() {
   at_least(SqlClass::Unknown);
   pins(Pin::Unread);

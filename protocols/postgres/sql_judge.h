@@ -71,8 +71,10 @@ class SqlJudge {
   void writes() { current_.writes = true; }
   void at_least(SqlClass floor);
   void pins(Pin pin) { current_.pins.add(pin); }
-  void hides_code();  // runs code that nobody can see
-  void is_unread();   // not understood
+  void hides_code();                                         // runs code that nobody can see
+  void commits_unseen() { current_.commits_unseen = true; }  // ... and that may end transactions
+  bool says(std::string_view lower) const;                   // in the text, in whatever case
+  void is_unread();                                          // not understood
   void adds(const SqlFacts& facts) { add_effects(current_, facts); }
   void step(decltype(Step::what) what);
   std::string_view text() const { return text_; }

@@ -1,6 +1,7 @@
 // Statements, kind by kind: transactions, session, cursors, COPY, locks, definitions.
 #include "protocols/postgres/sql_tree_statement.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -289,7 +290,18 @@ void Statement::truncate(const TruncateStmt& statement) {
 
 void Statement::call(const CallStmt& statement) {
   judge_.hides_code();
+  judge_.commits_unseen();
   walk_.from(statement.funccall);
+}
+
+// Whatever its language, code that ends a transaction says so, or what it calls does (EXECUTE can
+// not); a backslash may hide anything.
+void Statement::run_code() {
+  judge_.hides_code();
+  constexpr std::string_view kWays[] = {"commit", "rollback", "call", "\\"};
+  if (std::ranges::any_of(kWays, [this](std::string_view way) { return judge_.says(way); })) {
+    judge_.commits_unseen();
+  }
 }
 
 void Statement::notify() { judge_.writes(); }
@@ -355,7 +367,7 @@ void Statement::read(Node* node) {
     case T_CallStmt:
       return call(as<CallStmt>(node));
     case T_DoStmt:
-      return judge_.hides_code();
+      return run_code();
     case T_CreateStmt:
       return defines(as<CreateStmt>(node).relation);
     case T_ViewStmt:

@@ -42,6 +42,7 @@ class Statement {
   void refresh(const RefreshMatViewStmt& statement);
   void truncate(const TruncateStmt& statement);
   void call(const CallStmt& statement);
+  void run_code();
   void notify();
   void hidden_execute();
   void defines(const RangeVar* table);

@@ -154,6 +154,7 @@ void UnitFacts::add(const SqlFacts& facts) {
   says_begin |= postgres::says_begin(facts);
   leaves = after(facts, leaves);
   copies |= has_step<CopyStep>(facts);
+  commits_unseen |= facts.commits_unseen;
   controls |= has_step<TransactionStep>(facts);
   how = weaker(how, how_of(facts));
   minds_blocks |= postgres::minds_blocks(facts);

@@ -51,12 +51,13 @@ struct UnitFacts {
   bool says_begin = false;  // it says BEGIN, or its like
   // As strictly as two servers' answers may be compared.
   How how = How::Exact;
-  std::uint32_t parts = 0;     // texts and statements in it
-  bool copies = false;         // COPY
-  bool controls = false;       // transactions: BEGIN … PREPARE TRANSACTION
-  bool minds_blocks = false;   // a server answers it differently outside of a transaction block
-  bool written_listed = true;  // its texts name every table that it can change
-  bool read_listed = true;     // likewise that it looks at
+  std::uint32_t parts = 0;      // texts and statements in it
+  bool copies = false;          // COPY
+  bool commits_unseen = false;  // code in it may end transactions and begin others
+  bool controls = false;        // transactions: BEGIN … PREPARE TRANSACTION
+  bool minds_blocks = false;    // a server answers it differently outside of a transaction block
+  bool written_listed = true;   // its texts name every table that it can change
+  bool read_listed = true;      // likewise that it looks at
 
   void add(const SqlFacts& facts);
   // Of two servers that are to stay alike only one may run it: the other would end otherwise.

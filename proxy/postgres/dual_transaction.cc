@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/postgres/new_only.h"
+
 namespace crossfade::postgres {
 
 std::string key_of(const TableName& table) {
@@ -42,6 +44,7 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   frame = unit_frame;
   for_second = !sits_out();
   closed = copies = controls = changes_session = hidden = writes = renames = is_query = false;
+  commits_unseen = false;
   sources.clear();
   unit_tables_.clear();
   rows.begin_unit();
@@ -65,6 +68,7 @@ void DualTransaction::add(const UnitReader& reader) {
   const bool alone = facts.is_for_one();
   if (alone) for_second = false;
   controls |= facts.controls;
+  commits_unseen |= facts.commits_unseen;
   copies |= facts.copies;
   changes_session |= facts.changes_session;
   writes |= facts.writes;
@@ -167,6 +171,14 @@ bool DualTransaction::committed() const {
 
 bool DualTransaction::commit_was_none() const {
   return commits_of(digests[0]) < commits_said && digests[0].results_beyond() == 0;
+}
+
+bool DualTransaction::committed_unseen() const {
+  if (frame != Frame::Bare || !commits_unseen) return false;
+  return digests[0].results_beyond() > 0 ||
+         std::ranges::any_of(digests[0].results(), [](const QueryResult& result) {
+           return calls_code(result.command_text());
+         });
 }
 
 DualTransaction::Doubts DualTransaction::doubts(Doubt of_what_is_known) const {

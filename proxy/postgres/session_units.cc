@@ -376,8 +376,11 @@ void PostgresSession::note_new_only() {
   const UnitFacts& facts = reader_.facts();
   bool hidden = false;
   for (const UnitReader::Facts& text : reader_.texts()) hidden |= text->pins.has(Pin::HiddenCode);
-  new_only_.asks(facts.writes, block_ != Block::Open || facts.controls || hidden,
-                 block_ != Block::Open && hidden);
+  const bool outside = block_ != Block::Open;
+  new_only_.asks({.writes = facts.writes,
+                  .ends = outside || facts.controls || hidden,
+                  .hidden = outside && hidden,
+                  .commits_unseen = outside && facts.commits_unseen});
 }
 
 void PostgresSession::count(NewOnly::Counts counts) {
