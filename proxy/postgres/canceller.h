@@ -21,6 +21,7 @@ class Canceller final : public ReachOwner {
   // False: the system refuses at once.
   bool start(const sockaddr_storage& at, std::uint32_t pid, std::string_view secret);
   std::uint64_t began_at_ns() const { return began_at_ns_; }
+  const EndpointAddress& to() const { return to_; }
 
  private:
   void on_bytes(std::string_view bytes) override;

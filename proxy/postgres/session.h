@@ -403,6 +403,7 @@ class PostgresSession final : public Session, public StreamOwner {
 
   // --- cancelling
   void start_cancel(const CancelRequest& request, std::string_view packet);
+  Upstream& running();
   bool start_canceller(Upstream& up);
   void cancel_for_nobody(Upstream& up);
   void leave_cancel();
