@@ -140,7 +140,8 @@ struct SessionStep {
   enum class Scope : std::uint8_t { Session, Transaction } scope = Scope::Session;  // SET LOCAL
   std::string name;  // of the variable, statement, channel, cursor or library
   std::string text;  // the statement itself, without comments: to be said again elsewhere
-  // Prepare: facts of what EXECUTE will run. Execute: facts of its parameters. Else nullptr.
+  // Prepare: facts of what EXECUTE will run. Declare: of what the cursor's rows are. Execute: of
+  // its parameters. Else nullptr.
   std::shared_ptr<const SqlFacts> inner;
 };
 

@@ -158,13 +158,18 @@ void Statement::discard(const DiscardStmt& statement) {
   }
 }
 
-void Statement::prepare(const PrepareStmt& statement) {
+// Of a query that is run later.
+std::shared_ptr<const SqlFacts> Statement::facts_of(Node* statement) {
   SqlJudge inner(judge_.catalog());
   inner.begin_statement(judge_.text());
-  Statement(inner).query(statement.query);
+  Statement(inner).query(statement);
   inner.end_statement();
+  return std::make_shared<const SqlFacts>(inner.take());
+}
+
+void Statement::prepare(const PrepareStmt& statement) {
   session(Session::What::Prepare, statement.name, Session::Scope::Session,
-          std::make_shared<const SqlFacts>(inner.take()));
+          facts_of(statement.query));
 }
 
 void Statement::execute(const ExecuteStmt& statement) {
@@ -184,7 +189,7 @@ void Statement::declare(const DeclareCursorStmt& statement) {
   const bool hold = (statement.options & CURSOR_OPT_HOLD) != 0;
   if (hold) judge_.pins(Pin::HoldCursor);
   session(hold ? Session::What::DeclareHold : Session::What::Declare, statement.portalname,
-          hold ? Session::Scope::Session : Session::Scope::Transaction);
+          hold ? Session::Scope::Session : Session::Scope::Transaction, facts_of(statement.query));
   query(statement.query);
 }
 

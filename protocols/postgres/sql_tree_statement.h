@@ -29,6 +29,7 @@ class Statement {
   bool sets_modes(const VariableSetStmt& statement);
   void show() { judge_.is_sided(); }
   void discard(const DiscardStmt& statement);
+  std::shared_ptr<const SqlFacts> facts_of(Node* statement);
   void prepare(const PrepareStmt& statement);
   void execute(const ExecuteStmt& statement);
   void declare(const DeclareCursorStmt& statement);

@@ -252,7 +252,18 @@ UnitReader::Facts UnitReader::on_text(std::string_view text) {
   note_settings(*facts);
   note_code(*facts, text);
   note_prepared(*facts);
+  note_cursors(*facts);
   return facts;
+}
+
+// Execute knows them by their names, as it does portals of Bind.
+void UnitReader::note_cursors(const SqlFacts& facts) {
+  for (const Step& step : facts.steps) {
+    const auto* const session = std::get_if<SessionStep>(&step.what);
+    const bool declares = session && (session->what == SessionStep::What::Declare ||
+                                      session->what == SessionStep::What::DeclareHold);
+    if (declares && session->inner) keep_portal(session->name, session->inner);
+  }
 }
 
 // EXECUTE does what was prepared by its name.
@@ -303,9 +314,13 @@ void UnitReader::on_bind(const Piece& first) {
   note_moments(first);
 }
 
-// Of a named portal that is there already a Bind fails: it stays what it was.
 void UnitReader::note_portal(std::string_view name, const Facts& facts) {
   bound_.push_back(name);
+  keep_portal(name, facts);
+}
+
+// Where a named portal is already Bind and DECLARE fail: it stays what it was.
+void UnitReader::keep_portal(std::string_view name, const Facts& facts) {
   const auto found = portals_.find(name);
   if (found == portals_.end()) {
     const bool room = portals_.size() < kPortalsMax && name.size() <= kPortalNameMax;
@@ -345,6 +360,7 @@ UnitReader::Facts UnitReader::on_statement(std::string_view name) {
     facts_.add(*facts);
     texts_.push_back(facts);
     note_settings(*facts);
+    note_cursors(*facts);
   });
   if (!all) on_unknown();
   return all ? all : unknown();

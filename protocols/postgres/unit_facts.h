@@ -108,6 +108,8 @@ class UnitReader {
   void on_bind(const Piece& first);
   void on_execute(const Piece& first);
   void note_portal(std::string_view name, const Facts& facts);
+  void keep_portal(std::string_view name, const Facts& facts);
+  void note_cursors(const SqlFacts& facts);
   void note_moments(const Piece& bind);
   Facts on_text(std::string_view text);
   Facts executed_by_sql(const Facts& facts) const;

@@ -190,6 +190,35 @@ TEST_CASE("unit facts: an Execute runs what was bound, in whatever unit that was
   CHECK_FALSE(executed("").only_reads);
 }
 
+TEST_CASE("unit facts: an Execute of a cursor runs what was declared") {
+  Reading reading;
+  const auto executed = [&](const std::string& portal) -> const UnitFacts& {
+    reading.begin();
+    reading.tell(execute(portal));
+    return reading.facts();
+  };
+  reading.query("DECLARE c CURSOR FOR SELECT * FROM t");
+  CHECK(executed("c").only_reads);
+  CHECK(reading.facts().parts == 0);
+  reading.query("SELECT 1; DECLARE d NO SCROLL CURSOR FOR SELECT f_volatile()");
+  CHECK(executed("d").writes);
+  CHECK(executed("c").only_reads);
+  reading.query("DECLARE l CURSOR FOR SELECT * FROM t FOR UPDATE");
+  CHECK_FALSE(executed("l").only_reads);
+  CHECK_FALSE(reading.facts().writes);
+  reading.begin();
+  reading.send(parse("s", "DECLARE e CURSOR FOR SELECT * FROM t"));
+  reading.reader.forget_portals();
+  CHECK(executed("e").writes);  // nothing is known in the next transaction ...
+  reading.begin();
+  reading.tell(bind("s"));  // ... until it is declared there
+  reading.tell(execute(""));
+  CHECK(executed("e").only_reads);
+  reading.reader.forget_portals();
+  reading.query("FETCH c");
+  CHECK(executed("c").writes);
+}
+
 TEST_CASE("unit facts: portals whose facts are kept have a limit") {
   Reading reading;
   reading.tell(parse("", "SELECT * FROM t"));
