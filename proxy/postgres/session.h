@@ -387,6 +387,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- the server's
   void send(std::string_view bytes);
   void hand_on(Goes goes, std::string_view bytes);
+  void hide_tables(const Piece& piece);
   Goes note_first(Upstream& up, const Piece& piece);
   Goes note_reply(Upstream& up, const ServerMessage& message, std::string_view body);
   Goes note_arrival(Upstream& up, const Arrival& arrival, char type, std::string_view body);

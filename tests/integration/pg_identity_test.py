@@ -4,6 +4,7 @@ database; and never somebody with other rights because only the endpoint has cre
 
 from harness import wait_until
 from pg_conn import PgConn, ServerError
+from pg_messages import SYNC, bind, columns_of, describe, execute, kind_of, parse, query
 from pg_pair import PgPair, reads
 
 BOTH = {"type": "canary", "read_percentage": 1.0, "write_mode": {
@@ -91,6 +92,44 @@ class OtherDatabase(Identity):
         with self.assertRaises(ServerError) as refused:
             PgConn(self.port, "app", "nodb")
         self.assertEqual(refused.exception.fields["C"], "3D000")
+
+
+class OwnTables(PgPair):
+    """Each server gave them other OIDs, and clients ask the one or the other what these mean."""
+
+    tables = ("create table filler (v int)", "create table m (v int, side text)")
+
+    def described(self, client, messages):
+        client.send(messages)
+        found, = (columns_of(raw) for raw in client.until("Z") if kind_of(raw) == "T")
+        return [(name, table, column) for name, table, column, *_ in found]
+
+    def test_reads_on_new_tell_none(self):
+        self.new.sql("drop table m", "create table m (v int, side text)", "grant all on m to app")
+        for name, server in (("old", self.old), ("new", self.new)):
+            server.sql(f"insert into m values (1, '{name}')")
+        oids = [int(server.value("select 'm'::regclass::oid")) for server in (self.old, self.new)]
+        self.assertNotEqual(*oids)
+        read = "select v, side, v + 1 as more from m"
+        ways = (query(read),
+                parse("", read) + bind("", "") + describe("P", "") + execute("") + SYNC,
+                parse("", read) + describe("S", "") + bind("", "") + execute("") + SYNC)
+        client = self.connect()
+        olds = [("v", oids[0], 1), ("side", oids[0], 2), ("more", 0, 0)]
+        for way in ways:
+            self.assertEqual(self.described(client, way), olds)
+        self.migrate(reads(1.0))
+        self.comes_to(client, "new")
+        wait_until(lambda: client.value("select side from m") == "new", 10, "m is known")
+        for way in ways:
+            self.assertEqual(self.described(client, way), [("v", 0, 0), ("side", 0, 0), ("more", 0, 0)])
+        client.ask("begin")
+        self.assertEqual(self.described(client, query(read)), olds)
+        client.ask("commit")
+        client.ask("begin read only")  # whoever asks what they mean is there, too
+        self.assertEqual(self.described(client, query(read))[0], ("v", oids[1], 1))
+        self.assertEqual(client.value(f"select relname from pg_class where oid = {oids[1]}"), "m")
+        client.ask("commit")
 
 
 class OwnTypes(PgPair):
