@@ -164,6 +164,7 @@ struct SqlFacts {
   // All that is drawn and written is so by definitions, which two servers both need to stay alike.
   bool drawn_by_definitions = true;
   bool sided = false;      // about the server or session that is asked: OIDs, pids, currval, …
+  bool says_user = false;  // hangs on the user's name, which may be another on another server
   bool sorted = false;     // one statement, whose rows come in a stated order
   bool returning = false;  // a write that answers with the rows it wrote
   bool commits_unseen = false;   // its code may end transactions and begin others: CALL, DO

@@ -260,6 +260,7 @@ void SqlJudge::settle_reads() {
       continue;
     }
     if (entry->sided) is_sided();
+    if (entry->says_user) says_user();
     if (entry->composed) reads_unseen();
     if (entry->reading != SqlClass::PureRead) at_least(entry->reading);
     if (entry->reading == SqlClass::VolatileRead) is_drawn();
@@ -274,6 +275,7 @@ void SqlJudge::settle_target(const Target& target) {
     is_drawn();
     return;
   }
+  if (entry->says_user) says_user();
   if (entry->hidden != Hidden::Nothing) writes_unseen();
   if (entry->hidden == Hidden::Code) is_drawn();
   if (entry->sided) hides_code();  // UPDATE pg_settings is a SET
@@ -281,12 +283,18 @@ void SqlJudge::settle_target(const Target& target) {
 }
 
 void SqlJudge::draws_defaults(const Target& target, const RelationEntry& entry) {
-  if (entry.drawn.empty()) return;
-  if (defaults_ == Defaults::Asked) is_drawn();
-  if (target.verb == Target::Verb::Change) return;
-  for (const std::string& column : entry.drawn) {
-    if (std::ranges::find(target.columns, column) == target.columns.end()) is_drawn();
-  }
+  if (asks_any(target, entry.drawn)) is_drawn();
+  if (asks_any(target, entry.users)) says_user();
+}
+
+// The write may leave one of these to its default.
+bool SqlJudge::asks_any(const Target& target, const std::vector<std::string>& columns) const {
+  if (columns.empty()) return false;
+  if (defaults_ == Defaults::Asked) return true;
+  if (target.verb == Target::Verb::Change) return false;
+  return std::ranges::any_of(columns, [&](const std::string& column) {
+    return std::ranges::find(target.columns, column) == target.columns.end();
+  });
 }
 
 void SqlJudge::lists(std::vector<TableName>& tables, const SqlName& table, bool& all) {

@@ -64,6 +64,7 @@ class SqlJudge {
   // sort alike come in any order.
   void is_drawn_in_writes() { finds_ = Finds::OneOfMany; }
   void is_sided();
+  void says_user() { current_.says_user = true; }
   void is_sorted() { current_.sorted = true; }
   void is_returning() { current_.returning = true; }
   void writes_unseen();                                   // tables that the text does not name
@@ -90,6 +91,7 @@ class SqlJudge {
   void settle_reads();
   void settle_target(const Target& target);
   void draws_defaults(const Target& target, const RelationEntry& entry);
+  bool asks_any(const Target& target, const std::vector<std::string>& columns) const;
   void lists(std::vector<TableName>& tables, const SqlName& table, bool& all);
   bool is_query(const SqlName& name) const;
   void set_config(const SqlCall& call);

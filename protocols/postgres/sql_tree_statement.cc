@@ -252,7 +252,9 @@ void Statement::fills(Node* expression) {
   inner.begin_statement(judge_.text());
   Walk(inner).from(expression);
   inner.end_statement();
-  if (!inner.take().deterministic) judge_.is_drawn();
+  const SqlFacts facts = inner.take();
+  if (!facts.deterministic) judge_.is_drawn();
+  if (facts.says_user) judge_.says_user();
 }
 
 // Rows that are there already get a value.

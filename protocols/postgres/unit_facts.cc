@@ -144,8 +144,10 @@ void UnitFacts::add(const SqlFacts& facts) {
   strongest = std::max(strongest, facts.strongest);
   only_reads &= facts.only_reads();
   writes |= facts.writes;
-  deterministic &= facts.deterministic;
-  drawn_by_definitions &= facts.drawn_by_definitions;
+  const bool as_another = facts.writes && facts.deterministic && !is_alike(facts);
+  deterministic &= facts.deterministic && !as_another;
+  drawn_by_definitions &=
+      facts.drawn_by_definitions && !(as_another && facts.strongest != SqlClass::Ddl);
   sided |= facts.sided;
   sorted = parts == 0 && facts.sorted;
   changes_session |= postgres::changes_session(facts);
@@ -163,10 +165,11 @@ void UnitFacts::add(const SqlFacts& facts) {
   ++parts;
 }
 
-void UnitReader::begin(SqlClassifier& classifier, SqlReading reading) {
+void UnitReader::begin(SqlClassifier& classifier, SqlReading reading, Users users) {
   classifier_ = &classifier;
   reading_ = reading;
   facts_ = UnitFacts();
+  facts_.users = users;
   texts_.clear();
   parsed_.clear();
   bound_.clear();

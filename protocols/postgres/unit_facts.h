@@ -31,7 +31,11 @@ enum class Leaves : std::uint8_t {
   Unsure
 };
 
+// Whom two servers that are to stay alike take the session's user for.
+enum class Users : std::uint8_t { Same, Differ };
+
 struct UnitFacts {
+  Users users = Users::Same;
   SqlClass strongest = SqlClass::PureRead;
   bool only_reads = true;
   bool writes = false;
@@ -60,6 +64,10 @@ struct UnitFacts {
   bool read_listed = true;      // likewise that it looks at
 
   void add(const SqlFacts& facts);
+  // They do alike: what it writes does not hang on what each has drawn, or takes the user for.
+  bool is_alike(const SqlFacts& facts) const {
+    return facts.deterministic && !(facts.says_user && users == Users::Differ);
+  }
   // Of two servers that are to stay alike only one may run it: the other would end otherwise.
   bool is_for_one() const { return copies || (writes && !deterministic && !drawn_by_definitions); }
 };
@@ -83,7 +91,7 @@ class UnitReader {
   // A new unit; the classifier is used until the next one begins. What is kept of statements is
   // judged again when it is not the classifier, or not the catalog, that they were judged by.
   //   cost   nothing else while these stay; then facts_of() each kept text
-  void begin(SqlClassifier& classifier, SqlReading reading);
+  void begin(SqlClassifier& classifier, SqlReading reading, Users users = Users::Same);
   // The first piece of each.
   //   cost   of a Query or Parse: SqlClassifier::facts_of(); of others O(log statements)
   void on_message(const Piece& first);

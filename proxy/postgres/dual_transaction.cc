@@ -103,7 +103,7 @@ void DualTransaction::note_tables(const UnitReader& reader, bool alone) {
     for (const TableName& table : text->written) {
       std::string key = key_of(table);
       std::optional<Doubt>& doubt = tables_[key];
-      if (alone || !text->deterministic) doubt = Doubt::Chance;
+      if (alone || !reader.facts().is_alike(*text)) doubt = Doubt::Chance;
       unit_tables_.push_back(std::move(key));
     }
   }

@@ -206,6 +206,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void enter_home();
   bool may_enter(Side side) const;
   Entry entry_at(Side side) const;
+  Users users() const;
   void home_not_entered(const std::string& why);
   bool hide_plus(Upstream& up, const Piece& piece);
   bool binds_in_vain(const Piece& piece) const;

@@ -112,7 +112,7 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
 
 void PostgresSession::read_unit(std::string_view bytes) {
   if (block() == Block::None) reader_.forget_portals();
-  reader_.begin(interlay_.classifier(database_), reading_);
+  reader_.begin(interlay_.classifier(database_), reading_, users());
   MessageCutter cutter(Stream::Client, settings().segment_max);
   for (std::size_t at = 0; at < bytes.size();) {
     const Cut cut = cutter.next(bytes.substr(at));
@@ -126,7 +126,7 @@ void PostgresSession::read_unit(std::string_view bytes) {
 // More of a unit whose side was chosen before all of it was there. False: it is refused.
 bool PostgresSession::read_on(const Piece& piece) {
   parses_ = 0;
-  reader_.begin(interlay_.classifier(database_), reading_);
+  reader_.begin(interlay_.classifier(database_), reading_, users());
   reader_.on_message(piece);
   if (reader_.facts().parts > 0 && leads_out(reader_.facts())) {
     send_refusal(piece.type, Refusal::ReadOnly);

@@ -72,6 +72,51 @@ class OtherUser(Identity):
                          {"mode": "pass_through", "enter_as": "endpoint"})
 
 
+class Lent(Identity):
+    """Old lets alice in, and new is entered as the endpoint's user."""
+
+    tables = (*Identity.tables, "create table owned (id int, who text default current_user)",
+              "grant all on owned to public", "create view mine as select id from owned where who = user",
+              "grant all on mine to public", "create table guarded (id int, who text default 'x')",
+              "insert into guarded values (1, 'alice'), (2, 'app')", "grant all on guarded to public",
+              "alter table guarded enable row level security", "alter table guarded force row level security",
+              "create policy own on guarded using (who = current_user)")
+
+    def setUp(self):
+        super().setUp()
+        self.sidecar.must("PATCH", "/interlays/pg",
+                          {"auth": {"mode": "pass_through", "enter_as": "endpoint"}})
+        self.migrate(BOTH)
+        self.alice = self.enterContext(PgConn(self.port, "alice", "app"))
+
+    def suspected(self):
+        entries = self.sidecar.must("GET", "/migrations/m/divergence")["entries"]
+        return {entry["key"] for entry in entries if "row" not in entry}
+
+    def test_what_says_its_name_is_the_authoritys_and_in_the_ledger(self):
+        self.alice.ask("insert into owned (id, who) values (1, 'said')")
+        self.assertEqual(self.suspected(), set())
+        self.assertEqual(self.new.sql("select * from owned"), [["1", "said"]])
+        for sql in ("insert into owned (id) values (2)", "insert into t select id from mine",
+                    "update guarded set id = id + 10"):
+            self.alice.ask(sql)
+        self.assertEqual(self.old.sql("select * from owned order by id"), [["1", "said"], ["2", "alice"]])
+        self.assertEqual(self.old.sql("select id from guarded order by id"), [["2"], ["11"]])
+        self.assertEqual(self.new.sql("select * from owned"), [["1", "said"]])
+        self.assertEqual(self.new.sql("select id from guarded order by id"), [["1"], ["2"]])
+        self.assertEqual(self.suspected(), {"owned", "t", "guarded"})
+
+    def test_whom_both_take_for_the_same_is_on_both(self):
+        client = self.connect()
+        for sql in ("insert into owned (id) values (2)", "insert into t select id from mine",
+                    "update guarded set id = id + 10"):
+            client.ask(sql)
+        for table in ("owned", "t", "guarded"):
+            rows = f"select * from {table} order by id"
+            self.assertEqual(self.old.sql(rows), self.new.sql(rows))
+        self.assertEqual(self.suspected(), set())
+
+
 class OtherDatabase(Identity):
     """Endpoints name `app`, for the sidecar's own questions."""
 

@@ -16,7 +16,7 @@ class Reading {
  public:
   Reading() { begin(); }
 
-  void begin() { reader.begin(classifier_, SqlReading::Standard); }
+  void begin() { reader.begin(classifier_, SqlReading::Standard, users); }
   // The bytes stay: names are views of them while the unit is read.
   void tell(std::string text) {
     const std::string& bytes = told_.emplace_back(std::move(text));
@@ -42,6 +42,7 @@ class Reading {
 
   SessionState state;
   UnitReader reader{state};
+  Users users = Users::Same;
 
  private:
   std::deque<std::string> told_;
@@ -244,6 +245,39 @@ TEST_CASE("unit facts: a parameter of a type that users have made is of one side
   CHECK_FALSE(reading.facts().sided);
   reading.tell(parse("", "SELECT $1", {16384}));
   CHECK(reading.facts().sided);
+}
+
+TEST_CASE("unit facts: writes that say the user's name are drawn where two servers have two") {
+  constexpr const char* kSay[] = {"INSERT INTO owned (a) VALUES (1)",
+                                  "INSERT INTO owned DEFAULT VALUES",
+                                  "INSERT INTO owned VALUES (1, DEFAULT)",
+                                  "UPDATE owned SET by = DEFAULT",
+                                  "INSERT INTO t SELECT a FROM v_mine",
+                                  "DELETE FROM t WHERE a IN (SELECT a FROM v_mine)",
+                                  "UPDATE guarded SET a = 1",
+                                  "INSERT INTO t SELECT a FROM guarded",
+                                  "ALTER TABLE t ADD by text DEFAULT user"};
+  constexpr const char* kSayNothing[] = {"INSERT INTO owned (by, a) VALUES ('x', 1)",
+                                         "UPDATE owned SET a = 1", "INSERT INTO t VALUES (1)",
+                                         "ALTER TABLE t ADD by text DEFAULT 'user'"};
+  Reading reading;
+  for (const Users users : {Users::Same, Users::Differ}) {
+    reading.users = users;
+    const bool same = users == Users::Same;
+    for (const char* const sql : kSay) {
+      CAPTURE(sql);
+      CHECK(reading.query(sql).deterministic == same);
+      CHECK(reading.facts().is_alike(*reading.reader.texts()[0]) == same);
+      const bool defines = reading.facts().strongest == SqlClass::Ddl;
+      CHECK(reading.facts().is_for_one() == (!same && !defines));
+    }
+    for (const char* const sql : kSayNothing) {
+      CAPTURE(sql);
+      CHECK(reading.query(sql).deterministic);
+    }
+    CHECK(reading.query("SELECT a, current_user FROM v_mine").only_reads);
+    CHECK(reading.facts().deterministic);
+  }
 }
 
 TEST_CASE("unit facts: EXECUTE does what was prepared, and that has a limit") {
