@@ -85,12 +85,14 @@ bool changes_session(const SqlFacts& facts) {
   return !facts.pins.empty() || facts.strongest >= SqlClass::Ddl || says_session(facts);
 }
 
-// A read-only transaction refuses what changes data; of the rest this has an effect all the same.
+// A read-only transaction refuses what changes data; of the rest this has an effect all the same,
+// which may be one that no other server can be given.
 bool works_read_only(const SqlFacts& facts) {
   const bool notifies = facts.writes && facts.written.empty() && facts.writes_listed;
   const bool ties = facts.pins.has(Pin::TempObject) || facts.pins.has(Pin::HoldCursor) ||
                     facts.pins.has(Pin::SessionLock) || facts.pins.has(Pin::Listen) ||
-                    facts.pins.has(Pin::Unread) || facts.locks.has(SqlLock::AdvisoryTransaction);
+                    facts.pins.has(Pin::Unread) || facts.pins.has(Pin::UntoldSet) ||
+                    facts.locks.has(SqlLock::AdvisoryTransaction);
   if (notifies || ties) return true;
   return std::ranges::any_of(facts.steps, [](const Step& step) {
     const auto* const transaction = std::get_if<TransactionStep>(&step.what);

@@ -112,13 +112,14 @@ TEST_CASE("unit facts: what works in a read-only transaction all the same is tol
   for (const char* const sql :
        {"NOTIFY x", "LISTEN x", "SET TRANSACTION READ WRITE", "CREATE TEMP TABLE m (i int)",
         "SELECT pg_advisory_lock(1)", "SELECT pg_advisory_xact_lock(1)", "COPY t TO PROGRAM 'cat'",
-        "not SQL", "RESET transaction_read_only"}) {
+        "not SQL", "RESET transaction_read_only", "SELECT setseed(0.5)",
+        "SELECT set_config('app.' || 'x', '1', false)"}) {
     CAPTURE(sql);
     CHECK(reading.query(sql).works_read_only);
   }
   for (const char* const sql :
        {"SELECT 1", "UPDATE t SET a = 1", "COMMIT", "SET TRANSACTION READ ONLY", "COPY t TO STDOUT",
-        "SELECT * FROM nobody_knows"}) {
+        "SELECT * FROM nobody_knows", "SELECT set_config('app.x', '1', false)"}) {
     CAPTURE(sql);
     CHECK_FALSE(reading.query(sql).works_read_only);
   }
