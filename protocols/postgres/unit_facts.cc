@@ -137,7 +137,23 @@ bool is_tame(const SqlFacts& facts) {
   return !facts.writes && !changes_session(facts) && !works_read_only(facts);
 }
 
+bool says_types(const Parse& parse) {
+  for (std::size_t i = 0; i < parse.type_count(); ++i) {
+    if (is_user_type(parse.type(i))) return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+bool is_user_type(std::uint32_t type) { return type >= kFirstUserOid; }
+
+SessionState::Facts facts_with_types(SessionState::Facts facts, bool of_users) {
+  if (!of_users || facts->sided) return facts;
+  SqlFacts made = *facts;
+  made.sided = true;
+  return std::make_shared<const SqlFacts>(std::move(made));
+}
 
 void UnitFacts::add(const SqlFacts& facts) {
   const bool opens = parts == 0 ? begins_read_only(facts) && begins(facts) == 1
@@ -189,7 +205,7 @@ void UnitReader::judge_again() {
     if (!before || before->pins.has(Pin::Unread)) return before;
     const bool kept = message.starts_with(from_client::kParse);
     const auto parse = kept ? view_parse(message.substr(kHeaderSize)) : std::nullopt;
-    return parse ? judge_text(parse->text) : nullptr;
+    return parse ? facts_with_types(judge_text(parse->text), says_types(*parse)) : nullptr;
   });
   for (auto& [name, prepared] : by_sql_) {
     Facts facts;
@@ -237,17 +253,16 @@ void UnitReader::on_message(const Piece& first) {
   }
 }
 
-// Types of users' making have other OIDs on another server.
 void UnitReader::on_parse(const Piece& first) {
   const auto parse = first.whole() ? view_parse(first.body()) : std::nullopt;
   if (!parse) {
     parsed_.emplace_back(view_parse_name(first.body()).value_or(""), nullptr);
     return on_unknown();
   }
-  parsed_.emplace_back(parse->name, on_text(parse->text));
-  for (std::size_t i = 0; i < parse->type_count(); ++i) {
-    facts_.sided |= parse->type(i) >= kFirstUserOid;
-  }
+  const bool says = says_types(*parse);
+  parsed_.emplace_back(parse->name, facts_with_types(on_text(parse->text), says));
+  facts_.sided |= says;
+  facts_.says_types |= says;
 }
 
 UnitReader::Facts UnitReader::on_text(std::string_view text) {

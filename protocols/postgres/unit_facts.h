@@ -42,6 +42,8 @@ struct UnitFacts {
   bool deterministic = true;
   bool drawn_by_definitions = true;
   bool sided = false;
+  // It says a type that users have made by its OID, which is one server's own.
+  bool says_types = false;
   bool sorted = false;
   // What the session holds on its server may be another thing afterwards.
   bool changes_session = false;
@@ -71,6 +73,11 @@ struct UnitFacts {
   // Of two servers that are to stay alike only one may run it: the other would end otherwise.
   bool is_for_one() const { return copies || (writes && !deterministic && !drawn_by_definitions); }
 };
+
+// Types that users have made have another OID on another server: what is prepared with such
+// parameters is about the one that is asked.
+bool is_user_type(std::uint32_t type);
+SessionState::Facts facts_with_types(SessionState::Facts facts, bool of_users);
 
 // Statements that SQL has prepared whose facts are kept, and bytes of their texts; EXECUTE of
 // others is Unknown.

@@ -295,10 +295,12 @@ class PostgresSession final : public Session, public StreamOwner {
   bool enter(Side side);
   void change_places();
   void follow();
+  bool speaks_of_other_types(Side side) const { return types_of_ && *types_of_ != side; }
   std::optional<Stay> why_it_stays() const;
   Stay what_ties() const;
   void show_stay(std::optional<Stay> why);
   void check_staying();
+  void end_tied();
   void check_entries();
   void check_giving();
   void check_trial();
@@ -492,6 +494,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Handshakes handshakes_ = Handshakes::Asked;
   bool secure_ = false;  // the client's handshake is done
   Wait wait_ = Wait::Nothing;
+  std::optional<Side> types_of_;  // whose OIDs of types that users have made the client says
   Side wanted_side_ = Side::Old;  // while it waits
   Block block_ = Block::None;     // as the client's messages say
   bool watched_ = false;

@@ -265,6 +265,15 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::stri
   const bool reads_there = side != write_side();
   const bool tried = reads_there && side == Side::New;
   const Errand errand = tried ? Errand::Trial : Errand::Unit;
+  // It has only read here until now.
+  if (side == current_ && side == write_side() && speaks_of_other_types(side)) {
+    if (server().owed().owes()) {
+      wait_ = Wait::Answers;
+      return {Choice::Do::Wait};
+    }
+    end_tied();
+    return {Choice::Do::Gone};
+  }
   const Crossing crossing = side == current_ ? Crossing::There : go_to(side, errand);
   switch (crossing) {
     case Crossing::There:
@@ -351,6 +360,7 @@ void PostgresSession::send_ours(std::string_view message, Mark mark) {
 
 void PostgresSession::note_sent(const UnitFacts& facts) {
   note_custom_settings();
+  if (facts.says_types && !types_of_) types_of_ = reads_there_ ? write_side() : current_;
   if (facts.changes_session) ++version_;
   defines_ |= facts.strongest >= SqlClass::Ddl;
   if (shadow_ && facts.says_session) shadow_->note_change();

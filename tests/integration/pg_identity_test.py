@@ -2,9 +2,9 @@
 database; and never somebody with other rights because only the endpoint has credentials.
 """
 
-from harness import wait_until
+from harness import SLOWNESS, wait_until
 from pg_conn import PgConn, ServerError
-from pg_messages import SYNC, bind, columns_of, describe, execute, kind_of, parse, query
+from pg_messages import SYNC, bind, columns_of, describe, execute, kind_of, parse, query, row_of
 from pg_pair import PgPair, reads
 
 BOTH = {"type": "canary", "read_percentage": 1.0, "write_mode": {
@@ -194,3 +194,80 @@ class OwnTypes(PgPair):
         wait_until(lambda: client.value("select side from m") == "new", 10, "m is known")
         self.assertEqual(client.rows("select v, side from m"), [["glad", "old"]])
         self.assertGreater(self.metric("read_fallbacks_total"), 0)
+
+
+class SaidTypes(PgPair):
+    """Clients say types that users have made by the OIDs that the server has told them."""
+
+    settings = {"side_change_wait_ms": int(3000 * SLOWNESS)}
+    tables = ("create type mood as enum ('glad', 'sad')",)
+    written_by_new = {"type": "canary", "read_percentage": 1.0,
+                      "write_mode": {"mode": "cutover", "write_percentage": 1.0}}
+
+    def setUp(self):
+        super().setUp()
+        self.new.sql("drop type mood", "create type mood as enum ('glad', 'sad')")
+        self.oid = int(self.old.value("select 'mood'::regtype::oid"))
+        self.assertNotEqual(str(self.oid), self.new.value("select 'mood'::regtype::oid"))
+
+    def ask(self, client, *messages):
+        client.send(b"".join(messages) + SYNC)
+        return [[one.decode() for one in row_of(raw)] for raw in client.until("Z") if kind_of(raw) == "D"]
+
+    def prepared(self, client):
+        self.ask(client, parse("s", "select $1::text, side from here", (self.oid,)))
+
+    def felt(self, client):
+        return self.ask(client, bind("", "s", [b"sad"]), execute(""))
+
+    def ended(self, client):
+        fields = {}
+
+        def ends():
+            try:
+                client.rows("select 1")
+            except ServerError as told:
+                fields.update(told.fields)
+            return bool(fields)
+        wait_until(ends, 20, "it is told to go")
+        self.assertEqual(fields["C"], "57P01")
+        self.assertIn("(types)", fields["M"])
+
+    def test_reads_with_them_are_old_s_and_tried_nowhere_else(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        self.comes_to(client, "new")
+        self.prepared(client)
+        self.comes_to(client, "new")
+        for _ in range(3):
+            self.assertEqual(self.felt(client), [["sad", "old"]])
+            self.assertEqual(self.side_of(client), "new")
+        self.assertEqual(self.metric("read_fallbacks_total"), 0)
+
+    def test_who_has_said_one_stays(self):
+        self.migrate({"type": "blue_green", "active_is_new": False})
+        said, other = self.connect(), self.connect()
+        self.prepared(said)
+        self.assertEqual(self.side_of(other), "old")
+        self.patch({"type": "blue_green", "active_is_new": True})
+        self.assertEqual(self.side_of(other), "new")
+        self.assertEqual(self.felt(said), [["sad", "old"]])
+        self.assertEqual(self.metric("sessions_staying", reason="types"), 1)
+        self.ended(said)
+        self.assertEqual(self.side_of(other), "new")
+
+    def test_so_does_who_has_said_one_before_anybody_looked(self):
+        client = self.connect()
+        self.prepared(client)
+        self.migrate({"type": "blue_green", "active_is_new": True})
+        self.assertEqual(self.felt(client), [["sad", "old"]])
+        self.ended(client)
+
+    def test_who_reads_on_new_ends_when_writes_go_there(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        self.comes_to(client, "new")
+        self.prepared(client)
+        self.comes_to(client, "new")
+        self.patch(self.written_by_new)
+        self.ended(client)
