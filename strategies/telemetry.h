@@ -226,11 +226,12 @@ enum class Stay : std::uint8_t {
   HeldCursor,   // a cursor WITH HOLD
   SessionLock,  // an advisory lock of the session
   SessionUser,  // SET SESSION AUTHORIZATION
+  Types,        // it has named types that users have made by their OIDs, which are its server's own
   Untold,       // its server did not tell what it holds, or there is more than is kept
   Refused,      // the other side did not take what it holds
   Unreachable   // the other side did not let it in
 };
-inline constexpr std::size_t kStays = 9;
+inline constexpr std::size_t kStays = 10;
 constexpr const char* name_of(Stay stay) {
   switch (stay) {
     case Stay::Transaction:
@@ -245,6 +246,8 @@ constexpr const char* name_of(Stay stay) {
       return "session_lock";
     case Stay::SessionUser:
       return "session_user";
+    case Stay::Types:
+      return "types";
     case Stay::Untold:
       return "untold";
     case Stay::Refused:

@@ -1,6 +1,8 @@
 // Views of and builders for the messages of servers.
 #include "protocols/postgres/backend.h"
 
+#include <algorithm>
+
 #include "protocols/postgres/builder.h"
 #include "protocols/postgres/fields.h"
 
@@ -143,6 +145,18 @@ bool tells_user_type(char type, std::string_view body) {
     }
   }
   return false;
+}
+
+void forget_tables(std::span<char> body) {
+  constexpr std::size_t kTable = 6;    // its OID, and the number of the column there
+  constexpr std::size_t kBehind = 18;  // the name: that, and the type
+  const std::string_view bytes(body.data(), body.size());
+  for (std::size_t at = 2; at < bytes.size();) {
+    const std::size_t name_end = bytes.find('\0', at);
+    if (name_end == std::string_view::npos || bytes.size() - name_end <= kBehind) return;
+    std::ranges::fill(body.subspan(name_end + 1, kTable), '\0');
+    at = name_end + 1 + kBehind;
+  }
 }
 
 std::optional<CopyFormat> view_copy_format(std::string_view body) {

@@ -99,6 +99,11 @@ class Columns {
 // not PostgreSQL's own: each server has another OID for that.
 bool tells_user_type(char type, std::string_view body);
 
+// Makes a RowDescription, as far as it is whole, say of each column that it is of no table, as it
+// does of those that are computed: OIDs of tables are their server's own.
+//   cost  O(bytes), no allocation
+void forget_tables(std::span<char> body);
+
 struct CopyFormat {          // CopyInResponse, CopyOutResponse, CopyBothResponse
   std::uint8_t overall;      // 0 text, 1 binary
   std::string_view columns;  // 2 bytes each

@@ -65,6 +65,8 @@ void make_worse(RelationEntry& entry, const RelationEntry& other) {
   entry.composed |= other.composed;
   entry.hidden = std::max(entry.hidden, other.hidden);
   entry.drawn.insert(entry.drawn.end(), other.drawn.begin(), other.drawn.end());
+  entry.users.insert(entry.users.end(), other.users.begin(), other.users.end());
+  entry.says_user |= other.says_user;
 }
 
 template <class Names, class Entry>

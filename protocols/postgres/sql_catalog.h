@@ -61,6 +61,8 @@ struct RelationEntry {
   Hidden hidden = Hidden::Nothing;
   // Columns whose defaults the server draws (sequence, clock, chance), unless values are given.
   std::vector<std::string> drawn;
+  std::vector<std::string> users = {};  // likewise: whose defaults say the user's name
+  bool says_user = false;               // its policies, or what it is made of, do
 };
 
 // The columns of a table's primary key, in the order of their names.

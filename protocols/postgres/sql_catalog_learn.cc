@@ -180,12 +180,15 @@ class Learner {
     }
   }
 
-  // Columns whose defaults two equal servers may draw differently.
+  // Columns whose defaults two equal servers may draw differently, or two users of one.
   bool take_default(const SqlCatalogRow& row) {
     RelationEntry entry{.reading = SqlClass::PureRead, .drawn = {std::string(row.mark)}};
     if (!row.detail.empty()) {
       const SqlFacts facts = read(row.detail);
-      if (facts.strongest == SqlClass::PureRead) return true;
+      if (facts.strongest == SqlClass::PureRead) {
+        if (!facts.says_user) return true;
+        entry.users.swap(entry.drawn);
+      }
       if (facts.pins.has(Pin::HiddenCode)) entry.hidden = Hidden::Code;
     }
     catalog_->add_relation(row.schema, row.name, entry);
@@ -214,7 +217,8 @@ class Learner {
                               .sided = facts.sided,
                               .composed = true,
                               .hidden = *hidden_of(row.mark[1]),
-                              .drawn = {}});
+                              .drawn = {},
+                              .says_user = facts.says_user});
     }
     const bool understood = left.size() < unsettled_.size();
     unsettled_ = std::move(left);

@@ -42,7 +42,7 @@ SqlFacts unknown_sql() {
   facts.strongest = SqlClass::Unknown;
   facts.writes = true;
   facts.deterministic = facts.drawn_by_definitions = false;
-  facts.sided = true;
+  facts.sided = facts.says_user = facts.commits_unseen = true;
   facts.writes_listed = facts.reads_listed = false;
   facts.statements = 1;
   facts.parameters.reset();
@@ -77,9 +77,11 @@ void add_effects(SqlFacts& facts, const SqlFacts& other) {
   facts.deterministic &= other.deterministic;
   facts.drawn_by_definitions &= other.drawn_by_definitions;
   facts.sided |= other.sided;
+  facts.says_user |= other.says_user;
   facts.returning |= other.returning;
   facts.reads_beside |= other.reads_beside;
   facts.user_code |= other.user_code;
+  facts.commits_unseen |= other.commits_unseen;
   facts.writes_listed &= other.writes_listed;
   facts.reads_listed &= other.reads_listed;
   facts.pins.add_all(other.pins);

@@ -140,7 +140,8 @@ struct SessionStep {
   enum class Scope : std::uint8_t { Session, Transaction } scope = Scope::Session;  // SET LOCAL
   std::string name;  // of the variable, statement, channel, cursor or library
   std::string text;  // the statement itself, without comments: to be said again elsewhere
-  // Prepare: facts of what EXECUTE will run. Execute: facts of its parameters. Else nullptr.
+  // Prepare: facts of what EXECUTE will run. Declare: of what the cursor's rows are. Execute: of
+  // its parameters. Else nullptr.
   std::shared_ptr<const SqlFacts> inner;
 };
 
@@ -163,12 +164,14 @@ struct SqlFacts {
   // All that is drawn and written is so by definitions, which two servers both need to stay alike.
   bool drawn_by_definitions = true;
   bool sided = false;         // about the server or session that is asked: OIDs, pids, currval, …
+  bool says_user = false;     // hangs on the user's name, which may be another on another server
   bool sorted = false;        // one statement, whose rows come in a stated order
   bool returning = false;     // a write that answers with the rows it wrote
   bool reads_beside = false;  // a write, made from rows too that it does not lock
   bool user_code = false;     // calls functions of users that are not immutable
-  bool writes_listed = true;  // `written` names every table that can change
-  bool reads_listed = true;   // `read` names every table that is looked at, by the name it has
+  bool commits_unseen = false;   // its code may end transactions and begin others: CALL, DO
+  bool writes_listed = true;     // `written` names every table that can change
+  bool reads_listed = true;      // `read` names every table that is looked at, by the name it has
   std::uint32_t statements = 0;  // 1: a single statement; 0: none (the empty query)
   // The highest $n: what its statement takes when a Parse declares no more; nullopt: not known.
   std::optional<std::uint32_t> parameters = 0;

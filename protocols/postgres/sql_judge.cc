@@ -238,6 +238,7 @@ void SqlJudge::hides_code() {
 
 // It may read any table.
 void SqlJudge::runs_user_code() { current_.user_code = current_.reads_beside = true; }
+bool SqlJudge::says(std::string_view lower) const { return mentions(text_, lower); }
 
 void SqlJudge::is_unread() {
   at_least(SqlClass::Unknown);
@@ -267,6 +268,7 @@ void SqlJudge::settle_reads() {
       continue;
     }
     if (entry->sided) is_sided();
+    if (entry->says_user) says_user();
     if (entry->composed) reads_unseen();
     if (entry->reading != SqlClass::PureRead) at_least(entry->reading);
     if (entry->reading == SqlClass::VolatileRead) is_drawn();
@@ -281,6 +283,7 @@ void SqlJudge::settle_target(const Target& target) {
     is_drawn();
     return;
   }
+  if (entry->says_user) says_user();
   if (entry->hidden != Hidden::Nothing) writes_unseen();
   if (entry->hidden == Hidden::Code) is_drawn();
   if (entry->sided) hides_code();  // UPDATE pg_settings is a SET
@@ -288,12 +291,18 @@ void SqlJudge::settle_target(const Target& target) {
 }
 
 void SqlJudge::draws_defaults(const Target& target, const RelationEntry& entry) {
-  if (entry.drawn.empty()) return;
-  if (defaults_ == Defaults::Asked) is_drawn();
-  if (target.verb == Target::Verb::Change) return;
-  for (const std::string& column : entry.drawn) {
-    if (std::ranges::find(target.columns, column) == target.columns.end()) is_drawn();
-  }
+  if (asks_any(target, entry.drawn)) is_drawn();
+  if (asks_any(target, entry.users)) says_user();
+}
+
+// The write may leave one of these to its default.
+bool SqlJudge::asks_any(const Target& target, const std::vector<std::string>& columns) const {
+  if (columns.empty()) return false;
+  if (defaults_ == Defaults::Asked) return true;
+  if (target.verb == Target::Verb::Change) return false;
+  return std::ranges::any_of(columns, [&](const std::string& column) {
+    return std::ranges::find(target.columns, column) == target.columns.end();
+  });
 }
 
 void SqlJudge::lists(std::vector<TableName>& tables, const SqlName& table, bool& all) {

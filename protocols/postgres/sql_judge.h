@@ -67,6 +67,7 @@ class SqlJudge {
   // sort alike come in any order.
   void is_drawn_in_writes() { finds_ = Finds::OneOfMany; }
   void is_sided();
+  void says_user() { current_.says_user = true; }
   void is_sorted() { current_.sorted = true; }
   void is_returning() { current_.returning = true; }
   void writes_unseen();                                   // tables that the text does not name
@@ -74,8 +75,10 @@ class SqlJudge {
   void writes() { current_.writes = true; }
   void at_least(SqlClass floor);
   void pins(Pin pin) { current_.pins.add(pin); }
-  void hides_code();  // runs code that nobody can see
-  void is_unread();   // not understood
+  void hides_code();                                         // runs code that nobody can see
+  void commits_unseen() { current_.commits_unseen = true; }  // ... and that may end transactions
+  bool says(std::string_view lower) const;                   // in the text, in whatever case
+  void is_unread();                                          // not understood
   void adds(const SqlFacts& facts) { add_effects(current_, facts); }
   void step(decltype(Step::what) what);
   std::string_view text() const { return text_; }
@@ -96,6 +99,7 @@ class SqlJudge {
   void settle_reads();
   void settle_target(const Target& target);
   void draws_defaults(const Target& target, const RelationEntry& entry);
+  bool asks_any(const Target& target, const std::vector<std::string>& columns) const;
   void lists(std::vector<TableName>& tables, const SqlName& table, bool& all);
   bool is_query(const SqlName& name) const;
   void set_config(const SqlCall& call);

@@ -1,6 +1,7 @@
 // Statements, kind by kind: transactions, session, cursors, COPY, locks, definitions.
 #include "protocols/postgres/sql_tree_statement.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -157,13 +158,18 @@ void Statement::discard(const DiscardStmt& statement) {
   }
 }
 
-void Statement::prepare(const PrepareStmt& statement) {
+// Of a query that is run later.
+std::shared_ptr<const SqlFacts> Statement::facts_of(Node* statement) {
   SqlJudge inner(judge_.catalog());
   inner.begin_statement(judge_.text());
-  Statement(inner).query(statement.query);
+  Statement(inner).query(statement);
   inner.end_statement();
+  return std::make_shared<const SqlFacts>(inner.take());
+}
+
+void Statement::prepare(const PrepareStmt& statement) {
   session(Session::What::Prepare, statement.name, Session::Scope::Session,
-          std::make_shared<const SqlFacts>(inner.take()));
+          facts_of(statement.query));
 }
 
 void Statement::execute(const ExecuteStmt& statement) {
@@ -183,7 +189,7 @@ void Statement::declare(const DeclareCursorStmt& statement) {
   const bool hold = (statement.options & CURSOR_OPT_HOLD) != 0;
   if (hold) judge_.pins(Pin::HoldCursor);
   session(hold ? Session::What::DeclareHold : Session::What::Declare, statement.portalname,
-          hold ? Session::Scope::Session : Session::Scope::Transaction);
+          hold ? Session::Scope::Session : Session::Scope::Transaction, facts_of(statement.query));
   query(statement.query);
 }
 
@@ -246,7 +252,9 @@ void Statement::fills(Node* expression) {
   inner.begin_statement(judge_.text());
   Walk(inner).from(expression);
   inner.end_statement();
-  if (!inner.take().deterministic) judge_.is_drawn();
+  const SqlFacts facts = inner.take();
+  if (!facts.deterministic) judge_.is_drawn();
+  if (facts.says_user) judge_.says_user();
 }
 
 // Rows that are there already get a value.
@@ -289,7 +297,18 @@ void Statement::truncate(const TruncateStmt& statement) {
 
 void Statement::call(const CallStmt& statement) {
   judge_.hides_code();
+  judge_.commits_unseen();
   walk_.from(statement.funccall);
+}
+
+// Whatever its language, code that ends a transaction says so, or what it calls does (EXECUTE can
+// not); a backslash may hide anything.
+void Statement::run_code() {
+  judge_.hides_code();
+  constexpr std::string_view kWays[] = {"commit", "rollback", "call", "\\"};
+  if (std::ranges::any_of(kWays, [this](std::string_view way) { return judge_.says(way); })) {
+    judge_.commits_unseen();
+  }
 }
 
 void Statement::notify() { judge_.writes(); }
@@ -355,7 +374,7 @@ void Statement::read(Node* node) {
     case T_CallStmt:
       return call(as<CallStmt>(node));
     case T_DoStmt:
-      return judge_.hides_code();
+      return run_code();
     case T_CreateStmt:
       return defines(as<CreateStmt>(node).relation);
     case T_ViewStmt:

@@ -29,6 +29,7 @@ class Statement {
   bool sets_modes(const VariableSetStmt& statement);
   void show() { judge_.is_sided(); }
   void discard(const DiscardStmt& statement);
+  std::shared_ptr<const SqlFacts> facts_of(Node* statement);
   void prepare(const PrepareStmt& statement);
   void execute(const ExecuteStmt& statement);
   void declare(const DeclareCursorStmt& statement);
@@ -42,6 +43,7 @@ class Statement {
   void refresh(const RefreshMatViewStmt& statement);
   void truncate(const TruncateStmt& statement);
   void call(const CallStmt& statement);
+  void run_code();
   void notify();
   void hidden_execute();
   void defines(const RangeVar* table);

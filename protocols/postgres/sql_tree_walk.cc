@@ -317,6 +317,7 @@ void Walk::clock(const SQLValueFunction& function) {
     case SVFOP_CURRENT_USER:
     case SVFOP_USER:
     case SVFOP_SESSION_USER:
+      judge_.says_user();
       return judge_.is_drawn_in_writes();  // a side may be entered as another user
     case SVFOP_CURRENT_CATALOG:
     case SVFOP_CURRENT_SCHEMA:

@@ -97,12 +97,14 @@ bool changes_session(const SqlFacts& facts) {
   return !facts.pins.empty() || facts.strongest >= SqlClass::Ddl || says_session(facts);
 }
 
-// A read-only transaction refuses what changes data; of the rest this has an effect all the same.
+// A read-only transaction refuses what changes data; of the rest this has an effect all the same,
+// which may be one that no other server can be given.
 bool works_read_only(const SqlFacts& facts) {
   const bool notifies = facts.writes && facts.written.empty() && facts.writes_listed;
   const bool ties = facts.pins.has(Pin::TempObject) || facts.pins.has(Pin::HoldCursor) ||
                     facts.pins.has(Pin::SessionLock) || facts.pins.has(Pin::Listen) ||
-                    facts.pins.has(Pin::Unread) || facts.locks.has(SqlLock::AdvisoryTransaction);
+                    facts.pins.has(Pin::Unread) || facts.pins.has(Pin::UntoldSet) ||
+                    facts.locks.has(SqlLock::AdvisoryTransaction);
   if (notifies || ties) return true;
   return std::ranges::any_of(facts.steps, [](const Step& step) {
     const auto* const transaction = std::get_if<TransactionStep>(&step.what);
@@ -143,7 +145,23 @@ bool is_tame(const SqlFacts& facts) {
   return !facts.writes && !changes_session(facts) && !works_read_only(facts);
 }
 
+bool says_types(const Parse& parse) {
+  for (std::size_t i = 0; i < parse.type_count(); ++i) {
+    if (is_user_type(parse.type(i))) return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+bool is_user_type(std::uint32_t type) { return type >= kFirstUserOid; }
+
+SessionState::Facts facts_with_types(SessionState::Facts facts, bool of_users) {
+  if (!of_users || facts->sided) return facts;
+  SqlFacts made = *facts;
+  made.sided = true;
+  return std::make_shared<const SqlFacts>(std::move(made));
+}
 
 void UnitFacts::add(const SqlFacts& facts) {
   const bool opens = parts == 0 ? begins_read_only(facts) && begins(facts) == 1
@@ -152,8 +170,10 @@ void UnitFacts::add(const SqlFacts& facts) {
   strongest = std::max(strongest, facts.strongest);
   only_reads &= facts.only_reads();
   writes |= facts.writes;
-  deterministic &= facts.deterministic;
-  drawn_by_definitions &= facts.drawn_by_definitions;
+  const bool as_another = facts.writes && facts.deterministic && !is_alike(facts);
+  deterministic &= facts.deterministic && !as_another;
+  drawn_by_definitions &=
+      facts.drawn_by_definitions && !(as_another && facts.strongest != SqlClass::Ddl);
   sided |= facts.sided;
   sorted = parts == 0 && facts.sorted;
   changes_session |= postgres::changes_session(facts);
@@ -163,6 +183,7 @@ void UnitFacts::add(const SqlFacts& facts) {
   says_begin |= postgres::says_begin(facts);
   leaves = after(facts, leaves);
   copies |= has_step<CopyStep>(facts);
+  commits_unseen |= facts.commits_unseen;
   controls |= has_step<TransactionStep>(facts);
   how = weaker(how, how_of(facts));
   minds_blocks |= postgres::minds_blocks(facts);
@@ -171,10 +192,11 @@ void UnitFacts::add(const SqlFacts& facts) {
   ++parts;
 }
 
-void UnitReader::begin(SqlClassifier& classifier, SqlReading reading) {
+void UnitReader::begin(SqlClassifier& classifier, SqlReading reading, Users users) {
   classifier_ = &classifier;
   reading_ = reading;
   facts_ = UnitFacts();
+  facts_.users = users;
   texts_.clear();
   parsed_.clear();
   bound_.clear();
@@ -192,7 +214,7 @@ void UnitReader::judge_again() {
     if (!before || before->pins.has(Pin::Unread)) return before;
     const bool kept = message.starts_with(from_client::kParse);
     const auto parse = kept ? view_parse(message.substr(kHeaderSize)) : std::nullopt;
-    return parse ? judge_text(parse->text) : nullptr;
+    return parse ? facts_with_types(judge_text(parse->text), says_types(*parse)) : nullptr;
   });
   for (auto& [name, prepared] : by_sql_) {
     Facts facts;
@@ -240,17 +262,16 @@ void UnitReader::on_message(const Piece& first) {
   }
 }
 
-// Types of users' making have other OIDs on another server.
 void UnitReader::on_parse(const Piece& first) {
   const auto parse = first.whole() ? view_parse(first.body()) : std::nullopt;
   if (!parse) {
     parsed_.emplace_back(view_parse_name(first.body()).value_or(""), nullptr);
     return on_unknown();
   }
-  parsed_.emplace_back(parse->name, on_text(parse->text));
-  for (std::size_t i = 0; i < parse->type_count(); ++i) {
-    facts_.sided |= parse->type(i) >= kFirstUserOid;
-  }
+  const bool says = says_types(*parse);
+  parsed_.emplace_back(parse->name, facts_with_types(on_text(parse->text), says));
+  facts_.sided |= says;
+  facts_.says_types |= says;
 }
 
 UnitReader::Facts UnitReader::on_text(std::string_view text) {
@@ -260,7 +281,18 @@ UnitReader::Facts UnitReader::on_text(std::string_view text) {
   note_settings(*facts);
   note_code(*facts, text);
   note_prepared(*facts);
+  note_cursors(*facts);
   return facts;
+}
+
+// Execute knows them by their names, as it does portals of Bind.
+void UnitReader::note_cursors(const SqlFacts& facts) {
+  for (const Step& step : facts.steps) {
+    const auto* const session = std::get_if<SessionStep>(&step.what);
+    const bool declares = session && (session->what == SessionStep::What::Declare ||
+                                      session->what == SessionStep::What::DeclareHold);
+    if (declares && session->inner) keep_portal(session->name, session->inner);
+  }
 }
 
 // EXECUTE does what was prepared by its name.
@@ -311,9 +343,13 @@ void UnitReader::on_bind(const Piece& first) {
   note_moments(first);
 }
 
-// Of a named portal that is there already a Bind fails: it stays what it was.
 void UnitReader::note_portal(std::string_view name, const Facts& facts) {
   bound_.push_back(name);
+  keep_portal(name, facts);
+}
+
+// Where a named portal is already Bind and DECLARE fail: it stays what it was.
+void UnitReader::keep_portal(std::string_view name, const Facts& facts) {
   const auto found = portals_.find(name);
   if (found == portals_.end()) {
     const bool room = portals_.size() < kPortalsMax && name.size() <= kPortalNameMax;
@@ -353,6 +389,7 @@ UnitReader::Facts UnitReader::on_statement(std::string_view name) {
     facts_.add(*facts);
     texts_.push_back(facts);
     note_settings(*facts);
+    note_cursors(*facts);
   });
   if (!all) on_unknown();
   return all ? all : unknown();

@@ -31,13 +31,19 @@ enum class Leaves : std::uint8_t {
   Unsure
 };
 
+// Whom two servers that are to stay alike take the session's user for.
+enum class Users : std::uint8_t { Same, Differ };
+
 struct UnitFacts {
+  Users users = Users::Same;
   SqlClass strongest = SqlClass::PureRead;
   bool only_reads = true;
   bool writes = false;
   bool deterministic = true;
   bool drawn_by_definitions = true;
   bool sided = false;
+  // It says a type that users have made by its OID, which is one server's own.
+  bool says_types = false;
   bool sorted = false;
   // What the session holds on its server may be another thing afterwards.
   bool changes_session = false;
@@ -54,17 +60,27 @@ struct UnitFacts {
   bool says_begin = false;  // it says BEGIN, or its like
   // As strictly as two servers' answers may be compared.
   How how = How::Exact;
-  std::uint32_t parts = 0;     // texts and statements in it
-  bool copies = false;         // COPY
-  bool controls = false;       // transactions: BEGIN … PREPARE TRANSACTION
-  bool minds_blocks = false;   // a server answers it differently outside of a transaction block
-  bool written_listed = true;  // its texts name every table that it can change
-  bool read_listed = true;     // likewise that it looks at
+  std::uint32_t parts = 0;      // texts and statements in it
+  bool copies = false;          // COPY
+  bool commits_unseen = false;  // code in it may end transactions and begin others
+  bool controls = false;        // transactions: BEGIN … PREPARE TRANSACTION
+  bool minds_blocks = false;    // a server answers it differently outside of a transaction block
+  bool written_listed = true;   // its texts name every table that it can change
+  bool read_listed = true;      // likewise that it looks at
 
   void add(const SqlFacts& facts);
+  // They do alike: what it writes does not hang on what each has drawn, or takes the user for.
+  bool is_alike(const SqlFacts& facts) const {
+    return facts.deterministic && !(facts.says_user && users == Users::Differ);
+  }
   // Of two servers that are to stay alike only one may run it: the other would end otherwise.
   bool is_for_one() const { return copies || (writes && !deterministic && !drawn_by_definitions); }
 };
+
+// Types that users have made have another OID on another server: what is prepared with such
+// parameters is about the one that is asked.
+bool is_user_type(std::uint32_t type);
+SessionState::Facts facts_with_types(SessionState::Facts facts, bool of_users);
 
 // Statements that SQL has prepared whose facts are kept, and bytes of their texts; EXECUTE of
 // others is Unknown.
@@ -85,7 +101,7 @@ class UnitReader {
   // A new unit; the classifier is used until the next one begins. What is kept of statements is
   // judged again when it is not the classifier, or not the catalog, that they were judged by.
   //   cost   nothing else while these stay; then facts_of() each kept text
-  void begin(SqlClassifier& classifier, SqlReading reading);
+  void begin(SqlClassifier& classifier, SqlReading reading, Users users = Users::Same);
   // The first piece of each.
   //   cost   of a Query or Parse: SqlClassifier::facts_of(); of others O(log statements)
   void on_message(const Piece& first);
@@ -110,6 +126,8 @@ class UnitReader {
   void on_bind(const Piece& first);
   void on_execute(const Piece& first);
   void note_portal(std::string_view name, const Facts& facts);
+  void keep_portal(std::string_view name, const Facts& facts);
+  void note_cursors(const SqlFacts& facts);
   void note_moments(const Piece& bind);
   Facts on_text(std::string_view text);
   Facts executed_by_sql(const Facts& facts) const;

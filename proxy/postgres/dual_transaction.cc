@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/postgres/new_only.h"
+
 namespace crossfade::postgres {
 
 std::string key_of(const TableName& table) {
@@ -52,7 +54,7 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   frame = unit_frame;
   for_second = !sits_out();
   closed = copies = controls = changes_session = changes_block = hidden = writes = renames =
-      is_query = false;
+      is_query = commits_unseen = false;
   sources.clear();
   unit_tables_.clear();
   beside_.clear();
@@ -77,6 +79,7 @@ void DualTransaction::add(const UnitReader& reader) {
   const bool alone = facts.is_for_one();
   if (alone) for_second = false;
   controls |= facts.controls;
+  commits_unseen |= facts.commits_unseen;
   copies |= facts.copies;
   changes_session |= facts.changes_session;
   changes_block |= facts.changes_block;
@@ -113,7 +116,7 @@ void DualTransaction::note_tables(const UnitReader& reader, bool alone) {
     for (const TableName& table : text->written) {
       std::string key = key_of(table);
       std::optional<Doubt>& doubt = tables_[key];
-      if (alone || !text->deterministic) doubt = Doubt::Chance;
+      if (alone || !reader.facts().is_alike(*text)) doubt = Doubt::Chance;
       if (text->reads_beside) beside_.push_back(key);
       unit_tables_.push_back(std::move(key));
     }
@@ -202,6 +205,14 @@ bool DualTransaction::committed() const {
 
 bool DualTransaction::commit_was_none() const {
   return commits_of(digests[0]) < commits_said && digests[0].results_beyond() == 0;
+}
+
+bool DualTransaction::committed_unseen() const {
+  if (frame != Frame::Bare || !commits_unseen) return false;
+  return digests[0].results_beyond() > 0 ||
+         std::ranges::any_of(digests[0].results(), [](const QueryResult& result) {
+           return calls_code(result.command_text());
+         });
 }
 
 DualTransaction::Doubts DualTransaction::doubts(Doubt of_what_is_known) const {

@@ -106,6 +106,8 @@ class DualTransaction {
   bool committed() const;
   // Something that says COMMIT has rolled back, as its transaction had failed.
   bool commit_was_none() const;
+  // ... perhaps as several transactions, which nobody can count.
+  bool committed_unseen() const;
   // Suspected now that the first side has committed. Nothing: none is.
   //   all   any table may differ
   struct Doubts {
@@ -153,10 +155,11 @@ class DualTransaction {
   bool closed = false;  // the client has sent its end
   bool copies = false;  // a Sync among its data is not answered
   bool changes_session = false;
-  bool changes_block = false;  // what the rest of its block is run in
-  bool hidden = false;         // code in it may have committed, whatever the unit ended with
-  bool writes = false;         // something in it may, in the block or behind it
-  bool renames = false;        // a definition of who knows which table: names may be others' now
+  bool changes_block = false;   // what the rest of its block is run in
+  bool commits_unseen = false;  // code in it may have, and gone on
+  bool hidden = false;          // code in it may have committed, whatever the unit ended with
+  bool writes = false;          // something in it may, in the block or behind it
+  bool renames = false;         // a definition of who knows which table: names may be others' now
   // Names, without their schemas, of what its writes may be made from, and whether these are all.
   std::set<std::string, std::less<>> sources;
   bool sources_listed = true;

@@ -18,11 +18,9 @@ bool does_nothing_itself(std::string_view command) {
 }
 }  // namespace
 
-void NewOnly::asks(bool writes, bool ends, bool hidden) {
-  part_.writes |= writes;
-  part_.ends |= ends;
-  part_.hidden |= hidden;
-}
+bool calls_code(std::string_view command) { return command == "CALL" || command == "DO"; }
+
+void NewOnly::asks(const Unit& more) { part_.add(more); }
 
 void NewOnly::sent(std::uint64_t id) {
   part_.id = id;
@@ -51,6 +49,7 @@ NewOnly::Counts NewOnly::note(std::uint64_t id, char type, std::string_view body
 // A COMMIT of what has failed says ROLLBACK, and so does ROLLBACK TO, which ends nothing.
 NewOnly::Counts NewOnly::completed(std::string_view command) {
   if (command == "COMMIT" || command == "PREPARE TRANSACTION") {
+    called_ = false;
     const bool ran = std::exchange(ran_, false) || std::exchange(undone_, false);
     const bool wrote = std::exchange(wrote_, false) || (ran && current().writes);
     end_ = End::Commit;
@@ -58,9 +57,11 @@ NewOnly::Counts NewOnly::completed(std::string_view command) {
   }
   if (command == "ROLLBACK") {
     undone_ |= std::exchange(ran_, false);
+    called_ = false;
     end_ = End::Rollback;
   } else if (!does_nothing_itself(command)) {
     ran_ = true;
+    called_ |= calls_code(command);
   }
   return Counts::Nothing;
 }
@@ -74,7 +75,7 @@ NewOnly::Counts NewOnly::ready(std::uint64_t id, Transaction status) {
   } else {
     wrote_ |= (ran_ || undone_) && unit.writes;
   }
-  ran_ = undone_ = failed_ = false;
+  ran_ = undone_ = failed_ = called_ = false;
   end_ = End::None;
   return counts;
 }
@@ -83,15 +84,14 @@ NewOnly::Counts NewOnly::ready(std::uint64_t id, Transaction status) {
 NewOnly::Counts NewOnly::ended(const Unit& unit) const {
   if (failed_) return unit.hidden && unit.ends ? Counts::Unsure : Counts::Nothing;
   const bool wrote = (ran_ && unit.writes) || (wrote_ && end_ == End::None);
-  return wrote ? Counts::One : Counts::Nothing;
+  if (!wrote) return Counts::Nothing;
+  return called_ && unit.commits_unseen ? Counts::Unsure : Counts::One;
 }
 
 NewOnly::Unit NewOnly::take_through(std::uint64_t id) {
   Unit all;
   while (!units_.empty() && units_.front().id <= id) {
-    all.writes |= units_.front().writes;
-    all.ends |= units_.front().ends;
-    all.hidden |= units_.front().hidden;
+    all.add(units_.front());
     units_.pop();
   }
   return all;

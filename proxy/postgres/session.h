@@ -207,6 +207,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void enter_home();
   bool may_enter(Side side) const;
   Entry entry_at(Side side) const;
+  Users users() const;
   void home_not_entered(const std::string& why);
   bool hide_plus(Upstream& up, const Piece& piece);
   bool binds_in_vain(const Piece& piece) const;
@@ -240,6 +241,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Side write_side() const;
   void send_unit(std::string_view bytes, const Unit& unit, const Choice& choice);
   bool leads_out(const UnitFacts& facts) const;
+  static bool leads_out(const UnitFacts& facts, Block block);
   void refuse_unit(std::string_view bytes, Refusal why);
   void send_refusal(char type, Refusal why);
   void send_ours(std::string_view message, Mark mark);
@@ -296,10 +298,12 @@ class PostgresSession final : public Session, public StreamOwner {
   bool enter(Side side);
   void change_places();
   void follow();
+  bool speaks_of_other_types(Side side) const { return types_of_ && *types_of_ != side; }
   std::optional<Stay> why_it_stays() const;
   Stay what_ties() const;
   void show_stay(std::optional<Stay> why);
   void check_staying();
+  void end_tied();
   void check_entries();
   void check_giving();
   void check_trial();
@@ -318,6 +322,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void fall_apart();
   void plan_copy(const Unit& unit);
   void begin_copy(std::size_t size);
+  bool leaves_reading() const;
   std::optional<Drop> copy_refusal(std::size_t size);
   std::uint64_t copy_request(std::uint64_t id, const Piece& piece);
   void copy_bytes(std::string_view bytes);
@@ -393,6 +398,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- the server's
   void send(std::string_view bytes);
   void hand_on(Goes goes, std::string_view bytes);
+  void hide_tables(const Piece& piece);
   Goes note_first(Upstream& up, const Piece& piece);
   Goes note_reply(Upstream& up, const ServerMessage& message, std::string_view body);
   Goes note_arrival(Upstream& up, const Arrival& arrival, char type, std::string_view body);
@@ -409,6 +415,7 @@ class PostgresSession final : public Session, public StreamOwner {
 
   // --- cancelling
   void start_cancel(const CancelRequest& request, std::string_view packet);
+  Upstream& running();
   bool start_canceller(Upstream& up);
   void cancel_for_nobody(Upstream& up);
   void leave_cancel();
@@ -496,6 +503,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Handshakes handshakes_ = Handshakes::Asked;
   bool secure_ = false;  // the client's handshake is done
   Wait wait_ = Wait::Nothing;
+  std::optional<Side> types_of_;  // whose OIDs of types that users have made the client says
   Side wanted_side_ = Side::Old;  // while it waits
   Block block_ = Block::None;     // as the client's messages say
   bool watched_ = false;

@@ -34,22 +34,30 @@ void PostgresSession::tell(const SessionHandle& asker) {
 void PostgresSession::cancel(const SessionHandlePtr& asker) {
   begin_event();
   askers_.push_back(asker);
+  Upstream& runs = running();
   const bool waits = held_ == Held::Side &&
                      (wait_ == Wait::Entry || wait_ == Wait::Telling || wait_ == Wait::Giving);
   if (waits) {
     wait_cancelled_ = true;
     answer_askers();
-  } else if (!server().owed().owes() || server().state() != Upstream::State::Open ||
-             server().pid == 0) {
+  } else if (!runs.owed().owes() || runs.state() != Upstream::State::Open || runs.pid == 0) {
     answer_askers();  // it runs nothing
   } else if (!canceller_) {
     trial_cancelled_ = on_trial_;
     // What is given up on old is not to be done on new.
     if (shadow_ && !shadow_->empty()) fail_copies(Drop::Closed);
-    if (!start_canceller(server())) end_cancel();
+    if (!start_canceller(runs)) end_cancel();
   }
   end_event();
   loop().bury();
+}
+
+// Once the first side has done it, what a dual write waits for is the second, which then goes
+// without.
+Upstream& PostgresSession::running() {
+  const bool second = dual_ && (dual_->stage == DualTransaction::Stage::Second ||
+                                dual_->stage == DualTransaction::Stage::SecondCommit);
+  return second ? at(dual_->second()) : server();
 }
 
 bool PostgresSession::start_canceller(Upstream& up) {
@@ -74,8 +82,16 @@ void PostgresSession::leave_cancel() {
 }
 
 void PostgresSession::on_cancelled(const Canceller& which) {
-  if (&which == canceller_.get()) return end_cancel();
-  nobodys_canceller_.reset();
+  if (&which != canceller_.get()) {
+    nobodys_canceller_.reset();
+    return;
+  }
+  begin_event();
+  // It came too late for the first side of a dual write.
+  Upstream& runs = running();
+  const bool followed = &runs != &server() && runs.owed().owes() && runs.pid != 0 &&
+                        runs.state() == Upstream::State::Open && !(runs.address() == which.to());
+  if (!followed || !start_canceller(runs)) end_cancel();
 }
 
 void PostgresSession::end_cancel() {

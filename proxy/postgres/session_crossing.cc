@@ -100,6 +100,7 @@ PostgresSession::Crossing PostgresSession::cross(Upstream& to, Errand errand) {
     staying_since_ns_ = 0;
     return Crossing::There;
   };
+  if (errand != Errand::Trial && speaks_of_other_types(to.side())) return stay();
   if (to.holds.version == version_) return there();
   if (asking_) {
     wait_ = Wait::Telling;
@@ -240,9 +241,10 @@ void PostgresSession::take_over_statements() {
       std::string message;
       append_parse(message, statement.name, statement.text, statement.types);
       const std::uint64_t serial = state_.next_serial();
-      state_.prepared(statement.name,
-                      {std::move(message), serial,
-                       interlay_.classifier(database_).facts_of(statement.text, reading_)});
+      const bool types = std::ranges::any_of(statement.types, is_user_type);
+      if (types && !types_of_) types_of_ = current_;
+      const auto& facts = interlay_.classifier(database_).facts_of(statement.text, reading_);
+      state_.prepared(statement.name, {std::move(message), serial, facts_with_types(facts, types)});
       server().holds.statements.insert_or_assign(statement.name, serial);
     }
   }
@@ -387,6 +389,7 @@ void PostgresSession::change_places() {
   placed_ = route;
   std::swap(places_[0], places_[1]);
   current_ = other(current_);
+  if (types_of_) types_of_ = other(*types_of_);
   server().be(current_, route);
   reads_there_ = read_only_block_ = false;
   Upstream& left = at(other(current_));
@@ -419,6 +422,7 @@ std::optional<Stay> PostgresSession::why_it_stays() const {
 // Of a session that can not go over.
 Stay PostgresSession::what_ties() const {
   if (!server().owed().settled()) return Stay::Transaction;
+  if (speaks_of_other_types(write_side())) return Stay::Types;
   constexpr std::pair<Tie, Stay> kReasons[] = {
       {Tie::Listens, Stay::Listens},         {Tie::TempObject, Stay::TempObject},
       {Tie::HeldCursor, Stay::HeldCursor},   {Tie::SessionLock, Stay::SessionLock},
@@ -445,6 +449,10 @@ void PostgresSession::check_staying() {
   const std::uint64_t limit_ns = settings().side_change_wait_ms * kNsPerMs;
   if (now_ns_ < staying_since_ns_ + limit_ns) return;
   counters().hit(Limit::SideChangeWait);
+  end_tied();
+}
+
+void PostgresSession::end_tied() {
   counters().sessions_ended.add();
   say_and_close("57P01",
                 "crossfade: terminating connection because its interlay has moved to another "

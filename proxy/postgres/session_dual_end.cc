@@ -24,7 +24,8 @@ void PostgresSession::conclude_dual() {
   const bool differs = dual_->differs;
   if (differs) counters().second[1].mismatched.add();
   const bool unanswered = dual_->out && dual_->out->doubt == Doubt::Unanswered;
-  count_dual(dual_->on_first_only(), !unanswered && !dual_->first_failed);
+  const bool sure = !unanswered && !dual_->first_failed && !dual_->committed_unseen();
+  count_dual(dual_->on_first_only(), sure);
   dual_->forget_tables();
   if (!doubts.any() || note_doubts(*dual_->route, doubts, true)) return finish_dual_unit();
   dual_->stage = Stage::Disk;

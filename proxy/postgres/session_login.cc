@@ -216,6 +216,22 @@ Entry PostgresSession::entry_at(Side side) const {
   return entry;
 }
 
+// Of dual writes. Where logins are handed through one of the two servers has let the client in as
+// itself.
+Users PostgresSession::users() const {
+  const InterlayRoute& route = dual_ ? *dual_->route : *interlay_.route();
+  const bool lends =
+      route.login.mode == LoginMode::Trust || route.login.enter_as == EnterAs::Endpoint;
+  if (!lends || !route.authority()) return Users::Same;
+  const auto at = [&](Side side) -> const std::string& {
+    const std::string& endpoints = route.at(side)->username;
+    return endpoints.empty() ? login_.user : endpoints;
+  };
+  const bool same = at(Side::Old) == at(Side::New);
+  const bool as_itself = route.login.mode == LoginMode::PassThrough;
+  return same && (!as_itself || at(Side::Old) == login_.user) ? Users::Same : Users::Differ;
+}
+
 void PostgresSession::home_not_entered(const std::string& why) {
   const Side side = server().side();
   const bool connecting = server().state() == Upstream::State::Connecting;

@@ -1,6 +1,7 @@
 // What the server sends: whose it is, and to the client with it.
 #include <spdlog/spdlog.h>
 
+#include <span>
 #include <variant>
 
 #include "protocols/postgres/backend.h"
@@ -125,8 +126,17 @@ void PostgresSession::on_reply(Upstream& up, const Piece& piece) {
   if (piece.first()) up.passing = note_first(up, piece);
   if (phase_ == Phase::Login && hide_plus(up, piece)) return;
   hand_on(up.passing, piece.bytes);
+  if (on_trial_ && up.passing == Goes::Kept) hide_tables(piece);
   if (shadow_) shadow_->on_piece(Side::Old, up.passing_id, piece, now_ns_);
   if (dual_under_way()) look_at(up, up.passing, piece);
+}
+
+// What was kept last of a trial. The client asks old which table an OID means.
+void PostgresSession::hide_tables(const Piece& piece) {
+  const bool described =
+      piece.type == from_server::kRowDescription && piece.first() && piece.whole();
+  if (!described || trial_kept_.size() < piece.bytes.size()) return;
+  forget_tables(std::span(trial_kept_).last(piece.bytes.size()).subspan(kHeaderSize));
 }
 
 Goes PostgresSession::note_first(Upstream& up, const Piece& piece) {

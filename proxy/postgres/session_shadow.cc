@@ -163,6 +163,7 @@ void PostgresSession::plan_copy(const Unit& unit) {
     leg.now = ShadowLeg::Now::Left;
     if (unit.what != Unit::What::Farewell) begin_copy(unit.size);
   }
+  if (leg.copying() && leaves_reading()) fail_copies(Drop::StateRefused);
   if (!leg.copying()) {
     leg.gap = leg.gap || reader_.facts_of_parse(0) != nullptr;
     return;
@@ -185,11 +186,22 @@ void PostgresSession::begin_copy(std::size_t size) {
     counts.drop(*why);
     return fall_apart();
   }
+  Facts write = facts;
+  write.kind = Kind::Write;
+  shadow_->reads_only = plan(*route.strategy, write).second != Second::Copy;
   shadow_->now = ShadowLeg::Now::Copied;
   shadow_->used = true;
   shadow_->begin();
   ++interlay_.second_inflight;
   loop().mark_busy(*this);
+}
+
+// What is going to be sent may write, and the transaction is copied because it would not. Whether
+// it is in the READ ONLY block that it began with is not known while old owes what was said before.
+bool PostgresSession::leaves_reading() const {
+  const UnitFacts& facts = reader_.facts();
+  if (!shadow_->reads_only || facts_for_copy(facts, bucket_).kind == Kind::Read) return false;
+  return leads_out(facts, server().owed().owes() ? Block::Unsure : block());
 }
 
 // Why a transaction that begins now cannot be copied.

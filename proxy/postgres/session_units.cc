@@ -41,14 +41,13 @@ Facts write_at(std::uint32_t bucket) {
   return facts;
 }
 
+// What a transaction will do is not known when it begins; and what is about the server or what the
+// session has done there (lastval(), catalogs) is asked where its writes are run first.
 Facts facts_for_plan(const UnitFacts& unit, std::uint32_t bucket) {
+  const bool reads = (unit.only_reads || unit.opens_read_only) && !unit.sided;
+  if (!reads) return write_at(bucket);
   Facts facts = at_bucket(bucket);
-  facts.sided = unit.sided;
-  if (unit.only_reads || unit.opens_read_only) {
-    facts.kind = Kind::Read;
-  } else if (unit.writes || unit.leaves == Leaves::Open) {
-    facts.kind = Kind::Write;  // what a transaction will do is not known when it begins
-  }
+  facts.kind = Kind::Read;
   return facts;
 }
 
@@ -113,7 +112,7 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
 
 void PostgresSession::read_unit(std::string_view bytes) {
   if (block() == Block::None) reader_.forget_portals();
-  reader_.begin(interlay_.classifier(database_), reading_);
+  reader_.begin(interlay_.classifier(database_), reading_, users());
   MessageCutter cutter(Stream::Client, settings().segment_max);
   for (std::size_t at = 0; at < bytes.size();) {
     const Cut cut = cutter.next(bytes.substr(at));
@@ -127,13 +126,14 @@ void PostgresSession::read_unit(std::string_view bytes) {
 // More of a unit whose side was chosen before all of it was there. False: it is refused.
 bool PostgresSession::read_on(const Piece& piece) {
   parses_ = 0;
-  reader_.begin(interlay_.classifier(database_), reading_);
+  reader_.begin(interlay_.classifier(database_), reading_, users());
   reader_.on_message(piece);
   if (reader_.facts().parts > 0 && leads_out(reader_.facts())) {
     send_refusal(piece.type, Refusal::ReadOnly);
     mid_unit_ = !ends_unit(piece.type);
     return false;
   }
+  if (copying() && leaves_reading()) fail_copies(Drop::StateRefused);
   each_receiver([&](Upstream& up) { bring_for(up, piece); });
   if (dual_under_way()) dual_->add(reader_);
   note_new_only();
@@ -241,8 +241,11 @@ PostgresSession::Choice PostgresSession::choose_in_block(const Unit& unit) {
 // What has an effect on new even in the read-only transaction that is open there, or behind its
 // end: units are not split.
 bool PostgresSession::leads_out(const UnitFacts& facts) const {
-  if (!read_only_block_) return false;
-  const bool ends = facts.leaves != Leaves::AsItWas || block_ != Block::Open;
+  return read_only_block_ && leads_out(facts, block_);
+}
+
+bool PostgresSession::leads_out(const UnitFacts& facts, Block block) {
+  const bool ends = facts.leaves != Leaves::AsItWas || block != Block::Open;
   return facts.works_read_only || facts.says_begin || (ends && facts.writes);
 }
 
@@ -263,6 +266,15 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::stri
   const bool reads_there = side != write_side();
   const bool tried = reads_there && side == Side::New;
   const Errand errand = tried ? Errand::Trial : Errand::Unit;
+  // It has only read here until now.
+  if (side == current_ && side == write_side() && speaks_of_other_types(side)) {
+    if (server().owed().owes()) {
+      wait_ = Wait::Answers;
+      return {Choice::Do::Wait};
+    }
+    end_tied();
+    return {Choice::Do::Gone};
+  }
   const Crossing crossing = side == current_ ? Crossing::There : go_to(side, errand);
   switch (crossing) {
     case Crossing::There:
@@ -350,6 +362,7 @@ void PostgresSession::send_ours(std::string_view message, Mark mark) {
 void PostgresSession::note_sent(const UnitFacts& facts) {
   note_custom_settings();
   if (facts.writes && !dual_under_way()) note_lone();
+  if (facts.says_types && !types_of_) types_of_ = reads_there_ ? write_side() : current_;
   if (facts.changes_session) ++version_;
   defines_ |= facts.strongest >= SqlClass::Ddl;
   if (shadow_ && facts.says_session) shadow_->note_change();
@@ -375,8 +388,11 @@ void PostgresSession::note_new_only() {
   const UnitFacts& facts = reader_.facts();
   bool hidden = false;
   for (const UnitReader::Facts& text : reader_.texts()) hidden |= text->pins.has(Pin::HiddenCode);
-  new_only_.asks(facts.writes, block_ != Block::Open || facts.controls || hidden,
-                 block_ != Block::Open && hidden);
+  const bool outside = block_ != Block::Open;
+  new_only_.asks({.writes = facts.writes,
+                  .ends = outside || facts.controls || hidden,
+                  .hidden = outside && hidden,
+                  .commits_unseen = outside && facts.commits_unseen});
 }
 
 void PostgresSession::count(NewOnly::Counts counts) {

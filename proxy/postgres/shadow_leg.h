@@ -86,6 +86,7 @@ class ShadowLeg {
   std::uint64_t asked_at_ns = 0;  // when the client last sent something
   // Statements were made that new has not got; they can be brought once old has answered.
   bool gap = false;
+  bool reads_only = false;       // what is copied now is so because it writes nothing
   bool used = false;             // the connection to new has had something of the client's
   bool refused = false;          // new did not let the session in; else it was not reached
   bool settings_wanted = false;  // a difference could not be looked at for want of them

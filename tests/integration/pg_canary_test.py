@@ -81,6 +81,21 @@ class Routing(PgPair):
                     self.client.rows(sql)
                 self.client.ask("rollback")
 
+    def test_what_new_could_not_give_back_is_not_done_there(self):
+        """Its session would end with its next write."""
+        for sql in ("select setseed(0.5)", "select set_config('app.' || 'x', '1', false)"):
+            with self.subTest(sql):
+                client = self.connect()
+                self.comes_to(client, "new")
+                client.rows("begin read only")
+                with self.assertRaisesRegex(ServerError, "can do nothing but read"):
+                    client.rows(sql)
+                client.rows("rollback")
+                client.rows("update t set n = n + 1 where id = 8")
+                client.rows("begin read only; " + sql)  # which is old's as a whole
+                client.rows("commit")
+                client.rows("update t set n = n + 1 where id = 8")
+
     def test_a_begin_that_fails_opens_no_way_for_writes(self):
         """What follows it in the same breath is not sent to new as a part of a transaction."""
         self.client.send(query("begin read only, nonsense") + query("update t set n = 1 where id = 3"))

@@ -14,7 +14,9 @@ INSERT = "insert into t values (1), (2) returning id"
 
 
 class Portals(PgPair):
-    tables = ("create table t (id int primary key)",)
+    tables = ("create table t (id int primary key)",
+              "create function adds(int) returns int language sql volatile as "
+              "'insert into t values ($1) returning id'")
 
     def ask(self, client, *messages):
         """The rows that a segment is answered with, and the kinds of all else."""
@@ -64,6 +66,39 @@ class Portals(PgPair):
         client = self.connect()
         self.comes_to(client, "new")
         self.fetch(client, "begin read only")
+
+    def test_a_cursor_is_read_by_its_name(self):
+        """Which libpq does not do, but drivers with cursors of the server's do."""
+        self.migrate(DUAL)
+        client = self.connect()
+        declare = "declare c cursor for select i from generate_series(1, 5) i"
+        for way in ("query", "statement"):
+            client.ask("begin")
+            if way == "query":
+                client.ask(declare)
+            else:
+                self.ask(client, parse("", declare), bind("", ""), execute(""))
+            rows, _ = self.ask(client, execute("c", 3))
+            client.ask("insert into t values (7)")
+            more, _ = self.ask(client, execute("c"))
+            self.assertEqual(rows + more, [b"1", b"2", b"3", b"4", b"5"])
+            client.ask("commit")
+            for side in (self.old, self.new):
+                self.assertEqual(side.sql("select id from t"), [["7"]])
+            client.ask("delete from t")
+        answer = self.sidecar.must("GET", "/migrations/m/divergence")
+        self.assertEqual((answer["entries"], answer["needs_full_verification"]), ([], False))
+
+    def test_a_cursor_that_writes_does_so_on_the_authority_and_is_noted(self):
+        self.migrate(DUAL)
+        client = self.connect()
+        client.ask("begin")
+        client.ask("declare c cursor for select adds(i) from generate_series(1, 3) i")
+        rows, _ = self.ask(client, execute("c"))
+        self.assertEqual(len(rows), 3)
+        client.ask("commit")
+        self.assertEqual(self.old.value("select count(*) from t"), "3")
+        self.assertTrue(self.sidecar.must("GET", "/migrations/m/divergence")["needs_full_verification"])
 
     def test_a_read_goes_on_in_a_dual_write(self):
         self.migrate(DUAL)

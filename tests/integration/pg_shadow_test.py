@@ -283,6 +283,40 @@ class ReadsOnly(Shadowed):
         self.assertEqual(self.count("eligible"), before + 3)
         self.assertEqual(self.new.value("select sum(n) + count(*) from t"), "100")
 
+    def test_a_transaction_that_is_made_to_write_is_not_copied(self):
+        client = self.connect()
+        ways = ("set transaction read write", "set transaction_read_only = off", "begin read write",
+                "reset transaction_read_only", "set transaction read write; select 1", "commit; begin",
+                "set local transaction_read_only to off; insert into t values (400, 0, 'beside')")
+        for n, sql in enumerate(ways, 300):
+            with self.subTest(sql):
+                self.in_step(client)
+                client.ask("begin read only")
+                client.ask(sql)
+                client.ask(f"insert into t values ({n}, 0, 'written')")
+                client.ask("commit")
+                self.at_rest()
+        self.assertEqual(self.old.value("select count(*) from t"), str(100 + len(ways) + 1))
+        self.assertEqual(self.new.value("select count(*) from t"), "100")
+        self.assertGreaterEqual(self.dropped()["state_refused"], len(ways))
+
+    def test_what_comes_before_its_block_is_known_to_be_open_is_not_copied_when_it_writes(self):
+        client = self.shadowed()
+        for sql in ("commit; insert into t values (300, 0, '')", "end; insert into t values (301, 0, '')"):
+            with self.subTest(sql):
+                self.in_step(client)
+                client.send(query("begin read only") + query(sql))
+                client.until("Z")
+                client.until("Z")
+        self.in_step(client)
+        client.send(parse("", "select 1") + bind("", "") + execute("") + FLUSH)
+        client.until("C")
+        client.send(parse("", "insert into t values (302, 0, '')") + bind("", "") + execute("") + SYNC)
+        client.until("Z")
+        self.at_rest()
+        self.assertEqual(self.old.value("select count(*) from t"), "103")
+        self.assertEqual(self.new.value("select count(*) from t"), "100")
+
     def test_it_is_shown_and_refused_where_it_means_nothing(self):
         shown = self.sidecar.must("GET", "/migrations/m")["strategy"]
         self.assertEqual(shown, READS_ONLY)

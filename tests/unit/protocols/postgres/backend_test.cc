@@ -124,6 +124,23 @@ TEST_CASE("backend: types that are a server's own are told, as far as the messag
   CHECK_FALSE(tells_user_type('D', columns));
 }
 
+TEST_CASE("backend: columns of a description are made those of no table, as far as it has come") {
+  const std::string columns =
+      raw("\0\2id\0\0\0\x40\0\0\1\0\0\0\x17\0\4\xff\xff\xff\xff\0\1"
+          "mood\0\0\1\x40\0\0\2\0\0\x40\x01\xff\xff\0\0\0\x08\0\0");
+  std::string made = columns;
+  forget_tables(made);
+  CHECK(made == raw("\0\2id\0\0\0\0\0\0\0\0\0\0\x17\0\4\xff\xff\xff\xff\0\1"
+                    "mood\0\0\0\0\0\0\0\0\0\x40\x01\xff\xff\0\0\0\x08\0\0"));
+  const std::size_t first = 2 + 3 + 18;
+  for (std::size_t size = 0; size < columns.size(); ++size) {
+    std::string part = columns.substr(0, size);
+    forget_tables(part);
+    CHECK(part == (size < first ? columns : made).substr(0, first).substr(0, size) +
+                      (size > first ? columns.substr(first, size - first) : ""));
+  }
+}
+
 TEST_CASE("backend: tags, notifications and the formats of COPY are found") {
   CHECK(view_command_tag(raw("INSERT 0 1\0")) == "INSERT 0 1");
   CHECK_FALSE(view_command_tag("INSERT"));

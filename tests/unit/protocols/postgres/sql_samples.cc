@@ -95,6 +95,9 @@ constexpr SqlCatalogRow kRows[] = {
     {"d", "public", "jobs", "made_at", "SELECT pg_catalog.now()"},
     {"d", "public", "jobs", "state", "SELECT 'new'::text"},
     {"d", "public", "identified", "id", ""},
+    {"r", "public", "owned", "rn", ""},
+    {"d", "public", "owned", "by", "SELECT CURRENT_USER"},
+    {"r", "public", "v_mine", "vx", "SELECT a FROM public.t WHERE b = SESSION_USER"},
 };
 
 const char* word_of(Pin pin) {

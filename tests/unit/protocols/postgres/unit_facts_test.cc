@@ -16,7 +16,7 @@ class Reading {
  public:
   Reading() { begin(); }
 
-  void begin() { reader.begin(classifier_, SqlReading::Standard); }
+  void begin() { reader.begin(classifier_, SqlReading::Standard, users); }
   // The bytes stay: names are views of them while the unit is read.
   void tell(std::string text) {
     const std::string& bytes = told_.emplace_back(std::move(text));
@@ -42,6 +42,7 @@ class Reading {
 
   SessionState state;
   UnitReader reader{state};
+  Users users = Users::Same;
 
  private:
   std::deque<std::string> told_;
@@ -111,13 +112,14 @@ TEST_CASE("unit facts: what works in a read-only transaction all the same is tol
   for (const char* const sql :
        {"NOTIFY x", "LISTEN x", "SET TRANSACTION READ WRITE", "CREATE TEMP TABLE m (i int)",
         "SELECT pg_advisory_lock(1)", "SELECT pg_advisory_xact_lock(1)", "COPY t TO PROGRAM 'cat'",
-        "not SQL", "RESET transaction_read_only"}) {
+        "not SQL", "RESET transaction_read_only", "SELECT setseed(0.5)",
+        "SELECT set_config('app.' || 'x', '1', false)"}) {
     CAPTURE(sql);
     CHECK(reading.query(sql).works_read_only);
   }
   for (const char* const sql :
        {"SELECT 1", "UPDATE t SET a = 1", "COMMIT", "SET TRANSACTION READ ONLY", "COPY t TO STDOUT",
-        "SELECT * FROM nobody_knows"}) {
+        "SELECT * FROM nobody_knows", "SELECT set_config('app.x', '1', false)"}) {
     CAPTURE(sql);
     CHECK_FALSE(reading.query(sql).works_read_only);
   }
@@ -190,6 +192,35 @@ TEST_CASE("unit facts: an Execute runs what was bound, in whatever unit that was
   CHECK_FALSE(executed("").only_reads);
 }
 
+TEST_CASE("unit facts: an Execute of a cursor runs what was declared") {
+  Reading reading;
+  const auto executed = [&](const std::string& portal) -> const UnitFacts& {
+    reading.begin();
+    reading.tell(execute(portal));
+    return reading.facts();
+  };
+  reading.query("DECLARE c CURSOR FOR SELECT * FROM t");
+  CHECK(executed("c").only_reads);
+  CHECK(reading.facts().parts == 0);
+  reading.query("SELECT 1; DECLARE d NO SCROLL CURSOR FOR SELECT f_volatile()");
+  CHECK(executed("d").writes);
+  CHECK(executed("c").only_reads);
+  reading.query("DECLARE l CURSOR FOR SELECT * FROM t FOR UPDATE");
+  CHECK_FALSE(executed("l").only_reads);
+  CHECK_FALSE(reading.facts().writes);
+  reading.begin();
+  reading.send(parse("s", "DECLARE e CURSOR FOR SELECT * FROM t"));
+  reading.reader.forget_portals();
+  CHECK(executed("e").writes);  // nothing is known in the next transaction ...
+  reading.begin();
+  reading.tell(bind("s"));  // ... until it is declared there
+  reading.tell(execute(""));
+  CHECK(executed("e").only_reads);
+  reading.reader.forget_portals();
+  reading.query("FETCH c");
+  CHECK(executed("c").writes);
+}
+
 TEST_CASE("unit facts: portals whose facts are kept have a limit") {
   Reading reading;
   reading.tell(parse("", "SELECT * FROM t"));
@@ -215,6 +246,39 @@ TEST_CASE("unit facts: a parameter of a type that users have made is of one side
   CHECK_FALSE(reading.facts().sided);
   reading.tell(parse("", "SELECT $1", {16384}));
   CHECK(reading.facts().sided);
+}
+
+TEST_CASE("unit facts: writes that say the user's name are drawn where two servers have two") {
+  constexpr const char* kSay[] = {"INSERT INTO owned (a) VALUES (1)",
+                                  "INSERT INTO owned DEFAULT VALUES",
+                                  "INSERT INTO owned VALUES (1, DEFAULT)",
+                                  "UPDATE owned SET by = DEFAULT",
+                                  "INSERT INTO t SELECT a FROM v_mine",
+                                  "DELETE FROM t WHERE a IN (SELECT a FROM v_mine)",
+                                  "UPDATE guarded SET a = 1",
+                                  "INSERT INTO t SELECT a FROM guarded",
+                                  "ALTER TABLE t ADD by text DEFAULT user"};
+  constexpr const char* kSayNothing[] = {"INSERT INTO owned (by, a) VALUES ('x', 1)",
+                                         "UPDATE owned SET a = 1", "INSERT INTO t VALUES (1)",
+                                         "ALTER TABLE t ADD by text DEFAULT 'user'"};
+  Reading reading;
+  for (const Users users : {Users::Same, Users::Differ}) {
+    reading.users = users;
+    const bool same = users == Users::Same;
+    for (const char* const sql : kSay) {
+      CAPTURE(sql);
+      CHECK(reading.query(sql).deterministic == same);
+      CHECK(reading.facts().is_alike(*reading.reader.texts()[0]) == same);
+      const bool defines = reading.facts().strongest == SqlClass::Ddl;
+      CHECK(reading.facts().is_for_one() == (!same && !defines));
+    }
+    for (const char* const sql : kSayNothing) {
+      CAPTURE(sql);
+      CHECK(reading.query(sql).deterministic);
+    }
+    CHECK(reading.query("SELECT a, current_user FROM v_mine").only_reads);
+    CHECK(reading.facts().deterministic);
+  }
 }
 
 TEST_CASE("unit facts: EXECUTE does what was prepared, and that has a limit") {

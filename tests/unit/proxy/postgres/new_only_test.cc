@@ -22,7 +22,10 @@ struct Sum {
 class Session {
  public:
   void send(bool writes, bool ends, bool hidden = false) {
-    units_.asks(writes, ends, hidden);
+    send({.writes = writes, .ends = ends, .hidden = hidden});
+  }
+  void send(const NewOnly::Unit& unit) {
+    units_.asks(unit);
     units_.sent(++sent_);
   }
   void answer(const std::vector<std::string>& tags, char status) {
@@ -144,6 +147,21 @@ TEST_CASE("new only: code that may have committed before it failed is unsure") {
   session.send(true, true, true);
   session.answer({"!"}, 'I');
   CHECK(session.sum == Sum{1, 1});
+}
+
+TEST_CASE("new only: code that may have committed and gone on is more than one, or none") {
+  const auto answered = [](bool commits_unseen, const std::vector<std::string>& tags, char status) {
+    Session session;
+    session.send({.writes = true, .ends = true, .hidden = true, .commits_unseen = commits_unseen});
+    session.answer(tags, status);
+    return session.sum;
+  };
+  CHECK(answered(true, {"CALL"}, 'I') == Sum{1, 1});
+  CHECK(answered(true, {"DO"}, 'I') == Sum{1, 1});
+  CHECK(answered(false, {"DO"}, 'I') == Sum{1, 0});
+  CHECK(answered(true, {"INSERT 0 1"}, 'I') == Sum{1, 0});  // what was not read calls nothing
+  CHECK(answered(true, {"BEGIN", "CALL", "COMMIT"}, 'I') == Sum{1, 0});
+  CHECK(answered(true, {"BEGIN", "CALL", "COMMIT", "INSERT 0 1"}, 'I') == Sum{2, 0});
 }
 
 TEST_CASE("new only: a block that ends elsewhere says whether it may have written") {
