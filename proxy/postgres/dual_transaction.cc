@@ -58,9 +58,10 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   sources.clear();
   unit_tables_.clear();
   beside_.clear();
+  rows_of_.clear();
   rows.begin_unit();
   sources_listed = true;
-  unit_all_ = beside_all_ = false;
+  unit_all_ = false;
   commits_said = 0;
   how = How::Exact;
   script.clear();
@@ -117,11 +118,14 @@ void DualTransaction::note_tables(const UnitReader& reader, bool alone) {
       std::string key = key_of(table);
       std::optional<Doubt>& doubt = tables_[key];
       if (alone || !reader.facts().is_alike(*text)) doubt = Doubt::Chance;
-      if (text->reads_beside) beside_.push_back(key);
+      if (text->reads_beside) beside_.names.push_back(key);
+      if (text->strongest < SqlClass::Ddl) rows_of_.names.push_back(key);
       unit_tables_.push_back(std::move(key));
     }
     // Definitions never name all that they may change.
-    beside_all_ |= text->reads_beside && !text->writes_listed && text->strongest < SqlClass::Ddl;
+    const bool others = text->writes && !text->writes_listed && text->strongest < SqlClass::Ddl;
+    beside_.others |= others && text->reads_beside;
+    rows_of_.others |= others;
   }
   if (reader.facts().written_listed && tables_.size() <= kTablesMax) return;
   unit_all_ = true;
@@ -167,14 +171,18 @@ void DualTransaction::spread() {
   all_doubtful_ |= unit_all_;
 }
 
-void DualTransaction::doubt_order() {
-  if (beside_.empty() && !beside_all_) return;
+void DualTransaction::doubt_order() { doubt_order(beside_); }
+
+void DualTransaction::doubt_unit_order() { doubt_order(rows_of_); }
+
+void DualTransaction::doubt_order(const Tables& tables) {
+  if (tables.names.empty() && !tables.others) return;
   rows.doubt_unit();
-  for (const std::string& key : beside_) {
+  for (const std::string& key : tables.names) {
     std::optional<Doubt>& doubt = tables_[key];
     if (!doubt) doubt = Doubt::Order;
   }
-  all_doubtful_ |= beside_all_;
+  all_doubtful_ |= tables.others;
 }
 
 void DualTransaction::keep(const ClientMessage& head, Mark mark, std::string_view bytes) {
@@ -282,6 +290,7 @@ void DualTransaction::forget_tables() {
   tables_.clear();
   unit_tables_.clear();
   beside_.clear();
+  rows_of_.clear();
   all_written_ = all_doubtful_ = differs = unseen = false;
 }
 

@@ -93,6 +93,9 @@ class DualTransaction {
   // What it writes from rows that it does not lock is suspected: others may have changed them
   // between the two sides' turns.
   void doubt_order();
+  // Likewise all that the unit itself writes: the first side has committed it, and holds no locks
+  // any more while the second side takes its own.
+  void doubt_unit_order();
   // The second side gets a message (a piece of one) once the first has run the unit.
   void keep(const ClientMessage& head, Mark mark, std::string_view bytes);
   void keep_more(std::string_view bytes);
@@ -183,6 +186,15 @@ class DualTransaction {
  private:
   void note_tables(const UnitReader& reader, bool alone);
   void note_returned(const UnitReader& reader);
+  struct Tables {
+    std::vector<std::string> names;
+    bool others = false;  // and some that nobody names
+    void clear() {
+      names.clear();
+      others = false;
+    }
+  };
+  void doubt_order(const Tables& tables);
   Doubts chances() const;
   void note_sources(const UnitReader& reader);
 
@@ -190,9 +202,9 @@ class DualTransaction {
   // suspected; Order: from what others may have changed meanwhile.
   std::map<std::string, std::optional<Doubt>, std::less<>> tables_;
   std::vector<std::string> unit_tables_;  // of them, those of the unit
-  std::vector<std::string> beside_;       // of these, those made from rows that it does not lock
+  Tables beside_;                         // of these, those made from rows that it does not lock
+  Tables rows_of_;                        // of these, those of which it changes rows
   bool unit_all_ = false;                 // others, too
-  bool beside_all_ = false;               // likewise
   bool all_written_ = false;              // likewise, by both sides
   bool all_doubtful_ = false;             // by the first only, or from what is suspected
 };

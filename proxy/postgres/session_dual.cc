@@ -306,6 +306,7 @@ void PostgresSession::first_answered() {
   if (lost && dual_->for_second && !dual_->first_failed) leave_out(Drop::ConnectionLost);
   const bool follows = !dual_->first_failed && dual_->for_second && !dual_->sits_out() &&
                        !dual_->commit_was_none() && dual_->kept() <= settings().copy_max;
+  if (follows && dual_->committed()) dual_->doubt_unit_order();
   if (follows) return send_script();
   const bool too_long = !dual_->first_failed && dual_->kept() > settings().copy_max;
   forget_script();

@@ -79,6 +79,35 @@ class ReadsOfWrites(Dual):
         self.nothing_suspected()
 
 
+class Commits(Dual):
+    """What a unit writes and commits has no locks on the first side when the second begins with it."""
+
+    def segment(self, *texts):
+        self.messages(self.client, b"".join(parse("", sql) + bind("", "") + execute("") for sql in texts))
+
+    def test_a_unit_that_commits_itself_is_suspected_of_its_order(self):
+        self.client.ask("begin; update t set n = 1 where id = 1; commit")
+        self.assertEqual(self.suspected(), {"t": "order"})
+        self.segment("begin", "insert into parent values (1)", "commit")
+        self.assertEqual(self.suspected(), {"t": "order", "parent": "order"})
+        self.client.ask("begin; insert into child values (1, 1)")
+        self.client.ask("insert into other.u values ('x'); commit")
+        self.assertEqual(self.suspected(), dict.fromkeys(("t", "parent", "u", "other.u"), "order"))
+        for sql in ("select * from t order by id", "select * from parent", "select * from child"):
+            self.equal(sql)
+
+    def test_a_unit_that_another_one_commits_is_not(self):
+        self.client.ask("begin; update t set n = 1 where id = 1")
+        self.client.ask("commit")
+        self.segment("begin", "update t set n = 2 where id = 1")
+        self.segment("commit")
+        self.segment("update t set n = n + 1 where id = 2", "update t set n = n + 1 where id = 3")
+        self.client.ask("update t set n = 3 where id = 1; delete from t where id = 4")
+        self.client.ask("create table more (i int); create index on t (n)")
+        self.equal()
+        self.nothing_suspected()
+
+
 class Settings(Dual):
     """Two tables of one name: which is meant hangs on the search path of the transaction."""
 
