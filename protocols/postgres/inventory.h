@@ -66,8 +66,11 @@ inline constexpr std::string_view kInventoryMessages = "PBECS";
 // Takes the rows of the answer, one DataRow's body each.
 class InventoryReader {
  public:
-  // `user`: of the start-up packet; whom the session is for its server.
-  explicit InventoryReader(std::string_view user) : user_(user) {}
+  // `user`: of the start-up packet; whom the session is for its server. `version`: of the session
+  // when it is asked.
+  explicit InventoryReader(std::string_view user, std::uint64_t version = 0)
+      : user_(user), version_(version) {}
+  std::uint64_t version() const { return version_; }
   // False: that is no row of the answer.
   bool on_row(std::string_view body);
   Inventory take() { return std::move(found_); }
@@ -77,6 +80,7 @@ class InventoryReader {
   bool on_statement(const Row& row);
 
   std::string user_;
+  std::uint64_t version_;
   Inventory found_;
 };
 

@@ -251,17 +251,47 @@ UnitReader::Facts UnitReader::on_text(std::string_view text) {
   note_settings(*facts);
   note_code(*facts, text);
   note_prepared(*facts);
+  note_hidden(*facts);
   return facts;
 }
 
-// EXECUTE does what was prepared by its name.
+// EXECUTE does what was prepared by its name: by SQL, or by a Parse, as one of them may have
+// failed.
 UnitReader::Facts UnitReader::executed_by_sql(const Facts& facts) const {
   if (by_sql_.empty() || facts->steps.size() != 1) return facts;
   const auto* const step = std::get_if<SessionStep>(&facts->steps[0].what);
   if (!step || step->what != SessionStep::What::Execute) return facts;
   const auto found = by_sql_.find(step->name);
   if (found == by_sql_.end()) return facts;
-  return std::make_shared<const SqlFacts>(executed(*facts, *found->second.facts));
+  Facts meant = found->second.facts;
+  const auto or_else = [&](const Facts& other) {
+    meant = either(meant, other ? other : unknown());
+  };
+  for (const auto& [name, parsed] : parsed_) {
+    if (name == step->name) or_else(parsed);
+  }
+  state_.each_meaning(step->name, or_else);
+  if (prepared_ == Prepared::Unsure || state_.kept() == Kept::NotAll) or_else(unknown());
+  return std::make_shared<const SqlFacts>(executed(*facts, *meant));
+}
+
+// What is not seen may have dropped statements, and prepared others by their names.
+void UnitReader::note_hidden(const SqlFacts& facts) {
+  if (facts.pins.has(Pin::HiddenCode) || facts.pins.has(Pin::Unread)) doubt_prepared();
+}
+
+void UnitReader::told_prepared(SqlClassifier& classifier, const std::vector<PreparedText>& by_sql) {
+  classifier_ = &classifier;
+  by_sql_.clear();
+  by_sql_bytes_ = 0;
+  prepared_ = Prepared::Seen;
+  for (const PreparedText& statement : by_sql) {
+    const bool room =
+        by_sql_.size() < kPreparedMax && by_sql_bytes_ + statement.text.size() <= kPreparedBytesMax;
+    if (!room) return;  // EXECUTE of a name that is not kept may do anything
+    by_sql_bytes_ += statement.text.size();
+    by_sql_[statement.name] = {{statement.text}, judge_prepare(statement.text, statement.name)};
+  }
 }
 
 void UnitReader::note_prepared(const SqlFacts& facts) {
@@ -279,7 +309,7 @@ void UnitReader::note_prepared(const SqlFacts& facts) {
 void UnitReader::add_prepared(const SessionStep& prepare) {
   const bool room = by_sql_bytes_ + prepare.text.size() <= kPreparedBytesMax;
   if (!by_sql_.contains(prepare.name) && (by_sql_.size() >= kPreparedMax || !room)) return;
-  Prepared& meaning = by_sql_[prepare.name];
+  Meanings& meaning = by_sql_[prepare.name];
   if (meaning.facts && meaning.texts.empty()) return;
   if (std::ranges::find(meaning.texts, prepare.text) != meaning.texts.end()) return;
   if (!room) {
@@ -329,6 +359,7 @@ void UnitReader::on_execute(const Piece& first) {
   if (found->second->only_reads()) return;
   facts_.add(*found->second);
   texts_.push_back(found->second);
+  note_hidden(*found->second);
 }
 
 // Adds what a message that names the statement may run, and returns it.
@@ -344,6 +375,7 @@ UnitReader::Facts UnitReader::on_statement(std::string_view name) {
     facts_.add(*facts);
     texts_.push_back(facts);
     note_settings(*facts);
+    note_hidden(*facts);
   });
   if (!all) on_unknown();
   return all ? all : unknown();
@@ -357,7 +389,10 @@ void UnitReader::note_moments(const Piece& bind) {
   facts_.deterministic = facts_.drawn_by_definitions = false;
 }
 
-void UnitReader::on_unknown() { facts_.add(*unknown()); }
+void UnitReader::on_unknown() {
+  facts_.add(*unknown());
+  note_hidden(*unknown());
+}
 
 // What the parse tree does not show: bodies of DO and CREATE FUNCTION, and text that was not read.
 void UnitReader::note_code(const SqlFacts& facts, std::string_view text) {

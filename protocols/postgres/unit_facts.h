@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocols/postgres/inventory.h"
 #include "protocols/postgres/result_digest.h"
 #include "protocols/postgres/session_state.h"
 #include "protocols/postgres/sql_classify.h"
@@ -88,6 +89,12 @@ class UnitReader {
   void on_message(const Piece& first);
   // The transaction in which portals were bound is over.
   void forget_portals() { portals_.clear(); }
+  // Statements may be there, or be others, that nobody has seen PREPARE make: until it is told what
+  // there is, an EXECUTE may run anything, too. Code that is not seen does that by itself.
+  void doubt_prepared() { prepared_ = Prepared::Unsure; }
+  // These are all that SQL has prepared on the session's server, as inventory.h tells them, and
+  // nothing was asked there since.
+  void told_prepared(SqlClassifier& classifier, const std::vector<PreparedText>& by_sql);
   const UnitFacts& facts() const { return facts_; }
   // Of everything in it that was understood.
   const std::vector<Facts>& texts() const { return texts_; }
@@ -111,7 +118,7 @@ class UnitReader {
   Facts on_text(std::string_view text);
   Facts executed_by_sql(const Facts& facts) const;
   // What EXECUTE may run by a name: all that was prepared by it, as DEALLOCATE may have failed.
-  struct Prepared {
+  struct Meanings {
     std::vector<std::string> texts;  // each once; empty: there was no room for all of them
     Facts facts;
   };
@@ -120,6 +127,7 @@ class UnitReader {
   Facts judge_prepare(std::string_view text, std::string_view name);
   void note_prepared(const SqlFacts& facts);
   void add_prepared(const SessionStep& prepare);
+  void note_hidden(const SqlFacts& facts);
   Facts on_statement(std::string_view name);
   void on_unknown();
   void note_settings(const SqlFacts& facts);
@@ -137,7 +145,8 @@ class UnitReader {
   std::vector<std::string> custom_;
   std::vector<std::string> named_;
   bool sets_untold_ = false;
-  std::map<std::string, Prepared, std::less<>> by_sql_;
+  enum class Prepared : std::uint8_t { Seen, Unsure } prepared_ = Prepared::Seen;
+  std::map<std::string, Meanings, std::less<>> by_sql_;
   std::size_t by_sql_bytes_ = 0;  // of texts
   std::uint64_t judged_by_ = 0;   // version of the classifier that all kept facts are of
 };

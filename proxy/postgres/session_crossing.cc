@@ -189,7 +189,8 @@ void PostgresSession::ask_inventory() {
   server().stream().write_copy(question);
   server().stream().flush();
   counters().server_out.add(question.size());
-  asking_ = std::make_unique<InventoryReader>(find_parameter(start_up_, "user").value_or(""));
+  asking_ =
+      std::make_unique<InventoryReader>(find_parameter(start_up_, "user").value_or(""), version_);
   inventory_ = Inventory();
 }
 
@@ -212,14 +213,15 @@ void PostgresSession::on_inventory_row(std::string_view body) {
 void PostgresSession::on_inventory_told() {
   const bool untold = inventory_.ties.has(Tie::Untold);
   inventory_ = asking_->take();
+  const std::uint64_t version = asking_->version();  // what was sent since may have changed it
   asking_.reset();
   const bool lost = state_.kept() == Kept::NotAll || custom_lost_ ||
                     !interlay_.classifier(database_).catalog().has_all_settings();
   if (untold || lost || reading_ == SqlReading::Foreign) {
     inventory_.ties.add(Tie::Untold);
   }
-  inventory_version_ = version_;
-  server().holds.version = version_;
+  inventory_version_ = version;
+  server().holds.version = version;
   server().holds.settings = inventory_.settings;
   take_over_statements();
 }
@@ -248,6 +250,8 @@ void PostgresSession::take_over_statements() {
   }
   forget_dropped();
   if (!all_told) inventory_.ties.add(Tie::Untold);
+  const bool sure = !inventory_.ties.has(Tie::Untold) && inventory_version_ == version_;
+  if (sure) reader_.told_prepared(interlay_.classifier(database_), by_sql);
   statements_unseen_ = false;
   inventory_.statements = by_sql;
   server().holds.by_sql = std::move(by_sql);

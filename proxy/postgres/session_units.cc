@@ -68,6 +68,7 @@ void PostgresSession::watch() {
   custom_lost_ |= catalog.has_untold_setters();  // it may have called one
   version_ = 1;
   statements_unseen_ = true;
+  reader_.doubt_prepared();
   block_ = server().owed().owes()                               ? Block::Unsure
            : server().owed().transaction() == Transaction::Idle ? Block::None
                                                                 : Block::Open;

@@ -298,6 +298,28 @@ class Prepared(PgPair):
         self.assertEqual(client.value("execute p"), "old")
 
 
+    def test_what_code_has_prepared_unseen_is_not_run_on_the_other_side(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        self.comes_to(client, "new")
+        client.ask("prepare p as select side from here")
+        self.assertEqual(client.value("execute p"), "new")
+        client.ask("do $$begin execute 'deallocate p'; execute 'prepare p as update t set n = n - 10"
+                   " returning (select side from here)'; end$$")
+        for asked_before in (False, True):
+            with self.subTest(asked_before=asked_before):
+                self.assertEqual(client.value("execute p"), "old")
+                self.comes_to(client, "new")
+        client.ask("do $$begin execute 'deallocate p'; execute 'prepare p as select side from here'; end$$")
+        self.comes_to(client, "new")
+        self.assertEqual(client.value("execute p"), "new")  # it is known again
+        client.ask("deallocate p")
+        client.send(parse("p", "update t set n = n - 10 returning (select side from here)") + SYNC)
+        client.until("Z")
+        self.assertEqual(client.value("execute p"), "old")
+        self.assertEqual(self.both("select n from t"), ["70", "100"])
+
+
 class Replaced(PgPair):
     """Functions and views that become others, while statements that use them are prepared."""
 

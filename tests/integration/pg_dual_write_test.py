@@ -259,6 +259,16 @@ class Equal(Dual):
                 self.assertEqual(answers[1], answers[0])
         self.equal()
 
+    def test_what_code_has_prepared_unseen_is_noted(self):
+        self.client.ask("prepare p as select 1")
+        self.client.ask("begin")
+        self.client.ask("do $$begin execute 'deallocate p'; execute 'prepare p as delete from t'; end$$")
+        self.client.ask("rollback")
+        self.nothing_suspected()
+        self.client.ask("execute p")
+        followed = self.second.value("select count(*) from t") == "0"
+        self.assertTrue(followed or self.divergence()["needs_full_verification"])
+
     def test_flushed_messages_in_a_transaction_are_on_both(self):
         client = self.client
         client.ask("begin")

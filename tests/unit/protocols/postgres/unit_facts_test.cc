@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "protocols/postgres/frontend.h"
@@ -38,6 +39,8 @@ class Reading {
     return reader.facts();
   }
   const UnitFacts& facts() const { return reader.facts(); }
+  // Its server tells what SQL has prepared there.
+  void told(const std::vector<PreparedText>& by_sql) { reader.told_prepared(classifier_, by_sql); }
   void adopt(std::shared_ptr<const SqlCatalog> catalog) { classifier_.adopt(std::move(catalog)); }
 
   SessionState state;
@@ -233,6 +236,71 @@ TEST_CASE("unit facts: EXECUTE does what was prepared, and that has a limit") {
   CHECK(reading.query("EXECUTE one_more").writes);
 }
 
+PreparedText by_sql(const char* name, const char* text) {
+  return {name, text, {}, PreparedText::By::Sql};
+}
+
+TEST_CASE("unit facts: EXECUTE may do what a Parse has made by its name since") {
+  Reading reading;
+  reading.query("PREPARE p AS SELECT * FROM t");
+  reading.query("DEALLOCATE p");
+  reading.begin();
+  const auto made = reading.send(parse("p", "DELETE FROM t"));
+  CHECK(reading.query("EXECUTE p").writes);
+  reading.state.answered(made, '1', {});
+  CHECK(reading.query("EXECUTE p").writes);
+  CHECK(reading.facts().written_listed);
+  // In the unit that makes it, too.
+  Reading other;
+  other.query("PREPARE p AS SELECT * FROM t");
+  other.begin();
+  other.tell(parse("p", "DELETE FROM t"));
+  other.tell(parse("", "EXECUTE p"));
+  other.tell(bind(""));
+  CHECK(std::ranges::all_of(other.reader.texts(), [](const auto& text) { return text->writes; }));
+}
+
+TEST_CASE("unit facts: behind code that is not seen EXECUTE may do anything, until that is told") {
+  const auto runs = [](Reading& reading, const char* sql) -> const UnitFacts& {
+    reading.query("PREPARE p AS SELECT * FROM t");
+    reading.query("PREPARE untold AS SELECT set_config($1, $2, false)");
+    CHECK(reading.query("EXECUTE p").only_reads);
+    reading.query(sql);
+    return reading.query("EXECUTE p");
+  };
+  for (const char* const sql :
+       {"DO $$BEGIN DEALLOCATE p; EXECUTE 'PREPARE p AS DELETE FROM t'; END$$",
+        "CALL nobody_knows()", "SELECT f_volatile()", "SELECT a::badtype FROM t", "not SQL"}) {
+    CAPTURE(sql);
+    Reading reading;
+    CHECK(runs(reading, sql).writes);
+    CHECK_FALSE(reading.facts().written_listed);
+    reading.query("EXECUTE untold('app.x', '1')");  // what is known of it is not lost
+    CHECK(reading.reader.sets_untold());
+    reading.told({by_sql("p", "PREPARE p AS DELETE FROM t"), by_sql("q", "PREPARE q AS SELECT 1")});
+    CHECK(reading.query("EXECUTE p").writes);
+    CHECK(reading.facts().written_listed);
+    CHECK(reading.query("EXECUTE q").only_reads);
+    CHECK_FALSE(reading.query("EXECUTE untold").written_listed);  // it is no more
+  }
+  for (const char* const sql :
+       {"SELECT f_stable()", "UPDATE t SET a = 1", "CREATE TABLE x (a int)"}) {
+    CAPTURE(sql);
+    Reading reading;
+    CHECK(runs(reading, sql).only_reads);
+  }
+  Reading bound;
+  bound.query("PREPARE p AS SELECT * FROM t");
+  bound.begin();
+  const auto made = bound.send(parse("s", "SELECT f_volatile()"));
+  bound.state.answered(made, '1', {});
+  bound.told({by_sql("p", "PREPARE p AS SELECT * FROM t")});
+  CHECK(bound.query("EXECUTE p").only_reads);
+  bound.begin();
+  bound.tell(bind("s"));
+  CHECK(bound.query("EXECUTE p").writes);
+}
+
 // Of a server whose f is as that mark says: volatility and author.
 std::shared_ptr<const SqlCatalog> catalog_with_f(std::string_view mark) {
   const SqlCatalogRow rows[] = {{"f", "public", "f", mark, ""}};
@@ -254,14 +322,17 @@ TEST_CASE("unit facts: statements do what their functions do by now") {
   for (const std::string_view mark : {"su", "vu", "su"}) {
     CAPTURE(mark);
     reading.adopt(catalog_with_f(mark));
+    CHECK_FALSE(reading.query("EXECUTE q").writes);
+    CHECK(reading.query("EXECUTE p").writes == (mark == "vu"));
     for (const char* const name : {"s", "", "pending"}) {
       CAPTURE(name);
       reading.begin();
       reading.tell(bind(name));
       CHECK(reading.facts().writes == (mark == "vu"));
     }
-    CHECK(reading.query("EXECUTE p").writes == (mark == "vu"));
-    CHECK_FALSE(reading.query("EXECUTE q").writes);
+    // A volatile f may have made others of them.
+    reading.told({by_sql("p", "PREPARE p AS SELECT f()"), by_sql("q", "PREPARE q AS SELECT 1")});
+    reading.query("PREPARE p AS SELECT 1, f()");
   }
 }
 
