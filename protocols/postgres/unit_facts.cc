@@ -90,7 +90,8 @@ bool works_read_only(const SqlFacts& facts) {
   const bool notifies = facts.writes && facts.written.empty() && facts.writes_listed;
   const bool ties = facts.pins.has(Pin::TempObject) || facts.pins.has(Pin::HoldCursor) ||
                     facts.pins.has(Pin::SessionLock) || facts.pins.has(Pin::Listen) ||
-                    facts.pins.has(Pin::Unread) || facts.locks.has(SqlLock::AdvisoryTransaction);
+                    facts.pins.has(Pin::HiddenCode) || facts.pins.has(Pin::Unread) ||
+                    facts.locks.has(SqlLock::AdvisoryTransaction);
   if (notifies || ties) return true;
   return std::ranges::any_of(facts.steps, [](const Step& step) {
     const auto* const transaction = std::get_if<TransactionStep>(&step.what);

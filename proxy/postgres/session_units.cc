@@ -1,4 +1,5 @@
 // Units of a session with two sides: each is read, given a side, and sent there whole.
+#include <algorithm>
 #include <cassert>
 #include <utility>
 #include <variant>
@@ -131,6 +132,7 @@ bool PostgresSession::read_on(const Piece& piece) {
   reader_.begin(interlay_.classifier(database_), reading_);
   reader_.on_message(piece);
   if (reader_.facts().parts > 0 && leads_out(reader_.facts())) {
+    unseen_in_read_only_ |= runs_unseen();
     send_refusal(piece.type, Refusal::ReadOnly);
     mid_unit_ = !ends_unit(piece.type);
     return false;
@@ -235,6 +237,7 @@ PostgresSession::Choice PostgresSession::choose_in_block(const Unit& unit) {
     return {Choice::Do::Wait};
   }
   if (!leads_out(facts)) return {Choice::Do::Go};
+  unseen_in_read_only_ |= runs_unseen();
   return {unit.end == Unit::End::Unfinished ? Choice::Do::Await : Choice::Do::Refuse};
 }
 
@@ -246,11 +249,18 @@ bool PostgresSession::leads_out(const UnitFacts& facts) const {
   return facts.works_read_only || facts.says_begin || (ends && facts.writes);
 }
 
+bool PostgresSession::runs_unseen() const {
+  return std::ranges::any_of(reader_.texts(), [](const UnitReader::Facts& text) {
+    return text->pins.has(Pin::HiddenCode);
+  });
+}
+
 PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::string_view bytes) {
   const InterlayRoute& route = *interlay_.route();
   const UnitFacts& facts = reader_.facts();
   read_only_block_ = false;
   Facts request = facts_for_plan(facts, bucket_);
+  if (facts.opens_read_only && unseen_in_read_only_) request.kind = Kind::Write;
   const Side whole_side = answering(route, request);
   // What is not known to its end may yet write; what has no end of its own leaves its server in the
   // midst of it when it fails.
@@ -372,8 +382,7 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
 void PostgresSession::note_new_only() {
   if (!is_new_only()) return;
   const UnitFacts& facts = reader_.facts();
-  bool hidden = false;
-  for (const UnitReader::Facts& text : reader_.texts()) hidden |= text->pins.has(Pin::HiddenCode);
+  const bool hidden = runs_unseen();
   new_only_.asks(facts.writes, block_ != Block::Open || facts.controls || hidden,
                  block_ != Block::Open && hidden);
 }

@@ -26,7 +26,9 @@ def told(messages):
 
 
 class ReadOnly(PgPair):
-    tables = ("create table t (id int primary key, n int)", "insert into t values (1, 0)")
+    tables = ("create table t (id int primary key, n int)", "insert into t values (1, 0)",
+              "create function notifies(text) returns int language plpgsql as"
+              " $$begin execute format('select pg_notify(%L, %L)', 'x', $1); return 1; end$$")
 
     def setUp(self):
         super().setUp()
@@ -45,6 +47,16 @@ class ReadOnly(PgPair):
         self.comes_to(client, "new")
         client.ask(begin)
         return client
+
+    def refused(self, client, sql):
+        """In the block that is open there, which it ends."""
+        try:
+            client.rows(sql)
+        except ServerError as error:
+            return "can do nothing but read" in str(error)
+        finally:
+            client.ask("rollback")
+        return False
 
     def test_a_query_that_ends_it_writes_nothing_on_new(self):
         for sql in (f"commit; {WRITE}", f"rollback; {WRITE}", f"commit; begin; {WRITE}; commit",
@@ -71,6 +83,21 @@ class ReadOnly(PgPair):
                     client.ask(WRITE)
                     client.ask("commit")
                     self.nothing_on_new()
+
+    def test_code_that_notifies_unseen_does_not_on_new(self):
+        ear = self.enterContext(self.old.connect())
+        ear.ask("listen x")
+        for sql in ("do $$begin perform notifies('y'); end$$", "select notifies('y')"):
+            client = self.in_block()
+            self.assertTrue(self.refused(client, sql), sql)
+        # It begins the next one where it may do that.
+        client.ask("begin read only")
+        self.assertEqual(self.side_of(client), "old")
+        client.ask("select notifies('z')")
+        client.ask("commit")
+        self.assertIn(b"z", ear.until("A")[-1])
+        self.assertEqual(self.side_of(client), "new")
+        self.nothing_on_new()
 
     def test_a_segment_that_ends_it_writes_nothing_on_new(self):
         for texts in (("commit", WRITE), ("select 1", "rollback", WRITE),

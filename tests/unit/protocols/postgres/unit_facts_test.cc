@@ -114,7 +114,8 @@ TEST_CASE("unit facts: what works in a read-only transaction all the same is tol
   for (const char* const sql :
        {"NOTIFY x", "LISTEN x", "SET TRANSACTION READ WRITE", "CREATE TEMP TABLE m (i int)",
         "SELECT pg_advisory_lock(1)", "SELECT pg_advisory_xact_lock(1)", "COPY t TO PROGRAM 'cat'",
-        "not SQL", "RESET transaction_read_only"}) {
+        "not SQL", "RESET transaction_read_only", "SELECT f_volatile()", "DO 'x'",
+        "CALL nobody_knows()"}) {
     CAPTURE(sql);
     CHECK(reading.query(sql).works_read_only);
   }
