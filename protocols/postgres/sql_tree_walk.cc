@@ -187,7 +187,9 @@ void Walk::select(const SelectStmt& select) {
     judge_.at_least(SqlClass::Ddl);
     judge_.writes();
     judge_.defines(name_of(*into->rel));
-    if (into->rel->relpersistence == kTemporary) judge_.pins(Pin::TempObject);
+    const bool temporary = into->rel->relpersistence == kTemporary;
+    if (temporary) judge_.pins(Pin::TempObject);
+    if (!temporary) judge_.redefines(Redefines::Tables);
   }
   visit_children(node_of(&rest));
 }

@@ -112,6 +112,21 @@ const std::shared_ptr<const SqlFacts>& unknown() {
   return facts;
 }
 
+// Of what may run anything, and ends no transaction.
+const std::shared_ptr<const SqlFacts>& unseen_code() {
+  static const auto facts = [] {
+    SqlFacts made;
+    made.strongest = SqlClass::NondeterministicWrite;
+    made.writes = true;
+    made.deterministic = made.drawn_by_definitions = false;
+    made.writes_listed = made.reads_listed = false;
+    made.statements = 1;
+    made.pins.add(Pin::HiddenCode);
+    return std::make_shared<const SqlFacts>(std::move(made));
+  }();
+  return facts;
+}
+
 // Facts of what does the one or the other.
 //   one   null: nothing yet
 std::shared_ptr<const SqlFacts> either(const std::shared_ptr<const SqlFacts>& one,
@@ -163,8 +178,10 @@ void UnitFacts::add(const SqlFacts& facts) {
   ++parts;
 }
 
-void UnitReader::begin(SqlClassifier& classifier, SqlReading reading) {
+void UnitReader::begin(SqlClassifier& classifier, SqlReading reading,
+                       std::shared_ptr<const Redefined> elsewhere) {
   classifier_ = &classifier;
+  elsewhere_ = std::move(elsewhere);
   reading_ = reading;
   facts_ = UnitFacts();
   texts_.clear();
@@ -247,13 +264,31 @@ void UnitReader::on_parse(const Piece& first) {
 
 UnitReader::Facts UnitReader::on_text(std::string_view text) {
   Facts facts = executed_by_sql(classifier_->facts_of(text, reading_));
-  facts_.add(*facts);
-  texts_.push_back(facts);
+  note_redefined(*facts, text);
+  const Facts now = by_now(facts);
+  facts_.add(*now);
+  texts_.push_back(now);
   note_settings(*facts);
   note_code(*facts, text);
   note_prepared(*facts);
-  note_hidden(*facts);
+  note_hidden(*now);
   return facts;
+}
+
+void UnitReader::note_redefined(const SqlFacts& facts, std::string_view text) {
+  const bool unread = facts.pins.has(Pin::Unread) && may_define(text);
+  if (facts.redefines == Redefines::Nothing && !unread) return;
+  if (!redefined_) redefined_ = std::make_unique<Redefined>();
+  redefined_->add(facts);
+  redefined_->others |= unread;
+}
+
+// What it does, if it does not do something else by now.
+UnitReader::Facts UnitReader::by_now(const Facts& facts) const {
+  const auto touches = [&](const Redefined* what) { return what && what->touches(*facts); };
+  if (facts->strongest == SqlClass::Ddl) return facts;  // both sides run it, whatever it defines
+  if (!touches(redefined_.get()) && !touches(elsewhere_.get())) return facts;
+  return either(facts, unseen_code());
 }
 
 // EXECUTE does what was prepared by its name: by SQL, or by a Parse, as one of them may have
@@ -366,13 +401,24 @@ void UnitReader::on_execute(const Piece& first) {
 // Adds what a message that names the statement may run, and returns it.
 UnitReader::Facts UnitReader::on_statement(std::string_view name) {
   Facts all;
-  for (const auto& [made, facts] : parsed_) {  // its facts are counted
+  for (const auto& [made, facts] : parsed_) {  // its facts are counted, as they were then
     if (made == name) all = either(all, facts ? facts : unknown());
   }
-  if (all) return all;
-  state_.each_meaning(name, [&](const Facts& facts) {
-    all = either(all, facts ? facts : unknown());
-    if (!facts) return on_unknown();
+  if (all) {
+    const Facts now = by_now(all);
+    if (now != all) {
+      facts_.add(*now);
+      texts_.push_back(now);
+    }
+    return now;
+  }
+  state_.each_meaning(name, [&](const Facts& kept) {
+    if (!kept) {
+      all = either(all, unknown());
+      return on_unknown();
+    }
+    const Facts facts = by_now(kept);
+    all = either(all, facts);
     facts_.add(*facts);
     texts_.push_back(facts);
     note_settings(*facts);

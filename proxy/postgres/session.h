@@ -223,6 +223,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- units: session_units.cc
   void watch();
   std::size_t take_unit(std::string_view bytes);
+  void begin_reading();
   void read_unit(std::string_view bytes);
   bool read_on(const Piece& piece);
   void glance(const Piece& piece);

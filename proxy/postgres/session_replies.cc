@@ -309,9 +309,12 @@ void PostgresSession::settle(Upstream& up, std::uint64_t id) {
     sent_.pop();
   }
   answered_in_event_ += answered;
-  if (defines_ && up.owed().transaction() == Transaction::Idle) {
+  const bool over = !up.owed().owes() && up.owed().transaction() == Transaction::Idle;
+  if (defines_ && over) {
     defines_ = false;
-    if (loop().postgres().catalog.changed) loop().postgres().catalog.changed(interlay_.id());
+    const CatalogDoor& catalog = loop().postgres().catalog;
+    const Redefined redefined = reader_.take_redefined();
+    if (catalog.changed) catalog.changed(interlay_.id(), redefined);
   }
   // While nothing but messages of ours is owed, this is what is known.
   if (!up.owed().owes()) block_ = block();

@@ -113,9 +113,19 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
   return 0;
 }
 
+// What is redefined elsewhere can do nothing to what is asked in a read-only transaction but make
+// it fail there: it has begun, and is where it is.
+void PostgresSession::begin_reading() {
+  const CatalogDoor& catalog = loop().postgres().catalog;
+  const bool begun = read_only_block_ && block() != Block::None;
+  const bool asks = catalog.unread && !begun;
+  reader_.begin(interlay_.classifier(database_), reading_,
+                asks ? catalog.unread(interlay_.id()) : nullptr);
+}
+
 void PostgresSession::read_unit(std::string_view bytes) {
   if (block() == Block::None) reader_.forget_portals();
-  reader_.begin(interlay_.classifier(database_), reading_);
+  begin_reading();
   MessageCutter cutter(Stream::Client, settings().segment_max);
   for (std::size_t at = 0; at < bytes.size();) {
     const Cut cut = cutter.next(bytes.substr(at));
@@ -129,7 +139,7 @@ void PostgresSession::read_unit(std::string_view bytes) {
 // More of a unit whose side was chosen before all of it was there. False: it is refused.
 bool PostgresSession::read_on(const Piece& piece) {
   parses_ = 0;
-  reader_.begin(interlay_.classifier(database_), reading_);
+  begin_reading();
   reader_.on_message(piece);
   if (reader_.facts().parts > 0 && leads_out(reader_.facts())) {
     unseen_in_read_only_ |= runs_unseen();
@@ -360,7 +370,7 @@ void PostgresSession::send_ours(std::string_view message, Mark mark) {
 void PostgresSession::note_sent(const UnitFacts& facts) {
   note_custom_settings();
   if (facts.changes_session) ++version_;
-  defines_ |= facts.strongest >= SqlClass::Ddl;
+  defines_ |= facts.strongest >= SqlClass::Ddl || runs_unseen();
   if (shadow_ && facts.says_session) shadow_->note_change();
   switch (facts.leaves) {
     case Leaves::AsItWas:

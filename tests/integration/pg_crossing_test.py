@@ -385,6 +385,39 @@ class Replaced(PgPair):
         self.assertEqual(self.new.value("select count(*) from log"), "0")
 
 
+class Unread(PgPair):
+    """Definitions that have changed, while nobody has read them yet."""
+
+    config = {"limits": {"catalog_ms": 600_000}}
+    tables = Replaced.tables
+
+    def setUp(self):
+        super().setUp()
+        self.migrate(reads(1.0))
+        self.client, self.other = self.connect(), self.connect()
+        for client in (self.client, self.other):
+            self.comes_to(client, "new")
+
+    def side(self, client, what):
+        return client.rows(f"select side, {what} from here")[0][0]
+
+    def test_a_function_is_not_believed_from_its_commit_on(self):
+        for _ in range(3):
+            self.assertEqual(self.side(self.other, "f()"), "new")
+            self.client.send(query(Replaced.redefinitions[0]) + query("select side, f() from here"))
+            self.client.until("Z")
+            [[side, _]] = [row_of(one) for one in self.client.until("Z") if kind_of(one) == "D"]
+            self.assertEqual((side, self.side(self.other, "f()")), (b"old", "old"))
+            self.assertEqual(self.side_of(self.other), "new")  # a plain table is what it was
+            self.client.ask(f"create or replace {self.tables[1].removeprefix('create ')}")
+            wait_until(lambda: self.side(self.other, "f()") == "new", 20, "it is known to read again")
+
+    def test_code_that_redefines_unseen_is_noticed(self):
+        quoted = Replaced.redefinitions[0].replace("'", "''")
+        self.client.ask(f"do $do$begin execute '{quoted}'; end$do$")
+        wait_until(lambda: self.side(self.other, "f()") == "old", 20, "it is known to write")
+
+
 class Settings(PgPair):
     """Settings with a dot in their names, which no server lists, however they were set."""
 

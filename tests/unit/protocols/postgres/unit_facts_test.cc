@@ -17,7 +17,7 @@ class Reading {
  public:
   Reading() { begin(); }
 
-  void begin() { reader.begin(classifier_, SqlReading::Standard); }
+  void begin() { reader.begin(classifier_, SqlReading::Standard, elsewhere); }
   // The bytes stay: names are views of them while the unit is read.
   void tell(std::string text) {
     const std::string& bytes = told_.emplace_back(std::move(text));
@@ -45,6 +45,7 @@ class Reading {
 
   SessionState state;
   UnitReader reader{state};
+  std::shared_ptr<const Redefined> elsewhere;
 
  private:
   std::deque<std::string> told_;
@@ -335,6 +336,104 @@ TEST_CASE("unit facts: statements do what their functions do by now") {
     reading.told({by_sql("p", "PREPARE p AS SELECT f()"), by_sql("q", "PREPARE q AS SELECT 1")});
     reading.query("PREPARE p AS SELECT 1, f()");
   }
+}
+
+TEST_CASE("unit facts: what was redefined since the catalog was read is not believed") {
+  constexpr const char* kFunction =
+      "CREATE OR REPLACE FUNCTION f_stable() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+  constexpr const char* kTrigger =
+      "CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()";
+  constexpr const char* kDefault = "ALTER TABLE t ALTER a SET DEFAULT random()";
+  struct {
+    const char* first;
+    const char* then;
+    bool doubted;
+  } const cases[] = {
+      {kFunction, "SELECT f_stable()", true},
+      {kFunction, "SELECT * FROM v", true},
+      {kFunction, "SELECT a::posint FROM t", true},
+      {kFunction, "SELECT a::text, lower('x') FROM t", false},
+      {kFunction, "INSERT INTO t VALUES (1)", false},
+      {kFunction, "ALTER TABLE t ADD c int", false},  // definitions are run by both
+      {kTrigger, "INSERT INTO t VALUES (1)", true},
+      {kTrigger, "INSERT INTO s.u VALUES (1)", false},
+      {kTrigger, "INSERT INTO part VALUES (1)", true},  // it may be its partition's
+      {kTrigger, "CREATE INDEX i ON t (a)", false},
+      {kDefault, "INSERT INTO t VALUES (1)", true},
+      {kDefault, "SELECT * FROM v", false},
+      {"ALTER TABLE t ADD c int DEFAULT random()", "INSERT INTO t (a) VALUES (1)", true},
+      {"ALTER TABLE t ADD c int REFERENCES parent ON DELETE CASCADE", "DELETE FROM parent", true},
+      {"CREATE TABLE u (a serial)", "INSERT INTO u VALUES (1)", true},  // another u
+      {"ALTER TABLE t ADD c int NOT NULL REFERENCES parent", "INSERT INTO t VALUES (1)", false},
+      {"CREATE INDEX i ON t (a)", "INSERT INTO t VALUES (1)", false},
+      {"ALTER TABLE t ADD c int DEFAULT 3 CHECK (c > 0)", "INSERT INTO t (a) VALUES (1)", false},
+      {"ALTER TABLE t ALTER a DROP DEFAULT", "INSERT INTO t (a) VALUES (1)", false},
+      {"ALTER TABLE t ALTER a SET DEFAULT f_imm(1)", "INSERT INTO t (b) VALUES (1)", true},
+      {"CREATE TEMP TABLE m (a int)", "SELECT * FROM v", false},
+      {"DROP TABLE u", "SELECT * FROM v", false},
+      {"ANALYZE t", "SELECT * FROM v", false}};
+  for (const auto& one : cases) {
+    CAPTURE(one.first);
+    CAPTURE(one.then);
+    const auto doubts = [&](Reading& reading) {
+      return reading.query(one.then).is_for_one() && !reading.facts().written_listed;
+    };
+    Reading reading;
+    reading.begin();
+    const auto made = reading.send(parse("s", one.then));
+    reading.state.answered(made, '1', {});
+    CHECK_FALSE(doubts(reading));
+    reading.query(one.first);
+    CHECK(doubts(reading) == one.doubted);
+    reading.begin();
+    reading.tell(bind("s"));
+    CHECK(reading.facts().is_for_one() == one.doubted);
+    // Others are told of it.
+    const auto redefined = std::make_shared<const Redefined>(reading.reader.take_redefined());
+    CHECK_FALSE(doubts(reading));
+    Reading other;
+    other.elsewhere = redefined;
+    CHECK(doubts(other) == one.doubted);
+    other.elsewhere = nullptr;
+    CHECK_FALSE(doubts(other));
+    // In one query.
+    const bool both = Reading().query(std::string(one.first) + ";" + one.then).deterministic;
+    const bool drawn = !Reading().query(one.first).deterministic;
+    CHECK(both == !(one.doubted || drawn));
+  }
+}
+
+TEST_CASE("unit facts: a Parse before what redefines is doubted by its Bind behind it") {
+  Reading reading;
+  reading.tell(parse("s", "SELECT f_stable()"));
+  reading.tell(parse("", "CREATE OR REPLACE FUNCTION f_stable() RETURNS int LANGUAGE sql AS ''"));
+  reading.tell(bind(""));
+  CHECK(reading.facts().drawn_by_definitions);
+  reading.tell(bind("s"));
+  CHECK(reading.facts().is_for_one());
+  CHECK(reading.reader.facts_of_parse(0)->only_reads());  // it is as the catalog says, later
+}
+
+TEST_CASE("unit facts: text that was not read may redefine when it says so") {
+  for (const auto& [sql, may] :
+       {std::pair("CREATE FUNCTION in words of tomorrow", true),
+        std::pair("not SQL; Alter this", true), std::pair("recreated not SQL", false)}) {
+    CAPTURE(sql);
+    Reading reading;
+    reading.query(sql);
+    CHECK(reading.query("SELECT f_stable()").writes == may);
+  }
+}
+
+TEST_CASE("unit facts: of very many tables that were redefined any may be one") {
+  Reading reading;
+  const auto create = [&](std::size_t i) {
+    reading.query("CREATE TABLE t" + std::to_string(i) + " (a int)");
+  };
+  for (std::size_t i = 0; i < kRedefinedMax; ++i) create(i);
+  CHECK(reading.query("SELECT * FROM t").only_reads);
+  create(kRedefinedMax);
+  CHECK_FALSE(reading.query("SELECT * FROM t").only_reads);
 }
 
 TEST_CASE("unit facts: settings that code names are told, and whether all are") {
