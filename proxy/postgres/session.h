@@ -284,7 +284,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Crossing cross(Upstream& to, Errand errand);
   bool late_to_answer(std::uint64_t since_ns) const;
   Crossing stay();
-  void ask_inventory();
+  void ask_inventory(unsigned attempt = 1);
+  void on_inventory_failed(std::string_view body);
   void on_inventory_piece(Upstream& up, const Piece& piece);
   void on_inventory_row(std::string_view body);
   void on_inventory_told();

@@ -258,7 +258,7 @@ Goes PostgresSession::note_injected(Upstream& up, const Answer& answer, char typ
   }
   if (asking_ && &up == &server()) {
     if (type == from_server::kDataRow) on_inventory_row(body);
-    if (failed) inventory_.ties.add(Tie::Untold);
+    if (failed) on_inventory_failed(body);
     if (ready) on_inventory_told();
     return Goes::Nowhere;
   }

@@ -563,6 +563,63 @@ class Given(PgPair):
         self.assertEqual(client.rows("execute p"), [["new", "2"]])
 
 
+class Asked(PgPair):
+    """What the old server is asked about a session is held up, or cancelled."""
+
+    versions = (15, 18)
+    WAITS = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+
+    def setUp(self):
+        super().setUp()
+        self.migrate(reads(1.0))
+        self.client = self.connect()
+        self.comes_to(self.client, "new")
+        self.told = ("select side, current_setting('statement_timeout'), current_setting('work_mem')"
+                     " from here")
+        self.client.ask("set work_mem = '7MB'")
+        # What is asked about is in that backend's caches from then on.
+        self.assertEqual(self.client.rows(self.told), [["new", "0", "7MB"]])
+        self.holder = self.enterContext(self.old.connect(user="postgres"))
+
+    def hold_up(self):
+        """It looks at this view, and for no other session's locks."""
+        self.holder.ask("begin; lock table pg_catalog.pg_cursors in access exclusive mode")
+        self.client.send(query(self.told))
+        wait_until(lambda: self.old.value(self.WAITS) == "1", 10, "it is asked")
+
+    def goes_over(self, timeout):
+        self.holder.ask("rollback")
+        found = [row_of(one) for one in self.client.until("Z") if kind_of(one) == "D"]
+        self.assertEqual(found, [[b"new", timeout, b"9MB"]])
+        self.assertEqual(self.metric("sessions_staying", reason="untold"), 0)
+
+    def test_a_timeout_of_the_sessions_does_not_end_it(self):
+        self.client.ask("set statement_timeout = '300ms'")
+        self.client.ask("set work_mem = '9MB'")
+        self.hold_up()
+        late = f"{self.WAITS} and now() - query_start > '600ms'"
+        wait_until(lambda: self.old.value(late) == "1", 10, "it would have ended it")
+        self.goes_over(b"300ms")
+        for sql in ("set statement_timeout = '7s'", "reset statement_timeout"):
+            self.client.ask(sql)
+            self.assertEqual(self.client.rows(self.told)[0][1], "7s" if "7s" in sql else "0")
+
+    def test_a_cancel_that_comes_late_is_asked_past(self):
+        self.client.ask("set work_mem = '9MB'")
+        self.hold_up()
+        pid = self.old.value("select pid from pg_stat_activity where wait_event_type = 'Lock'")
+        for _ in range(2):
+            begun = self.old.value(f"select query_start from pg_stat_activity where pid = {pid}")
+            self.old.sql(f"select pg_cancel_backend({pid})")
+            wait_until(lambda begun=begun: self.old.value(
+                f"{self.WAITS} and pid = {pid} and query_start > '{begun}'") == "1", 10, "it is asked again")
+        self.goes_over(b"0")
+
+
+class AskedOf18(Asked):
+    versions = (18, 15)
+
+
 class Garbage(PgPair):
     """A client that stops speaking the protocol while its server is asked something else."""
 
