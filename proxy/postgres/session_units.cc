@@ -161,6 +161,7 @@ void PostgresSession::glance(const Piece& piece) {
   reader_.begin(interlay_.classifier(database_), reading_);
   reader_.on_message(piece);
   note_custom_settings();
+  reader_.take_redefined();  // the catalog is read before a migration begins
 }
 
 // No server lists them.
