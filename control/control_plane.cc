@@ -223,7 +223,11 @@ LedgerDoor ControlPlane::ledger_door() {
 }
 
 CatalogDoor ControlPlane::catalog_door() {
-  return {.changed = [bell = parts_->bell](const std::string& interlay) { bell->ring(interlay); }};
+  return {.changed = [bell = parts_->bell](
+                         const std::string& interlay,
+                         const postgres::Redefined& what) { bell->ring(interlay, what); },
+          .unread = [bell = parts_->bell](
+                        const std::string& interlay) { return bell->unread(interlay); }};
 }
 
 RepairDoors ControlPlane::repair_doors() {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "protocols/base/result.h"
+#include "protocols/postgres/redefined.h"
 #include "strategies/ledger.h"
 #include "strategies/mismatch.h"
 #include "strategies/table.h"
@@ -130,8 +131,12 @@ struct Prober {
 // For the data plane: definitions may have changed on old through that interlay (id), by a
 // transaction that has ended. Its catalog is read again soon. Any thread; cheap, and waits for
 // nobody.
+//   what   that facts by the catalog of before are to be doubted for; where there is nothing of it
+//          nobody hurries
 struct CatalogDoor {
-  std::function<void(const std::string& interlay)> changed;
+  std::function<void(const std::string& interlay, const postgres::Redefined& what)> changed;
+  // What has been changed so and is not in the catalog in force yet; null: nothing.
+  std::function<std::shared_ptr<const postgres::Redefined>(const std::string& interlay)> unread;
 };
 
 // What full verification knows of a pair of servers.

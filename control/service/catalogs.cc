@@ -42,13 +42,13 @@ bool outlives(Errc code) { return code == Errc::Unavailable || code == Errc::Tim
 
 }  // namespace
 
-void Catalogs::read(const Endpoint& endpoint, std::uint32_t timeout_ms, std::stop_token stop) {
-  if (endpoint.address.kind != EndpointKind::Postgres || unasked(endpoint) != nullptr) return;
-  if (prober_.catalog)
-    note(endpoint, prober_.catalog(endpoint.address, timeout_ms, std::move(stop)));
+bool Catalogs::read(const Endpoint& endpoint, std::uint32_t timeout_ms, std::stop_token stop) {
+  if (endpoint.address.kind != EndpointKind::Postgres || unasked(endpoint) != nullptr) return true;
+  if (!prober_.catalog) return true;
+  return note(endpoint, prober_.catalog(endpoint.address, timeout_ms, std::move(stop)));
 }
 
-void Catalogs::note(const Endpoint& endpoint, Result<CatalogRows> told) {
+bool Catalogs::note(const Endpoint& endpoint, Result<CatalogRows> told) {
   const std::lock_guard held(mutex_);
   Known& known = known_[endpoint.identity.uuid];
   if (!(known.address == endpoint.address)) known = Known{.address = endpoint.address};
@@ -63,16 +63,17 @@ void Catalogs::note(const Endpoint& endpoint, Result<CatalogRows> told) {
     }
     if (!outlives(told.error().code)) known.rows = nullptr;
     known.why = std::move(why);
-    return;
+    return known.rows == nullptr;
   }
   known.why.clear();
   known.read_at = now_rfc3339();
-  if (known.rows != nullptr && *known.rows == *told) return;
+  if (known.rows != nullptr && *known.rows == *told) return true;
   spdlog::info("endpoint {}: {} its catalog of database {}: {} rows", endpoint.identity.id,
                known.rows == nullptr ? "told" : "has changed", endpoint.address.database,
                told->size());
   known.changed_at = known.read_at;
   known.rows = std::make_shared<const CatalogRows>(std::move(*told));
+  return true;
 }
 
 const Catalogs::Known* Catalogs::known_of(const Endpoint& endpoint) const {

@@ -24,8 +24,9 @@ class Catalogs {
 
   // Asks the server for the catalog of the database that the endpoint names, and keeps it, or why
   // it is not told. Blocks up to timeout_ms; nothing for Redis, or without a database or a user.
+  // False: it did not answer, and what it told before serves.
   //   cost  on the server some 100 ms for an empty database
-  void read(const Endpoint& endpoint, std::uint32_t timeout_ms, std::stop_token stop = {});
+  bool read(const Endpoint& endpoint, std::uint32_t timeout_ms, std::stop_token stop = {});
 
   // It was told, or there is nobody to ask.
   bool knows(const Endpoint& endpoint) const;
@@ -58,7 +59,7 @@ class Catalogs {
     mutable std::map<std::string, Made> made = {};  // by uuid of the interlay
   };
 
-  void note(const Endpoint& endpoint, Result<CatalogRows> told);
+  bool note(const Endpoint& endpoint, Result<CatalogRows> told);
   // With the mutex held: what is known there, null where nothing is; and its catalog.
   const Known* known_of(const Endpoint& endpoint) const;
   static std::shared_ptr<const postgres::SqlCatalog> make(const Known& known,

@@ -15,11 +15,19 @@ namespace {
 
 // A name that no client is expected to use.
 constexpr std::string_view kName = "crossfade inventory";
-// Every name says its schema: the session's search path may lead anywhere.
+constexpr std::string_view kPatienceName = "crossfade patience";
+// Every name says its schema: the session's search path may lead anywhere. Settings are listed
+// before one of them is set; SET LOCAL would warn.
+constexpr std::string_view kPatience = R"(
+SELECT CASE WHEN source OPERATOR(pg_catalog.=) ANY (
+   '{session,user,database,"database user"}'::pg_catalog.text[])
+ THEN 'setting' ELSE 'unset' END, name, setting, pg_catalog.set_config(name, '0', true)
+ FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'statement_timeout')";
 constexpr std::string_view kQuestion = R"(
 SELECT 'setting', name, setting, NULL FROM pg_catalog.pg_settings
- WHERE source OPERATOR(pg_catalog.=) 'session' OR context OPERATOR(pg_catalog.=) 'user'
- AND source OPERATOR(pg_catalog.=) ANY ('{user,database,"database user"}'::pg_catalog.text[])
+ WHERE name OPERATOR(pg_catalog.<>) 'statement_timeout'
+ AND (source OPERATOR(pg_catalog.=) 'session' OR context OPERATOR(pg_catalog.=) 'user'
+ AND source OPERATOR(pg_catalog.=) ANY ('{user,database,"database user"}'::pg_catalog.text[]))
 UNION ALL SELECT 'setting', n, pg_catalog.current_setting(n, true), NULL
  FROM pg_catalog.unnest($1::pg_catalog.text[]) n WHERE NOT EXISTS (
    SELECT FROM pg_catalog.pg_settings s
@@ -114,6 +122,15 @@ const char* name_of(Tie tie) {
 }
 
 void append_inventory_question(std::string& out, const SettingNames& custom) {
+  append_parse(out, kPatienceName, kPatience);
+  MessageBuilder(out, from_client::kBind)
+      .text(kPatienceName)
+      .text(kPatienceName)
+      .u16(0)
+      .u16(0)
+      .u16(0);
+  MessageBuilder(out, from_client::kExecute).text(kPatienceName).u32(0);
+  append_close(out, kStatement, kPatienceName);
   append_parse(out, kName, kQuestion);
   {
     const std::string names = array_of(custom);
@@ -153,7 +170,7 @@ bool InventoryReader::on_row(std::string_view body) {
   } else if (what == "statement") {
     return on_statement(row);
   } else {
-    return false;
+    return what == "unset";
   }
   return true;
 }

@@ -56,18 +56,26 @@ struct Inventory {
 };
 
 // Appends messages that ask, as one segment of the extended protocol: the client's unnamed
-// statement stays as it is.
+// statement stays as it is. No statement_timeout of the session's ends what is asked, but for the
+// first moment, in which it is switched off until the segment ends.
 //   custom   names with a dot in them that may have been set; what a library has defined by such a
 //            name is told like any other setting
 void append_inventory_question(std::string& out, const SettingNames& custom);
 // Types of the messages that this appends, in their order.
-inline constexpr std::string_view kInventoryMessages = "PBECS";
+inline constexpr std::string_view kInventoryMessages = "PBECPBECS";
 
 // Takes the rows of the answer, one DataRow's body each.
 class InventoryReader {
  public:
-  // `user`: of the start-up packet; whom the session is for its server.
-  explicit InventoryReader(std::string_view user) : user_(user) {}
+  // `user`: of the start-up packet; whom the session is for its server. `version`: of the session
+  // when it is asked.
+  explicit InventoryReader(std::string_view user, std::uint64_t version = 0, unsigned attempt = 1)
+      : user_(user), version_(version), attempt_(attempt) {}
+  std::uint64_t version() const { return version_; }
+  unsigned attempt() const { return attempt_; }
+  // The server was made to leave it.
+  void cancel() { cancelled_ = true; }
+  bool cancelled() const { return cancelled_; }
   // False: that is no row of the answer.
   bool on_row(std::string_view body);
   Inventory take() { return std::move(found_); }
@@ -77,6 +85,9 @@ class InventoryReader {
   bool on_statement(const Row& row);
 
   std::string user_;
+  std::uint64_t version_;
+  unsigned attempt_;
+  bool cancelled_ = false;
   Inventory found_;
 };
 

@@ -72,6 +72,27 @@ defaults AS (
   WHERE r.author = 'u' AND a.attnum > 0 AND NOT a.attisdropped
   AND to_jsonb(a) ->> 'attgenerated' IS DISTINCT FROM 's'
   AND (d.oid IS NULL OR to_jsonb(a) ->> 'attgenerated' IS DISTINCT FROM 'v')),
+parts AS (  -- what a value of a type is made of
+  SELECT oid AS whole, typbasetype AS part FROM pg_type WHERE typtype = 'd'
+  UNION ALL SELECT oid, typelem FROM pg_type WHERE typelem <> 0
+  UNION ALL SELECT rngtypid, rngsubtype FROM pg_range
+  UNION ALL SELECT (to_jsonb(r) ->> 'rngmultitypid')::oid, rngsubtype FROM pg_range r
+  UNION ALL SELECT t.oid, a.atttypid FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
+  WHERE t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped),
+checked AS (
+  SELECT t.oid, '' AS detail
+  FROM pg_type t LEFT JOIN pg_cast c ON c.casttarget = t.oid
+  JOIN functions f ON f.oid IN (c.castfunc, t.typinput::oid)
+  WHERE f.volatility = 'v' AND f.author <> 's'
+  UNION
+  SELECT k.contypid, 'SELECT ' || pg_get_expr(k.conbin, 0) FROM pg_constraint k
+  WHERE k.contype = 'c' AND k.contypid <> 0),
+types(oid, detail) AS (
+  SELECT oid, detail FROM checked
+  UNION
+  SELECT p.whole, t.detail FROM types t JOIN parts p ON p.part = t.oid
+  JOIN pg_type w ON w.oid = p.whole JOIN schemas n ON n.oid = w.typnamespace
+  WHERE n.author = 'u'),
 bodies AS (
   SELECT n.nspname, p.proname, CASE WHEN p.prosrc = '' AND l.lanname = 'sql' AND p.prokind <> 'a'
                                     THEN pg_get_functiondef(p.oid) ELSE p.prosrc END AS code
@@ -105,13 +126,8 @@ answer(rank, oid, what, schema, name, mark, detail) AS (
   UNION ALL
   SELECT 2, 0, 'o', nspname::text, oprname::text, volatility::text || author, '' FROM operators
   UNION ALL
-  SELECT DISTINCT 3, 0::oid, 't', '', t.typname::text, '', ''
-  FROM pg_type t LEFT JOIN pg_cast c ON c.casttarget = t.oid
-  JOIN functions f ON f.oid IN (c.castfunc, t.typinput::oid)
-  WHERE f.volatility = 'v' AND f.author <> 's'
-  UNION ALL
-  SELECT 3, 0, 't', '', t.typname::text, '', 'SELECT ' || pg_get_expr(k.conbin, 0)
-  FROM pg_constraint k JOIN pg_type t ON t.oid = k.contypid WHERE k.contype = 'c'
+  SELECT DISTINCT 3, 0::oid, 't', '', t.typname::text, '', d.detail
+  FROM types d JOIN pg_type t ON t.oid = d.oid
   UNION ALL
   SELECT DISTINCT 4, 0::oid, 'a', '', f.proname::text, '', ''
   FROM functions f JOIN pg_type t ON t.oid = f.proargtypes[0]

@@ -84,6 +84,8 @@ void add_effects(SqlFacts& facts, const SqlFacts& other) {
   facts.commits_unseen |= other.commits_unseen;
   facts.writes_listed &= other.writes_listed;
   facts.reads_listed &= other.reads_listed;
+  facts.leans |= other.leans;
+  facts.redefines = std::max(facts.redefines, other.redefines);
   facts.pins.add_all(other.pins);
   facts.locks.add_all(other.locks);
   add_tables(facts.read, other.read, facts.reads_listed);

@@ -56,6 +56,13 @@ enum class SqlLock : std::uint8_t {
   AdvisoryRelease       // pg_advisory_unlock, pg_advisory_unlock_all
 };
 
+// What a definition may make others mean, whom an older catalog is asked about.
+enum class Redefines : std::uint8_t {
+  Nothing,
+  Tables,  // those that it names: their defaults, checks, …
+  Others   // these, and functions, views, triggers, …
+};
+
 // A set of the values of a small enum.
 template <class Value>
 class SetOf {
@@ -169,9 +176,12 @@ struct SqlFacts {
   bool returning = false;     // a write that answers with the rows it wrote
   bool reads_beside = false;  // a write, made from rows too that it does not lock
   bool user_code = false;     // calls functions of users that are not immutable
-  bool commits_unseen = false;   // its code may end transactions and begin others: CALL, DO
-  bool writes_listed = true;     // `written` names every table that can change
-  bool reads_listed = true;      // `read` names every table that is looked at, by the name it has
+  bool commits_unseen = false;  // its code may end transactions and begin others: CALL, DO
+  bool writes_listed = true;    // `written` names every table that can change
+  bool reads_listed = true;     // `read` names every table that is looked at, by the name it has
+  // It names what users define, beside plain tables: functions, operators, types, views, …
+  bool leans = false;
+  Redefines redefines = Redefines::Nothing;
   std::uint32_t statements = 0;  // 1: a single statement; 0: none (the empty query)
   // The highest $n: what its statement takes when a Parse declares no more; nullopt: not known.
   std::optional<std::uint32_t> parameters = 0;

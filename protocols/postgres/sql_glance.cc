@@ -173,6 +173,15 @@ CodeSettings settings_in(std::string_view code) {
   return found;
 }
 
+bool may_define(std::string_view sql) {
+  for (std::size_t at = 0; at < sql.size(); ++at) {
+    if (at > 0 && is_word(sql[at - 1])) continue;
+    const std::string_view rest = sql.substr(at);
+    if (starts_with_word(rest, "create") || starts_with_word(rest, "alter")) return true;
+  }
+  return false;
+}
+
 bool may_set_custom(std::string_view sql) {
   for (std::size_t at = find_set(sql, 0); at != sql.npos; at = find_set(sql, at + 3)) {
     if (at > 0 && is_word(sql[at - 1])) continue;

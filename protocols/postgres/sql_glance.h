@@ -16,6 +16,10 @@ namespace crossfade::postgres {
 //   cost  about 1 ns per byte
 bool may_set_custom(std::string_view sql);
 
+// Whether text that nobody has read may be a definition.
+//   cost  about 1 ns per byte
+bool may_define(std::string_view sql);
+
 // Settings with a dot in their names that a piece of code mentions: what a DO block or a function's
 // body sets or reads, as far as it writes their names out.
 struct CodeSettings {

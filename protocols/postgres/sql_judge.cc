@@ -32,6 +32,18 @@ bool is_server_type(std::string_view name) {
          name == "oid" || name == "xid" || name == "tid" || name == "pg_lsn";
 }
 
+// Of PostgreSQL's own. Those that the grammar has words for go by their inner names.
+bool is_common_type(std::string_view name) {
+  constexpr std::string_view kThose[] = {
+      "bit",    "bool",    "box",       "bpchar",      "bytea",  "char",    "cidr",     "circle",
+      "date",   "float4",  "float8",    "inet",        "int2",   "int4",    "int8",     "interval",
+      "json",   "jsonb",   "jsonpath",  "line",        "lseg",   "macaddr", "macaddr8", "money",
+      "name",   "numeric", "oid",       "path",        "point",  "polygon", "regclass", "regtype",
+      "text",   "time",    "timestamp", "timestamptz", "timetz", "tsquery", "tsvector", "uuid",
+      "varbit", "varchar", "xml"};
+  return std::ranges::find(kThose, name) != std::end(kThose);
+}
+
 }  // namespace
 
 bool is_system_column(std::string_view name) {
@@ -53,6 +65,9 @@ void SqlJudge::end_statement() {
   settle_reads();
   for (const Target& target : targets_) settle_target(target);
   current_.reads_beside &= current_.writes;
+  const bool stale = current_.strongest != SqlClass::Ddl && redefined_.touches(current_);
+  if (stale) hides_code();
+  redefined_.add(current_);
   const bool certain_read = current_.strongest <= SqlClass::VolatileRead && !current_.writes;
   if (certain_read && catalog_.has_volatile_casts()) hides_code();
   if (current_.writes && finds_ == Finds::OneOfMany) is_drawn();
@@ -92,6 +107,7 @@ void SqlJudge::calls(const SqlCall& call) {
     hides_code();
     return;
   }
+  if (entry->author == Author::User) leans();
   if (entry->author != Author::User) {
     if (const auto nature = nature_of(call.function.name)) {
       apply(*nature, call);
@@ -170,6 +186,7 @@ void SqlJudge::uses_operator(const SqlName& name) {
   const FunctionEntry* const entry = catalog_.operation(name.schema, name.name);
   if (entry == nullptr) at_least(SqlClass::Unknown);
   if (entry != nullptr && entry->author == Author::User) {
+    leans();
     reads_unseen();
     if (entry->volatility != Volatility::Immutable) runs_user_code();
   }
@@ -178,6 +195,7 @@ void SqlJudge::uses_operator(const SqlName& name) {
 
 void SqlJudge::casts_to(std::string_view type) {
   if (is_server_type(type)) is_sided();
+  if (!is_common_type(type)) leans();
   if (catalog_.is_volatile_type(type)) hides_code();
 }
 
@@ -269,7 +287,10 @@ void SqlJudge::settle_reads() {
     }
     if (entry->sided) is_sided();
     if (entry->says_user) says_user();
-    if (entry->composed) reads_unseen();
+    if (entry->composed) {
+      leans();
+      reads_unseen();
+    }
     if (entry->reading != SqlClass::PureRead) at_least(entry->reading);
     if (entry->reading == SqlClass::VolatileRead) is_drawn();
   }
@@ -284,6 +305,7 @@ void SqlJudge::settle_target(const Target& target) {
     return;
   }
   if (entry->says_user) says_user();
+  if (entry->composed || entry->hidden != Hidden::Nothing) leans();
   if (entry->hidden != Hidden::Nothing) writes_unseen();
   if (entry->hidden == Hidden::Code) is_drawn();
   if (entry->sided) hides_code();  // UPDATE pg_settings is a SET

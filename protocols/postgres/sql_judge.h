@@ -7,10 +7,12 @@
 // Knows nothing of libpg_query.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
+#include "protocols/postgres/redefined.h"
 #include "protocols/postgres/sql_catalog.h"
 #include "protocols/postgres/sql_facts.h"
 #include "protocols/postgres/sql_functions.h"
@@ -75,6 +77,8 @@ class SqlJudge {
   void writes() { current_.writes = true; }
   void at_least(SqlClass floor);
   void pins(Pin pin) { current_.pins.add(pin); }
+  void leans() { current_.leans = true; }
+  void redefines(Redefines what) { current_.redefines = std::max(current_.redefines, what); }
   void hides_code();                                         // runs code that nobody can see
   void commits_unseen() { current_.commits_unseen = true; }  // ... and that may end transactions
   bool says(std::string_view lower) const;                   // in the text, in whatever case
@@ -107,6 +111,7 @@ class SqlJudge {
   const SqlCatalog& catalog_;
   SqlFacts total_;
   SqlFacts current_;
+  Redefined redefined_;  // by the statements before this one
   std::string_view text_;
   std::vector<Source> reads_;
   std::vector<std::string_view> queries_;

@@ -241,20 +241,32 @@ void Statement::explain(const ExplainStmt& statement) {
 void Statement::create_as(const CreateTableAsStmt& statement) {
   judge_.at_least(SqlClass::Ddl);
   judge_.writes();
-  defines(statement.into->rel);
+  defines(statement.into->rel, Redefines::Tables);
   if (IsA(statement.query, ExecuteStmt)) return hidden_execute();
   walk_.from(statement.query);
 }
 
-// A definition stays one whatever its expressions call; only whether two servers draw alike counts.
-void Statement::fills(Node* expression) {
+// A definition stays one whatever its expressions call.
+SqlFacts Statement::facts_within(Node* expression) {
   SqlJudge inner(judge_.catalog());
   inner.begin_statement(judge_.text());
   Walk(inner).from(expression);
   inner.end_statement();
-  const SqlFacts facts = inner.take();
+  return inner.take();
+}
+
+// Only whether two servers draw alike counts.
+void Statement::fills(Node* expression) {
+  const SqlFacts facts = facts_within(expression);
   if (!facts.deterministic) judge_.is_drawn();
   if (facts.says_user) judge_.says_user();
+}
+
+// Later writes to the table will.
+void Statement::computes(Node* expression) {
+  const SqlFacts facts = facts_within(expression);
+  const bool alike = facts.deterministic && !facts.says_user;
+  if (!alike || facts.leans) judge_.redefines(Redefines::Tables);
 }
 
 // Rows that are there already get a value.
@@ -264,8 +276,11 @@ void Statement::add_column(const ColumnDef& column) {
   const bool serial = type.starts_with("serial") || type == "bigserial" || type == "smallserial";
   if (serial) judge_.is_drawn();
   fills(column.raw_default);
+  if (serial) judge_.redefines(Redefines::Tables);
+  computes(column.raw_default);
   each(column.constraints, [&](Node* node) {
     const auto& constraint = as<Constraint>(node);
+    add_constraint(constraint);
     if (constraint.contype == CONSTR_IDENTITY) judge_.is_drawn();
     const bool gives =
         constraint.contype == CONSTR_DEFAULT || constraint.contype == CONSTR_GENERATED;
@@ -273,20 +288,92 @@ void Statement::add_column(const ColumnDef& column) {
   });
 }
 
+// What it makes a write to its table do, or to the one that it refers to.
+void Statement::add_constraint(const Constraint& constraint) {
+  const auto acts = [](char action) { return action != '\0' && action != 'a' && action != 'r'; };
+  switch (static_cast<int>(constraint.contype)) {
+    case CONSTR_NULL:
+    case CONSTR_NOTNULL:
+    case CONSTR_PRIMARY:
+    case CONSTR_UNIQUE:
+    case CONSTR_EXCLUSION:
+    case CONSTR_ATTR_DEFERRABLE:
+    case CONSTR_ATTR_NOT_DEFERRABLE:
+    case CONSTR_ATTR_DEFERRED:
+    case CONSTR_ATTR_IMMEDIATE:
+      return;
+    case CONSTR_CHECK:
+    case CONSTR_DEFAULT:
+    case CONSTR_GENERATED:
+      return computes(constraint.raw_expr);
+    case CONSTR_FOREIGN:  // "pg_constraint", confdeltype
+      if (acts(constraint.fk_del_action) || acts(constraint.fk_upd_action)) {
+        judge_.redefines(Redefines::Others);
+      }
+      return;
+    default:
+      judge_.redefines(Redefines::Tables);
+  }
+}
+
+void Statement::create_table(const CreateStmt& statement) {
+  const bool alone = statement.inhRelations == nullptr && statement.partbound == nullptr;
+  defines(statement.relation, alone ? Redefines::Tables : Redefines::Others);
+  const auto look = [&](Node* node) {
+    if (IsA(node, Constraint)) return add_constraint(as<Constraint>(node));
+    if (!IsA(node, ColumnDef)) return;
+    each(as<ColumnDef>(node).constraints,
+         [&](Node* constraint) { add_constraint(as<Constraint>(constraint)); });
+  };
+  each(statement.tableElts, look);
+}
+
 void Statement::alter_table(const AlterTableStmt& statement) {
-  defines(statement.relation);
+  defines(statement.relation, Redefines::Nothing);
   each(statement.cmds, [&](Node* node) {
     const auto& command = as<AlterTableCmd>(node);
-    if (command.def == nullptr || !IsA(command.def, ColumnDef)) return;
-    const auto& column = as<ColumnDef>(command.def);
-    if (command.subtype == AT_AddColumn) add_column(column);
-    if (command.subtype == AT_AlterColumnType) fills(column.raw_default);  // USING
+    const bool column = command.def != nullptr && IsA(command.def, ColumnDef);
+    switch (static_cast<int>(command.subtype)) {
+      case AT_AddColumn:
+        if (column) add_column(as<ColumnDef>(command.def));
+        return;
+      case AT_AlterColumnType:
+        if (column) fills(as<ColumnDef>(command.def).raw_default);  // USING
+        return;
+      case AT_AddConstraint:
+        if (command.def != nullptr && IsA(command.def, Constraint)) {
+          return add_constraint(as<Constraint>(command.def));
+        }
+        return judge_.redefines(Redefines::Others);
+      case AT_DropNotNull:
+      case AT_SetNotNull:
+      case AT_SetStatistics:
+      case AT_SetStorage:
+      case AT_SetCompression:
+      case AT_DropColumn:
+      case AT_DropConstraint:
+      case AT_DropIdentity:
+      case AT_ValidateConstraint:
+      case AT_ClusterOn:
+      case AT_DropCluster:
+      case AT_SetLogged:
+      case AT_SetUnLogged:
+      case AT_SetRelOptions:
+      case AT_ResetRelOptions:
+        return;
+      case AT_ColumnDefault:  // null: none any more
+        return computes(command.def);
+      case AT_AddIdentity:
+        return judge_.redefines(Redefines::Tables);
+      default:
+        return judge_.redefines(Redefines::Others);
+    }
   });
 }
 
 // The catalog does not tell what it is filled from.
 void Statement::refresh(const RefreshMatViewStmt& statement) {
-  defines(statement.relation);
+  defines(statement.relation, Redefines::Nothing);
   if (!statement.skipData) judge_.is_drawn();
 }
 
@@ -313,7 +400,10 @@ void Statement::run_code() {
 
 void Statement::notify() { judge_.writes(); }
 
-void Statement::defines(const RangeVar* table) {
+// Temporary tables are in no catalog.
+void Statement::defines(const RangeVar* table, Redefines what) {
+  const bool temporary = table != nullptr && table->relpersistence == kTemporary;
+  if (!temporary || what == Redefines::Others) judge_.redefines(what);
   judge_.at_least(SqlClass::Ddl);
   judge_.writes_unseen();
   if (table == nullptr) return;
@@ -376,15 +466,32 @@ void Statement::read(Node* node) {
     case T_DoStmt:
       return run_code();
     case T_CreateStmt:
-      return defines(as<CreateStmt>(node).relation);
+      return create_table(as<CreateStmt>(node));
     case T_ViewStmt:
       return defines(as<ViewStmt>(node).view);
     case T_CreateSeqStmt:
-      return defines(as<CreateSeqStmt>(node).sequence);
+      return defines(as<CreateSeqStmt>(node).sequence, Redefines::Nothing);
     case T_AlterTableStmt:
       return alter_table(as<AlterTableStmt>(node));
     case T_IndexStmt:
-      return defines(as<IndexStmt>(node).relation);
+      return defines(as<IndexStmt>(node).relation, Redefines::Nothing);
+    case T_CreateTrigStmt:
+      return defines(as<CreateTrigStmt>(node).relation);
+    case T_RuleStmt:
+      return defines(as<RuleStmt>(node).relation);
+    case T_CreatePolicyStmt:
+      return defines(as<CreatePolicyStmt>(node).table);
+    case T_DropStmt:  // the catalog knows the worst of all that has a name
+    case T_CommentStmt:
+    case T_GrantStmt:
+    case T_GrantRoleStmt:
+    case T_VacuumStmt:
+    case T_ClusterStmt:
+    case T_ReindexStmt:
+    case T_CheckPointStmt:
+    case T_AlterSeqStmt:
+    case T_CreateStatsStmt:
+      return defines(nullptr, Redefines::Nothing);
     case T_RefreshMatViewStmt:
       return refresh(as<RefreshMatViewStmt>(node));
     default:

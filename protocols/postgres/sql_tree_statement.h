@@ -37,7 +37,9 @@ class Statement {
   void lock(const LockStmt& statement);
   void explain(const ExplainStmt& statement);
   void create_as(const CreateTableAsStmt& statement);
+  SqlFacts facts_within(Node* expression);
   void fills(Node* expression);
+  void computes(Node* expression);
   void add_column(const ColumnDef& column);
   void alter_table(const AlterTableStmt& statement);
   void refresh(const RefreshMatViewStmt& statement);
@@ -46,7 +48,9 @@ class Statement {
   void run_code();
   void notify();
   void hidden_execute();
-  void defines(const RangeVar* table);
+  void create_table(const CreateStmt& statement);
+  void add_constraint(const Constraint& constraint);
+  void defines(const RangeVar* table, Redefines what = Redefines::Others);
   void session(Session::What what, const char* name, Session::Scope scope = Session::Scope::Session,
                std::shared_ptr<const SqlFacts> inner = nullptr);
 

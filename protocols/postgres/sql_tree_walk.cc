@@ -110,7 +110,12 @@ void Walk::visit(Node* node) {
       if (as<CaseExpr>(node).arg != nullptr) judge_.uses_operator({{}, "="});
       break;
     case T_TypeCast:
-      judge_.casts_to(name_of(as<TypeCast>(node).typeName->names).name);
+      casts_to(as<TypeCast>(node).typeName);
+      break;
+    case T_ColumnDef:  // of what a function returns
+      return casts_to(as<ColumnDef>(node).typeName);
+    case T_RangeTableFuncCol:
+      casts_to(as<RangeTableFuncCol>(node).typeName);
       break;
     case T_A_Const:
       return constant(as<A_Const>(node));
@@ -156,7 +161,6 @@ void Walk::visit(Node* node) {
     case T_RangeSubselect:
     case T_RangeFunction:
     case T_RangeTableFunc:
-    case T_RangeTableFuncCol:
     case T_IndexElem:
     case T_GroupingSet:
     case T_GroupingFunc:
@@ -168,7 +172,6 @@ void Walk::visit(Node* node) {
     case T_ParamRef:
       return judge_.takes_parameter(as<ParamRef>(node).number);
     case T_TypeName:
-    case T_ColumnDef:
     case T_Alias:
     case T_A_Star:
     case T_Integer:
@@ -195,7 +198,9 @@ void Walk::select(const SelectStmt& select) {
     judge_.at_least(SqlClass::Ddl);
     judge_.writes();
     judge_.defines(name_of(*into->rel));
-    if (into->rel->relpersistence == kTemporary) judge_.pins(Pin::TempObject);
+    const bool temporary = into->rel->relpersistence == kTemporary;
+    if (temporary) judge_.pins(Pin::TempObject);
+    if (!temporary) judge_.redefines(Redefines::Tables);
   }
   if (locks_rows(select)) {
     each(std::exchange(rest.fromClause, nullptr),
@@ -303,6 +308,10 @@ void Walk::constant(const A_Const& constant) {
   if (!constant.isnull && constant.val.node.type == T_String) {
     judge_.holds_text(text_of(constant.val.sval.sval));
   }
+}
+
+void Walk::casts_to(const TypeName* type) {
+  if (type != nullptr && type->names != nullptr) judge_.casts_to(name_of(type->names).name);
 }
 
 void Walk::column(const List* parts) {

@@ -41,6 +41,7 @@ class Walk {
   void sublink(const SubLink& link);
   void operation(const A_Expr& expression);
   void constant(const A_Const& constant);
+  void casts_to(const TypeName* type);
   void column(const List* parts);
   void clock(const SQLValueFunction& function);
 

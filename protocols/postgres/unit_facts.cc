@@ -103,8 +103,8 @@ bool works_read_only(const SqlFacts& facts) {
   const bool notifies = facts.writes && facts.written.empty() && facts.writes_listed;
   const bool ties = facts.pins.has(Pin::TempObject) || facts.pins.has(Pin::HoldCursor) ||
                     facts.pins.has(Pin::SessionLock) || facts.pins.has(Pin::Listen) ||
-                    facts.pins.has(Pin::Unread) || facts.pins.has(Pin::UntoldSet) ||
-                    facts.locks.has(SqlLock::AdvisoryTransaction);
+                    facts.pins.has(Pin::HiddenCode) || facts.pins.has(Pin::Unread) ||
+                    facts.pins.has(Pin::UntoldSet) || facts.locks.has(SqlLock::AdvisoryTransaction);
   if (notifies || ties) return true;
   return std::ranges::any_of(facts.steps, [](const Step& step) {
     const auto* const transaction = std::get_if<TransactionStep>(&step.what);
@@ -122,6 +122,21 @@ bool has_step(const SqlFacts& facts) {
 
 const std::shared_ptr<const SqlFacts>& unknown() {
   static const auto facts = std::make_shared<const SqlFacts>(unknown_sql());
+  return facts;
+}
+
+// Of what may run anything, and ends no transaction.
+const std::shared_ptr<const SqlFacts>& unseen_code() {
+  static const auto facts = [] {
+    SqlFacts made;
+    made.strongest = SqlClass::NondeterministicWrite;
+    made.writes = true;
+    made.deterministic = made.drawn_by_definitions = false;
+    made.writes_listed = made.reads_listed = false;
+    made.statements = 1;
+    made.pins.add(Pin::HiddenCode);
+    return std::make_shared<const SqlFacts>(std::move(made));
+  }();
   return facts;
 }
 
@@ -192,8 +207,10 @@ void UnitFacts::add(const SqlFacts& facts) {
   ++parts;
 }
 
-void UnitReader::begin(SqlClassifier& classifier, SqlReading reading, Users users) {
+void UnitReader::begin(SqlClassifier& classifier, SqlReading reading, Users users,
+                       std::shared_ptr<const Redefined> elsewhere) {
   classifier_ = &classifier;
+  elsewhere_ = std::move(elsewhere);
   reading_ = reading;
   facts_ = UnitFacts();
   facts_.users = users;
@@ -276,11 +293,14 @@ void UnitReader::on_parse(const Piece& first) {
 
 UnitReader::Facts UnitReader::on_text(std::string_view text) {
   Facts facts = executed_by_sql(classifier_->facts_of(text, reading_));
-  facts_.add(*facts);
-  texts_.push_back(facts);
+  note_redefined(*facts, text);
+  const Facts now = by_now(facts);
+  facts_.add(*now);
+  texts_.push_back(now);
   note_settings(*facts);
   note_code(*facts, text);
   note_prepared(*facts);
+  note_hidden(*now);
   note_cursors(*facts);
   return facts;
 }
@@ -295,14 +315,59 @@ void UnitReader::note_cursors(const SqlFacts& facts) {
   }
 }
 
-// EXECUTE does what was prepared by its name.
+void UnitReader::note_redefined(const SqlFacts& facts, std::string_view text) {
+  const bool unread = facts.pins.has(Pin::Unread) && may_define(text);
+  if (facts.redefines == Redefines::Nothing && !unread) return;
+  if (!redefined_) redefined_ = std::make_unique<Redefined>();
+  redefined_->add(facts);
+  redefined_->others |= unread;
+}
+
+// What it does, if it does not do something else by now.
+UnitReader::Facts UnitReader::by_now(const Facts& facts) const {
+  const auto touches = [&](const Redefined* what) { return what && what->touches(*facts); };
+  if (facts->strongest == SqlClass::Ddl) return facts;  // both sides run it, whatever it defines
+  if (!touches(redefined_.get()) && !touches(elsewhere_.get())) return facts;
+  return either(facts, unseen_code());
+}
+
+// EXECUTE does what was prepared by its name: by SQL, or by a Parse, as one of them may have
+// failed.
 UnitReader::Facts UnitReader::executed_by_sql(const Facts& facts) const {
   if (by_sql_.empty() || facts->steps.size() != 1) return facts;
   const auto* const step = std::get_if<SessionStep>(&facts->steps[0].what);
   if (!step || step->what != SessionStep::What::Execute) return facts;
   const auto found = by_sql_.find(step->name);
   if (found == by_sql_.end()) return facts;
-  return std::make_shared<const SqlFacts>(executed(*facts, *found->second.facts));
+  Facts meant = found->second.facts;
+  const auto or_else = [&](const Facts& other) {
+    meant = either(meant, other ? other : unknown());
+  };
+  for (const auto& [name, parsed] : parsed_) {
+    if (name == step->name) or_else(parsed);
+  }
+  state_.each_meaning(step->name, or_else);
+  if (prepared_ == Prepared::Unsure || state_.kept() == Kept::NotAll) or_else(unknown());
+  return std::make_shared<const SqlFacts>(executed(*facts, *meant));
+}
+
+// What is not seen may have dropped statements, and prepared others by their names.
+void UnitReader::note_hidden(const SqlFacts& facts) {
+  if (facts.pins.has(Pin::HiddenCode) || facts.pins.has(Pin::Unread)) doubt_prepared();
+}
+
+void UnitReader::told_prepared(SqlClassifier& classifier, const std::vector<PreparedText>& by_sql) {
+  classifier_ = &classifier;
+  by_sql_.clear();
+  by_sql_bytes_ = 0;
+  prepared_ = Prepared::Seen;
+  for (const PreparedText& statement : by_sql) {
+    const bool room =
+        by_sql_.size() < kPreparedMax && by_sql_bytes_ + statement.text.size() <= kPreparedBytesMax;
+    if (!room) return;  // EXECUTE of a name that is not kept may do anything
+    by_sql_bytes_ += statement.text.size();
+    by_sql_[statement.name] = {{statement.text}, judge_prepare(statement.text, statement.name)};
+  }
 }
 
 void UnitReader::note_prepared(const SqlFacts& facts) {
@@ -320,7 +385,7 @@ void UnitReader::note_prepared(const SqlFacts& facts) {
 void UnitReader::add_prepared(const SessionStep& prepare) {
   const bool room = by_sql_bytes_ + prepare.text.size() <= kPreparedBytesMax;
   if (!by_sql_.contains(prepare.name) && (by_sql_.size() >= kPreparedMax || !room)) return;
-  Prepared& meaning = by_sql_[prepare.name];
+  Meanings& meaning = by_sql_[prepare.name];
   if (meaning.facts && meaning.texts.empty()) return;
   if (std::ranges::find(meaning.texts, prepare.text) != meaning.texts.end()) return;
   if (!room) {
@@ -374,22 +439,35 @@ void UnitReader::on_execute(const Piece& first) {
   if (found->second->only_reads()) return;
   facts_.add(*found->second);
   texts_.push_back(found->second);
+  note_hidden(*found->second);
 }
 
 // Adds what a message that names the statement may run, and returns it.
 UnitReader::Facts UnitReader::on_statement(std::string_view name) {
   Facts all;
-  for (const auto& [made, facts] : parsed_) {  // its facts are counted
+  for (const auto& [made, facts] : parsed_) {  // its facts are counted, as they were then
     if (made == name) all = either(all, facts ? facts : unknown());
   }
-  if (all) return all;
-  state_.each_meaning(name, [&](const Facts& facts) {
-    all = either(all, facts ? facts : unknown());
-    if (!facts) return on_unknown();
+  if (all) {
+    const Facts now = by_now(all);
+    if (now != all) {
+      facts_.add(*now);
+      texts_.push_back(now);
+    }
+    return now;
+  }
+  state_.each_meaning(name, [&](const Facts& kept) {
+    if (!kept) {
+      all = either(all, unknown());
+      return on_unknown();
+    }
+    const Facts facts = by_now(kept);
+    all = either(all, facts);
     facts_.add(*facts);
     texts_.push_back(facts);
     note_settings(*facts);
     note_cursors(*facts);
+    note_hidden(*facts);
   });
   if (!all) on_unknown();
   return all ? all : unknown();
@@ -403,7 +481,10 @@ void UnitReader::note_moments(const Piece& bind) {
   facts_.deterministic = facts_.drawn_by_definitions = false;
 }
 
-void UnitReader::on_unknown() { facts_.add(*unknown()); }
+void UnitReader::on_unknown() {
+  facts_.add(*unknown());
+  note_hidden(*unknown());
+}
 
 // What the parse tree does not show: bodies of DO and CREATE FUNCTION, and text that was not read.
 void UnitReader::note_code(const SqlFacts& facts, std::string_view text) {

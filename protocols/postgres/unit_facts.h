@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "protocols/postgres/inventory.h"
+#include "protocols/postgres/redefined.h"
 #include "protocols/postgres/result_digest.h"
 #include "protocols/postgres/session_state.h"
 #include "protocols/postgres/sql_classify.h"
@@ -100,13 +102,25 @@ class UnitReader {
 
   // A new unit; the classifier is used until the next one begins. What is kept of statements is
   // judged again when it is not the classifier, or not the catalog, that they were judged by.
-  //   cost   nothing else while these stay; then facts_of() each kept text
-  void begin(SqlClassifier& classifier, SqlReading reading, Users users = Users::Same);
+  //   elsewhere   what others have redefined since that catalog was read; null: nothing
+  //   cost        nothing else while these stay; then facts_of() each kept text
+  void begin(SqlClassifier& classifier, SqlReading reading, Users users = Users::Same,
+             std::shared_ptr<const Redefined> elsewhere = nullptr);
   // The first piece of each.
   //   cost   of a Query or Parse: SqlClassifier::facts_of(); of others O(log statements)
   void on_message(const Piece& first);
   // The transaction in which portals were bound is over.
   void forget_portals() { portals_.clear(); }
+  // Statements may be there, or be others, that nobody has seen PREPARE make: until it is told what
+  // there is, an EXECUTE may run anything, too. Code that is not seen does that by itself.
+  void doubt_prepared() { prepared_ = Prepared::Unsure; }
+  // These are all that SQL has prepared on the session's server, as inventory.h tells them, and
+  // nothing was asked there since.
+  void told_prepared(SqlClassifier& classifier, const std::vector<PreparedText>& by_sql);
+  // What units have redefined since this was last asked, whether or not they were run.
+  Redefined take_redefined() {
+    return redefined_ ? *std::exchange(redefined_, nullptr) : Redefined();
+  }
   const UnitFacts& facts() const { return facts_; }
   // Of everything in it that was understood.
   const std::vector<Facts>& texts() const { return texts_; }
@@ -132,7 +146,7 @@ class UnitReader {
   Facts on_text(std::string_view text);
   Facts executed_by_sql(const Facts& facts) const;
   // What EXECUTE may run by a name: all that was prepared by it, as DEALLOCATE may have failed.
-  struct Prepared {
+  struct Meanings {
     std::vector<std::string> texts;  // each once; empty: there was no room for all of them
     Facts facts;
   };
@@ -141,6 +155,9 @@ class UnitReader {
   Facts judge_prepare(std::string_view text, std::string_view name);
   void note_prepared(const SqlFacts& facts);
   void add_prepared(const SessionStep& prepare);
+  void note_hidden(const SqlFacts& facts);
+  void note_redefined(const SqlFacts& facts, std::string_view text);
+  Facts by_now(const Facts& facts) const;
   Facts on_statement(std::string_view name);
   void on_unknown();
   void note_settings(const SqlFacts& facts);
@@ -158,9 +175,12 @@ class UnitReader {
   std::vector<std::string> custom_;
   std::vector<std::string> named_;
   bool sets_untold_ = false;
-  std::map<std::string, Prepared, std::less<>> by_sql_;
+  enum class Prepared : std::uint8_t { Seen, Unsure } prepared_ = Prepared::Seen;
+  std::map<std::string, Meanings, std::less<>> by_sql_;
   std::size_t by_sql_bytes_ = 0;  // of texts
-  std::uint64_t judged_by_ = 0;   // version of the classifier that all kept facts are of
+  std::shared_ptr<const Redefined> elsewhere_;
+  std::unique_ptr<Redefined> redefined_;  // here; null: nothing
+  std::uint64_t judged_by_ = 0;           // version of the classifier that all kept facts are of
 };
 
 }  // namespace crossfade::postgres

@@ -227,6 +227,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- units: session_units.cc
   void watch();
   std::size_t take_unit(std::string_view bytes);
+  void begin_reading();
   void read_unit(std::string_view bytes);
   bool read_on(const Piece& piece);
   void glance(const Piece& piece);
@@ -242,6 +243,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void send_unit(std::string_view bytes, const Unit& unit, const Choice& choice);
   bool leads_out(const UnitFacts& facts) const;
   static bool leads_out(const UnitFacts& facts, Block block);
+  bool runs_unseen() const;
   void refuse_unit(std::string_view bytes, Refusal why);
   void send_refusal(char type, Refusal why);
   void send_ours(std::string_view message, Mark mark);
@@ -287,7 +289,8 @@ class PostgresSession final : public Session, public StreamOwner {
   Crossing cross(Upstream& to, Errand errand);
   bool late_to_answer(std::uint64_t since_ns) const;
   Crossing stay();
-  void ask_inventory();
+  void ask_inventory(unsigned attempt = 1);
+  void on_inventory_failed(std::string_view body);
   void on_inventory_piece(Upstream& up, const Piece& piece);
   void on_inventory_row(std::string_view body);
   void on_inventory_told();
@@ -507,11 +510,12 @@ class PostgresSession final : public Session, public StreamOwner {
   Side wanted_side_ = Side::Old;  // while it waits
   Block block_ = Block::None;     // as the client's messages say
   bool watched_ = false;
-  bool replication_ = false;      // such a session stays where it began
-  bool mid_unit_ = false;         // the side of what comes is chosen, up to the unit's end
-  bool reads_there_ = false;      // the server that is talked to gets nothing but reads
-  bool read_only_block_ = false;  // ... in a transaction block that can only read
-  bool refusing_ = false;         // the message that passes by is not sent
+  bool replication_ = false;          // such a session stays where it began
+  bool mid_unit_ = false;             // the side of what comes is chosen, up to the unit's end
+  bool reads_there_ = false;          // the server that is talked to gets nothing but reads
+  bool read_only_block_ = false;      // ... in a transaction block that can only read
+  bool unseen_in_read_only_ = false;  // such a block was to run code that nobody sees
+  bool refusing_ = false;             // the message that passes by is not sent
   bool on_trial_ = false;
   bool custom_lost_ = false;  // there was no room for all of them, or not all have told their names
   bool defines_ = false;      // definitions may change when its transaction ends

@@ -21,6 +21,8 @@ namespace {
 constexpr std::uint64_t kNsPerMs = 1'000'000;
 // A new server that did not let a session in is not asked by it again before.
 constexpr std::uint64_t kAloneNs = 2'000 * kNsPerMs;
+// A question that was cancelled is asked again.
+constexpr unsigned kAttemptsMax = 4;
 }  // namespace
 
 PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
@@ -181,7 +183,7 @@ void PostgresSession::on_not_entered(Upstream& up, const std::string& why) {
 
 // --- what the session holds
 
-void PostgresSession::ask_inventory() {
+void PostgresSession::ask_inventory(unsigned attempt) {
   SettingNames names = interlay_.classifier(database_).catalog().settings();
   names.insert(custom_.begin(), custom_.end());
   std::string question;
@@ -190,7 +192,8 @@ void PostgresSession::ask_inventory() {
   server().stream().write_copy(question);
   server().stream().flush();
   counters().server_out.add(question.size());
-  asking_ = std::make_unique<InventoryReader>(find_parameter(start_up_, "user").value_or(""));
+  asking_ = std::make_unique<InventoryReader>(find_parameter(start_up_, "user").value_or(""),
+                                              version_, attempt);
   inventory_ = Inventory();
 }
 
@@ -210,17 +213,29 @@ void PostgresSession::on_inventory_row(std::string_view body) {
   if (!asking_->on_row(body)) inventory_.ties.add(Tie::Untold);
 }
 
+// A cancel may come late: what it was meant for has been answered.
+void PostgresSession::on_inventory_failed(std::string_view body) {
+  const auto report = view_report(body);
+  if (report && report->sqlstate == "57014" && asking_->attempt() < kAttemptsMax) {
+    asking_->cancel();
+  } else {
+    inventory_.ties.add(Tie::Untold);
+  }
+}
+
 void PostgresSession::on_inventory_told() {
+  if (asking_->cancelled()) return ask_inventory(asking_->attempt() + 1);
   const bool untold = inventory_.ties.has(Tie::Untold);
   inventory_ = asking_->take();
+  const std::uint64_t version = asking_->version();  // what was sent since may have changed it
   asking_.reset();
   const bool lost = state_.kept() == Kept::NotAll || custom_lost_ ||
                     !interlay_.classifier(database_).catalog().has_all_settings();
   if (untold || lost || reading_ == SqlReading::Foreign) {
     inventory_.ties.add(Tie::Untold);
   }
-  inventory_version_ = version_;
-  server().holds.version = version_;
+  inventory_version_ = version;
+  server().holds.version = version;
   server().holds.settings = inventory_.settings;
   take_over_statements();
 }
@@ -250,6 +265,8 @@ void PostgresSession::take_over_statements() {
   }
   forget_dropped();
   if (!all_told) inventory_.ties.add(Tie::Untold);
+  const bool sure = !inventory_.ties.has(Tie::Untold) && inventory_version_ == version_;
+  if (sure) reader_.told_prepared(interlay_.classifier(database_), by_sql);
   statements_unseen_ = false;
   inventory_.statements = by_sql;
   server().holds.by_sql = std::move(by_sql);

@@ -279,7 +279,7 @@ Goes PostgresSession::note_injected(Upstream& up, const Answer& answer, char typ
   }
   if (asking_ && &up == &server()) {
     if (type == from_server::kDataRow) on_inventory_row(body);
-    if (failed) inventory_.ties.add(Tie::Untold);
+    if (failed) on_inventory_failed(body);
     if (ready) on_inventory_told();
     return Goes::Nowhere;
   }
@@ -330,9 +330,12 @@ void PostgresSession::settle(Upstream& up, std::uint64_t id) {
     sent_.pop();
   }
   answered_in_event_ += answered;
-  if (defines_ && up.owed().transaction() == Transaction::Idle) {
+  const bool over = !up.owed().owes() && up.owed().transaction() == Transaction::Idle;
+  if (defines_ && over) {
     defines_ = false;
-    if (loop().postgres().catalog.changed) loop().postgres().catalog.changed(interlay_.id());
+    const CatalogDoor& catalog = loop().postgres().catalog;
+    const Redefined redefined = reader_.take_redefined();
+    if (catalog.changed) catalog.changed(interlay_.id(), redefined);
   }
   if (lone_ && !up.owed().owes() && up.owed().transaction() == Transaction::Idle) lone_->clear();
   const bool failed =

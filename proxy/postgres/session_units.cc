@@ -1,4 +1,5 @@
 // Units of a session with two sides: each is read, given a side, and sent there whole.
+#include <algorithm>
 #include <cassert>
 #include <utility>
 #include <variant>
@@ -67,6 +68,7 @@ void PostgresSession::watch() {
   custom_lost_ |= catalog.has_untold_setters();  // it may have called one
   version_ = 1;
   statements_unseen_ = true;
+  reader_.doubt_prepared();
   block_ = server().owed().owes()                               ? Block::Unsure
            : server().owed().transaction() == Transaction::Idle ? Block::None
                                                                 : Block::Open;
@@ -110,9 +112,19 @@ std::size_t PostgresSession::take_unit(std::string_view bytes) {
   return 0;
 }
 
+// What is redefined elsewhere can do nothing to what is asked in a read-only transaction but make
+// it fail there: it has begun, and is where it is.
+void PostgresSession::begin_reading() {
+  const CatalogDoor& catalog = loop().postgres().catalog;
+  const bool begun = read_only_block_ && block() != Block::None;
+  const bool asks = catalog.unread && !begun;
+  reader_.begin(interlay_.classifier(database_), reading_, users(),
+                asks ? catalog.unread(interlay_.id()) : nullptr);
+}
+
 void PostgresSession::read_unit(std::string_view bytes) {
   if (block() == Block::None) reader_.forget_portals();
-  reader_.begin(interlay_.classifier(database_), reading_, users());
+  begin_reading();
   MessageCutter cutter(Stream::Client, settings().segment_max);
   for (std::size_t at = 0; at < bytes.size();) {
     const Cut cut = cutter.next(bytes.substr(at));
@@ -126,9 +138,10 @@ void PostgresSession::read_unit(std::string_view bytes) {
 // More of a unit whose side was chosen before all of it was there. False: it is refused.
 bool PostgresSession::read_on(const Piece& piece) {
   parses_ = 0;
-  reader_.begin(interlay_.classifier(database_), reading_, users());
+  begin_reading();
   reader_.on_message(piece);
   if (reader_.facts().parts > 0 && leads_out(reader_.facts())) {
+    unseen_in_read_only_ |= runs_unseen();
     send_refusal(piece.type, Refusal::ReadOnly);
     mid_unit_ = !ends_unit(piece.type);
     return false;
@@ -149,6 +162,7 @@ void PostgresSession::glance(const Piece& piece) {
   reader_.begin(interlay_.classifier(database_), reading_);
   reader_.on_message(piece);
   note_custom_settings();
+  reader_.take_redefined();  // the catalog is read before a migration begins
 }
 
 // No server lists them.
@@ -235,6 +249,7 @@ PostgresSession::Choice PostgresSession::choose_in_block(const Unit& unit) {
     return {Choice::Do::Wait};
   }
   if (!leads_out(facts)) return {Choice::Do::Go};
+  unseen_in_read_only_ |= runs_unseen();
   return {unit.end == Unit::End::Unfinished ? Choice::Do::Await : Choice::Do::Refuse};
 }
 
@@ -249,11 +264,18 @@ bool PostgresSession::leads_out(const UnitFacts& facts, Block block) {
   return facts.works_read_only || facts.says_begin || (ends && facts.writes);
 }
 
+bool PostgresSession::runs_unseen() const {
+  return std::ranges::any_of(reader_.texts(), [](const UnitReader::Facts& text) {
+    return text->pins.has(Pin::HiddenCode);
+  });
+}
+
 PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::string_view bytes) {
   const InterlayRoute& route = *interlay_.route();
   const UnitFacts& facts = reader_.facts();
   read_only_block_ = false;
   Facts request = facts_for_plan(facts, bucket_);
+  if (facts.opens_read_only && unseen_in_read_only_) request.kind = Kind::Write;
   const Side whole_side = answering(route, request);
   // What is not known to its end may yet write; what has no end of its own leaves its server in the
   // midst of it when it fails.
@@ -364,7 +386,7 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
   if (facts.writes && !dual_under_way()) note_lone();
   if (facts.says_types && !types_of_) types_of_ = reads_there_ ? write_side() : current_;
   if (facts.changes_session) ++version_;
-  defines_ |= facts.strongest >= SqlClass::Ddl;
+  defines_ |= facts.strongest >= SqlClass::Ddl || runs_unseen();
   if (shadow_ && facts.says_session) shadow_->note_change();
   switch (facts.leaves) {
     case Leaves::AsItWas:
@@ -386,8 +408,7 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
 void PostgresSession::note_new_only() {
   if (!is_new_only()) return;
   const UnitFacts& facts = reader_.facts();
-  bool hidden = false;
-  for (const UnitReader::Facts& text : reader_.texts()) hidden |= text->pins.has(Pin::HiddenCode);
+  const bool hidden = runs_unseen();
   const bool outside = block_ != Block::Open;
   new_only_.asks({.writes = facts.writes,
                   .ends = outside || facts.controls || hidden,

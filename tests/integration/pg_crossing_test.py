@@ -26,7 +26,9 @@ def told(messages):
 
 
 class ReadOnly(PgPair):
-    tables = ("create table t (id int primary key, n int)", "insert into t values (1, 0)")
+    tables = ("create table t (id int primary key, n int)", "insert into t values (1, 0)",
+              "create function notifies(text) returns int language plpgsql as"
+              " $$begin execute format('select pg_notify(%L, %L)', 'x', $1); return 1; end$$")
 
     def setUp(self):
         super().setUp()
@@ -45,6 +47,16 @@ class ReadOnly(PgPair):
         self.comes_to(client, "new")
         client.ask(begin)
         return client
+
+    def refused(self, client, sql):
+        """In the block that is open there, which it ends."""
+        try:
+            client.rows(sql)
+        except ServerError as error:
+            return "can do nothing but read" in str(error)
+        finally:
+            client.ask("rollback")
+        return False
 
     def test_a_query_that_ends_it_writes_nothing_on_new(self):
         for sql in (f"commit; {WRITE}", f"rollback; {WRITE}", f"commit; begin; {WRITE}; commit",
@@ -71,6 +83,21 @@ class ReadOnly(PgPair):
                     client.ask(WRITE)
                     client.ask("commit")
                     self.nothing_on_new()
+
+    def test_code_that_notifies_unseen_does_not_on_new(self):
+        ear = self.enterContext(self.old.connect())
+        ear.ask("listen x")
+        for sql in ("do $$begin perform notifies('y'); end$$", "select notifies('y')"):
+            client = self.in_block()
+            self.assertTrue(self.refused(client, sql), sql)
+        # It begins the next one where it may do that.
+        client.ask("begin read only")
+        self.assertEqual(self.side_of(client), "old")
+        client.ask("select notifies('z')")
+        client.ask("commit")
+        self.assertIn(b"z", ear.until("A")[-1])
+        self.assertEqual(self.side_of(client), "new")
+        self.nothing_on_new()
 
     def test_a_segment_that_ends_it_writes_nothing_on_new(self):
         for texts in (("commit", WRITE), ("select 1", "rollback", WRITE),
@@ -298,6 +325,28 @@ class Prepared(PgPair):
         self.assertEqual(client.value("execute p"), "old")
 
 
+    def test_what_code_has_prepared_unseen_is_not_run_on_the_other_side(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        self.comes_to(client, "new")
+        client.ask("prepare p as select side from here")
+        self.assertEqual(client.value("execute p"), "new")
+        client.ask("do $$begin execute 'deallocate p'; execute 'prepare p as update t set n = n - 10"
+                   " returning (select side from here)'; end$$")
+        for asked_before in (False, True):
+            with self.subTest(asked_before=asked_before):
+                self.assertEqual(client.value("execute p"), "old")
+                self.comes_to(client, "new")
+        client.ask("do $$begin execute 'deallocate p'; execute 'prepare p as select side from here'; end$$")
+        self.comes_to(client, "new")
+        self.assertEqual(client.value("execute p"), "new")  # it is known again
+        client.ask("deallocate p")
+        client.send(parse("p", "update t set n = n - 10 returning (select side from here)") + SYNC)
+        client.until("Z")
+        self.assertEqual(client.value("execute p"), "old")
+        self.assertEqual(self.both("select n from t"), ["70", "100"])
+
+
 class Replaced(PgPair):
     """Functions and views that become others, while statements that use them are prepared."""
 
@@ -334,6 +383,39 @@ class Replaced(PgPair):
         self.new.sql("delete from log")
         self.assertEqual(uses(), {"old"})
         self.assertEqual(self.new.value("select count(*) from log"), "0")
+
+
+class Unread(PgPair):
+    """Definitions that have changed, while nobody has read them yet."""
+
+    config = {"limits": {"catalog_ms": 600_000}}
+    tables = Replaced.tables
+
+    def setUp(self):
+        super().setUp()
+        self.migrate(reads(1.0))
+        self.client, self.other = self.connect(), self.connect()
+        for client in (self.client, self.other):
+            self.comes_to(client, "new")
+
+    def side(self, client, what):
+        return client.rows(f"select side, {what} from here")[0][0]
+
+    def test_a_function_is_not_believed_from_its_commit_on(self):
+        for _ in range(3):
+            self.assertEqual(self.side(self.other, "f()"), "new")
+            self.client.send(query(Replaced.redefinitions[0]) + query("select side, f() from here"))
+            self.client.until("Z")
+            [[side, _]] = [row_of(one) for one in self.client.until("Z") if kind_of(one) == "D"]
+            self.assertEqual((side, self.side(self.other, "f()")), (b"old", "old"))
+            self.assertEqual(self.side_of(self.other), "new")  # a plain table is what it was
+            self.client.ask(f"create or replace {self.tables[1].removeprefix('create ')}")
+            wait_until(lambda: self.side(self.other, "f()") == "new", 20, "it is known to read again")
+
+    def test_code_that_redefines_unseen_is_noticed(self):
+        quoted = Replaced.redefinitions[0].replace("'", "''")
+        self.client.ask(f"do $do$begin execute '{quoted}'; end$do$")
+        wait_until(lambda: self.side(self.other, "f()") == "old", 20, "it is known to write")
 
 
 class Settings(PgPair):
@@ -479,6 +561,63 @@ class Given(PgPair):
         client.ask("prepare p as select side, 2 from here")
         self.patch({"type": "blue_green", "active_is_new": True})
         self.assertEqual(client.rows("execute p"), [["new", "2"]])
+
+
+class Asked(PgPair):
+    """What the old server is asked about a session is held up, or cancelled."""
+
+    versions = (15, 18)
+    WAITS = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+
+    def setUp(self):
+        super().setUp()
+        self.migrate(reads(1.0))
+        self.client = self.connect()
+        self.comes_to(self.client, "new")
+        self.told = ("select side, current_setting('statement_timeout'), current_setting('work_mem')"
+                     " from here")
+        self.client.ask("set work_mem = '7MB'")
+        # What is asked about is in that backend's caches from then on.
+        self.assertEqual(self.client.rows(self.told), [["new", "0", "7MB"]])
+        self.holder = self.enterContext(self.old.connect(user="postgres"))
+
+    def hold_up(self):
+        """It looks at this view, and for no other session's locks."""
+        self.holder.ask("begin; lock table pg_catalog.pg_cursors in access exclusive mode")
+        self.client.send(query(self.told))
+        wait_until(lambda: self.old.value(self.WAITS) == "1", 10, "it is asked")
+
+    def goes_over(self, timeout):
+        self.holder.ask("rollback")
+        found = [row_of(one) for one in self.client.until("Z") if kind_of(one) == "D"]
+        self.assertEqual(found, [[b"new", timeout, b"9MB"]])
+        self.assertEqual(self.metric("sessions_staying", reason="untold"), 0)
+
+    def test_a_timeout_of_the_sessions_does_not_end_it(self):
+        self.client.ask("set statement_timeout = '300ms'")
+        self.client.ask("set work_mem = '9MB'")
+        self.hold_up()
+        late = f"{self.WAITS} and now() - query_start > '600ms'"
+        wait_until(lambda: self.old.value(late) == "1", 10, "it would have ended it")
+        self.goes_over(b"300ms")
+        for sql in ("set statement_timeout = '7s'", "reset statement_timeout"):
+            self.client.ask(sql)
+            self.assertEqual(self.client.rows(self.told)[0][1], "7s" if "7s" in sql else "0")
+
+    def test_a_cancel_that_comes_late_is_asked_past(self):
+        self.client.ask("set work_mem = '9MB'")
+        self.hold_up()
+        pid = self.old.value("select pid from pg_stat_activity where wait_event_type = 'Lock'")
+        for _ in range(2):
+            begun = self.old.value(f"select query_start from pg_stat_activity where pid = {pid}")
+            self.old.sql(f"select pg_cancel_backend({pid})")
+            wait_until(lambda begun=begun: self.old.value(
+                f"{self.WAITS} and pid = {pid} and query_start > '{begun}'") == "1", 10, "it is asked again")
+        self.goes_over(b"0")
+
+
+class AskedOf18(Asked):
+    versions = (18, 15)
 
 
 class Garbage(PgPair):

@@ -259,6 +259,16 @@ class Equal(Dual):
                 self.assertEqual(answers[1], answers[0])
         self.equal()
 
+    def test_what_code_has_prepared_unseen_is_noted(self):
+        self.client.ask("prepare p as select 1")
+        self.client.ask("begin")
+        self.client.ask("do $$begin execute 'deallocate p'; execute 'prepare p as delete from t'; end$$")
+        self.client.ask("rollback")
+        self.nothing_suspected()
+        self.client.ask("execute p")
+        followed = self.second.value("select count(*) from t") == "0"
+        self.assertTrue(followed or self.divergence()["needs_full_verification"])
+
     def test_flushed_messages_in_a_transaction_are_on_both(self):
         client = self.client
         client.ask("begin")
@@ -562,6 +572,36 @@ class ReadsBeside(Dual):
         self.client.ask("insert into log select a::text from part")
         self.client.ask("commit")
         self.assertEqual(self.suspected()["log"], "spread")
+
+    def test_a_function_that_its_transaction_has_redefined_is_not_taken_for_what_it_was(self):
+        self.in_one("create or replace function counted() returns bigint language sql volatile as "
+                    "$$insert into log values ('counted') returning 1::bigint$$", "select counted()")
+        self.assertTrue(self.divergence()["needs_full_verification"])
+
+    def test_a_table_that_its_transaction_has_given_a_trigger_is_noted(self):
+        self.in_one("create function draws() returns trigger language plpgsql as "
+                    "$$begin new.note = random()::text; return new; end$$",
+                    "create trigger draws before insert on t for each row execute function draws()",
+                    "insert into t values (900, 0, '')")
+        self.assertTrue(self.divergence()["needs_full_verification"])
+
+    def test_a_table_that_another_session_has_just_given_a_default_is_noted(self):
+        other = self.connect()
+        other.ask("select 1")
+        self.client.ask("alter table log add at float default random()")
+        other.ask("insert into log (what) values ('x')")
+        self.assertTrue(self.divergence()["needs_full_verification"])
+
+    def test_what_definitions_have_not_touched_is_on_both(self):
+        self.in_one("alter table t add extra int", "update t set extra = n", "create index on t (extra)",
+                    "create or replace function fresh() returns int language sql as 'select 1'",
+                    "insert into t values (900, 0, '', 1)", "insert into log values ('migrated')")
+        self.nothing_suspected()
+        self.equal("select id, n, note, extra from t order by id")
+
+    def in_one(self, *statements):
+        for statement in ("begin", *statements, "commit"):
+            self.client.ask(statement)
 
     def test_a_suspected_table_that_gets_another_name_stays_suspected(self):
         self.stages()

@@ -45,6 +45,12 @@ CREATE FUNCTION is_good(int) RETURNS bool LANGUAGE sql AS 'SELECT f_volatile(1) 
 CREATE TABLE checked (a int CHECK (is_good(a)));
 CREATE DOMAIN good AS int CHECK (is_good(VALUE));
 CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+CREATE DOMAIN better AS good;
+CREATE TYPE holder AS (x good, y int);
+CREATE TYPE deep AS (holders holder[]);
+CREATE TYPE good_range AS RANGE (subtype = good);
+CREATE TYPE harmless AS (x positive, y int);
+CREATE TABLE held (x better);
 CREATE TYPE pair AS (x int, y int);
 CREATE FUNCTION to_pair(int) RETURNS pair LANGUAGE sql AS 'SELECT ROW(f_volatile($1), 1)::pair';
 CREATE CAST (int AS pair) WITH FUNCTION to_pair(int);
@@ -95,6 +101,16 @@ FACTS = {
     "SELECT a @=@ 1 FROM t": "pure_read reads",
     "SELECT a::good FROM t": "nondeterministic_write writes drawn pinned unlisted",
     "SELECT a::positive FROM t": "pure_read reads",
+    "SELECT a::better FROM t": "nondeterministic_write writes drawn pinned unlisted",
+    "SELECT '{1}'::good[]": "nondeterministic_write writes drawn pinned unlisted",
+    "SELECT '{1}'::_good": "nondeterministic_write writes drawn pinned unlisted",
+    "SELECT ROW(a, 2)::holder FROM t": "nondeterministic_write writes drawn pinned unlisted",
+    "SELECT '(\"{\"\"(1,2)\"\"}\")'::deep": "nondeterministic_write writes drawn pinned unlisted",
+    "SELECT '[1,3)'::good_range": "nondeterministic_write writes drawn pinned unlisted",
+    "SELECT '{[1,3)}'::good_multirange": "nondeterministic_write writes drawn pinned unlisted",
+    "SELECT '(1)'::held": "nondeterministic_write writes drawn pinned unlisted",
+    "SELECT * FROM json_to_record('{}') AS x(a good)": "nondeterministic_write writes drawn pinned unlisted",
+    "SELECT ROW(a, 2)::harmless, * FROM t, json_to_record('{}') AS x(b positive, c text)": "pure_read reads",
     "SELECT a::pair FROM t": "nondeterministic_write writes drawn pinned unlisted",
     "SELECT t.row_writes FROM t": "nondeterministic_write writes drawn pinned unlisted",
     "SELECT now(), random(), gen_random_uuid(), clock_timestamp()": "volatile_read reads drawn",

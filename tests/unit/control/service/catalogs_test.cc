@@ -60,6 +60,12 @@ struct CatalogBench : Bench {
   }
 };
 
+postgres::Redefined redefined(const char* table) {
+  postgres::Redefined made;
+  made.tables.insert(table);
+  return made;
+}
+
 }  // namespace
 
 TEST_CASE_FIXTURE(CatalogBench, "catalogs: an interlay's first table has what its server told") {
@@ -166,6 +172,8 @@ TEST_CASE_FIXTURE(CatalogBench, "catalogs: whoever rings is heard, and the end e
   start_migration();
   const auto bell = std::make_shared<CatalogBell>();
   CatalogWatch watch(life->keeper, life->servers, bell, std::chrono::hours(1));
+  bell->ring("app", redefined("f"));
+  CHECK(bell->unread("app")->tables.contains("f"));
   watch.start();
   {
     const std::lock_guard held(told.mutex);
@@ -181,8 +189,42 @@ TEST_CASE_FIXTURE(CatalogBench, "catalogs: whoever rings is heard, and the end e
     REQUIRE(std::chrono::steady_clock::now() < limit);
     std::this_thread::yield();
   }
+  while (bell->unread("app") != nullptr) {
+    REQUIRE(std::chrono::steady_clock::now() < limit);
+    std::this_thread::yield();
+  }
   watch.stop();
   CHECK(total() == Volatility::Volatile);
+}
+
+TEST_CASE("catalogs: what was changed is not believed until what was asked later is in force") {
+  CatalogBell bell;
+  CHECK(bell.unread("app") == nullptr);
+  bell.ring("app", redefined("one"));
+  CHECK(bell.take() == std::set<std::string>{"app"});
+  bell.ring("app", redefined("two"));  // while it is being asked
+  CHECK(bell.unread("app")->tables.size() == 2);
+  CHECK(bell.unread("other") == nullptr);
+  bell.read("app");
+  CHECK(bell.unread("app")->tables == redefined("two").tables);
+  bell.read("app");  // by a question of before
+  CHECK(bell.unread("app") != nullptr);
+  CHECK(bell.take() == std::set<std::string>{"app"});
+  bell.read("app");
+  CHECK(bell.unread("app") == nullptr);
+}
+
+TEST_CASE("catalogs: code that may have changed something is not hurried for") {
+  CatalogBell bell;
+  const auto now = std::chrono::steady_clock::now();
+  bell.ring("app");
+  CHECK(bell.take() == std::set<std::string>{"app"});
+  bell.ring("app");
+  CHECK(bell.take().empty());
+  CHECK(bell.unread("app") == nullptr);
+  CHECK(bell.wait_until(now + std::chrono::hours(1)));  // it comes all the same
+  CHECK(std::chrono::steady_clock::now() >= now + CatalogBell::kUnhurried);
+  CHECK(bell.take() == std::set<std::string>{"app"});
 }
 
 }  // namespace crossfade

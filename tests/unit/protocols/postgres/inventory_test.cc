@@ -45,6 +45,7 @@ TEST_CASE("inventory: the question is whole messages of the types that are told"
 TEST_CASE("inventory: settings, statements and ties are what the rows say") {
   const Inventory found = told({{"setting", "work_mem", "9MB", {}},
                                 {"setting", "gone", {}, {}},
+                                {"unset", "statement_timeout", "0", "0"},
                                 {"role", "role", "worker", "app"},
                                 {"statement", "s", "SELECT $1", "{23,1043}"},
                                 {"statement", "p", "PREPARE p AS SELECT 1", {}}});

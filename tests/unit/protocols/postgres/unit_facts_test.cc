@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "protocols/postgres/frontend.h"
@@ -16,7 +17,7 @@ class Reading {
  public:
   Reading() { begin(); }
 
-  void begin() { reader.begin(classifier_, SqlReading::Standard, users); }
+  void begin() { reader.begin(classifier_, SqlReading::Standard, users, elsewhere); }
   // The bytes stay: names are views of them while the unit is read.
   void tell(std::string text) {
     const std::string& bytes = told_.emplace_back(std::move(text));
@@ -38,11 +39,14 @@ class Reading {
     return reader.facts();
   }
   const UnitFacts& facts() const { return reader.facts(); }
+  // Its server tells what SQL has prepared there.
+  void told(const std::vector<PreparedText>& by_sql) { reader.told_prepared(classifier_, by_sql); }
   void adopt(std::shared_ptr<const SqlCatalog> catalog) { classifier_.adopt(std::move(catalog)); }
 
   SessionState state;
   UnitReader reader{state};
   Users users = Users::Same;
+  std::shared_ptr<const Redefined> elsewhere;
 
  private:
   std::deque<std::string> told_;
@@ -113,7 +117,8 @@ TEST_CASE("unit facts: what works in a read-only transaction all the same is tol
        {"NOTIFY x", "LISTEN x", "SET TRANSACTION READ WRITE", "CREATE TEMP TABLE m (i int)",
         "SELECT pg_advisory_lock(1)", "SELECT pg_advisory_xact_lock(1)", "COPY t TO PROGRAM 'cat'",
         "not SQL", "RESET transaction_read_only", "SELECT setseed(0.5)",
-        "SELECT set_config('app.' || 'x', '1', false)"}) {
+        "SELECT set_config('app.' || 'x', '1', false)", "SELECT f_volatile()", "DO 'x'",
+        "CALL nobody_knows()"}) {
     CAPTURE(sql);
     CHECK(reading.query(sql).works_read_only);
   }
@@ -297,6 +302,71 @@ TEST_CASE("unit facts: EXECUTE does what was prepared, and that has a limit") {
   CHECK(reading.query("EXECUTE one_more").writes);
 }
 
+PreparedText by_sql(const char* name, const char* text) {
+  return {name, text, {}, PreparedText::By::Sql};
+}
+
+TEST_CASE("unit facts: EXECUTE may do what a Parse has made by its name since") {
+  Reading reading;
+  reading.query("PREPARE p AS SELECT * FROM t");
+  reading.query("DEALLOCATE p");
+  reading.begin();
+  const auto made = reading.send(parse("p", "DELETE FROM t"));
+  CHECK(reading.query("EXECUTE p").writes);
+  reading.state.answered(made, '1', {});
+  CHECK(reading.query("EXECUTE p").writes);
+  CHECK(reading.facts().written_listed);
+  // In the unit that makes it, too.
+  Reading other;
+  other.query("PREPARE p AS SELECT * FROM t");
+  other.begin();
+  other.tell(parse("p", "DELETE FROM t"));
+  other.tell(parse("", "EXECUTE p"));
+  other.tell(bind(""));
+  CHECK(std::ranges::all_of(other.reader.texts(), [](const auto& text) { return text->writes; }));
+}
+
+TEST_CASE("unit facts: behind code that is not seen EXECUTE may do anything, until that is told") {
+  const auto runs = [](Reading& reading, const char* sql) -> const UnitFacts& {
+    reading.query("PREPARE p AS SELECT * FROM t");
+    reading.query("PREPARE untold AS SELECT set_config($1, $2, false)");
+    CHECK(reading.query("EXECUTE p").only_reads);
+    reading.query(sql);
+    return reading.query("EXECUTE p");
+  };
+  for (const char* const sql :
+       {"DO $$BEGIN DEALLOCATE p; EXECUTE 'PREPARE p AS DELETE FROM t'; END$$",
+        "CALL nobody_knows()", "SELECT f_volatile()", "SELECT a::badtype FROM t", "not SQL"}) {
+    CAPTURE(sql);
+    Reading reading;
+    CHECK(runs(reading, sql).writes);
+    CHECK_FALSE(reading.facts().written_listed);
+    reading.query("EXECUTE untold('app.x', '1')");  // what is known of it is not lost
+    CHECK(reading.reader.sets_untold());
+    reading.told({by_sql("p", "PREPARE p AS DELETE FROM t"), by_sql("q", "PREPARE q AS SELECT 1")});
+    CHECK(reading.query("EXECUTE p").writes);
+    CHECK(reading.facts().written_listed);
+    CHECK(reading.query("EXECUTE q").only_reads);
+    CHECK_FALSE(reading.query("EXECUTE untold").written_listed);  // it is no more
+  }
+  for (const char* const sql :
+       {"SELECT f_stable()", "UPDATE t SET a = 1", "CREATE TABLE x (a int)"}) {
+    CAPTURE(sql);
+    Reading reading;
+    CHECK(runs(reading, sql).only_reads);
+  }
+  Reading bound;
+  bound.query("PREPARE p AS SELECT * FROM t");
+  bound.begin();
+  const auto made = bound.send(parse("s", "SELECT f_volatile()"));
+  bound.state.answered(made, '1', {});
+  bound.told({by_sql("p", "PREPARE p AS SELECT * FROM t")});
+  CHECK(bound.query("EXECUTE p").only_reads);
+  bound.begin();
+  bound.tell(bind("s"));
+  CHECK(bound.query("EXECUTE p").writes);
+}
+
 // Of a server whose f is as that mark says: volatility and author.
 std::shared_ptr<const SqlCatalog> catalog_with_f(std::string_view mark) {
   const SqlCatalogRow rows[] = {{"f", "public", "f", mark, ""}};
@@ -318,15 +388,116 @@ TEST_CASE("unit facts: statements do what their functions do by now") {
   for (const std::string_view mark : {"su", "vu", "su"}) {
     CAPTURE(mark);
     reading.adopt(catalog_with_f(mark));
+    CHECK_FALSE(reading.query("EXECUTE q").writes);
+    CHECK(reading.query("EXECUTE p").writes == (mark == "vu"));
     for (const char* const name : {"s", "", "pending"}) {
       CAPTURE(name);
       reading.begin();
       reading.tell(bind(name));
       CHECK(reading.facts().writes == (mark == "vu"));
     }
-    CHECK(reading.query("EXECUTE p").writes == (mark == "vu"));
-    CHECK_FALSE(reading.query("EXECUTE q").writes);
+    // A volatile f may have made others of them.
+    reading.told({by_sql("p", "PREPARE p AS SELECT f()"), by_sql("q", "PREPARE q AS SELECT 1")});
+    reading.query("PREPARE p AS SELECT 1, f()");
   }
+}
+
+TEST_CASE("unit facts: what was redefined since the catalog was read is not believed") {
+  constexpr const char* kFunction =
+      "CREATE OR REPLACE FUNCTION f_stable() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+  constexpr const char* kTrigger =
+      "CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()";
+  constexpr const char* kDefault = "ALTER TABLE t ALTER a SET DEFAULT random()";
+  struct {
+    const char* first;
+    const char* then;
+    bool doubted;
+  } const cases[] = {
+      {kFunction, "SELECT f_stable()", true},
+      {kFunction, "SELECT * FROM v", true},
+      {kFunction, "SELECT a::posint FROM t", true},
+      {kFunction, "SELECT a::text, lower('x') FROM t", false},
+      {kFunction, "INSERT INTO t VALUES (1)", false},
+      {kFunction, "ALTER TABLE t ADD c int", false},  // definitions are run by both
+      {kTrigger, "INSERT INTO t VALUES (1)", true},
+      {kTrigger, "INSERT INTO s.u VALUES (1)", false},
+      {kTrigger, "INSERT INTO part VALUES (1)", true},  // it may be its partition's
+      {kTrigger, "CREATE INDEX i ON t (a)", false},
+      {kDefault, "INSERT INTO t VALUES (1)", true},
+      {kDefault, "SELECT * FROM v", false},
+      {"ALTER TABLE t ADD c int DEFAULT random()", "INSERT INTO t (a) VALUES (1)", true},
+      {"ALTER TABLE t ADD c int REFERENCES parent ON DELETE CASCADE", "DELETE FROM parent", true},
+      {"CREATE TABLE u (a serial)", "INSERT INTO u VALUES (1)", true},  // another u
+      {"ALTER TABLE t ADD c int NOT NULL REFERENCES parent", "INSERT INTO t VALUES (1)", false},
+      {"CREATE INDEX i ON t (a)", "INSERT INTO t VALUES (1)", false},
+      {"ALTER TABLE t ADD c int DEFAULT 3 CHECK (c > 0)", "INSERT INTO t (a) VALUES (1)", false},
+      {"ALTER TABLE t ALTER a DROP DEFAULT", "INSERT INTO t (a) VALUES (1)", false},
+      {"ALTER TABLE t ALTER a SET DEFAULT f_imm(1)", "INSERT INTO t (b) VALUES (1)", true},
+      {"CREATE TEMP TABLE m (a int)", "SELECT * FROM v", false},
+      {"DROP TABLE u", "SELECT * FROM v", false},
+      {"ANALYZE t", "SELECT * FROM v", false}};
+  for (const auto& one : cases) {
+    CAPTURE(one.first);
+    CAPTURE(one.then);
+    const auto doubts = [&](Reading& reading) {
+      return reading.query(one.then).is_for_one() && !reading.facts().written_listed;
+    };
+    Reading reading;
+    reading.begin();
+    const auto made = reading.send(parse("s", one.then));
+    reading.state.answered(made, '1', {});
+    CHECK_FALSE(doubts(reading));
+    reading.query(one.first);
+    CHECK(doubts(reading) == one.doubted);
+    reading.begin();
+    reading.tell(bind("s"));
+    CHECK(reading.facts().is_for_one() == one.doubted);
+    // Others are told of it.
+    const auto redefined = std::make_shared<const Redefined>(reading.reader.take_redefined());
+    CHECK_FALSE(doubts(reading));
+    Reading other;
+    other.elsewhere = redefined;
+    CHECK(doubts(other) == one.doubted);
+    other.elsewhere = nullptr;
+    CHECK_FALSE(doubts(other));
+    // In one query.
+    const bool both = Reading().query(std::string(one.first) + ";" + one.then).deterministic;
+    const bool drawn = !Reading().query(one.first).deterministic;
+    CHECK(both == !(one.doubted || drawn));
+  }
+}
+
+TEST_CASE("unit facts: a Parse before what redefines is doubted by its Bind behind it") {
+  Reading reading;
+  reading.tell(parse("s", "SELECT f_stable()"));
+  reading.tell(parse("", "CREATE OR REPLACE FUNCTION f_stable() RETURNS int LANGUAGE sql AS ''"));
+  reading.tell(bind(""));
+  CHECK(reading.facts().drawn_by_definitions);
+  reading.tell(bind("s"));
+  CHECK(reading.facts().is_for_one());
+  CHECK(reading.reader.facts_of_parse(0)->only_reads());  // it is as the catalog says, later
+}
+
+TEST_CASE("unit facts: text that was not read may redefine when it says so") {
+  for (const auto& [sql, may] :
+       {std::pair("CREATE FUNCTION in words of tomorrow", true),
+        std::pair("not SQL; Alter this", true), std::pair("recreated not SQL", false)}) {
+    CAPTURE(sql);
+    Reading reading;
+    reading.query(sql);
+    CHECK(reading.query("SELECT f_stable()").writes == may);
+  }
+}
+
+TEST_CASE("unit facts: of very many tables that were redefined any may be one") {
+  Reading reading;
+  const auto create = [&](std::size_t i) {
+    reading.query("CREATE TABLE t" + std::to_string(i) + " (a int)");
+  };
+  for (std::size_t i = 0; i < kRedefinedMax; ++i) create(i);
+  CHECK(reading.query("SELECT * FROM t").only_reads);
+  create(kRedefinedMax);
+  CHECK_FALSE(reading.query("SELECT * FROM t").only_reads);
 }
 
 TEST_CASE("unit facts: settings that code names are told, and whether all are") {
