@@ -169,11 +169,13 @@ class DualTransaction {
   bool is_query = false;  // its last CommandComplete comes when it has committed
   How how = How::Exact;
   std::string script;
-  std::vector<Message> messages;           // of the script
-  std::string held;                        // answers that tell of a commit, and what is behind them
-  bool holds_on = false;                   // whatever else the first side answers is held, too
-  std::array<ResultDigest, 2> digests;     // of the first side, of the second
-  Transaction status = Transaction::Idle;  // of the first side behind it
+  std::vector<Message> messages;  // of the script
+  std::string held;               // answers that tell of a commit, and what is behind them
+  bool holds_on = false;          // whatever else the first side answers is held, too
+  // What it says aside would overtake what is held.
+  bool holds() const { return holds_on || !held.empty(); }
+  std::array<ResultDigest, 2> digests;            // of the first side, of the second
+  Transaction status = Transaction::Idle;         // of the first side behind it
   Transaction second_status = Transaction::Idle;  // likewise
   WrittenRows rows;                               // of the whole
   bool first_failed = false;

@@ -188,7 +188,7 @@ Goes PostgresSession::note_arrival(Upstream& up, const Arrival& arrival, char ty
 Goes PostgresSession::note_aside(Upstream& up, const Answer& answer, char type) {
   if (type == from_server::kParameterStatus && &up == &server()) note_setting(up);
   if (dual_ && up.side() == dual_->second()) return Goes::Nowhere;
-  const bool behind = dual_under_way() && dual_->holds_on && &up == &server();
+  const bool behind = dual_under_way() && dual_->holds() && &up == &server();
   if (behind && answer.mark != Mark::Skip) return Goes::Held;
   if (type == from_server::kNotificationResponse) return Goes::Client;
   if (&up != &server() || answer.mark == Mark::Skip) return Goes::Nowhere;
