@@ -106,7 +106,8 @@ void CatalogWatch::look(const std::set<std::string>* rung, const std::stop_token
     (void)catalogs.of(*interlay, *state->endpoints.at(interlay->endpoint));
   }
   put_learned_in_force(keeper_);
-  if (!keeper_.confirmed()) return;
+  // What was learned is in force only if it was put there after the table before was confirmed.
+  if (!keeper_.confirmed() || keeper_.outdated(*keeper_.state())) return;
   for (const auto& [uuid, interlay] : state->interlays) {
     const EndpointPtr& endpoint = state->endpoints.at(interlay->endpoint);
     const bool asked = std::ranges::find(endpoints, endpoint) != endpoints.end();

@@ -35,6 +35,7 @@ PostgresSession::PostgresSession(Interlay& interlay)
 PostgresSession::~PostgresSession() {
   show_stay(std::nullopt);
   ending_ = true;
+  ring_redefined();
   count(new_only_.unanswered());
   drop_copies(Drop::Closed, Drop::Closed);
   handle_->session = nullptr;
@@ -175,7 +176,7 @@ bool PostgresSession::may_go_on() const {
     case Wait::Dual:
       return !dual_under_way() || server().owed().awaits_sync();
     case Wait::Disk:
-      return noting_ == Noting::Done;
+      return noting_ == Noting::Done || noting_ == Noting::No;
   }
   return true;
 }
@@ -207,9 +208,11 @@ void PostgresSession::say_and_close(std::string_view sqlstate, const std::string
 // read, if that sends anything more: so it is half-closed first, and what comes is dropped.
 void PostgresSession::close_client() {
   const bool may_send = (phase_ == Phase::Ready || phase_ == Phase::Raw) && !client_ended_;
+  client_.flush();  // views of what the servers' connections keep
   phase_ = Phase::Closing;
   closing_at_ns_ = now_ns_;
   abandon_dual();
+  ring_redefined();  // the server may yet commit it
   count(new_only_.unanswered());
   for (Upstream& up : upstreams_) {
     if (!is_copy(up) || !copies_linger()) up.close();

@@ -284,6 +284,7 @@ class PostgresSession final : public Session, public StreamOwner {
   // --- going to another server: session_crossing.cc
   Crossing go_to(Side side, Errand errand);
   bool given_up(const Upstream& up) const;
+  bool may_be_hit(const Upstream& up) const;
   Crossing unavailable(Side side, Errand errand, const std::string& why);
   Crossing end_unlent(Side side);
   Crossing cross(Upstream& to, Errand errand);
@@ -294,6 +295,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void on_inventory_piece(Upstream& up, const Piece& piece);
   void on_inventory_row(std::string_view body);
   void on_inventory_told();
+  void ask_again();
   void take_over_statements();
   void forget_dropped();
   bool begin_giving(Upstream& to);
@@ -351,6 +353,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool waits_for_dual(const Unit& unit) const;
   bool keeps_for_second(const Upstream& up) const;
   Choice choose_copy(Choice choice);
+  void leave_note();
   Choice choose_dual(Choice choice, const Unit& unit);
   bool second_is_ready();
   bool second_holds_all(Upstream& up);
@@ -414,6 +417,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void note_login(Upstream& up, const Piece& piece);
   void note_setting(const Upstream& up);
   void settle(Upstream& up, std::uint64_t id);
+  void ring_redefined();
   void note_answered(std::uint64_t id, char type, std::string_view body);
 
   // --- cancelling
@@ -494,7 +498,8 @@ class PostgresSession final : public Session, public StreamOwner {
   std::uint64_t staying_since_ns_ = 0;
   std::optional<Stay> stays_;  // as it is counted
   // What the unit that waits will make different.
-  enum class Noting : std::uint8_t { No, UnderWay, Done } noting_ = Noting::No;
+  // Left: of a unit that was not sent so after all.
+  enum class Noting : std::uint8_t { No, UnderWay, Done, Left } noting_ = Noting::No;
   NewOnly new_only_;
   std::unique_ptr<DualTransaction> dual_;  // from its first unit to its end
   std::unique_ptr<LoneWrites> lone_;       // once there were some

@@ -23,6 +23,7 @@ constexpr std::uint64_t kNsPerMs = 1'000'000;
 constexpr std::uint64_t kAloneNs = 2'000 * kNsPerMs;
 // A question that was cancelled is asked again.
 constexpr unsigned kAttemptsMax = 4;
+constexpr std::uint64_t kNoVersion = ~std::uint64_t{0};
 }  // namespace
 
 PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
@@ -67,9 +68,13 @@ PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
 // comes next.
 bool PostgresSession::given_up(const Upstream& up) const {
   const bool runs = up.owed().owes() && up.holds.giving_id == 0;
-  const bool hit = nobodys_canceller_ && nobodys_canceller_->to() == up.address() &&
-                   nobodys_canceller_->began_at_ns() >= up.opened_at_ns;
-  return runs || hit;
+  return runs || may_be_hit(up);
+}
+
+// By a cancel of what it ran before.
+bool PostgresSession::may_be_hit(const Upstream& up) const {
+  return nobodys_canceller_ && nobodys_canceller_->to() == up.address() &&
+         nobodys_canceller_->began_at_ns() >= up.opened_at_ns;
 }
 
 // A read that was to be tried elsewhere stays with the server that is right; a session that has to
@@ -98,6 +103,7 @@ PostgresSession::Crossing PostgresSession::end_unlent(Side side) {
 // What the session holds goes first.
 PostgresSession::Crossing PostgresSession::cross(Upstream& to, Errand errand) {
   const auto there = [&] {
+    server().stream().flush();  // views of what is read now: later they would be of something else
     current_ = to.side();
     staying_since_ns_ = 0;
     return Crossing::There;
@@ -224,7 +230,7 @@ void PostgresSession::on_inventory_failed(std::string_view body) {
 }
 
 void PostgresSession::on_inventory_told() {
-  if (asking_->cancelled()) return ask_inventory(asking_->attempt() + 1);
+  if (asking_->cancelled()) return ask_again();
   const bool untold = inventory_.ties.has(Tie::Untold);
   inventory_ = asking_->take();
   const std::uint64_t version = asking_->version();  // what was sent since may have changed it
@@ -238,6 +244,17 @@ void PostgresSession::on_inventory_told() {
   server().holds.version = version;
   server().holds.settings = inventory_.settings;
   take_over_statements();
+}
+
+// Where the client has asked for something meanwhile, the next question would stand behind that,
+// and perhaps in its transaction: then it is put when the answer is needed again.
+void PostgresSession::ask_again() {
+  const unsigned attempts = asking_->attempt();
+  asking_.reset();
+  inventory_version_ = kNoVersion;
+  const OwedReplies& owed = server().owed();
+  if (!owed.owes() && owed.transaction() == Transaction::Idle) return ask_inventory(attempts + 1);
+  if (shadow_) shadow_->asked = kNoVersion;
 }
 
 // Statements that SQL has made are given with the settings; those made by Parse when they are used.

@@ -91,7 +91,12 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
 
 // Its data are not kept: it is run by the server that is talked to, and noted before.
 PostgresSession::Choice PostgresSession::choose_copy(Choice choice) {
-  if (!reader_.facts().writes || std::exchange(noting_, Noting::No) == Noting::Done) return choice;
+  if (!reader_.facts().writes) return choice;
+  if (noting_ == Noting::UnderWay || noting_ == Noting::Left) {
+    wait_ = Wait::Disk;
+    return {Choice::Do::Wait};
+  }
+  if (std::exchange(noting_, Noting::No) == Noting::Done) return choice;
   const InterlayRoute& route = dual_ ? *dual_->route : *interlay_.route();
   if (note_doubts(route, DualTransaction::doubts_of(reader_, current_), true)) return choice;
   noting_ = Noting::UnderWay;
@@ -99,11 +104,18 @@ PostgresSession::Choice PostgresSession::choose_copy(Choice choice) {
   return {Choice::Do::Wait};
 }
 
+// The unit is not sent as what was noted of it.
+void PostgresSession::leave_note() {
+  if (noting_ == Noting::UnderWay) noting_ = Noting::Left;
+  if (noting_ == Noting::Done) noting_ = Noting::No;
+}
+
 // True: it is, or is left out of the transaction.
 bool PostgresSession::second_is_ready() {
   if (dual_->sits_out()) return true;
   Upstream& up = at(dual_->second());
   wanted_side_ = dual_->second();
+  if (up.state() == Upstream::State::Open && may_be_hit(up)) up.close();
   if (late_to_answer(dual_->since_ns)) {
     interlay_.failed(dual_->second(), Interlay::Failure::Answer, now_ns_);
     return leave_out(Drop::Timeout);
@@ -213,7 +225,9 @@ Goes PostgresSession::on_first_answer(char type, std::string_view body) {
   release_held();
   if (type != from_server::kCommandComplete) return Goes::Client;
   // Who has asked for answers before the end of the unit may wait for them before sending it.
-  dual_->holds_on = dual_->closed && ends_block(body.substr(0, body.find('\0')));
+  const std::string_view tag = body.substr(0, body.find('\0'));
+  dual_->holds_on =
+      dual_->closed && !dual_->copies && (ends_block(tag) || tag == "COMMIT PREPARED");
   const bool alone = dual_->frame != Frame::Block || dual_->controls;
   return dual_->holds_on || (dual_->is_query && alone) ? Goes::Held : Goes::Client;
 }
@@ -409,7 +423,9 @@ void PostgresSession::commit_first() {
 
 void PostgresSession::first_committed() {
   if (dual_->first_failed) {
-    dual_->held.clear();
+    // What it says of itself stays, but not that it is complete.
+    const bool told = dual_->held.starts_with(from_server::kCommandComplete);
+    if (told) dual_->held.erase(0, whole_size(dual_->held, kServerSmallMax));
     roll_second_back();
     return finish_dual_unit();
   }

@@ -82,6 +82,8 @@ void PostgresSession::on_noted() {
   begin_event();
   if (noting_ == Noting::UnderWay) {
     noting_ = Noting::Done;
+  } else if (noting_ == Noting::Left) {
+    noting_ = Noting::No;
   } else if (dual_ && dual_->stage == Stage::Disk) {
     finish_dual_unit();
   }

@@ -188,7 +188,10 @@ Goes PostgresSession::note_arrival(Upstream& up, const Arrival& arrival, char ty
 Goes PostgresSession::note_aside(Upstream& up, const Answer& answer, char type) {
   if (type == from_server::kParameterStatus && &up == &server()) note_setting(up);
   if (dual_ && up.side() == dual_->second()) return Goes::Nowhere;
-  const bool behind = dual_under_way() && dual_->holds() && &up == &server();
+  // A notice of our COMMIT comes before the answer that is held until that.
+  const bool precedes = type == from_server::kNoticeResponse && dual_under_way() &&
+                        dual_->stage == DualTransaction::Stage::FirstCommit;
+  const bool behind = dual_under_way() && dual_->holds() && &up == &server() && !precedes;
   if (behind && answer.mark != Mark::Skip) return Goes::Held;
   if (type == from_server::kNotificationResponse) return Goes::Client;
   if (&up != &server() || answer.mark == Mark::Skip) return Goes::Nowhere;
@@ -331,18 +334,21 @@ void PostgresSession::settle(Upstream& up, std::uint64_t id) {
   }
   answered_in_event_ += answered;
   const bool over = !up.owed().owes() && up.owed().transaction() == Transaction::Idle;
-  if (defines_ && over) {
-    defines_ = false;
-    const CatalogDoor& catalog = loop().postgres().catalog;
-    const Redefined redefined = reader_.take_redefined();
-    if (catalog.changed) catalog.changed(interlay_.id(), redefined);
-  }
+  if (over) ring_redefined();
   if (lone_ && !up.owed().owes() && up.owed().transaction() == Transaction::Idle) lone_->clear();
   const bool failed =
       dual_ && !dual_under_way() && server().owed().transaction() == Transaction::Failed;
   if (failed) release_failed();
   // While nothing but messages of ours is owed, this is what is known.
   if (!up.owed().owes()) block_ = block();
+}
+
+// The catalog is to be read again, and until then what was redefined is not believed.
+void PostgresSession::ring_redefined() {
+  if (!std::exchange(defines_, false)) return;
+  const CatalogDoor& catalog = loop().postgres().catalog;
+  const Redefined redefined = reader_.take_redefined();
+  if (catalog.changed) catalog.changed(interlay_.id(), redefined);
 }
 
 void PostgresSession::end_reply_event() {

@@ -163,7 +163,8 @@ bool PostgresSession::go_raw() {
 PostgresSession::Held PostgresSession::held(char type) const {
   if (phase_ == Phase::Proving) return login_.scram ? Held::No : Held::Login;
   // A cancel that is on its way must not hit what was not meant.
-  if (canceller_ && !server().owed().owes()) return Held::Cancel;
+  const OwedReplies& owed = server().owed();
+  if (canceller_ && (!owed.owes() || owed.owes_ours())) return Held::Cancel;
   if (!server().owed().room()) return Held::Room;
   if (cutter_.stream() != Stream::ClientLogin) return Held::No;
   if (login_.ours) return Held::Login;

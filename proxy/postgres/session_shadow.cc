@@ -106,7 +106,8 @@ void PostgresSession::get_in_step() {
   }
   if (to.state() != Upstream::State::Open) return;
   if (leg.state == ShadowLeg::State::InStep && leg.there != leg.version) fall_apart();
-  const bool idle = safe_point() && !asking_ && !client_ended_;  // old hears no more then
+  // Behind its end old hears no more; a cancel that is on its way would hit us.
+  const bool idle = safe_point() && !asking_ && !client_ended_ && !canceller_;
   const bool unheard = now_ns_ >= leg.asked_at_ns + kQuietNs;
   if (leg.state == ShadowLeg::State::InStep) {
     if (leg.settings_wanted && idle && unheard && !inventory_known()) ask_for_copies();

@@ -214,6 +214,7 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
   read_unit(bytes);
   if (std::exchange(wait_cancelled_, false)) {
     wait_ = Wait::Nothing;
+    leave_note();
     if (dual_ && block() == Block::None) abandon_dual();  // it has not begun
     return {.act = Choice::Do::Refuse, .refusal = Refusal::Cancelled};
   }
@@ -234,8 +235,13 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
     return {Choice::Do::Wait};
   }
   block_ = block();
-  const Choice choice = block_ == Block::None ? choose_free(unit, bytes) : choose_in_block(unit);
-  return choice.act == Choice::Do::Go ? choose_dual(choice, unit) : choice;
+  const bool free = block_ == Block::None;
+  // One that has not begun is of the table by which it was to begin, and of a unit that was to.
+  if (free && dual_ && dual_->route != interlay_.route()) dual_.reset();
+  Choice choice = free ? choose_free(unit, bytes) : choose_in_block(unit);
+  if (choice.act == Choice::Do::Go) choice = choose_dual(choice, unit);
+  if (free && choice.act == Choice::Do::Go && !choice.dual) dual_.reset();
+  return choice;
 }
 
 // A transaction is never split. While it is not known to be open, nothing is sent that would be
@@ -315,6 +321,7 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::stri
 // `bytes` are read, and the server that is talked to is the one that was chosen.
 void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const Choice& choice) {
   wait_ = Wait::Nothing;
+  leave_note();
   const UnitFacts& facts = reader_.facts();
   const bool trial = choice.trial && can_fall_back();
   if (trial) {

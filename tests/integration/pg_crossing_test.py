@@ -620,6 +620,26 @@ class AskedOf18(Asked):
     versions = (18, 15)
 
 
+class Leftovers(PgPair):
+    """What a server reads no more is sent to it before its session goes over."""
+
+    tables = ("create table numbers (n int)",)
+
+    def test_data_of_a_copy_that_has_failed(self):
+        self.migrate(reads(1.0))
+        client = self.connect()
+        self.comes_to(client, "new")
+        client.send(query("copy numbers from stdin"))
+        client.until("G")
+        client.send(copy_data(b"not a number\n"))
+        client.until("Z")
+        rest = b"".join(copy_data(b"%d\n" % n) for n in range(500)) + COPY_DONE
+        client.send(rest + query("select side from here"))
+        self.assertIn([b"new"], [row_of(one) for one in client.until("Z") if kind_of(one) == "D"])
+        client.ask("insert into numbers select generate_series(1, 10)")
+        self.assertEqual(self.old.value("select count(*) from numbers"), "10")
+
+
 class Garbage(PgPair):
     """A client that stops speaking the protocol while its server is asked something else."""
 

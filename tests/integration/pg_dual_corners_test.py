@@ -251,6 +251,30 @@ class Begins(Dual):
         self.assertEqual(self.suspected(), {"parent": "unsent"})
 
 
+class Turned(Dual):
+    """Who is right changes while a write waits for the second side to be entered."""
+
+    settings = {"second_leg_timeout_ms": int(20000 * SLOWNESS)}
+
+    def test_it_is_made_by_the_new_table(self):
+        for after in (both("new_authoritative"), both("old_authoritative", 0.5),
+                      {"type": "canary", "read_percentage": 1.0,
+                       "write_mode": {"mode": "cutover", "write_percentage": 1.0}}):
+            with self.subTest(after):
+                self.patch(both("old_authoritative"))
+                client = self.connect()
+                self.new.sigstop()
+                try:
+                    client.send(query("update parent set id = id + 1000"))
+                    wait_until(lambda: self.metric("sessions_open") >= 2, 10, "it waits")
+                    self.patch(after)
+                finally:
+                    self.new.sigcont()
+                self.assertEqual("".join(kind_of(one) for one in client.until("Z")), "CZ")
+                self.assertEqual(client.rows("select 1"), [["1"]])
+                client.terminate()
+
+
 class BeginsUnread(Begins):
     """Likewise where nobody has read what the session asks for until then."""
 

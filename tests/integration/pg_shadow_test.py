@@ -2,6 +2,7 @@
 can be felt. What the two answer is compared.
 """
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -262,6 +263,39 @@ class Compared(Shadowed):
             client.ask(sql)
         self.at_rest()
         self.assertEqual((self.count("mismatched"), self.classes()), (0, {}))
+
+
+class Asked(Shadowed):
+    """What old is asked about a session is cancelled, while the client's next request waits behind it."""
+
+    WAITS = "select pid from pg_stat_activity where wait_event_type = 'Lock'"
+
+    def test_the_client_gets_its_rows_and_nothing_is_asked_in_its_transaction(self):
+        client = self.connect()
+        client.ask("set work_mem = '7MB'")
+        self.in_step(client)  # it was asked once: what is asked about is in that backend's caches
+        holder = self.enterContext(self.old.connect(user="postgres"))
+        holder.ask("begin; lock table pg_catalog.pg_cursors in access exclusive mode")
+        self.new.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'")
+        sent = []
+
+        def is_asked():
+            sent.append(client.send(query(f"set work_mem = '{8 + len(sent)}MB'")))
+            with contextlib.suppress(TimeoutError):  # it is asked who is silent for a moment
+                wait_until(lambda: self.old.sql(self.WAITS) != [], 0.2, "it is asked")
+                return True
+            return False
+        wait_until(is_asked, 10, "it is asked")
+        client.send(query("begin; select generate_series(1, 5); select current_setting('statement_timeout')"))
+        self.old.sql(f"select pg_cancel_backend({self.old.value(self.WAITS)})")
+        rows = []
+        for _ in range(len(sent) + 1):
+            rows += [row_of(one)[0] for one in client.until("Z") if kind_of(one) == "D"]
+        self.assertEqual(rows, [b"1", b"2", b"3", b"4", b"5", b"0"])
+        self.assertEqual(client.rows("select current_setting('statement_timeout')"), [["0"]])
+        client.ask("commit")
+        holder.ask("rollback")
+        self.in_step(client)
 
 
 class ReadsOnly(Shadowed):

@@ -481,13 +481,17 @@ TEST_CASE("unit facts: a Parse before what redefines is doubted by its Bind behi
 }
 
 TEST_CASE("unit facts: text that was not read may redefine when it says so") {
-  for (const auto& [sql, may] :
-       {std::pair("CREATE FUNCTION in words of tomorrow", true),
-        std::pair("not SQL; Alter this", true), std::pair("recreated not SQL", false)}) {
-    CAPTURE(sql);
+  struct Sample {
+    const char* sql;
+    bool may;
+  };
+  for (const Sample& sample :
+       {Sample{"CREATE FUNCTION in words of tomorrow", true}, Sample{"not SQL; Alter this", true},
+        Sample{"recreated not SQL", false}}) {
+    CAPTURE(sample.sql);
     Reading reading;
-    reading.query(sql);
-    CHECK(reading.query("SELECT f_stable()").writes == may);
+    reading.query(sample.sql);
+    CHECK(reading.query("SELECT f_stable()").writes == sample.may);
   }
 }
 
