@@ -135,7 +135,9 @@ def integration(preset="release", env=None, without=(), jobs=4):
 # One client after the other, one event loop: threads have nothing to race for that other files do not
 # give them. ASan runs these, too.
 ONE_AT_A_TIME = ("clients/", "difference_test", "random_sessions", "interleaving", "scram", "digest",
-                 "sql_catalog", "conversations", "harness_test", "readme", "repository", "commits_test")
+                 "sql_catalog", "conversations", "harness_test", "readme", "repository", "commits_test",
+                 "difference_tls", "pg_addresses", "pg_dual_cancel", "pg_dual_corners", "pg_dual_keys",
+                 "pg_identity", "pg_login", "pg_new_only", "pg_portals", "pg_sided_reads", "server_pairs")
 
 
 def sanitized(preset, without=()):
@@ -152,8 +154,8 @@ def sanitized(preset, without=()):
         "CROSSFADE_TEST_SLOWNESS": "4",
     }
     tally = unit(preset, env)
-    # There they wait even more: what has limits has wider ones.
-    tally.add(integration(preset, env, without, jobs=6))
+    # There they wait even more, and what has limits has wider ones.
+    tally.add(integration(preset, env, without, jobs=5))
     for report in sorted(reports.iterdir()):
         print(f"--- {report.name}\n{report.read_text(errors='replace')[:6000]}", flush=True)
         tally.failed += 1

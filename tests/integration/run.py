@@ -7,7 +7,7 @@ A name selects files whose path contains it. Prints each file's time and counts,
 that failed, and at last one line "N passed, N failed[, N skipped]". Exit code 0 only when nothing
 failed and something ran. A file may state `TIME_LIMIT_S = 600` (default 300), and `BESIDE = 0` when
 what it measures would feel another one beside it: such files run one by one, after the others. With
-`BESIDE = 1` one other may run, or any, where CROSSFADE_TEST_SLOWNESS widens its limits.
+`BESIDE = 1` one other may run. Where CROSSFADE_TEST_SLOWNESS widens limits it is one other, and any.
 """
 
 import argparse
@@ -86,9 +86,8 @@ def limit_s(path):
 def most_at_once(path, jobs):
     """How many files may run while this one does, itself included."""
     found = re.search(r"^BESIDE = ([01])$", source_of(path), re.M)
-    if not found or (found[1] == "1" and slowness() > 1):
-        return jobs
-    return min(int(found[1]) + 1, jobs)
+    beside = int(found[1]) + int(slowness() > 1) if found else jobs
+    return min(beside + 1, jobs) if beside < 2 else jobs
 
 
 class Run:
