@@ -12,6 +12,8 @@
 namespace crossfade::postgres {
 namespace {
 
+constexpr std::size_t kFewParses = 16;  // are found faster one by one
+
 using What = TransactionStep::What;
 using Access = TransactionStep::Access;
 
@@ -144,7 +146,7 @@ const std::shared_ptr<const SqlFacts>& unseen_code() {
 //   one   null: nothing yet
 std::shared_ptr<const SqlFacts> either(const std::shared_ptr<const SqlFacts>& one,
                                        const std::shared_ptr<const SqlFacts>& other) {
-  if (!one) return other;
+  if (!one || one == other) return other;
   SqlFacts both = *one;
   add_effects(both, *other);
   return std::make_shared<const SqlFacts>(std::move(both));
@@ -216,6 +218,7 @@ void UnitReader::begin(SqlClassifier& classifier, SqlReading reading, Users user
   facts_.users = users;
   texts_.clear();
   parsed_.clear();
+  parsed_index_ = nullptr;
   bound_.clear();
   custom_.clear();
   named_.clear();
@@ -282,13 +285,34 @@ void UnitReader::on_message(const Piece& first) {
 void UnitReader::on_parse(const Piece& first) {
   const auto parse = first.whole() ? view_parse(first.body()) : std::nullopt;
   if (!parse) {
-    parsed_.emplace_back(view_parse_name(first.body()).value_or(""), nullptr);
+    note_parse(view_parse_name(first.body()).value_or(""), nullptr);
     return on_unknown();
   }
   const bool says = says_types(*parse);
-  parsed_.emplace_back(parse->name, facts_with_types(on_text(parse->text), says));
+  note_parse(parse->name, facts_with_types(on_text(parse->text), says));
   facts_.sided |= says;
   facts_.says_types |= says;
+}
+
+void UnitReader::note_parse(std::string_view name, Facts facts) {
+  const Parsed* const before = parsed_as(name);
+  Facts any = either(before ? before->any : nullptr, facts ? facts : unknown());
+  parsed_.push_back({name, std::move(facts), std::move(any)});
+  if (parsed_index_) (*parsed_index_)[name] = parsed_.size() - 1;
+  if (parsed_index_ || parsed_.size() <= kFewParses) return;
+  parsed_index_ = std::make_unique<std::map<std::string_view, std::size_t>>();
+  for (std::size_t i = 0; i < parsed_.size(); ++i) (*parsed_index_)[parsed_[i].name] = i;
+}
+
+// The last of that name; null: none.
+const UnitReader::Parsed* UnitReader::parsed_as(std::string_view name) const {
+  if (parsed_index_) {
+    const auto found = parsed_index_->find(name);
+    return found == parsed_index_->end() ? nullptr : &parsed_[found->second];
+  }
+  const auto is_it = [&](const Parsed& parsed) { return parsed.name == name; };
+  const auto found = std::find_if(parsed_.rbegin(), parsed_.rend(), is_it);
+  return found == parsed_.rend() ? nullptr : &*found;
 }
 
 UnitReader::Facts UnitReader::on_text(std::string_view text) {
@@ -343,9 +367,7 @@ UnitReader::Facts UnitReader::executed_by_sql(const Facts& facts) const {
   const auto or_else = [&](const Facts& other) {
     meant = either(meant, other ? other : unknown());
   };
-  for (const auto& [name, parsed] : parsed_) {
-    if (name == step->name) or_else(parsed);
-  }
+  if (const Parsed* const parsed = parsed_as(step->name)) or_else(parsed->any);
   state_.each_meaning(step->name, or_else);
   if (prepared_ == Prepared::Unsure || state_.kept() == Kept::NotAll) or_else(unknown());
   return std::make_shared<const SqlFacts>(executed(*facts, *meant));
@@ -444,18 +466,15 @@ void UnitReader::on_execute(const Piece& first) {
 
 // Adds what a message that names the statement may run, and returns it.
 UnitReader::Facts UnitReader::on_statement(std::string_view name) {
-  Facts all;
-  for (const auto& [made, facts] : parsed_) {  // its facts are counted, as they were then
-    if (made == name) all = either(all, facts ? facts : unknown());
-  }
-  if (all) {
-    const Facts now = by_now(all);
-    if (now != all) {
+  if (const Parsed* const parsed = parsed_as(name)) {  // its facts are counted, as they were then
+    const Facts now = by_now(parsed->any);
+    if (now != parsed->any) {
       facts_.add(*now);
       texts_.push_back(now);
     }
     return now;
   }
+  Facts all;
   state_.each_meaning(name, [&](const Facts& kept) {
     if (!kept) {
       all = either(all, unknown());

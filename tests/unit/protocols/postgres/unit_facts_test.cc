@@ -9,6 +9,7 @@
 #include "protocols/postgres/frontend.h"
 #include "tests/unit/protocols/postgres/bytes.h"
 #include "tests/unit/protocols/postgres/sql_samples.h"
+#include "tests/unit/protocols/postgres/work.h"
 
 namespace crossfade::postgres {
 namespace {
@@ -500,6 +501,40 @@ TEST_CASE("unit facts: of very many tables that were redefined any may be one") 
   CHECK(reading.query("SELECT * FROM t").only_reads);
   create(kRedefinedMax);
   CHECK_FALSE(reading.query("SELECT * FROM t").only_reads);
+}
+
+TEST_CASE("unit facts: a pipelined unit costs in proportion to its messages") {
+  enum class Names : std::uint8_t { One, Several };
+  for (const Names names : {Names::One, Names::Several}) {
+    CAPTURE(static_cast<int>(names));
+    const auto read = [&](std::size_t pairs) {
+      Reading reading;
+      for (std::size_t i = 0; i < pairs; ++i) {
+        const std::string name = names == Names::One ? "" : "s" + std::to_string(i);
+        reading.tell(parse(name, "SELECT * FROM t"));
+        reading.tell(bind(name));
+      }
+      CHECK(reading.facts().only_reads);
+    };
+    read(1'000);
+    const double few = seconds_for([&] { read(1'000); });
+    const double many = seconds_for([&] { read(20'000); });
+    CHECK(many < 100 * few);  // 400 times as much, were it each with each
+  }
+}
+
+TEST_CASE("unit facts: of many Parses by a name each counts for its Bind") {
+  Reading reading;
+  for (int i = 0; i < 40; ++i) {
+    reading.tell(parse("s" + std::to_string(i), "SELECT * FROM t"));
+    reading.tell(parse("s7", i == 3 ? "SELECT f_stable()" : "SELECT a FROM t"));
+  }
+  CHECK(reading.facts().only_reads);
+  reading.tell(parse("", "CREATE OR REPLACE FUNCTION f_stable() RETURNS int LANGUAGE sql AS ''"));
+  reading.tell(bind("s39"));
+  CHECK(reading.facts().drawn_by_definitions);
+  reading.tell(bind("s7"));
+  CHECK(reading.facts().is_for_one());
 }
 
 TEST_CASE("unit facts: settings that code names are told, and whether all are") {
