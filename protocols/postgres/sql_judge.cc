@@ -32,6 +32,11 @@ bool is_server_type(std::string_view name) {
          name == "oid" || name == "xid" || name == "tid" || name == "pg_lsn";
 }
 
+// Settings that say which server it is.
+bool is_server_setting(std::string_view name) {
+  return same_letters(name, "server_version") || same_letters(name, "server_version_num");
+}
+
 // Of PostgreSQL's own. Those that the grammar has words for go by their inner names.
 bool is_common_type(std::string_view name) {
   constexpr std::string_view kThose[] = {
@@ -109,6 +114,7 @@ void SqlJudge::calls(const SqlCall& call) {
   }
   if (entry->author == Author::User) leans();
   if (entry->author != Author::User) {
+    if (call.function.name == "current_setting" && is_server_setting(call.first)) is_sided();
     if (const auto nature = nature_of(call.function.name)) {
       apply(*nature, call);
       return;
