@@ -184,7 +184,7 @@ void SqlJudge::set_config(const SqlCall& call) {
       .what = SessionStep::What::Set,
       .scope = call.last_is_true ? SessionStep::Scope::Transaction : SessionStep::Scope::Session,
       .name = std::string(call.first),
-      .text = std::string(text_),
+      .text = {},  // of all that the statement does this is only a part
       .inner = nullptr});
 }
 

@@ -246,10 +246,11 @@ void Statement::create_as(const CreateTableAsStmt& statement) {
   walk_.from(statement.query);
 }
 
-// A definition stays one whatever its expressions call.
+// A definition stays one whatever its expressions call. The text is looked through by the statement
+// around them, and not once for each.
 SqlFacts Statement::facts_within(Node* expression) {
   SqlJudge inner(judge_.catalog());
-  inner.begin_statement(judge_.text());
+  inner.begin_statement({});
   Walk(inner).from(expression);
   inner.end_statement();
   return inner.take();
