@@ -72,6 +72,7 @@ void SqlJudge::end_statement() {
   current_.reads_beside &= current_.writes;
   const bool stale = current_.strongest != SqlClass::Ddl && redefined_.touches(current_);
   if (stale) hides_code();
+  note_definition();
   redefined_.add(current_);
   const bool certain_read = current_.strongest <= SqlClass::VolatileRead && !current_.writes;
   if (certain_read && catalog_.has_volatile_casts()) hides_code();
@@ -89,6 +90,13 @@ void SqlJudge::end_statement() {
   total_.sorted = current_.sorted;
   total_.parameters = current_.parameters;  // what is prepared is a single statement
   ++total_.statements;
+}
+
+void SqlJudge::note_definition() {
+  const bool defines = current_.strongest == SqlClass::Ddl;
+  std::uint32_t& role = defines ? current_.defined : current_.changed;
+  for (std::size_t i = 0; i < current_.written.size(); ++i) role |= 1u << i;
+  current_.beside_definitions = !defines && current_.strongest != SqlClass::Transaction;
 }
 
 SqlFacts SqlJudge::take() {

@@ -317,8 +317,8 @@ const UnitReader::Parsed* UnitReader::parsed_as(std::string_view name) const {
 
 UnitReader::Facts UnitReader::on_text(std::string_view text) {
   Facts facts = executed_by_sql(classifier_->facts_of(text, reading_));
+  const Facts now = by_now(facts);  // within itself it was looked through by who judged it
   note_redefined(*facts, text);
-  const Facts now = by_now(facts);
   facts_.add(*now);
   texts_.push_back(now);
   note_settings(*facts);
@@ -350,7 +350,8 @@ void UnitReader::note_redefined(const SqlFacts& facts, std::string_view text) {
 // What it does, if it does not do something else by now.
 UnitReader::Facts UnitReader::by_now(const Facts& facts) const {
   const auto touches = [&](const Redefined* what) { return what && what->touches(*facts); };
-  if (facts->strongest == SqlClass::Ddl) return facts;  // both sides run it, whatever it defines
+  // Both sides run definitions, whatever they define.
+  if (facts->strongest == SqlClass::Ddl && !facts->beside_definitions) return facts;
   if (!touches(redefined_.get()) && !touches(elsewhere_.get())) return facts;
   return either(facts, unseen_code());
 }

@@ -537,6 +537,31 @@ TEST_CASE("unit facts: of many Parses by a name each counts for its Bind") {
   CHECK(reading.facts().is_for_one());
 }
 
+TEST_CASE("unit facts: a text is doubted for what stands beside its definitions") {
+  constexpr const char* kTrigger =
+      "CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()";
+  constexpr struct {
+    const char* first;
+    const char* then;
+    bool doubted;
+  } cases[] = {{kTrigger, "CREATE INDEX i ON u (a); INSERT INTO t VALUES (1)", true},
+               {kTrigger, "CREATE INDEX i ON t (a); INSERT INTO t VALUES (1)", true},
+               {kTrigger, "CREATE INDEX i ON u (a); SELECT * FROM v", true},
+               {kTrigger, "CREATE INDEX i ON t (a); INSERT INTO s.u VALUES (1)", false},
+               {kTrigger, "BEGIN; CREATE INDEX i ON t (a); COMMIT", false},
+               {"CREATE TABLE made (a int); INSERT INTO t VALUES (1)",
+                "CREATE TABLE made (a int); INSERT INTO t VALUES (1)", false}};  // read again
+  for (const auto& one : cases) {
+    CAPTURE(std::string(one.then));
+    Reading reading;
+    CHECK_FALSE(reading.query(one.then).is_for_one());
+    reading.reader.take_redefined();
+    reading.query(one.first);
+    CHECK(reading.facts().parts == 1);
+    CHECK(reading.query(one.then).is_for_one() == one.doubted);
+  }
+}
+
 TEST_CASE("unit facts: settings that code names are told, and whether all are") {
   Reading reading;
   const auto names = [&](std::string_view sql) {
