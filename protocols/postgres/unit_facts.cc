@@ -365,7 +365,7 @@ UnitReader::Facts UnitReader::executed_by_sql(const Facts& facts) const {
   const auto found = by_sql_.find(step->name);
   if (found == by_sql_.end()) return facts;
   Facts meant = found->second.facts;
-  const auto or_else = [&](const Facts& other) {
+  const auto or_else = [&](const Facts& other, std::string_view = {}) {
     meant = either(meant, other ? other : unknown());
   };
   if (const Parsed* const parsed = parsed_as(step->name)) or_else(parsed->any);
@@ -460,6 +460,7 @@ void UnitReader::on_execute(const Piece& first) {
   const auto found = portals_.find(execute->portal);
   if (found == portals_.end()) return on_unknown();
   if (found->second->only_reads()) return;
+  note_redefined(*found->second, {});
   facts_.add(*found->second);
   texts_.push_back(found->second);
   note_hidden(*found->second);
@@ -476,11 +477,12 @@ UnitReader::Facts UnitReader::on_statement(std::string_view name) {
     return now;
   }
   Facts all;
-  state_.each_meaning(name, [&](const Facts& kept) {
+  state_.each_meaning(name, [&](const Facts& kept, std::string_view message) {
     if (!kept) {
       all = either(all, unknown());
       return on_unknown();
     }
+    note_redefined(*kept, message);  // and not only where it was parsed
     const Facts facts = by_now(kept);
     all = either(all, facts);
     facts_.add(*facts);

@@ -562,6 +562,29 @@ TEST_CASE("unit facts: a text is doubted for what stands beside its definitions"
   }
 }
 
+TEST_CASE("unit facts: a definition of an earlier unit is noted when it is run") {
+  constexpr const char* kFunction =
+      "CREATE OR REPLACE FUNCTION f_stable() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+  for (const char* const sql : {kFunction, "CREATE FUNCTION in words of tomorrow"}) {
+    CAPTURE(sql);
+    Reading reading;
+    const auto made = reading.send(parse("d", sql));
+    CHECK(reading.reader.take_redefined().others);
+    reading.state.answered(made, '1', {});
+    reading.begin();
+    reading.tell(bind("d"));
+    CHECK(reading.reader.take_redefined().others);
+  }
+  Reading reading;
+  reading.tell(parse("", kFunction));
+  reading.tell(bind(""));
+  CHECK(reading.reader.take_redefined().others);
+  reading.begin();
+  reading.tell(execute(""));
+  CHECK(reading.reader.take_redefined().others);
+  CHECK_FALSE(reading.query("SELECT f_stable()").writes);
+}
+
 TEST_CASE("unit facts: settings that code names are told, and whether all are") {
   Reading reading;
   const auto names = [&](std::string_view sql) {
