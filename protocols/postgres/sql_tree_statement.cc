@@ -310,6 +310,7 @@ void Statement::add_constraint(const Constraint& constraint) {
     case CONSTR_FOREIGN:  // "pg_constraint", confdeltype
       if (acts(constraint.fk_del_action) || acts(constraint.fk_upd_action)) {
         judge_.redefines(Redefines::Others);
+        names(constraint.pktable);
       }
       return;
     default:
@@ -327,6 +328,12 @@ void Statement::create_table(const CreateStmt& statement) {
          [&](Node* constraint) { add_constraint(as<Constraint>(constraint)); });
   };
   each(statement.tableElts, look);
+  each(statement.inhRelations, [&](Node* parent) { names(&as<RangeVar>(parent)); });
+}
+
+// Another table that means another thing afterwards.
+void Statement::names(const RangeVar* table) {
+  if (table != nullptr) judge_.defines(name_of(*table));
 }
 
 void Statement::alter_table(const AlterTableStmt& statement) {
@@ -366,6 +373,10 @@ void Statement::alter_table(const AlterTableStmt& statement) {
         return computes(command.def);
       case AT_AddIdentity:
         return judge_.redefines(Redefines::Tables);
+      case AT_AddInherit:
+      case AT_DropInherit:
+        names(&as<RangeVar>(command.def));
+        return judge_.redefines(Redefines::Others);
       default:
         return judge_.redefines(Redefines::Others);
     }

@@ -432,6 +432,11 @@ TEST_CASE("unit facts: what was redefined since the catalog was read is not beli
       {"ALTER TABLE t ADD c int REFERENCES parent ON DELETE CASCADE", "DELETE FROM parent", true},
       {"CREATE TABLE u (a serial)", "INSERT INTO u VALUES (1)", true},  // another u
       {"ALTER TABLE t ADD c int NOT NULL REFERENCES parent", "INSERT INTO t VALUES (1)", false},
+      {"ALTER TABLE t ADD c int REFERENCES u ON DELETE CASCADE", "DELETE FROM u", true},
+      {"CREATE TABLE n (c int REFERENCES s.u ON UPDATE SET NULL)", "UPDATE s.u SET a = 1", true},
+      {"CREATE TABLE n () INHERITS (u)", "UPDATE u SET a = 1", true},
+      {"ALTER TABLE t INHERIT u", "UPDATE u SET a = 1", true},
+      {"ALTER TABLE t ADD c int REFERENCES u", "DELETE FROM u", false},
       {"CREATE INDEX i ON t (a)", "INSERT INTO t VALUES (1)", false},
       {"ALTER TABLE t ADD c int DEFAULT 3 CHECK (c > 0)", "INSERT INTO t (a) VALUES (1)", false},
       {"ALTER TABLE t ALTER a DROP DEFAULT", "INSERT INTO t (a) VALUES (1)", false},
