@@ -122,6 +122,8 @@ const char* name_of(Tie tie) {
 }
 
 void append_inventory_question(std::string& out, const SettingNames& custom) {
+  append_close(out, kStatement, kPatienceName);
+  append_close(out, kStatement, kName);
   append_parse(out, kPatienceName, kPatience);
   MessageBuilder(out, from_client::kBind)
       .text(kPatienceName)

@@ -58,11 +58,12 @@ struct Inventory {
 // Appends messages that ask, as one segment of the extended protocol: the client's unnamed
 // statement stays as it is. No statement_timeout of the session's ends what is asked, but for the
 // first moment, in which it is switched off until the segment ends.
+// What an earlier one has left, which was ended between a Parse and its Close, is closed first.
 //   custom   names with a dot in them that may have been set; what a library has defined by such a
 //            name is told like any other setting
 void append_inventory_question(std::string& out, const SettingNames& custom);
 // Types of the messages that this appends, in their order.
-inline constexpr std::string_view kInventoryMessages = "PBECPBECS";
+inline constexpr std::string_view kInventoryMessages = "CCPBECPBECS";
 
 // Takes the rows of the answer, one DataRow's body each.
 class InventoryReader {

@@ -8,8 +8,9 @@ namespace crossfade::postgres {
 void Redefined::add(const SqlFacts& facts) {
   if (facts.redefines == Redefines::Nothing) return;
   others |= facts.redefines == Redefines::Others;
-  for (const TableName& table : facts.written) {
-    if (tables.size() <= kRedefinedMax) tables.insert(table.name);
+  for (std::size_t i = 0; i < facts.written.size(); ++i) {
+    const bool defined = (facts.defined >> i & 1u) != 0;
+    if (defined && tables.size() <= kRedefinedMax) tables.insert(facts.written[i].name);
   }
 }
 
@@ -25,7 +26,12 @@ bool Redefined::touches(const SqlFacts& facts) const {
   const auto is_one = [&](const TableName& table) {
     return tables.size() > kRedefinedMax || tables.contains(table.name);
   };
-  return std::ranges::any_of(facts.read, is_one) || std::ranges::any_of(facts.written, is_one);
+  if (std::ranges::any_of(facts.read, is_one)) return true;
+  for (std::size_t i = 0; i < facts.written.size(); ++i) {
+    const bool only_defined = ((facts.defined & ~facts.changed) >> i & 1u) != 0;
+    if (!only_defined && is_one(facts.written[i])) return true;
+  }
+  return false;
 }
 
 }  // namespace crossfade::postgres

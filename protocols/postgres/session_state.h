@@ -71,15 +71,18 @@ class SessionState {
   const std::optional<Statement>& unnamed() const { return unnamed_; }
   // The statement of that name; null: there is none, or it is not kept.
   const Statement* find(std::string_view name) const;
-  // Calls look(facts) for whatever a message that is sent now may mean by that name: the statement,
-  // and those that are being made.
+  // Calls look(facts, message) for whatever a message that is sent now may mean by that name: the
+  // statement, and those that are being made.
   //   cost   O(log statements + messages not answered)
   template <class Look>
   void each_meaning(std::string_view name, Look look) const {
-    if (const Statement* const statement = find(name)) look(statement->facts);
+    if (const Statement* const statement = find(name))
+      look(statement->facts, std::string_view(statement->message));
     for (std::size_t i = 0; i < pending_.size(); ++i) {
       const Pending& pending = pending_.at(i);
-      if (pending.makes_statement() && pending.name == name) look(pending.facts);
+      if (pending.makes_statement() && pending.name == name) {
+        look(pending.facts, std::string_view(pending.message));
+      }
     }
   }
   // What a Bind that is sent now runs by that name, if nothing before it fails: its message (empty:

@@ -63,6 +63,17 @@ void add_tables(std::vector<TableName>& tables, const std::vector<TableName>& ot
   }
 }
 
+// `facts` have all the tables of `other` for which there was room.
+void add_roles(SqlFacts& facts, const SqlFacts& other) {
+  for (std::size_t i = 0; i < other.written.size(); ++i) {
+    const auto found = std::ranges::find(facts.written, other.written[i]);
+    if (found == facts.written.end()) continue;
+    const auto at = static_cast<std::uint32_t>(found - facts.written.begin());
+    facts.defined |= (other.defined >> i & 1u) << at;
+    facts.changed |= (other.changed >> i & 1u) << at;
+  }
+}
+
 const SessionStep* plain_execute(const SqlFacts& facts) {
   if (facts.statements != 1 || facts.steps.size() != 1) return nullptr;
   const auto* const step = std::get_if<SessionStep>(&facts.steps[0].what);
@@ -89,7 +100,9 @@ void add_effects(SqlFacts& facts, const SqlFacts& other) {
   facts.pins.add_all(other.pins);
   facts.locks.add_all(other.locks);
   add_tables(facts.read, other.read, facts.reads_listed);
+  facts.beside_definitions |= other.beside_definitions;
   add_tables(facts.written, other.written, facts.writes_listed);
+  add_roles(facts, other);
 }
 
 void settle_class(SqlFacts& facts) {

@@ -182,6 +182,11 @@ struct SqlFacts {
   // It names what users define, beside plain tables: functions, operators, types, views, …
   bool leans = false;
   Redefines redefines = Redefines::Nothing;
+  bool beside_definitions = false;  // not all of it defines, or controls transactions
+  // Of the tables in `written` those that definitions name, and those that all else does: bits of
+  // their indexes.
+  std::uint32_t defined = 0;
+  std::uint32_t changed = 0;
   std::uint32_t statements = 0;  // 1: a single statement; 0: none (the empty query)
   // The highest $n: what its statement takes when a Parse declares no more; nullopt: not known.
   std::optional<std::uint32_t> parameters = 0;
@@ -199,6 +204,7 @@ struct SqlFacts {
 // writes_listed says so.
 inline constexpr std::size_t kStepsMax = 256;
 inline constexpr std::size_t kTablesMax = 32;
+static_assert(kTablesMax <= 32);  // bits of SqlFacts::defined
 
 // The kind that counters and strategies know.
 Kind kind_of(const SqlFacts& facts);

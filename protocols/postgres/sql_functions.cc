@@ -25,7 +25,8 @@ constexpr Entry kNatures[] = {
     // The names of uuid-ossp and pgcrypto count where the extension made them.
     {FunctionNature::Chance,
      "random random_normal gen_random_uuid uuidv4 uuidv7 pg_sleep pg_sleep_for pg_sleep_until "
-     "uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 gen_random_bytes gen_salt"},
+     "uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 gen_random_bytes gen_salt "
+     "pgp_sym_encrypt pgp_sym_encrypt_bytea pgp_pub_encrypt pgp_pub_encrypt_bytea"},
     {FunctionNature::Sided,
      "currval lastval version inet_client_addr inet_client_port inet_server_addr "
      "inet_server_port pg_backend_pid pg_blocking_pids pg_safe_snapshot_blocking_pids "
@@ -47,7 +48,21 @@ constexpr Entry kNatures[] = {
      "pg_database_collation_actual_version pg_collation_actual_version "
      "pg_get_multixact_members pg_stat_have_stats mxid_age pg_event_trigger_ddl_commands "
      "pg_event_trigger_dropped_objects pg_replication_origin_oid "
-     "pg_replication_origin_progress pg_show_replication_origin_status"},
+     "pg_replication_origin_progress pg_show_replication_origin_status "
+     // They take OIDs, or tell them.
+     "pg_get_functiondef pg_get_function_arguments pg_get_function_identity_arguments "
+     "pg_get_function_result pg_get_function_arg_default pg_get_function_sqlbody pg_get_viewdef "
+     "pg_get_indexdef pg_get_constraintdef pg_get_triggerdef pg_get_ruledef pg_get_expr "
+     "pg_get_partkeydef pg_get_partition_constraintdef pg_get_statisticsobjdef "
+     "pg_get_statisticsobjdef_columns pg_get_statisticsobjdef_expressions pg_get_userbyid "
+     "pg_get_object_address format_type obj_description col_description shobj_description "
+     "pg_describe_object pg_identify_object pg_identify_object_as_address pg_table_is_visible "
+     "pg_type_is_visible pg_function_is_visible pg_operator_is_visible pg_opclass_is_visible "
+     "pg_opfamily_is_visible pg_conversion_is_visible pg_collation_is_visible "
+     "pg_statistics_obj_is_visible pg_ts_config_is_visible pg_ts_dict_is_visible "
+     "pg_ts_parser_is_visible pg_ts_template_is_visible to_regclass to_regcollation "
+     "to_regnamespace to_regoper to_regoperator to_regproc to_regprocedure to_regrole to_regtype "
+     "to_regtypemod"},
     {FunctionNature::Sequence, "nextval setval"},
     {FunctionNature::Notifies, "pg_notify"},
     {FunctionNature::Settings, "set_config"},

@@ -32,6 +32,11 @@ bool is_server_type(std::string_view name) {
          name == "oid" || name == "xid" || name == "tid" || name == "pg_lsn";
 }
 
+// Settings that say which server it is.
+bool is_server_setting(std::string_view name) {
+  return same_letters(name, "server_version") || same_letters(name, "server_version_num");
+}
+
 // Of PostgreSQL's own. Those that the grammar has words for go by their inner names.
 bool is_common_type(std::string_view name) {
   constexpr std::string_view kThose[] = {
@@ -67,6 +72,7 @@ void SqlJudge::end_statement() {
   current_.reads_beside &= current_.writes;
   const bool stale = current_.strongest != SqlClass::Ddl && redefined_.touches(current_);
   if (stale) hides_code();
+  note_definition();
   redefined_.add(current_);
   const bool certain_read = current_.strongest <= SqlClass::VolatileRead && !current_.writes;
   if (certain_read && catalog_.has_volatile_casts()) hides_code();
@@ -84,6 +90,13 @@ void SqlJudge::end_statement() {
   total_.sorted = current_.sorted;
   total_.parameters = current_.parameters;  // what is prepared is a single statement
   ++total_.statements;
+}
+
+void SqlJudge::note_definition() {
+  const bool defines = current_.strongest == SqlClass::Ddl;
+  std::uint32_t& role = defines ? current_.defined : current_.changed;
+  for (std::size_t i = 0; i < current_.written.size(); ++i) role |= 1u << i;
+  current_.beside_definitions = !defines && current_.strongest != SqlClass::Transaction;
 }
 
 SqlFacts SqlJudge::take() {
@@ -109,6 +122,7 @@ void SqlJudge::calls(const SqlCall& call) {
   }
   if (entry->author == Author::User) leans();
   if (entry->author != Author::User) {
+    if (call.function.name == "current_setting" && is_server_setting(call.first)) is_sided();
     if (const auto nature = nature_of(call.function.name)) {
       apply(*nature, call);
       return;
@@ -178,7 +192,7 @@ void SqlJudge::set_config(const SqlCall& call) {
       .what = SessionStep::What::Set,
       .scope = call.last_is_true ? SessionStep::Scope::Transaction : SessionStep::Scope::Session,
       .name = std::string(call.first),
-      .text = std::string(text_),
+      .text = {},  // of all that the statement does this is only a part
       .inner = nullptr});
 }
 

@@ -101,6 +101,7 @@ class SqlJudge {
   void apply(FunctionNature nature, const SqlCall& call);
   void runs_user_code();
   void settle_reads();
+  void note_definition();
   void settle_target(const Target& target);
   void draws_defaults(const Target& target, const RelationEntry& entry);
   bool asks_any(const Target& target, const std::vector<std::string>& columns) const;

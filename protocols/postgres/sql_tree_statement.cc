@@ -246,10 +246,11 @@ void Statement::create_as(const CreateTableAsStmt& statement) {
   walk_.from(statement.query);
 }
 
-// A definition stays one whatever its expressions call.
+// A definition stays one whatever its expressions call. The text is looked through by the statement
+// around them, and not once for each.
 SqlFacts Statement::facts_within(Node* expression) {
   SqlJudge inner(judge_.catalog());
-  inner.begin_statement(judge_.text());
+  inner.begin_statement({});
   Walk(inner).from(expression);
   inner.end_statement();
   return inner.take();
@@ -309,6 +310,7 @@ void Statement::add_constraint(const Constraint& constraint) {
     case CONSTR_FOREIGN:  // "pg_constraint", confdeltype
       if (acts(constraint.fk_del_action) || acts(constraint.fk_upd_action)) {
         judge_.redefines(Redefines::Others);
+        names(constraint.pktable);
       }
       return;
     default:
@@ -326,6 +328,12 @@ void Statement::create_table(const CreateStmt& statement) {
          [&](Node* constraint) { add_constraint(as<Constraint>(constraint)); });
   };
   each(statement.tableElts, look);
+  each(statement.inhRelations, [&](Node* parent) { names(&as<RangeVar>(parent)); });
+}
+
+// Another table that means another thing afterwards.
+void Statement::names(const RangeVar* table) {
+  if (table != nullptr) judge_.defines(name_of(*table));
 }
 
 void Statement::alter_table(const AlterTableStmt& statement) {
@@ -365,6 +373,10 @@ void Statement::alter_table(const AlterTableStmt& statement) {
         return computes(command.def);
       case AT_AddIdentity:
         return judge_.redefines(Redefines::Tables);
+      case AT_AddInherit:
+      case AT_DropInherit:
+        names(&as<RangeVar>(command.def));
+        return judge_.redefines(Redefines::Others);
       default:
         return judge_.redefines(Redefines::Others);
     }

@@ -50,6 +50,7 @@ class Statement {
   void hidden_execute();
   void create_table(const CreateStmt& statement);
   void add_constraint(const Constraint& constraint);
+  void names(const RangeVar* table);
   void defines(const RangeVar* table, Redefines what = Redefines::Others);
   void session(Session::What what, const char* name, Session::Scope scope = Session::Scope::Session,
                std::shared_ptr<const SqlFacts> inner = nullptr);

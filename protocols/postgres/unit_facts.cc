@@ -12,6 +12,8 @@
 namespace crossfade::postgres {
 namespace {
 
+constexpr std::size_t kFewParses = 16;  // are found faster one by one
+
 using What = TransactionStep::What;
 using Access = TransactionStep::Access;
 
@@ -144,7 +146,7 @@ const std::shared_ptr<const SqlFacts>& unseen_code() {
 //   one   null: nothing yet
 std::shared_ptr<const SqlFacts> either(const std::shared_ptr<const SqlFacts>& one,
                                        const std::shared_ptr<const SqlFacts>& other) {
-  if (!one) return other;
+  if (!one || one == other) return other;
   SqlFacts both = *one;
   add_effects(both, *other);
   return std::make_shared<const SqlFacts>(std::move(both));
@@ -216,6 +218,7 @@ void UnitReader::begin(SqlClassifier& classifier, SqlReading reading, Users user
   facts_.users = users;
   texts_.clear();
   parsed_.clear();
+  parsed_index_ = nullptr;
   bound_.clear();
   custom_.clear();
   named_.clear();
@@ -282,19 +285,40 @@ void UnitReader::on_message(const Piece& first) {
 void UnitReader::on_parse(const Piece& first) {
   const auto parse = first.whole() ? view_parse(first.body()) : std::nullopt;
   if (!parse) {
-    parsed_.emplace_back(view_parse_name(first.body()).value_or(""), nullptr);
+    note_parse(view_parse_name(first.body()).value_or(""), nullptr);
     return on_unknown();
   }
   const bool says = says_types(*parse);
-  parsed_.emplace_back(parse->name, facts_with_types(on_text(parse->text), says));
+  note_parse(parse->name, facts_with_types(on_text(parse->text), says));
   facts_.sided |= says;
   facts_.says_types |= says;
 }
 
+void UnitReader::note_parse(std::string_view name, Facts facts) {
+  const Parsed* const before = parsed_as(name);
+  Facts any = either(before ? before->any : nullptr, facts ? facts : unknown());
+  parsed_.push_back({name, std::move(facts), std::move(any)});
+  if (parsed_index_) (*parsed_index_)[name] = parsed_.size() - 1;
+  if (parsed_index_ || parsed_.size() <= kFewParses) return;
+  parsed_index_ = std::make_unique<std::map<std::string_view, std::size_t>>();
+  for (std::size_t i = 0; i < parsed_.size(); ++i) (*parsed_index_)[parsed_[i].name] = i;
+}
+
+// The last of that name; null: none.
+const UnitReader::Parsed* UnitReader::parsed_as(std::string_view name) const {
+  if (parsed_index_) {
+    const auto found = parsed_index_->find(name);
+    return found == parsed_index_->end() ? nullptr : &parsed_[found->second];
+  }
+  const auto is_it = [&](const Parsed& parsed) { return parsed.name == name; };
+  const auto found = std::find_if(parsed_.rbegin(), parsed_.rend(), is_it);
+  return found == parsed_.rend() ? nullptr : &*found;
+}
+
 UnitReader::Facts UnitReader::on_text(std::string_view text) {
   Facts facts = executed_by_sql(classifier_->facts_of(text, reading_));
+  const Facts now = by_now(facts);  // within itself it was looked through by who judged it
   note_redefined(*facts, text);
-  const Facts now = by_now(facts);
   facts_.add(*now);
   texts_.push_back(now);
   note_settings(*facts);
@@ -326,7 +350,8 @@ void UnitReader::note_redefined(const SqlFacts& facts, std::string_view text) {
 // What it does, if it does not do something else by now.
 UnitReader::Facts UnitReader::by_now(const Facts& facts) const {
   const auto touches = [&](const Redefined* what) { return what && what->touches(*facts); };
-  if (facts->strongest == SqlClass::Ddl) return facts;  // both sides run it, whatever it defines
+  // Both sides run definitions, whatever they define.
+  if (facts->strongest == SqlClass::Ddl && !facts->beside_definitions) return facts;
   if (!touches(redefined_.get()) && !touches(elsewhere_.get())) return facts;
   return either(facts, unseen_code());
 }
@@ -340,12 +365,10 @@ UnitReader::Facts UnitReader::executed_by_sql(const Facts& facts) const {
   const auto found = by_sql_.find(step->name);
   if (found == by_sql_.end()) return facts;
   Facts meant = found->second.facts;
-  const auto or_else = [&](const Facts& other) {
+  const auto or_else = [&](const Facts& other, std::string_view = {}) {
     meant = either(meant, other ? other : unknown());
   };
-  for (const auto& [name, parsed] : parsed_) {
-    if (name == step->name) or_else(parsed);
-  }
+  if (const Parsed* const parsed = parsed_as(step->name)) or_else(parsed->any);
   state_.each_meaning(step->name, or_else);
   if (prepared_ == Prepared::Unsure || state_.kept() == Kept::NotAll) or_else(unknown());
   return std::make_shared<const SqlFacts>(executed(*facts, *meant));
@@ -437,6 +460,7 @@ void UnitReader::on_execute(const Piece& first) {
   const auto found = portals_.find(execute->portal);
   if (found == portals_.end()) return on_unknown();
   if (found->second->only_reads()) return;
+  note_redefined(*found->second, {});
   facts_.add(*found->second);
   texts_.push_back(found->second);
   note_hidden(*found->second);
@@ -444,23 +468,21 @@ void UnitReader::on_execute(const Piece& first) {
 
 // Adds what a message that names the statement may run, and returns it.
 UnitReader::Facts UnitReader::on_statement(std::string_view name) {
-  Facts all;
-  for (const auto& [made, facts] : parsed_) {  // its facts are counted, as they were then
-    if (made == name) all = either(all, facts ? facts : unknown());
-  }
-  if (all) {
-    const Facts now = by_now(all);
-    if (now != all) {
+  if (const Parsed* const parsed = parsed_as(name)) {  // its facts are counted, as they were then
+    const Facts now = by_now(parsed->any);
+    if (now != parsed->any) {
       facts_.add(*now);
       texts_.push_back(now);
     }
     return now;
   }
-  state_.each_meaning(name, [&](const Facts& kept) {
+  Facts all;
+  state_.each_meaning(name, [&](const Facts& kept, std::string_view message) {
     if (!kept) {
       all = either(all, unknown());
       return on_unknown();
     }
+    note_redefined(*kept, message);  // and not only where it was parsed
     const Facts facts = by_now(kept);
     all = either(all, facts);
     facts_.add(*facts);

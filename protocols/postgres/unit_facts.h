@@ -126,7 +126,7 @@ class UnitReader {
   const std::vector<Facts>& texts() const { return texts_; }
   // Facts of the Parse with that index among those of the unit; null: not read.
   Facts facts_of_parse(std::size_t index) const {
-    return index < parsed_.size() ? parsed_[index].second : nullptr;
+    return index < parsed_.size() ? parsed_[index].facts : nullptr;
   }
   // It may give a value to a setting that nobody can ask for: its name is not known, or setseed().
   bool sets_untold() const { return sets_untold_; }
@@ -136,7 +136,15 @@ class UnitReader {
   const std::vector<std::string>& named_by_sql() const { return named_; }
 
  private:
+  // A Parse of this unit.
+  struct Parsed {
+    std::string_view name;  // a view of the unit
+    Facts facts;            // null: not read
+    Facts any;              // what its name may mean: any of those so far that have it
+  };
   void on_parse(const Piece& first);
+  void note_parse(std::string_view name, Facts facts);
+  const Parsed* parsed_as(std::string_view name) const;
   void on_bind(const Piece& first);
   void on_execute(const Piece& first);
   void note_portal(std::string_view name, const Facts& facts);
@@ -168,8 +176,10 @@ class UnitReader {
   SqlReading reading_ = SqlReading::Standard;
   UnitFacts facts_;
   std::vector<Facts> texts_;
-  std::vector<std::pair<std::string_view, Facts>> parsed_;  // in this unit: names, as views of it
-  std::vector<std::string_view> bound_;                     // likewise: portals
+  std::vector<Parsed> parsed_;
+  // The last of each name; null: they are few, and looked through.
+  std::unique_ptr<std::map<std::string_view, std::size_t>> parsed_index_;
+  std::vector<std::string_view> bound_;  // portals of this unit, as views of it
   // What the portals of earlier units of the transaction run, too.
   std::map<std::string, Facts, std::less<>> portals_;
   std::vector<std::string> custom_;

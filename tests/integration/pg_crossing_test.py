@@ -615,6 +615,13 @@ class Asked(PgPair):
                 f"{self.WAITS} and pid = {pid} and query_start > '{begun}'") == "1", 10, "it is asked again")
         self.goes_over(b"0")
 
+    def test_statements_that_an_ended_question_has_left_do_not_end_it(self):
+        for name in ("crossfade patience", "crossfade inventory"):
+            self.client.ask(f'prepare "{name}" as select 1')
+        self.client.ask("set work_mem = '9MB'")
+        self.assertEqual(self.client.rows(self.told), [["new", "0", "9MB"]])
+        self.assertEqual(self.metric("sessions_staying", reason="untold"), 0)
+
 
 class AskedOf18(Asked):
     versions = (18, 15)

@@ -3,7 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "protocols/postgres/builder.h"
+#include "protocols/postgres/frontend.h"
 #include "protocols/postgres/sql_classify.h"
 #include "tests/unit/protocols/postgres/bytes.h"
 
@@ -39,7 +42,28 @@ TEST_CASE("inventory: the question is whole messages of the types that are told"
   for (const std::string& one : cutting.messages) types += one[0];
   CHECK(types == kInventoryMessages);
   CHECK(cutting.rest == 0);
+  CHECK(types.starts_with("CC"));
   CHECK(bytes.find(R"({"app.tenant","odd\"\\name"})") != std::string::npos);
+}
+
+// Of an earlier question, which an error may have ended between a Parse and its Close.
+TEST_CASE("inventory: the question first closes each statement that it makes") {
+  std::string bytes;
+  append_inventory_question(bytes, {});
+  const Cutting cutting = cut_all(bytes, MessageCutter(Stream::Client), {SIZE_MAX});
+  std::vector<std::string_view> closed;
+  std::size_t made = 0;
+  for (const std::string& one : cutting.messages) {
+    const std::string_view body = std::string_view(one).substr(kHeaderSize);
+    if (const auto subject = one[0] == 'C' ? view_subject(body) : std::nullopt) {
+      closed.push_back(subject->name);
+    }
+    if (one[0] != 'P') continue;
+    ++made;
+    const std::string_view name = view_parse(body)->name;
+    CHECK(std::ranges::find(closed, name) != closed.end());
+  }
+  CHECK(made == 2);
 }
 
 TEST_CASE("inventory: settings, statements and ties are what the rows say") {

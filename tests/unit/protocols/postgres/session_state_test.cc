@@ -278,7 +278,7 @@ TEST_CASE("session state: each meaning of a name is told, those that are being m
   Session session;
   const auto meanings = [&](std::string_view name) {
     std::size_t count = 0;
-    session.state.each_meaning(name, [&](const SessionState::Facts&) { ++count; });
+    session.state.each_meaning(name, [&](const auto&, std::string_view) { ++count; });
     return count;
   };
   CHECK(meanings("s") == 0);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/unit/protocols/postgres/sql_samples.h"
+#include "tests/unit/protocols/postgres/work.h"
 
 namespace crossfade::postgres {
 namespace {
@@ -275,6 +276,19 @@ TEST_CASE("sql classifier: a foreign reading trusts only what all readings share
 TEST_CASE("sql classifier: a zero byte hides nothing behind it") {
   const std::string sql("SELECT 1\0; DROP TABLE t", 23);
   CHECK(facts_of(sql).strongest == SqlClass::Unknown);
+}
+
+TEST_CASE("sql classifier: columns with defaults cost in proportion to their number") {
+  const auto add = [](std::size_t columns) {
+    std::string sql = "ALTER TABLE t ADD a int";
+    sql += repeat(", ADD a int DEFAULT nextval('seq')", 35 * columns);
+    std::string scratch;
+    const auto catalog = sample_catalog();
+    return seconds_for([&] { classify(sql, *catalog, kStandard, kHuge, scratch); });
+  };
+  add(100);
+  const double few = add(100);
+  CHECK(add(2'000) < 100 * few);  // 400 times as much, were the text looked through for each
 }
 
 TEST_CASE("sql classifier: comments never change what a statement is") {

@@ -25,6 +25,11 @@ constexpr SqlCatalogRow kRows[] = {
     {"f", "pg_catalog", "pg_is_in_recovery", "vs", ""},
     {"f", "pg_catalog", "txid_current", "ss", ""},
     {"f", "pg_catalog", "version", "ss", ""},
+    {"f", "pg_catalog", "pg_get_viewdef", "ss", ""},
+    {"f", "pg_catalog", "format_type", "ss", ""},
+    {"f", "pg_catalog", "pg_table_is_visible", "ss", ""},
+    {"f", "pg_catalog", "to_regclass", "ss", ""},
+    {"f", "pg_catalog", "to_regtypemod", "ss", ""},
     {"f", "pg_catalog", "pg_notify", "vs", ""},
     {"f", "pg_catalog", "lo_open", "vs", ""},
     {"f", "pg_catalog", "query_to_xml", "vs", ""},
@@ -45,6 +50,8 @@ constexpr SqlCatalogRow kRows[] = {
     {"f", "public", "f_volatile", "vu", ""},
     {"f", "app", "f_imm", "vu", ""},  // the name alone means the worse of the two
     {"f", "public", "uuid_generate_v4", "ve", ""},
+    {"f", "public", "pgp_sym_encrypt", "ve", ""},
+    {"f", "public", "pgp_pub_encrypt_bytea", "ve", ""},
     {"f", "public", "ext_volatile", "ve", ""},
     {"f", "public", "agg_writes", "vu", ""},
     {"f", "public", "gen_salt", "vu", ""},  // not the extension's

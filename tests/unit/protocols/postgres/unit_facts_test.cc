@@ -9,6 +9,7 @@
 #include "protocols/postgres/frontend.h"
 #include "tests/unit/protocols/postgres/bytes.h"
 #include "tests/unit/protocols/postgres/sql_samples.h"
+#include "tests/unit/protocols/postgres/work.h"
 
 namespace crossfade::postgres {
 namespace {
@@ -431,6 +432,11 @@ TEST_CASE("unit facts: what was redefined since the catalog was read is not beli
       {"ALTER TABLE t ADD c int REFERENCES parent ON DELETE CASCADE", "DELETE FROM parent", true},
       {"CREATE TABLE u (a serial)", "INSERT INTO u VALUES (1)", true},  // another u
       {"ALTER TABLE t ADD c int NOT NULL REFERENCES parent", "INSERT INTO t VALUES (1)", false},
+      {"ALTER TABLE t ADD c int REFERENCES u ON DELETE CASCADE", "DELETE FROM u", true},
+      {"CREATE TABLE n (c int REFERENCES s.u ON UPDATE SET NULL)", "UPDATE s.u SET a = 1", true},
+      {"CREATE TABLE n () INHERITS (u)", "UPDATE u SET a = 1", true},
+      {"ALTER TABLE t INHERIT u", "UPDATE u SET a = 1", true},
+      {"ALTER TABLE t ADD c int REFERENCES u", "DELETE FROM u", false},
       {"CREATE INDEX i ON t (a)", "INSERT INTO t VALUES (1)", false},
       {"ALTER TABLE t ADD c int DEFAULT 3 CHECK (c > 0)", "INSERT INTO t (a) VALUES (1)", false},
       {"ALTER TABLE t ALTER a DROP DEFAULT", "INSERT INTO t (a) VALUES (1)", false},
@@ -504,6 +510,88 @@ TEST_CASE("unit facts: of very many tables that were redefined any may be one") 
   CHECK(reading.query("SELECT * FROM t").only_reads);
   create(kRedefinedMax);
   CHECK_FALSE(reading.query("SELECT * FROM t").only_reads);
+}
+
+TEST_CASE("unit facts: a pipelined unit costs in proportion to its messages") {
+  enum class Names : std::uint8_t { One, Several };
+  for (const Names names : {Names::One, Names::Several}) {
+    CAPTURE(static_cast<int>(names));
+    const auto read = [&](std::size_t pairs) {
+      Reading reading;
+      for (std::size_t i = 0; i < pairs; ++i) {
+        const std::string name = names == Names::One ? "" : "s" + std::to_string(i);
+        reading.tell(parse(name, "SELECT * FROM t"));
+        reading.tell(bind(name));
+      }
+      CHECK(reading.facts().only_reads);
+    };
+    read(1'000);
+    const double few = seconds_for([&] { read(1'000); });
+    const double many = seconds_for([&] { read(20'000); });
+    CHECK(many < 100 * few);  // 400 times as much, were it each with each
+  }
+}
+
+TEST_CASE("unit facts: of many Parses by a name each counts for its Bind") {
+  Reading reading;
+  for (int i = 0; i < 40; ++i) {
+    reading.tell(parse("s" + std::to_string(i), "SELECT * FROM t"));
+    reading.tell(parse("s7", i == 3 ? "SELECT f_stable()" : "SELECT a FROM t"));
+  }
+  CHECK(reading.facts().only_reads);
+  reading.tell(parse("", "CREATE OR REPLACE FUNCTION f_stable() RETURNS int LANGUAGE sql AS ''"));
+  reading.tell(bind("s39"));
+  CHECK(reading.facts().drawn_by_definitions);
+  reading.tell(bind("s7"));
+  CHECK(reading.facts().is_for_one());
+}
+
+TEST_CASE("unit facts: a text is doubted for what stands beside its definitions") {
+  constexpr const char* kTrigger =
+      "CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()";
+  constexpr struct {
+    const char* first;
+    const char* then;
+    bool doubted;
+  } cases[] = {{kTrigger, "CREATE INDEX i ON u (a); INSERT INTO t VALUES (1)", true},
+               {kTrigger, "CREATE INDEX i ON t (a); INSERT INTO t VALUES (1)", true},
+               {kTrigger, "CREATE INDEX i ON u (a); SELECT * FROM v", true},
+               {kTrigger, "CREATE INDEX i ON t (a); INSERT INTO s.u VALUES (1)", false},
+               {kTrigger, "BEGIN; CREATE INDEX i ON t (a); COMMIT", false},
+               {"CREATE TABLE made (a int); INSERT INTO t VALUES (1)",
+                "CREATE TABLE made (a int); INSERT INTO t VALUES (1)", false}};  // read again
+  for (const auto& one : cases) {
+    CAPTURE(std::string(one.then));
+    Reading reading;
+    CHECK_FALSE(reading.query(one.then).is_for_one());
+    reading.reader.take_redefined();
+    reading.query(one.first);
+    CHECK(reading.facts().parts == 1);
+    CHECK(reading.query(one.then).is_for_one() == one.doubted);
+  }
+}
+
+TEST_CASE("unit facts: a definition of an earlier unit is noted when it is run") {
+  constexpr const char* kFunction =
+      "CREATE OR REPLACE FUNCTION f_stable() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+  for (const char* const sql : {kFunction, "CREATE FUNCTION in words of tomorrow"}) {
+    CAPTURE(sql);
+    Reading reading;
+    const auto made = reading.send(parse("d", sql));
+    CHECK(reading.reader.take_redefined().others);
+    reading.state.answered(made, '1', {});
+    reading.begin();
+    reading.tell(bind("d"));
+    CHECK(reading.reader.take_redefined().others);
+  }
+  Reading reading;
+  reading.tell(parse("", kFunction));
+  reading.tell(bind(""));
+  CHECK(reading.reader.take_redefined().others);
+  reading.begin();
+  reading.tell(execute(""));
+  CHECK(reading.reader.take_redefined().others);
+  CHECK_FALSE(reading.query("SELECT f_stable()").writes);
 }
 
 TEST_CASE("unit facts: settings that code names are told, and whether all are") {
