@@ -141,7 +141,7 @@ bool PostgresSession::read_on(const Piece& piece) {
   begin_reading();
   reader_.on_message(piece);
   if (reader_.facts().parts > 0 && leads_out(reader_.facts())) {
-    unseen_in_read_only_ |= runs_unseen();
+    refused_in_read_only_ = true;
     send_refusal(piece.type, Refusal::ReadOnly);
     mid_unit_ = !ends_unit(piece.type);
     return false;
@@ -255,7 +255,7 @@ PostgresSession::Choice PostgresSession::choose_in_block(const Unit& unit) {
     return {Choice::Do::Wait};
   }
   if (!leads_out(facts)) return {Choice::Do::Go};
-  unseen_in_read_only_ |= runs_unseen();
+  refused_in_read_only_ = true;
   return {unit.end == Unit::End::Unfinished ? Choice::Do::Await : Choice::Do::Refuse};
 }
 
@@ -281,7 +281,10 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::stri
   const UnitFacts& facts = reader_.facts();
   read_only_block_ = false;
   Facts request = facts_for_plan(facts, bucket_);
-  if (facts.opens_read_only && unseen_in_read_only_) request.kind = Kind::Write;
+  // Where nobody has read a catalog, almost any function of users would be refused in it.
+  const SqlCatalog& catalog = interlay_.classifier(database_).catalog();
+  const bool refuses = refused_in_read_only_ || &catalog == SqlCatalog::built_in().get();
+  if (facts.opens_read_only && refuses) request.kind = Kind::Write;
   const Side whole_side = answering(route, request);
   // What is not known to its end may yet write; what has no end of its own leaves its server in the
   // midst of it when it fails.

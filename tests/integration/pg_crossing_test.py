@@ -99,6 +99,23 @@ class ReadOnly(PgPair):
         self.assertEqual(self.side_of(client), "new")
         self.nothing_on_new()
 
+    def test_a_text_that_nobody_reads_is_refused_once(self):
+        unread = f"select side from here where side <> '{'x' * 40_000}'"
+        client = self.in_block()
+        self.assertTrue(self.refused(client, unread))
+        client.ask("begin read only")
+        self.assertEqual(client.value(unread), "old")
+        client.ask("commit")
+        # Likewise when it comes in parts.
+        client = self.in_block()
+        client.send(run("select 1") + FLUSH)
+        client.until("C")
+        client.send(run(unread) + SYNC)
+        self.assertEqual(told(client.until("Z")), ["E 25006", "Z"])
+        client.ask("rollback")
+        client.ask("begin read only")
+        self.assertEqual(client.value(unread), "old")
+
     def test_a_segment_that_ends_it_writes_nothing_on_new(self):
         for texts in (("commit", WRITE), ("select 1", "rollback", WRITE),
                       ("commit", "begin", WRITE, "commit")):

@@ -132,6 +132,19 @@ class OtherDatabase(Identity):
         for server in (self.old, self.new):
             self.assertEqual(server.sql("select * from t"), [])
 
+    def test_read_only_blocks_begin_where_any_function_may_be_called(self):
+        for server in (self.old, self.new):
+            server.sql("create function one() returns int stable language sql as 'select 1'",
+                       database="other")
+        self.migrate(reads(1.0))
+        client = self.enterContext(PgConn(self.port, "app", "other"))
+        port = "select current_setting('port')"
+        wait_until(lambda: client.value(port) == str(self.new.port), 10, "reads come from new")
+        client.ask("begin read only")
+        self.assertEqual(client.value("select one()"), "1")
+        self.assertEqual(client.value(port), str(self.old.port))
+        client.ask("commit")
+
     def test_that_does_not_exist_is_refused_as_by_the_server(self):
         self.sidecar.must("PATCH", "/interlays/pg", {"auth": {"mode": "trust"}})
         with self.assertRaises(ServerError) as refused:
