@@ -76,10 +76,15 @@ class Routing(PgPair):
         for sql in ("notify x", "set transaction read write", "listen x",
                     "select pg_advisory_lock(1)"):
             with self.subTest(sql):
-                self.client.ask("begin read only")
+                client = self.connect()
+                self.comes_to(client, "new")
+                client.ask("begin read only")
                 with self.assertRaisesRegex(ServerError, "can do nothing but read"):
-                    self.client.rows(sql)
-                self.client.ask("rollback")
+                    client.rows(sql)
+                client.ask("rollback")
+                client.ask("begin read only")
+                client.rows(sql)  # who was refused once is on the side for writes with the next one
+                client.ask("rollback")
 
     def test_what_new_could_not_give_back_is_not_done_there(self):
         """Its session would end with its next write."""
