@@ -335,7 +335,7 @@ void PostgresSession::settle(Upstream& up, std::uint64_t id) {
   answered_in_event_ += answered;
   const bool over = !up.owed().owes() && up.owed().transaction() == Transaction::Idle;
   if (over) ring_redefined();
-  if (lone_ && !up.owed().owes() && up.owed().transaction() == Transaction::Idle) lone_->clear();
+  if (over && lone_) lone_->clear();
   const bool failed =
       dual_ && !dual_under_way() && server().owed().transaction() == Transaction::Failed;
   if (failed) release_failed();
