@@ -114,8 +114,8 @@ def run(command, env=None, limit_s=SUITE_LIMIT_S, count_line=PLAIN_LINE):
     return tally
 
 
-def build(preset):
-    for command in (["cmake", "--preset", preset], ["cmake", "--build", "--preset", preset]):
+def build(preset, configured=None):
+    for command in (["cmake", "--preset", configured or preset], ["cmake", "--build", "--preset", preset]):
         subprocess.run(command, cwd=ROOT, check=True, stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL if "--build" not in command else None)
 
@@ -163,8 +163,10 @@ def sanitized(preset, without=()):
 
 
 def fuzz():
-    """Every fuzz target for a short while over its seeds; a crash is one failure and stays in build/fuzz."""
-    build("fuzz")
+    """Every fuzz target for a short while over its seeds; a crash is one failure and stays in build/fuzz.
+
+    The targets are built of what ASan's tests are built of."""
+    build("fuzz", configured="asan")
     tally = Tally()
     names = [source.stem for source in sorted((ROOT / "tests/fuzz").glob("*_fuzz.cc"))]
     with concurrent.futures.ThreadPoolExecutor(FUZZERS_AT_ONCE) as pool:
@@ -183,7 +185,7 @@ def run_fuzzer(name):
     corpus = BUILD / "fuzz/corpus" / name
     corpus.mkdir(parents=True, exist_ok=True)
     seeds = ROOT / "tests/fuzz/seeds" / name
-    command = [str(BUILD / "fuzz/tests" / name), f"-max_total_time={FUZZ_RUN_S}", "-timeout=10",
+    command = [str(BUILD / "asan/tests" / name), f"-max_total_time={FUZZ_RUN_S}", "-timeout=10",
                "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={BUILD}/fuzz/{name}-",
                str(corpus)] + ([str(seeds)] if seeds.is_dir() else [])
     return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
