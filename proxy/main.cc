@@ -1,8 +1,8 @@
 // The program: reads the command line, wires control, data plane and movement by hand, waits for
-// signals.
+// signals; or is the client of another one (client/commands.h).
 //
-// Exit codes: 0 after a drain, or a configuration that `check` finds good; 1 when something could
-// not be opened; 2 for a bad command line or configuration, or a state file
+// Exit codes of `serve` and `check`: 0 after a drain, or a configuration that `check` finds good; 1
+// when something could not be opened; 2 for a bad command line or configuration, or a state file
 // that this version can not read.
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "client/commands.h"
 #include "control/config.h"
 #include "control/control_plane.h"
 #include "control/definitions/tls.h"
@@ -191,7 +192,8 @@ int check(const FlagValues& flags) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"crossfade: moves live Redis traffic from an old server to a new one", "crossfade"};
+  CLI::App app{"crossfade: moves live Redis and PostgreSQL traffic from an old server to a new one",
+               "crossfade"};
   app.set_version_flag("--version", CROSSFADE_VERSION);
   app.require_subcommand(1);
   CLI::App* serve_command = app.add_subcommand("serve", "run the sidecar until SIGTERM");
@@ -207,10 +209,12 @@ int main(int argc, char** argv) {
           crossfade::help_of(setting));
     }
   }
+  crossfade::ClientCommands client(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kBadConfig;
   }
+  if (client.asked()) return client.run();
   return serve_command->parsed() ? serve(given) : check(given);
 }

@@ -21,6 +21,8 @@ ARROWS = {
     "proxy": ("proxy/", "strategies/", "protocols/", "tls/"),
     "control": ("control/", "strategies/", "protocols/", "tls/"),
     "movement": ("movement/", "strategies/ports.h", "protocols/", "tls/"),
+    # Of control only what JSON and names are, nothing that serves.
+    "client": ("client/", "control/json/", "control/definitions/url.h", "protocols/base/"),
 }
 PROGRAM = "proxy/main.cc"  # wires all parts by hand: the only one that knows them all
 
@@ -28,7 +30,7 @@ PROGRAM = "proxy/main.cc"  # wires all parts by hand: the only one that knows th
 LIBRARIES = {
     "uv.h": ("proxy/", None),
     "simdjson.h": ("control/", 1),
-    "httplib.h": ("control/", 1),
+    "httplib.h": (("control/http/server.cc", "client/"), 2),
     "sqlite3.h": ("control/", 1),
     "hiredis/hiredis.h": ("movement/", 1),
     "pg_query.h": ("protocols/postgres/", 1),
@@ -37,7 +39,7 @@ LIBRARIES = {
     "nodes/parsenodes.h": ("protocols/postgres/sql_tree", None),
     "nodes/nodeFuncs.h": ("protocols/postgres/sql_tree", 1),
     "openssl/ssl.h": ("tls/", None),
-    "CLI/CLI.hpp": (PROGRAM, 1),
+    "CLI/CLI.hpp": ((PROGRAM, "client/"), 2),
 }
 PURE = ("protocols/", "strategies/")
 IMPURE_HEADERS = ("spdlog/", "thread", "mutex", "atomic", "chrono", "random", "iostream", "fstream",

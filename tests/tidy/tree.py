@@ -5,7 +5,7 @@ import pathlib
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-PRODUCT = ("protocols/", "tls/", "strategies/", "proxy/", "control/", "movement/")
+PRODUCT = ("protocols/", "tls/", "strategies/", "proxy/", "control/", "movement/", "client/")
 CPP = (".cc", ".h")
 
 
