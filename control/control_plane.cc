@@ -56,7 +56,7 @@ struct ControlPlane::Parts {
               {.not_ready = [this] { return not_ready(); },
                .metrics = [&parts](const auto& answered) { return parts.metrics(answered); }},
               parts.config.tokens, parts.config.limits.probes_token,
-              parts.config.limits.metrics_token),
+              parts.config.limits.metrics_token, parts.config.version),
           http({.body_max = parts.config.limits.body_max,
                 .request_timeout_ms = parts.config.limits.request_timeout_ms,
                 .connections_max = parts.config.limits.connections_max},

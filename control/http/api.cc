@@ -130,11 +130,13 @@ Result<Json> read_body(Body wanted, const std::string& text) {
 
 }  // namespace
 
-Api::Api(Services services, Hooks hooks, Tokens tokens, bool probes_token, bool metrics_token)
+Api::Api(Services services, Hooks hooks, Tokens tokens, bool probes_token, bool metrics_token,
+         std::string version)
     : services_(services),
       hooks_(std::move(hooks)),
       probes_token_(probes_token),
       metrics_token_(metrics_token),
+      mcp_(std::move(version)),
       tokens_(std::make_shared<const Tokens>(std::move(tokens))) {}
 
 HttpHandlers Api::handlers() {
@@ -157,6 +159,7 @@ void Api::enter(Phase phase) { phase_ = phase; }
 
 void Api::drain() {
   enter(Phase::Draining);
+  mcp_.close();
   const std::unique_lock all_ended(changing_);
 }
 
@@ -189,7 +192,13 @@ std::optional<Refusal> Api::check_token(const HttpHead& head, Role needed,
 // Everything that can be said before the body is read. Whether a path exists is told to those only
 // who have a token.
 std::optional<Refusal> Api::check_call(const HttpHead& head, Ticket& ticket) const {
-  if (auto refusal = check_token(head, Role::Read, nullptr)) return refusal;
+  if (auto refusal = check_token(head, Role::Read, &ticket.actor)) return refusal;
+  if (is_mcp_path(head.path)) {  // what it calls is checked again, as a call
+    ticket.match.allowed = kMcpMethods;
+    const bool known = head.method == "GET" || head.method == "POST" || head.method == "DELETE";
+    if (!known) return refusal_of_status(405, "this path has " + ticket.match.allowed);
+    return check_phase(false);
+  }
   ticket.match = match_route(head.method, head.path);
   if (ticket.match.route == nullptr) {
     return ticket.match.allowed.empty()
@@ -198,9 +207,13 @@ std::optional<Refusal> Api::check_call(const HttpHead& head, Ticket& ticket) con
   }
   const Route& route = *ticket.match.route;
   if (auto refusal = check_token(head, route.role, &ticket.actor)) return refusal;
+  return check_phase(route.changes);
+}
+
+std::optional<Refusal> Api::check_phase(bool changes) const {
   const Phase phase = phase_;
   if (phase == Phase::Starting) return unavailable("the sidecar is starting");
-  if (phase == Phase::Draining && route.changes) return unavailable("the sidecar is draining");
+  if (phase == Phase::Draining && changes) return unavailable("the sidecar is draining");
   return std::nullopt;
 }
 
@@ -218,11 +231,31 @@ HttpResponse Api::handle(const HttpHead& head, const std::string& body) {
   if (!head.path.starts_with(kApiBase)) return probe(head);
   Ticket ticket;
   if (const auto refusal = check_call(head, ticket)) return response_of(*refusal);
+  if (is_mcp_path(head.path)) return serve_mcp(head, body, ticket.actor);
   if (!ticket.match.route->changes) return run(ticket, head, body);
   const std::shared_lock changing(changing_);
   // Asked again: draining may have begun since, and waits for those only who hold this.
   if (phase_ == Phase::Draining) return response_of(unavailable("the sidecar is draining"));
   return run(ticket, head, body);
+}
+
+HttpResponse Api::serve_mcp(const HttpHead& head, const std::string& body,
+                            const std::string& actor) {
+  // By the token of the request, so that a tool may what its caller may.
+  const ApiDoor door = [this, authorization = head.authorization](
+                           const char* method, const std::string& path,
+                           const std::map<std::string, std::string>& query, const Json& given) {
+    HttpHead inner;
+    inner.method = method;
+    inner.path = std::string(kApiBase) + path;
+    inner.query = query;
+    inner.authorization = authorization;
+    const HttpResponse response = handle(inner, given.is_null() ? "" : to_text(given));
+    auto answered = parse_json(response.body);
+    return ApiOutcome{.status = response.status,
+                      .body = answered ? std::move(*answered) : Json::object({})};
+  };
+  return mcp_.handle(head, body, actor, door);
 }
 
 HttpResponse Api::run(const Ticket& ticket, const HttpHead& head, const std::string& body) {

@@ -17,6 +17,7 @@
 #include "control/http/routes.h"
 #include "control/http/server.h"
 #include "control/http/tokens.h"
+#include "control/mcp/mcp.h"
 
 namespace crossfade {
 
@@ -34,7 +35,8 @@ class Api {
   };
 
   // The services must not be used before enter(Phase::Ready).
-  Api(Services services, Hooks hooks, Tokens tokens, bool probes_token, bool metrics_token);
+  Api(Services services, Hooks hooks, Tokens tokens, bool probes_token, bool metrics_token,
+      std::string version);
 
   HttpHandlers handlers();
 
@@ -53,6 +55,8 @@ class Api {
   HttpResponse handle(const HttpHead& head, const std::string& body);
   std::optional<Refusal> check_token(const HttpHead& head, Role needed, std::string* actor) const;
   std::optional<Refusal> check_call(const HttpHead& head, Ticket& ticket) const;
+  std::optional<Refusal> check_phase(bool changes) const;
+  HttpResponse serve_mcp(const HttpHead& head, const std::string& body, const std::string& actor);
   HttpResponse run(const Ticket& ticket, const HttpHead& head, const std::string& body);
   HttpResponse probe(const HttpHead& head);
   HttpResponse readiness() const;
@@ -62,6 +66,7 @@ class Api {
   const Hooks hooks_;
   const bool probes_token_;
   const bool metrics_token_;
+  Mcp mcp_;
   std::atomic<Phase> phase_{Phase::Starting};
   std::shared_mutex
       changing_;  // shared: a call that changes something runs; exclusive: drain waits

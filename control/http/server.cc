@@ -47,6 +47,17 @@ class BoundedStream : public httplib::Stream {
     tls_.emplace(std::move(handle), socket_, TlsSocket::Role::Server);
     return until_done([this] { return tls_->handshake(); }, read_until_) >= 0;
   }
+  // What is written next has the time of a reply of its own.
+  void begin_piece() { write_until_.reset(); }
+  // False when the client has closed the connection. It sends nothing more, so what is readable is
+  // its end.
+  bool has_peer() const {
+    pollfd poller{.fd = socket_, .events = POLLIN | POLLRDHUP, .revents = 0};
+    if (::poll(&poller, 1, 0) <= 0) return true;
+    if ((poller.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) return false;
+    char byte;
+    return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+  }
   // Nothing more will be written.
   void finish() {
     if (tls_) tls_->close_notify();
@@ -228,14 +239,20 @@ HttpHead head_of(const httplib::Request& request) {
                 .query = {},
                 .authorization = request.get_header_value("Authorization"),
                 .if_match = request.get_header_value("If-Match"),
-                .verbose = request.get_header_value("X-Eden-Verbose")};
+                .verbose = request.get_header_value("X-Eden-Verbose"),
+                .accept = request.get_header_value("Accept"),
+                .host = request.get_header_value("Host"),
+                .origin = request.get_header_value("Origin"),
+                .mcp_session = request.get_header_value("Mcp-Session-Id"),
+                .mcp_revision = request.get_header_value("MCP-Protocol-Version")};
   for (const auto& [name, value] : request.params) head.query[name] = value;
   return head;
 }
 
 void fill(httplib::Response& response, const HttpResponse& ours) {
   response.status = ours.status;
-  response.set_content(ours.body, ours.content_type);
+  if (!ours.body.empty()) response.set_content(ours.body, ours.content_type);
+  for (const auto& [name, value] : ours.headers) response.set_header(name, value);
   response.set_header("Cache-Control", "no-store");
   if (!ours.etag.empty()) response.set_header("ETag", ours.etag);
   if (!ours.allow.empty()) response.set_header("Allow", ours.allow);
@@ -265,6 +282,22 @@ void close_gently(socket_t socket) {
   }
   ::close(socket);
 }
+
+// Pieces of a response as chunks.
+class Pieces : public EventSink {
+ public:
+  Pieces(httplib::DataSink& sink, BoundedStream& stream) : sink_(sink), stream_(stream) {}
+  bool send(std::string_view bytes) override {
+    stream_.begin_piece();
+    return open_ = open_ && sink_.write(bytes.data(), bytes.size());
+  }
+  bool open() const override { return open_ && stream_.has_peer(); }
+
+ private:
+  httplib::DataSink& sink_;
+  BoundedStream& stream_;
+  bool open_ = true;
+};
 
 class Server : public httplib::Server {
  public:
@@ -409,7 +442,16 @@ class Server : public httplib::Server {
   // does has limits of its own.
   void answer(const HttpHead& head, const std::string& body, Response& response) const {
     guest_->arrived();
-    fill(response, handlers_.handle(head, body));
+    const HttpResponse ours = handlers_.handle(head, body);
+    fill(response, ours);
+    if (!ours.stream) return;
+    response.set_chunked_content_provider(
+        ours.content_type, [this, stream = ours.stream](std::size_t, httplib::DataSink& sink) {
+          Pieces pieces(sink, *stream_);
+          stream(pieces);
+          sink.done();
+          return true;
+        });
   }
 
   bool process_and_close_socket(socket_t socket) override {
@@ -419,6 +461,7 @@ class Server : public httplib::Server {
       Connections::Guest guest(connections_, socket);
       BoundedStream stream(socket, limit, kHeadMax + limits_.body_max * 2ull);
       guest_ = &guest;
+      stream_ = &stream;
       bool closed = false;
       ok = secured(stream) && process_request(stream, true, closed, [](Request&) {});
       stream.finish();
@@ -444,6 +487,7 @@ class Server : public httplib::Server {
   // The handlers of httplib are not told which connection they serve; each runs on one thread
   // throughout.
   static inline thread_local Connections::Guest* guest_ = nullptr;
+  static inline thread_local BoundedStream* stream_ = nullptr;
 };
 
 }  // namespace

@@ -19,6 +19,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "protocols/base/result.h"
 
@@ -31,15 +34,33 @@ struct HttpHead {
   std::string authorization;                 // header values; empty when absent
   std::string if_match;
   std::string verbose;  // X-Eden-Verbose
+  std::string accept;
+  std::string host;
+  std::string origin;
+  std::string mcp_session;   // Mcp-Session-Id
+  std::string mcp_revision;  // MCP-Protocol-Version
+};
+
+// Where a response goes that is not one body.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  // Has the time of a reply; false when nobody takes it any more.
+  virtual bool send(std::string_view bytes) = 0;
+  // False when the client has gone.
+  virtual bool open() const = 0;
 };
 
 struct HttpResponse {
   int status = 200;
   std::string body;
   std::string content_type = "application/json";
-  std::string etag = {};       // header; empty: none
-  std::string allow = {};      // header; empty: none
-  std::string challenge = {};  // WWW-Authenticate; empty: none
+  std::string etag = {};                                          // header; empty: none
+  std::string allow = {};                                         // header; empty: none
+  std::string challenge = {};                                     // WWW-Authenticate; empty: none
+  std::vector<std::pair<std::string, std::string>> headers = {};  // others
+  // Sends the body piece by piece, for as long as it runs; null: `body` is all.
+  std::function<void(EventSink&)> stream = {};
 };
 
 struct HttpLimits {

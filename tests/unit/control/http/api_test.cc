@@ -32,7 +32,7 @@ struct Door {
                  }},
             {{"adm", Role::Admin, sha256_of("admin-secret")},
              {"rd", Role::Read, sha256_of("read-secret")}},
-            probes_token, metrics_token),
+            probes_token, metrics_token, "0.0.0"),
         handlers(api.handlers()) {
     api.enter(Api::Phase::Ready);
   }

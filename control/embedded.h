@@ -1,0 +1,10 @@
+// Files that are part of the program; CMakeLists.txt says which.
+#pragma once
+
+#include <string_view>
+
+namespace crossfade {
+
+extern const std::string_view kToolsJson;  // control/mcp/tools.json
+
+}  // namespace crossfade
