@@ -15,6 +15,8 @@ import manifests
 import pod
 from children import end, spawn, temp_folder, wait_until
 from harness import TREE, RawConn
+from pg_conn import PgConn
+from postgres import TRUST, PostgresServer
 
 TIME_LIMIT_S = 120
 TOKEN = "a-token-of-the-tests"
@@ -23,8 +25,8 @@ TOKEN = "a-token-of-the-tests"
 def setUpModule():
     if manifests.kubectl() is None:
         raise unittest.SkipTest("kubectl is not installed: no container is started")
-    if not pod.may_enter():
-        raise unittest.SkipTest("namespaces need root: no container is started")
+    if pod.why_not():
+        raise unittest.SkipTest(f"no container is started: {pod.why_not()}")
     pod.enter_namespaces()
 
 
@@ -135,6 +137,26 @@ class Pod(unittest.TestCase):
             self.assertEqual(app.call("GET", "side"), b"on new")
         with RawConn(6379, host="127.0.0.3") as new:
             self.assertEqual(new.call("GET", "side"), b"on new")
+        self.assertEqual(container.stop()[0], 0, container.log())
+
+    def test_postgresql_is_entered_by_what_the_secret_says(self):
+        server = PostgresServer(hba=["host all crossfade all scram-sha-256", *TRUST])
+        self.addCleanup(server.stop)
+        server.sql("CREATE ROLE crossfade LOGIN PASSWORD 'of the Secret'")
+        spec = manifests.SidecarSpec(manifests.kustomize("postgres"))
+        path = spec.env()["CROSSFADE_SECRETS"]
+        # As an operator does: the file of the overlay, with what is secret or of one cluster put in.
+        secrets = json.loads(spec.files()[path])
+        secrets["tokens"] = json.loads(self.token_file())["tokens"]
+        for endpoint in secrets["endpoints"]:
+            endpoint["config"].update(host="127.0.0.1", port=server.port, password="of the Secret")
+        container = self.container("postgres", files={path: json.dumps(secrets).encode()})
+        container.started()
+        with PgConn(6432, "app", "app") as app:
+            self.assertEqual(app.rows("SELECT inet_server_port()"), [[str(server.port)]])
+        wait_until(lambda: self.must("GET", "/interlays/postgres")["catalog"]["source"] == "server", 20,
+                   "the catalog, which the sidecar reads with the endpoint's password")
+        self.assertNotIn("of the Secret", container.log())
         self.assertEqual(container.stop()[0], 0, container.log())
 
     def test_pre_stop_waits_for_clients_and_not_for_a_sidecar_that_is_gone(self):

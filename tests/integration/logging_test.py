@@ -18,8 +18,6 @@ CHANGES = (
     r"migration m: pending by \S+: .*",
     r"migration m: ready by \S+: .*",
     r"migration m: running by \S+: .*",
-    r"interlay cache: new side is down",
-    r"interlay cache: new side is up again",
     r"migration m: rolling_back by \S+: .*",
     r"migration m: rolled_back by \S+: .*",
     r"migration m: deleted by \S+",
@@ -67,6 +65,10 @@ class Log(unittest.TestCase):
             self.assertEqual(len(found), 1, f"{change}: {len(found)} lines in\n{log}")
             places += found
         self.assertEqual(places, sorted(places), log)
+        # A slow machine may take new for down more than once; each time is told once.
+        sides = re.findall(r"interlay cache: (.*) side is (.*)", "\n".join(messages))
+        self.assertEqual(sides, [("new", "down"), ("new", "up again")] * (len(sides) // 2), log)
+        self.assertGreater(len(sides), 0)
 
     def test_as_text_a_line_has_time_level_and_message(self):
         log = self.life()
