@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 PYTHON := /usr/bin/python3
 RELEASE := build/release
-SUITES ?= tidy unit integration
+SUITES ?= tidy unit integration deploy
 
 # Where there is a ccache, what one checkout has compiled serves another. Debug information may then
 # name the other one's folder.
@@ -16,10 +16,10 @@ export CCACHE_SLOPPINESS := pch_defines,time_macros
 # Two installations of Debian packages at once hinder each other. Ninja runs what can be run at once.
 .NOTPARALLEL:
 
-.PHONY: help deps configure build demo test bench fuzz tidy clean
+.PHONY: help deps configure build demo test bench fuzz tidy deploy-check clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 # A group of Debian packages is looked at once per checkout, and again when the list changes.
 build/deps-%.done: .ci/deps
@@ -42,7 +42,7 @@ demo: build build/deps-run.done  ## live canaries between two real servers, of R
 
 # Sanitizers and fuzzers are built with clang.
 CLANG_SUITES := $(filter asan tsan fuzz,$(SUITES))
-test: configure build/deps-run.done build/deps-test.done $(CLANG_SUITES:%=build/deps-fuzz.done)  ## tidy, unit, integration tests, real drivers
+test: configure build/deps-run.done build/deps-test.done $(CLANG_SUITES:%=build/deps-fuzz.done)  ## tidy, unit and integration tests, real drivers, deploy/
 	@cmake --build --preset release
 	@$(PYTHON) tests/run.py $(SUITES)
 
@@ -56,6 +56,10 @@ fuzz: build/deps-build.done build/deps-run.done build/deps-fuzz.done  ## short r
 
 tidy: build/deps-run.done build/deps-test.done  ## the repository's rules, checked over source text
 	@$(PYTHON) tests/tidy/tidy.py
+
+# IMAGE=1: also the steps of the Dockerfile, in clean Debian roots. That takes minutes.
+deploy-check: build build/deps-run.done build/deps-test.done $(if $(filter 1,$(IMAGE)),build/deps-image.done)  ## manifests, the image (IMAGE=1: its steps), its container
+	@CROSSFADE_IMAGE=$(IMAGE) $(PYTHON) tests/run.py deploy
 
 clean:  ## remove build/
 	rm -rf build

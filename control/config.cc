@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "control/config_file.h"
+#include "control/log.h"
 
 namespace crossfade {
 
@@ -60,6 +61,10 @@ const char* assign(std::string_view name, const std::string& value, ProcessConfi
     config.log_level = value;
     return is_log_level(value) ? nullptr : "must be trace, debug, info, warn or error";
   }
+  if (name == "log_format") {
+    config.log_format = value;
+    return is_log_format(value) ? nullptr : "must be text or json";
+  }
   if (name == "admin_token" || name == "read_token") {
     const Role role = name == "admin_token" ? Role::Admin : Role::Read;
     config.tokens.push_back({std::string("environment-") + name_of(role), role, sha256_of(value)});
@@ -67,6 +72,7 @@ const char* assign(std::string_view name, const std::string& value, ProcessConfi
   }
   if (value.empty()) return "must not be empty";
   if (name == "config") config.config_path = value;
+  if (name == "secrets") config.secrets_path = value;
   if (name == "state") config.state_path = value;
   if (name == "instance") config.instance = value;
   if (name == "region") config.region = value;
@@ -102,13 +108,6 @@ Status assign_given(const Setting& setting, const FlagValues& flags, const Envir
 
 }  // namespace
 
-bool is_log_level(std::string_view text) {
-  for (const std::string_view level : {"trace", "debug", "info", "warn", "error"}) {
-    if (text == level) return true;
-  }
-  return false;
-}
-
 Environment process_environment() {
   return [](const char* name) -> std::optional<std::string> {
     const char* value = std::getenv(name);
@@ -121,10 +120,17 @@ Result<ProcessConfig> load_process_config(const FlagValues& flags, const Environ
   ProcessConfig config;
   config.flags = flags;
   config.instance = host_name();
-  // The file's own path comes first, as the file lies below everything else that is given.
+  // The files' own paths come first, as the files lie below everything else that is given.
   for (const Setting& setting : settings()) {
-    if (std::string_view(setting.name) != "config") continue;
+    const std::string_view name = setting.name;
+    if (name != "config" && name != "secrets") continue;
     if (Status status = assign_given(setting, flags, environment, config); !status) {
+      return status.error();
+    }
+  }
+  // Before the other one, whose interlays may stand in front of endpoints with credentials.
+  if (!config.secrets_path.empty()) {
+    if (Status status = read_secrets_file(config.secrets_path, config); !status) {
       return status.error();
     }
   }

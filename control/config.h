@@ -30,7 +30,6 @@ using Environment = std::function<std::optional<std::string>(const char* name)>;
 Environment process_environment();
 
 inline constexpr std::uint32_t kLoopsMax = 256;
-bool is_log_level(std::string_view text);
 
 // Limits of the control port. All have safe defaults.
 struct ControlLimits {
@@ -51,6 +50,7 @@ struct DeclaredResources {
 
 struct ProcessConfig {
   std::string config_path;                 // empty: no file
+  std::string secrets_path;                // of tokens and endpoints; empty: no file
   std::string control_host = "127.0.0.1";  // numeric address or name
   std::uint16_t control_port = 8000;       // 0: any free one
   PortTls control_tls;
@@ -59,6 +59,7 @@ struct ProcessConfig {
   std::string instance;                  // name of this sidecar; default: the host name
   std::string region;                    // empty: none
   std::string log_level = "info";        // trace | debug | info | warn | error
+  std::string log_format = "text";       // text | json
   std::uint32_t drain_ms = 10'000;       // how long running requests may finish when a port closes
   std::uint32_t ledger_max = 1'000'000;  // entries of one migration; beyond it: full verification
   std::uint32_t evictions_ms = 1'000;    // between two looks at what servers have evicted

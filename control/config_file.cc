@@ -9,6 +9,7 @@
 #include "control/definitions/tls.h"
 #include "control/json/fields.h"
 #include "control/json/parse.h"
+#include "control/log.h"
 
 namespace crossfade {
 
@@ -186,6 +187,28 @@ Status read_log(const Json& json, const std::string& path, ProcessConfig& config
   if (!is_log_level(config.log_level)) {
     fields.complain("level", "must be trace, debug, info, warn or error");
   }
+  read_text(fields, "format", config.log_format);
+  if (!is_log_format(config.log_format)) fields.complain("format", "must be text or json");
+  if (auto error = fields.finish()) return *error;
+  return success();
+}
+
+void read_tokens_and_endpoints(Fields& fields, ProcessConfig& config) {
+  read_member(fields, "tokens", [&](const Json& json, const std::string& path) {
+    return for_each_element(json, path, [&](const Json& element, const std::string& place) {
+      return read_token(element, place, config.tokens);
+    });
+  });
+  read_member(fields, "endpoints", [&](const Json& json, const std::string& path) {
+    return for_each_element(json, path, [&](const Json& element, const std::string& place) {
+      return read_declared_endpoint(element, place, config.declared);
+    });
+  });
+}
+
+Status read_secrets(const Json& document, ProcessConfig& config) {
+  Fields fields(document, "");
+  read_tokens_and_endpoints(fields, config);
   if (auto error = fields.finish()) return *error;
   return success();
 }
@@ -214,16 +237,7 @@ Status read_document(const Json& document, ProcessConfig& config) {
   read_member(fields, "log", [&](const Json& json, const std::string& path) {
     return read_log(json, path, config);
   });
-  read_member(fields, "tokens", [&](const Json& json, const std::string& path) {
-    return for_each_element(json, path, [&](const Json& element, const std::string& place) {
-      return read_token(element, place, config.tokens);
-    });
-  });
-  read_member(fields, "endpoints", [&](const Json& json, const std::string& path) {
-    return for_each_element(json, path, [&](const Json& element, const std::string& place) {
-      return read_declared_endpoint(element, place, config.declared);
-    });
-  });
+  read_tokens_and_endpoints(fields, config);
   read_member(fields, "interlays", [&](const Json& json, const std::string& path) {
     return for_each_element(json, path, [&](const Json& element, const std::string& place) {
       return read_declared_interlay(element, place, config.declared);
@@ -235,16 +249,9 @@ Status read_document(const Json& document, ProcessConfig& config) {
   return success();
 }
 
-}  // namespace
-
-Status read_config_document(const Json& document, ProcessConfig& config) {
-  if (Status status = read_document(document, config); !status) {
-    return Error{Errc::BadConfig, "", status.error().reason};
-  }
-  return success();
-}
-
-Status read_config_file(const std::string& path, ProcessConfig& config) {
+// Reads the file at `path` by `read`.
+Status read_file(const std::string& path, ProcessConfig& config,
+                 Status (*read)(const Json& document, ProcessConfig& config)) {
   const auto unreadable = [&] {
     return Error{Errc::BadConfig, "read configuration file " + path, std::strerror(errno)};
   };
@@ -259,10 +266,27 @@ Status read_config_file(const std::string& path, ProcessConfig& config) {
   }
   auto document = parse_json(text);
   if (!document) return Error{Errc::BadConfig, path, document.error().reason};
-  if (const Status status = read_config_document(*document, config); !status) {
+  if (const Status status = read(*document, config); !status) {
     return Error{Errc::BadConfig, path, status.error().reason};
   }
   return success();
+}
+
+}  // namespace
+
+Status read_config_document(const Json& document, ProcessConfig& config) {
+  if (Status status = read_document(document, config); !status) {
+    return Error{Errc::BadConfig, "", status.error().reason};
+  }
+  return success();
+}
+
+Status read_config_file(const std::string& path, ProcessConfig& config) {
+  return read_file(path, config, read_document);
+}
+
+Status read_secrets_file(const std::string& path, ProcessConfig& config) {
+  return read_file(path, config, read_secrets);
 }
 
 }  // namespace crossfade

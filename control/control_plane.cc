@@ -9,6 +9,7 @@
 #include "control/http/api.h"
 #include "control/http/server.h"
 #include "control/ledger/ledger.h"
+#include "control/log.h"
 #include "control/metrics.h"
 #include "control/service/boot.h"
 #include "control/service/catalog_watch.h"
@@ -167,7 +168,7 @@ Status ControlPlane::reload() {
     return status;
   }
   parts_->running->api.set_tokens(fresh->tokens);
-  spdlog::set_level(spdlog::level::from_str(fresh->log_level));
+  set_log(fresh->log_level, fresh->log_format);
   const ProcessConfig& now = parts_->config;
   if (fresh->control_host != now.control_host || fresh->control_port != now.control_port ||
       !(fresh->control_tls == now.control_tls) || fresh->state_path != now.state_path ||
@@ -177,7 +178,7 @@ Status ControlPlane::reload() {
       !(fresh->compare == now.compare) || !(fresh->limits == now.limits) ||
       !(fresh->interlay_defaults == now.interlay_defaults)) {
     spdlog::warn(
-        "reload: settings other than tokens, log level and declared resources have changed "
+        "reload: settings other than tokens, log and declared resources have changed "
         "and need a restart");
   }
   spdlog::info("reload: {} endpoints, {} interlays and {} tokens are declared",

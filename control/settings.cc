@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::array kSettings = {
     Setting{"config", "--config", "CROSSFADE_CONFIG", "", "", "configuration file (JSON)"},
+    Setting{"secrets", "--secrets", "CROSSFADE_SECRETS", "", "",
+            "further file (JSON) with tokens and endpoints only, for those that have credentials"},
     Setting{"control", "--control", "CROSSFADE_CONTROL", "control.host, control.port",
             "127.0.0.1:8000", "HOST:PORT of the control API; port 0 picks a free one"},
     Setting{"state", "--state", "CROSSFADE_STATE", "state", "./crossfade.db",
@@ -19,6 +21,8 @@ constexpr std::array kSettings = {
     Setting{"region", "--region", "CROSSFADE_REGION", "region", "", "region of this sidecar"},
     Setting{"log_level", "--log-level", "CROSSFADE_LOG_LEVEL", "log.level", "info",
             "trace, debug, info, warn or error"},
+    Setting{"log_format", "--log-format", "CROSSFADE_LOG_FORMAT", "log.format", "text",
+            "text or json: a line for people, or an object in each line"},
     Setting{"admin_token", "", "CROSSFADE_ADMIN_TOKEN", "tokens", "",
             "Bearer token with role admin; the file takes digests of any number of tokens"},
     Setting{"read_token", "", "CROSSFADE_READ_TOKEN", "tokens", "",

@@ -4,7 +4,6 @@
 // Exit codes of `serve` and `check`: 0 after a drain, or a configuration that `check` finds good; 1
 // when something could not be opened; 2 for a bad command line or configuration, or a state file
 // that this version can not read.
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
@@ -20,6 +19,7 @@
 #include "control/config.h"
 #include "control/control_plane.h"
 #include "control/definitions/tls.h"
+#include "control/log.h"
 #include "control/service/certificates.h"
 #include "control/service/declared.h"
 #include "control/service/mismatch_list.h"
@@ -57,12 +57,6 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-void begin_logging(const std::string& level) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("crossfade"));
-  spdlog::set_level(spdlog::level::from_str(level));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
 }
 
 // The data plane for control: with what the comparison made of its mismatches.
@@ -106,7 +100,7 @@ int serve(const FlagValues& flags) {
   config->version = CROSSFADE_VERSION;
   const std::uint32_t drain_ms = config->drain_ms;
   const crossfade::WatchLimits watch_limits{.evictions_ms = config->evictions_ms};
-  begin_logging(config->log_level);
+  crossfade::begin_log(config->log_level, config->log_format);
   raise_descriptor_limit();
 
   // Every thread made from here on leaves these to sigwait() below.

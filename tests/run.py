@@ -1,6 +1,6 @@
 # Runs suites one after another and closes with one line over all of them: "N passed, N failed".
 #
-#   tests/run.py SUITE ...     tidy | unit | integration | asan | tsan | fuzz
+#   tests/run.py SUITE ...     tidy | unit | integration | deploy | asan | tsan | fuzz
 #
 # A suite is a command of its own with a closing line of its own; this file adds them up and is strict about
 # what such a line could hide: an exit code that disagrees, no test at all, a sanitizer's report, and
@@ -22,10 +22,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 PYTHON = "/usr/bin/python3"
 SUITE_LIMIT_S = 1800
+IMAGE_LIMIT_S = 4000  # it is built from nothing, without a cache
 FUZZERS_AT_ONCE = 2  # each takes a core
 FUZZ_RUN_S = int(os.environ.get("CROSSFADE_FUZZ_SECONDS", "20"))
 
-PLAIN_LINE = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, \d+ skipped)?$")
+PLAIN_LINE = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 DOCTEST_LINE = re.compile(r"\[doctest\] test cases: +\d+ \| +(\d+) passed \| +(\d+) failed")
 
 
@@ -33,13 +34,15 @@ DOCTEST_LINE = re.compile(r"\[doctest\] test cases: +\d+ \| +(\d+) passed \| +(\
 class Tally:
     passed: int = 0
     failed: int = 0
+    skipped: int = 0
 
     def add(self, other):
         self.passed += other.passed
         self.failed += other.failed
+        self.skipped += other.skipped
 
     def replace(self, other):
-        self.passed, self.failed = other.passed, other.failed
+        self.passed, self.failed, self.skipped = other.passed, other.failed, other.skipped
 
 
 def become_subreaper():
@@ -88,7 +91,7 @@ def run(command, env=None, limit_s=SUITE_LIMIT_S, count_line=PLAIN_LINE):
             print(line, flush=True)
             match = count_line.search(line)
             if match:
-                found = Tally(int(match[1]), int(match[2]))
+                found = Tally(*(int(number or 0) for number in match.groups()))
                 tally.add(found) if count_line is DOCTEST_LINE else tally.replace(found)
 
     process = subprocess.Popen(
@@ -130,6 +133,12 @@ def integration(preset="release", env=None, without=(), jobs=4):
     # Likewise, but for those that run alone.
     return run([PYTHON, "tests/integration/run.py", "--jobs", str(jobs), "--without", ",".join(without)],
                {"CROSSFADE_BIN": str(BUILD / preset / "crossfade"), **(env or {})})
+
+
+def deploy():
+    """deploy/: manifests, the image, and the container that they describe."""
+    return run([PYTHON, "tests/integration/run.py", "--folders", "deploy"],
+               limit_s=IMAGE_LIMIT_S if os.environ.get("CROSSFADE_IMAGE") == "1" else SUITE_LIMIT_S)
 
 
 # One client after the other, one event loop: threads have nothing to race for that other files do not
@@ -196,7 +205,7 @@ def tidy():
     return run([PYTHON, "tests/tidy/tidy.py"])
 
 
-SUITES = {"tidy": tidy, "unit": unit, "integration": integration,
+SUITES = {"tidy": tidy, "unit": unit, "integration": integration, "deploy": deploy,
           "asan": lambda: sanitized("asan"), "tsan": lambda: sanitized("tsan", ONE_AT_A_TIME), "fuzz": fuzz}
 
 
@@ -217,10 +226,11 @@ def main(names):
             print(f"{name}: {error}", flush=True)
             tally = Tally(failed=1)
         total.add(tally)
-        rows.append(f"{name:12} {tally.passed:6} passed {tally.failed:4} failed "
+        rows.append(f"{name:12} {tally.passed:6} passed {tally.failed:4} failed {tally.skipped:4} skipped "
                     f"{time.monotonic() - start:7.0f} s")
     print("=== summary", *rows, sep="\n", flush=True)
-    print(f"{total.passed} passed, {total.failed} failed", flush=True)
+    skipped = f", {total.skipped} skipped" if total.skipped else ""
+    print(f"{total.passed} passed, {total.failed} failed{skipped}", flush=True)
     return 0 if total.failed == 0 else 1
 
 

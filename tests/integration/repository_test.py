@@ -11,7 +11,7 @@ from harness import TREE, temp_folder
 def run(*command, path=None):
     # Not what a `make test` around us was told.
     env = {name: value for name, value in os.environ.items()
-           if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "SUITES")}
+           if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "SUITES", "IMAGE")}
     if path:
         env["PATH"] = path + ":" + env["PATH"]
     done = subprocess.run(command, cwd=TREE, env=env, capture_output=True, text=True, check=False,
@@ -30,6 +30,8 @@ class Dependencies(unittest.TestCase):
         self.assertEqual(self.groups("build"), ["build"])
         self.assertEqual(self.groups("demo"), ["build", "run"])
         self.assertEqual(self.groups("test"), ["build", "run", "test"])
+        self.assertEqual(self.groups("deploy-check"), ["build", "run", "test"])
+        self.assertEqual(self.groups("deploy-check", "IMAGE=1"), ["build", "run", "test", "image"])
         for suites in ("asan", "unit tsan", "fuzz asan tsan"):
             self.assertEqual(self.groups("test", f"SUITES={suites}"), ["build", "run", "test", "fuzz"])
 
@@ -60,6 +62,10 @@ class ContinuousIntegration(unittest.TestCase):
                  (2, "5 passed, 2 failed")),
                 (r"48 passed, 0 failed\n5 passed, 2 failed\nmake: ***\n", 2, (2, "5 passed, 2 failed")),
                 (r"48 passed, 0 failed\nmake: *** Killed\n", 2, (2, "48 passed, 1 failed")),
+                (r"5 passed, 0 failed, 2 skipped\n", 0, (0, "5 passed, 0 failed, 2 skipped")),
+                (r"5 passed, 1 failed, 2 skipped\nmake: ***\n", 2, (2, "5 passed, 1 failed, 2 skipped")),
+                (r"5 passed, 0 failed, 2 skipped\nmake: *** Killed\n", 2,
+                 (2, "5 passed, 1 failed, 2 skipped")),
                 (r"CMake Error\n", 2, (2, "0 passed, 1 failed"))]
         for output, code, expected in rows:
             with self.subTest(output):

@@ -145,9 +145,9 @@ def report(run, counts, verbose):
         print("failed: " + ", ".join(counts["names"][:50]), flush=True)
 
 
-def find_files(names, without):
+def find_files(names, without, folders):
     found = []
-    for folder in ("integration", "clients"):
+    for folder in folders:
         root = os.path.join(TESTS, folder)
         if os.path.isdir(root):
             found += [os.path.join(root, file) for file in sorted(os.listdir(root))
@@ -167,6 +167,8 @@ def main():
     parser.add_argument("names", nargs="*")
     parser.add_argument("--jobs", type=int, default=2, help="files at once (default 2)")
     parser.add_argument("--without", default="", help="names of files to leave out, by commas")
+    parser.add_argument("--folders", default="integration,clients",
+                        help="folders of tests/ in which files are looked for, by commas")
     parser.add_argument("--list", action="store_true", help="print the files and leave")
     parser.add_argument("--verbose", action="store_true", help="also the slowest tests of each file")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
@@ -175,7 +177,8 @@ def main():
     if options.one:
         return run_one(*options.names)
     without = [name for name in options.without.split(",") if name]
-    most = {path: most_at_once(path, options.jobs) for path in find_files(options.names, without)}
+    paths = find_files(options.names, without, options.folders.split(","))
+    most = {path: most_at_once(path, options.jobs) for path in paths}
     # The long ones first, so that nobody waits for one of them at last.
     files = sorted(most, key=lambda path: (-most[path], -limit_s(path)))
     if options.list:

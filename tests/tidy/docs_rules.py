@@ -14,10 +14,18 @@ TELEMETRY = "strategies/telemetry.h"
 ROUTES = "control/http/routes.cc"
 API = "docs/api.md"
 PROTOCOLS = "docs/protocols.md"
+METRICS = "docs/metrics.md"
+OPERATING = "docs/operating.md"
+MONITORING = ("deploy/alerts/", "deploy/grafana/")
+
+# Enums whose names are values of labels -> where name_of() of them is.
+LABEL_VALUES = {**dict.fromkeys(("Drop", "Handshake", "LoginRefused", "SqlText", "Stay"), TELEMETRY),
+                "Doubt": "strategies/ledger.h", "MismatchClass": "strategies/mismatch.h",
+                "RepairOutcome": "control/ledger/entry.h"}
 
 # Variables of the tests and tools, not of the product.
 TOOL_VARIABLES = re.compile(
-    r"CROSSFADE_(BIN|KEEP|TEST_SLOWNESS|FUZZ_SECONDS|SANITIZE|FUZZ|WERROR|VERSION)$")
+    r"CROSSFADE_(BIN|IMAGE|KEEP|TEST_SLOWNESS|FUZZ_SECONDS|SANITIZE|FUZZ|WERROR|VERSION)$")
 
 
 def section(text, title):
@@ -155,17 +163,66 @@ def metrics_are_documented(files):
     if not defined:
         yield Finding("control/", 0, 'no "crossfade_…" metric name found: this check reads them')
         return
-    rows = table_rows(files.get(README, ""), "Metrics")
-    named = {word.partition("{")[0]: line for word, (line, _) in rows.items()}
+    rows = metric_rows(files)
     for name, path in sorted(defined.items()):
-        if name not in named:
-            yield Finding(README, 0, f"Metrics does not name `{name}` of {path}")
-    for name in sorted(named.keys() - defined.keys()):
-        yield Finding(README, named[name], f"metric `{name}` does not exist")
-    text = "\n".join(content for _, content in section(files.get(README, ""), "Metrics"))
-    for word in sorted(words_of(files.get(TELEMETRY, ""), "Drop")):
-        if f"`{word}`" not in text:
-            yield Finding(README, 0, f"Metrics does not name the reason `{word}`")
+        if name not in rows:
+            yield Finding(METRICS, 0, f"does not name `{name}` of {path}")
+        elif rows[name][1] != type_of(files[path], name):
+            yield Finding(METRICS, rows[name][0], f"{name} is a {type_of(files[path], name)}")
+    for name in sorted(rows.keys() - defined.keys()):
+        yield Finding(METRICS, rows[name][0], f"metric `{name}` does not exist")
+    for enum, path in LABEL_VALUES.items():
+        for word in sorted(words_of(files.get(path, ""), enum)):
+            if f"`{word}`" not in files.get(METRICS, ""):
+                yield Finding(METRICS, 0, f"does not name `{word}` of {enum}")
+
+
+def type_of(text, name):
+    """The type that code gives this metric; names that are handed over in a struct are those of counters."""
+    found = re.search(r'families\.(\w+)\(\s*"' + name + '"', text)
+    return found[1] if found else "counter"
+
+
+def metric_rows(files):
+    """{metric: (line, type, labels)} of the page."""
+    rows = {}
+    for line, content in numbered(files.get(METRICS, "")):
+        cells = [cell.strip() for cell in content.split("|")]
+        match = re.fullmatch(r"`(crossfade_\w+)`", cells[1]) if len(cells) > 6 else None
+        if match:
+            rows[match[1]] = (line, cells[2], re.findall(r"\w+", cells[3]))
+    return rows
+
+
+def monitoring_knows_the_metrics(files):
+    """Alerts and dashboards use metrics of the page, with labels that they have."""
+    rows = metric_rows(files)
+    for path, text in of_kind(files, (".yaml", ".json"), MONITORING):
+        if not re.search(r"\bcrossfade_\w+", text):
+            yield Finding(path, 0, "no metric found: this check reads them")
+        for line, content in numbered(text.replace('\\"', '"')):
+            for name, _, labels in re.findall(r"\b(crossfade_\w+)({([^}]*)})?", content):
+                base = re.sub(r"_(bucket|sum|count)$", "", name)
+                row = rows.get(name) or rows.get(base)
+                if row is None or (row[1] == "histogram") == (name in rows):
+                    yield Finding(path, line, f"{METRICS} has no {name}")
+                    continue
+                for label in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", labels):
+                    if label not in row[2]:
+                        yield Finding(path, line, f"{name} has no label {label}")
+
+
+def alerts_have_runbooks(files):
+    """Every alert says where the operating guide tells what to do, and the guide names the alert there."""
+    guide = files.get(OPERATING, "")
+    for path, text in of_kind(files, (".yaml",), ("deploy/alerts/",)):
+        for block in re.split(r"(?m)^ *- (?=alert:)", text)[1:]:
+            name = re.match(r"alert: (\w+)", block)[1]
+            runbook = re.search(r"(?m)^ *runbook: " + re.escape(OPERATING) + r"#(\S+)$", block)
+            if not runbook or runbook[1] not in anchors_of(guide):
+                yield Finding(path, 0, f"{name} has no runbook in {OPERATING}")
+            elif not re.search(rf"(?m)^#+ [^\n]*\n(?:(?!#)[^\n]*\n)*?[^\n]*`{name}`", guide):
+                yield Finding(OPERATING, 0, f"does not name the alert `{name}`")
 
 
 def routes_are_documented(files):
@@ -222,7 +279,7 @@ def links_resolve(files):
 
 def named_files_exist(files):
     """Documents name files and folders in `code`; a name with one of our folders in front must exist."""
-    ours = tuple(PRODUCT) + ("bench/", "demo/", "tests/", "docs/", ".ci/")
+    ours = tuple(PRODUCT) + ("bench/", "demo/", "tests/", "docs/", "deploy/", ".ci/")
     folders = {"/".join(path.split("/")[:depth]) + "/" for path in files
                for depth in range(1, path.count("/") + 1)}
     for path, text in of_kind(files, (".md",)):
@@ -233,10 +290,10 @@ def named_files_exist(files):
 
 
 def make_targets_exist(files):
-    targets = set(re.findall(r"^([a-z]+):", files.get("Makefile", ""), re.M))
+    targets = set(re.findall(r"^([a-z-]+):", files.get("Makefile", ""), re.M))
     for path, text in of_kind(files, (".md",)):
         for line, content in numbered(text):
-            for word in re.findall(r"`make ([a-z]+)", content):
+            for word in re.findall(r"`make ([a-z-]+)", content):
                 if word not in targets:
                     yield Finding(path, line, f"`make {word}`: no such target")
 
@@ -249,7 +306,8 @@ def the_version_is_in_the_changelog(files):
 
 RULES = (
     settings_are_documented, variables_in_documents_exist, limits_are_documented,
-    metrics_are_documented, routes_are_documented, errors_are_documented,
+    metrics_are_documented, monitoring_knows_the_metrics, alerts_have_runbooks, routes_are_documented,
+    errors_are_documented,
     links_resolve, named_files_exist, make_targets_exist,
     the_version_is_in_the_changelog,
 )

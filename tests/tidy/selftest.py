@@ -14,9 +14,18 @@ README = """# x
 |---|---|---|
 | `reorder_max` | 16 MiB | bytes |
 | `connect_timeout_ms` | 3,000 | |
-## Metrics
-| `crossfade_x_total{side}` | things; reasons `side_down` |
 """
+METRICS = """# Metrics
+| `crossfade_x_total` | counter | `side` | things | reasons `side_down` |
+| `crossfade_y_seconds` | histogram | | seconds | |
+"""
+ALERT = """
+    - alert: Down
+      expr: sum(rate(crossfade_x_total{side="new"}[5m])) > crossfade_y_seconds_sum
+      annotations:
+        runbook: docs/operating.md#a-side-is-down
+"""
+GUIDE = "### A side is down\n\nNot one.\n`Down`: look.\n"
 CODE = {
     "README.md": README,
     "control/settings.cc": 'Setting{"state", "--state",\n "CROSSFADE_STATE", "state", "./x.db", "file"},',
@@ -25,7 +34,11 @@ CODE = {
                           "  std::uint32_t connect_timeout_ms = 3'000;\n};\n",
     "strategies/telemetry.h": 'name_of(Limit l) {\n return "reorder_max";\n}\n'
                               'name_of(Drop d) {\n return "side_down";\n}\n',
-    "control/metrics.cc": 'emit("crossfade_x_total");',
+    "control/metrics.cc": 'families.counter("crossfade_x_total");\n'
+                          'families.histogram(\n"crossfade_y_seconds");',
+    "docs/metrics.md": METRICS,
+    "docs/operating.md": GUIDE,
+    "deploy/alerts/a.yaml": ALERT,
     "control/http/routes.cc": 'Route{"GET", "/things/{}", Role::Read, false},',
     "docs/api.md": "| `GET /things/{id}` | read | one |",
 }
@@ -100,8 +113,21 @@ CASES = {
          changed("strategies/telemetry.h", "reorder_max", "no_such_max"),
          {**CODE, "strategies/table.h": ""}], CODE),
     docs_rules.metrics_are_documented: (
-        [changed("README.md", "crossfade_x_total", "crossfade_y_total"),
-         changed("README.md", "`side_down`", "")], CODE),
+        [changed("docs/metrics.md", "crossfade_x_total", "crossfade_z_total"),
+         changed("docs/metrics.md", "counter", "gauge"), changed("docs/metrics.md", "`side_down`", ""),
+         changed("control/metrics.cc", "crossfade_y_seconds", "crossfade_z_seconds")], CODE),
+    docs_rules.monitoring_knows_the_metrics: (
+        [changed("deploy/alerts/a.yaml", "crossfade_x_total", "crossfade_z_total"),
+         changed("deploy/alerts/a.yaml", "side=", "sort="), changed("deploy/alerts/a.yaml", "_sum", ""),
+         changed("deploy/alerts/a.yaml", "x_total", "x_total_sum"),
+         {**CODE, "deploy/grafana/a.json": '{"expr": "crossfade_x_total{size=\\"1\\"}"}'},
+         {**CODE, "deploy/grafana/a.json": "{}"}], CODE),
+    docs_rules.alerts_have_runbooks: (
+        [changed("deploy/alerts/a.yaml", "#a-side", "#no-side"),
+         changed("deploy/alerts/a.yaml", "runbook", "book"),
+         changed("deploy/alerts/a.yaml", "alert: Down", "alert: Up"),
+         changed("docs/operating.md", "`Down`", "Down")],
+        CODE),
     docs_rules.routes_are_documented: (
         [changed("docs/api.md", "GET", "POST"), changed("docs/api.md", "read", "admin"),
          {**CODE, "docs/api.md": ""}], CODE),

@@ -72,6 +72,7 @@ TEST_CASE("config: without any source the defaults are those of the table of set
     if (name == "state") CHECK(value == "./crossfade.db");
     if (name == "loops") CHECK(value == "1");
     if (name == "log_level") CHECK(value == "info");
+    if (name == "log_format") CHECK(value == config.log_format);
   }
 }
 
@@ -80,7 +81,7 @@ TEST_CASE(
   TempFolder folder;
   const std::string path = write_config(folder, R"({
       "control": {"host": "0.0.0.0", "port": 1}, "state": "file.db", "loops": 2,
-      "instance": "file", "region": "file", "log": {"level": "debug"}})");
+      "instance": "file", "region": "file", "log": {"level": "debug", "format": "json"}})");
   const FlagValues file = {{"config", path}};
   ProcessConfig config = load(file);
   CHECK(config.control_host == "0.0.0.0");
@@ -90,6 +91,7 @@ TEST_CASE(
   CHECK(config.instance == "file");
   CHECK(config.region == "file");
   CHECK(config.log_level == "debug");
+  CHECK(config.log_format == "json");
 
   const Variables variables = {
       {"CROSSFADE_CONTROL", "[::1]:2"}, {"CROSSFADE_STATE", "variable.db"},
@@ -133,13 +135,15 @@ TEST_CASE(
     "config: every setting of the table is read from its variable, and from its flag if it has "
     "one") {
   const std::map<std::string, std::string> samples = {
-      {"control", "h:1"}, {"state", "s"},         {"loops", "2"},       {"instance", "i"},
-      {"region", "r"},    {"log_level", "debug"}, {"admin_token", "t"}, {"read_token", "t"}};
+      {"control", "h:1"},   {"state", "s"},      {"loops", "2"},
+      {"instance", "i"},    {"region", "r"},     {"log_level", "debug"},
+      {"admin_token", "t"}, {"read_token", "t"}, {"log_format", "json"}};
   std::set<std::string> names;
   for (const Setting& setting : settings()) {
     CHECK(names.insert(setting.name).second);
     CHECK(help_of(setting).find(setting.environment) != std::string::npos);
-    if (std::string_view(setting.name) == "config") continue;
+    const std::string_view name = setting.name;
+    if (name == "config" || name == "secrets") continue;  // they name files, which must be there
     CAPTURE(setting.name);
     REQUIRE(samples.contains(setting.name));
     const std::string& sample = samples.at(setting.name);
@@ -160,6 +164,7 @@ TEST_CASE("config: what is wrong is named by its flag or variable") {
   }
   CHECK(refusal({{"log_level", "loud"}}) ==
         "--log-level: must be trace, debug, info, warn or error");
+  CHECK(refusal({{"log_format", "xml"}}) == "--log-format: must be text or json");
   CHECK(refusal({{"state", ""}}) == "--state: must not be empty");
 }
 
@@ -176,6 +181,7 @@ TEST_CASE("config: what is wrong in the file is named by its JSON path") {
       {R"({"control":{"metrics_token":1}})",
        "control.metrics_token: must be true or false, is a number"},
       {R"({"log":{"level":"loud"}})", "log.level: must be trace, debug, info, warn or error"},
+      {R"({"log":{"format":"xml"}})", "log.format: must be text or json"},
       {R"({"log":{"file":"x"}})", "log.file: is not a known field"},
       {R"({"limits":{"pipeline_max":0}})",
        "limits.pipeline_max: must be a whole number from 1 to 10000000"},
@@ -242,6 +248,35 @@ TEST_CASE("config: tokens come as digests from the file and as themselves from t
   REQUIRE(find_token(config.tokens, "a") != nullptr);
   CHECK(find_token(config.tokens, "a")->role == Role::Admin);
   CHECK(find_token(config.tokens, "r")->role == Role::Read);
+}
+
+TEST_CASE(
+    "config: a file of secrets adds tokens and endpoints, before the interlays that stand in front "
+    "of them, and may have nothing else") {
+  TempFolder folder;
+  const std::string secrets = folder.file("secrets.json");
+  std::ofstream(secrets) << R"({"tokens":[{"name":"ops","role":"admin","sha256":")" + kDigest +
+                                R"("}],"endpoints":[{"id":"e","kind":"redis",
+                                "config":{"host":"h","password":"p"}}]})";
+  const std::string path = write_config(folder, R"({
+      "tokens":[{"name":"watch","role":"read","sha256":")" +
+                                                    std::string(64, 'b') + R"("}],
+      "endpoints":[{"id":"f","kind":"redis","config":{"host":"h"}}],
+      "interlays":[{"id":"i","endpoint":"e","port":7}]})");
+  const ProcessConfig config = load({{"config", path}, {"secrets", secrets}});
+  CHECK(config.secrets_path == secrets);
+  CHECK(config.tokens.size() == 2);
+  CHECK(config.declared.endpoints.size() == 2);
+  CHECK(config.declared.interlays.size() == 1);
+  CHECK(load({{"config", path}}, {{"CROSSFADE_SECRETS", secrets}}).tokens.size() == 2);
+  CHECK(refusal({{"config", path}}) ==
+        path + ": interlays[0].endpoint: 'e' is not an endpoint declared in this file");
+
+  // What stands in both files, or has no place in this one, is refused with the file's name.
+  CHECK(refusal({{"config", secrets}, {"secrets", secrets}}) ==
+        secrets + ": tokens[0].name: 'ops' is declared twice");
+  CHECK(refusal({{"secrets", path}}) == path + ": interlays: is not a known field");
+  CHECK(refusal({{"secrets", folder.file("none.json")}}) != "accepted");
 }
 
 TEST_CASE("config: limits of the file are the defaults of every interlay") {
