@@ -13,8 +13,10 @@
 #include <string_view>
 #include <vector>
 
+#include "control/definitions/api.h"
 #include "control/definitions/endpoint.h"
 #include "control/definitions/interlay.h"
+#include "control/definitions/template.h"
 #include "control/http/tokens.h"
 #include "control/settings.h"
 #include "protocols/base/result.h"
@@ -46,6 +48,8 @@ struct ControlLimits {
 struct DeclaredResources {
   std::vector<EndpointSpec> endpoints;
   std::vector<InterlaySpec> interlays;  // their endpoints are among `endpoints`
+  std::vector<TemplateSpec> templates;  // likewise
+  std::vector<ApiSpec> apis;            // their templates are among `templates`
 };
 
 struct ProcessConfig {

@@ -1,11 +1,13 @@
 // Reading the configuration file, each member with its path.
 #include "control/config_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 
+#include "control/api_rules.h"
 #include "control/definitions/tls.h"
 #include "control/json/fields.h"
 #include "control/json/parse.h"
@@ -213,10 +215,49 @@ Status read_secrets(const Json& document, ProcessConfig& config) {
   return success();
 }
 
-Status refuse_elements(const Json& json, const std::string& path) {
-  return for_each_element(json, path, [](const Json&, const std::string& element_path) -> Status {
-    return error_at(element_path, "templates and apis are not supported by this version");
-  });
+template <class Spec>
+Status check_fresh(const std::vector<Spec>& declared, const Spec& spec, const std::string& path) {
+  for (const Spec& other : declared) {
+    if (other.id != spec.id) continue;
+    return error_at(join_path(path, "id"), "'" + spec.id + "' is declared twice");
+  }
+  return success();
+}
+
+// `known` has the templates that were read, as far as apis look at them.
+Status read_declared_template(const Json& json, const std::string& path,
+                              DeclaredResources& declared, State& known) {
+  auto spec = read_template(json, path);
+  if (!spec) return spec.error();
+  if (Status status = check_fresh(declared.templates, *spec, path); !status) return status;
+  const auto endpoint = std::ranges::find(declared.endpoints, spec->endpoint, &EndpointSpec::id);
+  if (endpoint == declared.endpoints.end()) {
+    return error_at(join_path(path, "endpoint"),
+                    "'" + spec->endpoint + "' is not an endpoint declared in this file");
+  }
+  auto meaning = meaning_of(*spec, endpoint->address.kind, path);
+  if (!meaning) return meaning.error();
+  put(known.templates, TemplateDefinition{.identity = make_identity(spec->id, Origin::File),
+                                          .spec = *spec,
+                                          .meaning = std::move(*meaning)});
+  declared.templates.push_back(std::move(*spec));
+  return success();
+}
+
+Status read_declared_api(const Json& json, const std::string& path, DeclaredResources& declared,
+                         const State& known) {
+  auto spec = read_api(json, path);
+  if (!spec) return spec.error();
+  if (Status status = check_fresh(declared.apis, *spec, path); !status) return status;
+  for (std::size_t i = 0; i < spec->bindings.size(); ++i) {
+    const std::string& id = spec->bindings[i].template_ref;
+    if (find(known.templates, id) != nullptr) continue;
+    return error_at(join_path(join_path(join_path(path, "bindings"), i), "template"),
+                    "'" + id + "' is not a template declared in this file");
+  }
+  if (Status status = check_api(known, *resolved(known, *spec), path); !status) return status;
+  declared.apis.push_back(std::move(*spec));
+  return success();
 }
 
 Status read_document(const Json& document, ProcessConfig& config) {
@@ -243,8 +284,17 @@ Status read_document(const Json& document, ProcessConfig& config) {
       return read_declared_interlay(element, place, config.declared);
     });
   });
-  read_member(fields, "templates", refuse_elements);
-  read_member(fields, "apis", refuse_elements);
+  State known;
+  read_member(fields, "templates", [&](const Json& json, const std::string& path) {
+    return for_each_element(json, path, [&](const Json& element, const std::string& place) {
+      return read_declared_template(element, place, config.declared, known);
+    });
+  });
+  read_member(fields, "apis", [&](const Json& json, const std::string& path) {
+    return for_each_element(json, path, [&](const Json& element, const std::string& place) {
+      return read_declared_api(element, place, config.declared, known);
+    });
+  });
   if (auto error = fields.finish()) return *error;
   return success();
 }

@@ -43,6 +43,8 @@ struct ControlPlane::Parts {
           dual_writes(*parts.ledger, keeper, parts.servers, parts.data_plane),
           endpoints(keeper, parts.servers),
           interlays(keeper, parts.servers, listeners),
+          templates(keeper),
+          apis(keeper),
           verifications(keeper, *parts.ledger, parts.verifier),
           migrations(keeper, *store, interlays, new_only_writes, *parts.ledger, verifications,
                      parts.servers, parts.data_plane),
@@ -53,7 +55,8 @@ struct ControlPlane::Parts {
           housekeeper(keeper, parts.servers, new_only_writes, dual_writes),
           catalog_watch(keeper, parts.servers, parts.bell,
                         std::chrono::milliseconds(parts.config.catalog_ms)),
-          api({endpoints, interlays, migrations, conductor, divergence, verifications},
+          api({endpoints, interlays, templates, apis, migrations, conductor, divergence,
+               verifications},
               {.not_ready = [this] { return not_ready(); },
                .metrics = [&parts](const auto& answered) { return parts.metrics(answered); }},
               parts.config.tokens, parts.config.limits.probes_token,
@@ -79,6 +82,8 @@ struct ControlPlane::Parts {
     DualWrites dual_writes;
     Endpoints endpoints;
     Interlays interlays;
+    Templates templates;
+    Apis apis;
     Verifications verifications;
     Migrations migrations;
     Conductor conductor;

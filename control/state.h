@@ -11,14 +11,18 @@
 #include <string>
 #include <string_view>
 
+#include "control/definitions/api.h"
 #include "control/definitions/endpoint.h"
 #include "control/definitions/interlay.h"
 #include "control/definitions/migration.h"
+#include "control/definitions/template.h"
 
 namespace crossfade {
 
 using EndpointPtr = std::shared_ptr<const Endpoint>;
 using InterlayPtr = std::shared_ptr<const InterlayDefinition>;
+using TemplatePtr = std::shared_ptr<const TemplateDefinition>;
+using ApiPtr = std::shared_ptr<const ApiDefinition>;
 using MigrationPtr = std::shared_ptr<const Migration>;
 
 // Resources by uuid.
@@ -28,6 +32,8 @@ using ById = std::map<std::string, std::shared_ptr<const Resource>, std::less<>>
 struct State {
   ById<Endpoint> endpoints;
   ById<InterlayDefinition> interlays;
+  ById<TemplateDefinition> templates;
+  ById<ApiDefinition> apis;
   ById<Migration> migrations;
 };
 

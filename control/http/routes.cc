@@ -59,6 +59,45 @@ constexpr std::array kRoutes = {
             return s.interlays.stop(at[0], call);
           }},
 
+    Route{
+        "GET", "/templates", Role::Read, false, Body::None,
+        [](Services& s, const Segments&, const Json&, const Call&) { return s.templates.list(); }},
+    Route{"POST", "/templates", Role::Admin, true, Body::Object,
+          [](Services& s, const Segments&, const Json& body, const Call& call) {
+            return s.templates.create(body, call);
+          }},
+    Route{"GET", "/templates/{}", Role::Read, false, Body::None,
+          [](Services& s, const Segments& at, const Json&, const Call&) {
+            return s.templates.get(at[0]);
+          }},
+    Route{"PATCH", "/templates/{}", Role::Admin, true, Body::Object,
+          [](Services& s, const Segments& at, const Json& body, const Call& call) {
+            return s.templates.patch(at[0], body, call);
+          }},
+    Route{"DELETE", "/templates/{}", Role::Admin, true, Body::Command,
+          [](Services& s, const Segments& at, const Json&, const Call& call) {
+            return s.templates.remove(at[0], call);
+          }},
+
+    Route{"GET", "/apis", Role::Read, false, Body::None,
+          [](Services& s, const Segments&, const Json&, const Call&) { return s.apis.list(); }},
+    Route{"POST", "/apis", Role::Admin, true, Body::Object,
+          [](Services& s, const Segments&, const Json& body, const Call& call) {
+            return s.apis.create(body, call);
+          }},
+    Route{"GET", "/apis/{}", Role::Read, false, Body::None,
+          [](Services& s, const Segments& at, const Json&, const Call&) {
+            return s.apis.get(at[0]);
+          }},
+    Route{"PATCH", "/apis/{}", Role::Admin, true, Body::Object,
+          [](Services& s, const Segments& at, const Json& body, const Call& call) {
+            return s.apis.patch(at[0], body, call);
+          }},
+    Route{"DELETE", "/apis/{}", Role::Admin, true, Body::Command,
+          [](Services& s, const Segments& at, const Json&, const Call& call) {
+            return s.apis.remove(at[0], call);
+          }},
+
     Route{"GET", "/migrations", Role::Read, false, Body::None,
           [](Services& s, const Segments&, const Json&, const Call& call) {
             return s.migrations.list(call);

@@ -11,12 +11,14 @@
 
 #include "control/answer.h"
 #include "control/http/tokens.h"
+#include "control/service/apis.h"
 #include "control/service/call.h"
 #include "control/service/conductor.h"
 #include "control/service/divergence.h"
 #include "control/service/endpoints.h"
 #include "control/service/interlays.h"
 #include "control/service/migrations.h"
+#include "control/service/templates.h"
 #include "control/service/verifications.h"
 
 namespace crossfade {
@@ -24,6 +26,8 @@ namespace crossfade {
 struct Services {
   Endpoints& endpoints;
   Interlays& interlays;
+  Templates& templates;
+  Apis& apis;
   Migrations& migrations;
   Conductor& conductor;
   Divergence& divergence;

@@ -1,9 +1,11 @@
 // Reconciling a state with the configuration file.
 #include "control/service/declared.h"
 
+#include <optional>
 #include <set>
 #include <string>
 
+#include "control/api_rules.h"
 #include "control/definitions/login.h"
 #include "control/json/fields.h"
 #include "control/service/interlay_rules.h"
@@ -82,6 +84,64 @@ Status declare_interlay(State& state, const InterlaySpec& spec, std::size_t inde
   return success();
 }
 
+// The definition to put in place of `current`, made now or touched; nullopt: it is the same.
+template <class Definition, class Spec>
+std::optional<Definition> declared_as(const std::shared_ptr<const Definition>& current,
+                                      const Spec& spec) {
+  Definition definition;
+  if (current != nullptr) {
+    if (current->spec == spec) return std::nullopt;
+    definition = *current;
+    touch(definition.identity);
+  } else {
+    definition.identity = make_identity(spec.id, Origin::File);
+  }
+  definition.spec = spec;
+  return definition;
+}
+
+Status declare_template(State& state, const TemplateSpec& spec, std::size_t index) {
+  const TemplatePtr current = find(state.templates, spec.id);
+  if (current != nullptr && current->identity.origin == Origin::Api) {
+    return at("templates", index, "id", made_by_api(spec.id));
+  }
+  const EndpointPtr endpoint = find(state.endpoints, spec.endpoint);
+  TemplateSpec resolved = spec;
+  resolved.endpoint = endpoint->identity.uuid;
+  auto definition = declared_as(current, resolved);
+  if (!definition) return success();
+  auto meaning = meaning_of(resolved, endpoint->address.kind, join_path("templates", index));
+  if (!meaning) return Error{Errc::BadConfig, "", meaning.error().reason};
+  definition->meaning = std::move(*meaning);
+  put(state.templates, std::move(*definition));
+  return success();
+}
+
+Status declare_api(State& state, const ApiSpec& spec, std::size_t index) {
+  const ApiPtr current = find(state.apis, spec.id);
+  if (current != nullptr && current->identity.origin == Origin::Api) {
+    return at("apis", index, "id", made_by_api(spec.id));
+  }
+  auto definition = declared_as(current, *resolved(state, spec));
+  const bool moved = current != nullptr && current->order != index;
+  if (!definition && !moved) return success();
+  if (!definition) definition = *current;
+  definition->order = index;
+  put(state.apis, std::move(*definition));
+  return success();
+}
+
+// Apis fit their templates, whoever made them.
+Status check_apis(const State& state) {
+  for (const auto& [uuid, api] : state.apis) {
+    const std::string path = "api '" + api->identity.id + "'";
+    if (const Status status = check_api(state, api->spec, path); !status) {
+      return Error{Errc::BadConfig, "", "templates: " + status.error().reason};
+    }
+  }
+  return success();
+}
+
 // Removes what the file no longer has.
 template <class Resource>
 void drop(ById<Resource>& resources, const std::set<std::string>& declared) {
@@ -110,6 +170,20 @@ Status check_left(const State& before, const State& after) {
       }
     }
   }
+  for (const auto& [uuid, definition] : after.templates) {
+    const std::string& endpoint = definition->spec.endpoint;
+    if (after.endpoints.contains(endpoint)) continue;
+    return missing("endpoints", "'" + before.endpoints.at(endpoint)->identity.id + "'",
+                   "template '" + definition->identity.id + "'");
+  }
+  for (const auto& [uuid, api] : after.apis) {
+    for (const TemplateBinding& binding : api->spec.bindings) {
+      if (after.templates.contains(binding.template_ref)) continue;
+      return missing("templates",
+                     "'" + before.templates.at(binding.template_ref)->identity.id + "'",
+                     "api '" + api->identity.id + "'");
+    }
+  }
   for (const auto& [uuid, interlay] : after.interlays) {
     if (after.endpoints.contains(interlay->endpoint)) continue;
     return missing("endpoints", "'" + before.endpoints.at(interlay->endpoint)->identity.id + "'",
@@ -124,6 +198,10 @@ Status reconcile(State& state, const DeclaredResources& declared) {
   const State before = state;
   std::set<std::string> endpoints;
   std::set<std::string> interlays;
+  std::set<std::string> templates;
+  std::set<std::string> apis;
+  for (const TemplateSpec& spec : declared.templates) templates.insert(spec.id);
+  for (const ApiSpec& spec : declared.apis) apis.insert(spec.id);
   for (const EndpointSpec& spec : declared.endpoints) endpoints.insert(spec.id);
   for (const InterlaySpec& spec : declared.interlays) interlays.insert(spec.id);
   // Gone interlays first: the port of one may be the new port of another.
@@ -134,8 +212,17 @@ Status reconcile(State& state, const DeclaredResources& declared) {
   for (std::size_t i = 0; i < declared.interlays.size(); ++i) {
     if (Status status = declare_interlay(state, declared.interlays[i], i); !status) return status;
   }
+  for (std::size_t i = 0; i < declared.templates.size(); ++i) {
+    if (Status status = declare_template(state, declared.templates[i], i); !status) return status;
+  }
+  for (std::size_t i = 0; i < declared.apis.size(); ++i) {
+    if (Status status = declare_api(state, declared.apis[i], i); !status) return status;
+  }
+  drop(state.apis, apis);
+  drop(state.templates, templates);
   drop(state.endpoints, endpoints);
   if (Status status = check_left(before, state); !status) return status;
+  if (Status status = check_apis(state); !status) return status;
   if (const auto objection = loop_objection(state)) {
     return Error{Errc::BadConfig, "", error_at("interlays", *objection).reason};
   }

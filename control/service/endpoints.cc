@@ -20,6 +20,9 @@ std::string user_of(const State& state, const std::string& endpoint) {
   for (const auto& [uuid, interlay] : state.interlays) {
     if (interlay->endpoint == endpoint) return "interlay '" + interlay->identity.id + "'";
   }
+  for (const auto& [uuid, definition] : state.templates) {
+    if (definition->spec.endpoint == endpoint) return "template '" + definition->identity.id + "'";
+  }
   for (const auto& [uuid, migration] : state.migrations) {
     for (const Binding& binding : migration->bindings) {
       if (binding.endpoint == endpoint) return "migration '" + migration->identity.id + "'";

@@ -13,6 +13,8 @@ namespace {
 
 constexpr const char* kEndpoint = "endpoint";
 constexpr const char* kInterlay = "interlay";
+constexpr const char* kTemplate = "template";
+constexpr const char* kApi = "api";
 constexpr const char* kMigration = "migration";
 
 // Notes what became of each resource; equal pointers are equal resources.
@@ -46,6 +48,20 @@ Status check_references(const State& state) {
     if (!state.endpoints.contains(interlay->endpoint)) {
       return Error{Errc::BadConfig, "read the state file",
                    "interlay '" + interlay->identity.id + "' names an endpoint that is not there"};
+    }
+  }
+  for (const auto& [uuid, definition] : state.templates) {
+    if (!state.endpoints.contains(definition->spec.endpoint)) {
+      return Error{
+          Errc::BadConfig, "read the state file",
+          "template '" + definition->identity.id + "' names an endpoint that is not there"};
+    }
+  }
+  for (const auto& [uuid, api] : state.apis) {
+    for (const TemplateBinding& binding : api->spec.bindings) {
+      if (state.templates.contains(binding.template_ref)) continue;
+      return Error{Errc::BadConfig, "read the state file",
+                   "api '" + api->identity.id + "' names a template that is not there"};
     }
   }
   for (const auto& [uuid, migration] : state.migrations) {
@@ -141,6 +157,8 @@ Changes Keeper::changes_between(const State& before, const State& after) {
   Changes changes;
   note_changes(kEndpoint, before.endpoints, after.endpoints, changes);
   note_changes(kInterlay, before.interlays, after.interlays, changes);
+  note_changes(kTemplate, before.templates, after.templates, changes);
+  note_changes(kApi, before.apis, after.apis, changes);
   note_changes(kMigration, before.migrations, after.migrations, changes);
   return changes;
 }
@@ -224,6 +242,10 @@ Status Keeper::restore() {
       status = restore_one(document, endpoint_from_stored, state.endpoints);
     } else if (document.kind == kInterlay) {
       status = restore_one(document, interlay_from_stored, state.interlays);
+    } else if (document.kind == kTemplate) {
+      status = restore_one(document, template_from_stored, state.templates);
+    } else if (document.kind == kApi) {
+      status = restore_one(document, api_from_stored, state.apis);
     } else {
       status = restore_one(document, migration_from_stored, state.migrations);
     }

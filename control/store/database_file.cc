@@ -99,8 +99,13 @@ Status prepare(Sqlite& sqlite, const std::string& path, const DatabaseKind& kind
   }
   const auto schema = pragma(sqlite, "user_version");
   if (!schema) return schema.error();
-  if (schema.value() != kind.schema) {
+  if (schema.value() == 0) {
     if (Status status = sqlite.run(kind.create); !status) return status;
+  }
+  for (std::int64_t from = schema.value(); from > 0 && from < kind.schema; ++from) {
+    if (Status status = sqlite.run(kind.upgrades[static_cast<std::size_t>(from - 1)]); !status) {
+      return status;
+    }
   }
   reserve_room(sqlite, path);
   return success();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "control/store/sqlite.h"
@@ -15,7 +16,9 @@ namespace crossfade {
 struct DatabaseKind {
   std::int64_t application_id;  // in the header of every file of that kind
   int schema;
-  const char* create;      // a whole transaction that makes `schema` and sets both numbers
+  const char* create;  // a whole transaction that makes `schema` and sets both numbers
+  // The i-th brings a file of schema i + 1 to the next one, as a whole; schema - 1 of them.
+  std::span<const char* const> upgrades = {};
   const char* word;        // "state file"
   const char* without_it;  // "to start without any definitions"
 };

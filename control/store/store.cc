@@ -2,6 +2,7 @@
 #include "control/store/store.h"
 
 #include <filesystem>
+#include <iterator>
 #include <mutex>
 #include <set>
 
@@ -30,15 +31,21 @@ constexpr const char* kCreate = R"sql(
   CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
   INSERT INTO facts VALUES ('epoch', 0);
   PRAGMA application_id = 1128682324;
-  PRAGMA user_version = 1;
+  PRAGMA user_version = 2;
   COMMIT;
 )sql";
-static_assert(kApplicationId == 1128682324 && kStoreSchema == 1, "as the statement above has them");
+static_assert(kApplicationId == 1128682324 && kStoreSchema == 2, "as the statement above has them");
+
+// What brings a file of schema i + 1 to the next one. Of 1 to 2 nothing is to be done but to say
+// so: an older crossfade would take templates and apis for migrations.
+constexpr const char* kUpgrades[] = {"PRAGMA user_version = 2"};
+static_assert(std::size(kUpgrades) == kStoreSchema - 1);
 
 constexpr DatabaseKind kStateFile{
     .application_id = kApplicationId,
     .schema = kStoreSchema,
     .create = kCreate,
+    .upgrades = kUpgrades,
     .word = "state file",
     .without_it = "to start without any definitions",
 };

@@ -20,7 +20,7 @@ namespace crossfade {
 
 // One resource as a JSON text.
 struct Document {
-  std::string kind;  // "endpoint" | "interlay" | "migration"
+  std::string kind;  // "endpoint" | "interlay" | "template" | "api" | "migration"
   std::string uuid;
   std::string id;
   std::string body;
@@ -65,7 +65,7 @@ struct Stored {
   std::uint64_t epoch = 0;  // the highest that was ever published
 };
 
-inline constexpr int kStoreSchema = 1;
+inline constexpr int kStoreSchema = 2;               // 2: documents may be templates and apis
 inline constexpr std::uint32_t kEventsMax = 10'000;  // per migration; the oldest go first
 
 class Store {

@@ -69,6 +69,15 @@ class Errors(unittest.TestCase):
             ("POST", "/migrations/bound/interlay/cache", {"endpoint": 7},
              "endpoint: must be a string, is a number"),
             ("POST", "/migrations/bound/migrate", {"force": True}, "force: is not a known field"),
+            ("POST", "/templates", {"id": "t", "endpoint": "old"}, "query: is required"),
+            ("POST", "/templates", {"id": "t", "endpoint": "old", "query": "GET {{id"},
+             'query: has "{{" without "}}"'),
+            ("POST", "/templates", {"id": "t", "endpoint": "old", "query": "GET {{id}}",
+                                    "fields": [{"name": "id"}, {"name": "x"}]},
+             "fields[1].name: 'x' is no field of the query"),
+            ("POST", "/apis", {"id": "a", "bindings": []}, "bindings: must name at least one template"),
+            ("POST", "/apis", {"id": "a", "bindings": [{"template": 1}]},
+             "bindings[0].template: must be a string, is a number"),
         ]
         for method, path, body, expected in rows:
             with self.subTest(expected):
@@ -112,6 +121,12 @@ class Errors(unittest.TestCase):
                 ("POST", "/migrations/x/migrate", None, "Migration 'x' does not exist"),
                 ("GET", "/endpoints/x", None, "Endpoint 'x' does not exist"),
                 ("GET", "/interlays/x", None, "Interlay 'x' does not exist"),
+                ("GET", "/templates/x", None, "Template 'x' does not exist"),
+                ("POST", "/templates", {"id": "t", "endpoint": "x", "query": "GET y"},
+                 "Endpoint 'x' does not exist"),
+                ("DELETE", "/apis/x", None, "Api 'x' does not exist"),
+                ("POST", "/apis", {"id": "a", "bindings": [{"template": "x"}]},
+                 "Template 'x' does not exist"),
                 ("POST", "/interlays", {"id": "i", "endpoint": "x", "port": 0},
                  "Endpoint 'x' does not exist"),
                 ("POST", "/migrations/bound/interlay/x", {"endpoint": "new"},
@@ -124,7 +139,6 @@ class Errors(unittest.TestCase):
 
     def test_404_and_405_of_paths(self):
         self.refused(404, "Not found", "GET", "/nosuch")
-        self.refused(404, "Not found", "GET", "/templates")
         self.refused(405, "Method not allowed", "PUT", "/migrations")
         _, headers, _ = self.sidecar.http("PUT", "/migrations", {})
         self.assertEqual(headers["allow"], "GET, POST")

@@ -17,6 +17,7 @@
 
 #include "control/json/parse.h"
 #include "control/json/write.h"
+#include "control/service/apis.h"
 #include "control/service/boot.h"
 #include "control/service/conductor.h"
 #include "control/service/divergence.h"
@@ -26,6 +27,7 @@
 #include "control/service/interlays.h"
 #include "control/service/migrations.h"
 #include "control/service/repairs.h"
+#include "control/service/templates.h"
 #include "control/service/verifications.h"
 #include "control/service/watched_servers.h"
 #include "temp_folder.h"
@@ -232,6 +234,8 @@ class Life {
         dual_writes(ledger, keeper, servers, data_plane),
         endpoints(keeper, servers),
         interlays(keeper, servers, listeners),
+        templates(keeper),
+        apis(keeper),
         verifications(keeper, ledger, told.verifier()),
         migrations(keeper, *store, interlays, new_only_writes, ledger, verifications, servers,
                    data_plane),
@@ -254,6 +258,8 @@ class Life {
   DualWrites dual_writes;
   Endpoints endpoints;
   Interlays interlays;
+  Templates templates;
+  Apis apis;
   Verifications verifications;
   Migrations migrations;
   Conductor conductor;
@@ -320,6 +326,14 @@ struct Bench {
     add_endpoint("old", 1);
     add_endpoint("new", 2);
     add_interlay("cache", "old", 7001);
+  }
+  void add_template(const std::string& id, const std::string& endpoint, const std::string& query) {
+    must(life->templates.create(
+        json(R"({"id":")" + id + R"(","endpoint":")" + endpoint + R"(","query":")" + query + "\"}"),
+        call));
+  }
+  void add_api(const std::string& id, const std::string& bindings) {
+    must(life->apis.create(json(R"({"id":")" + id + R"(","bindings":)" + bindings + "}"), call));
   }
   void add_migration(const std::string& id, const std::string& strategy) {
     must(life->migrations.create(json(R"({"id":")" + id + R"(","strategy":)" + strategy + "}"),

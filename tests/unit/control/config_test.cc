@@ -214,9 +214,24 @@ TEST_CASE("config: what is wrong in the file is named by its JSON path") {
       {R"({"endpoints":[)" + endpoint + R"(],"interlays":[{"id":"i","endpoint":"e","port":7,
            "settings":{"pipeline_max":"x"}}]})",
        "interlays[0].settings.pipeline_max: must be a whole number from 1 to 10000000"},
-      {R"({"templates":[{"id":"t"}]})",
-       "templates[0]: templates and apis are not supported by this version"},
-      {R"({"apis":[{"id":"t"}]})", "apis[0]: templates and apis are not supported by this version"},
+      {R"({"templates":[{"id":"t"}]})", "templates[0].endpoint: is required"},
+      {R"({"templates":[{"id":"t","endpoint":"e","query":"GET x"}]})",
+       "templates[0].endpoint: 'e' is not an endpoint declared in this file"},
+      {R"({"endpoints":[)" + endpoint + R"(],"templates":[
+           {"id":"t","endpoint":"e","query":"GET {{}}"}]})",
+       "templates[0].query: has a field whose name is not 1 to 64 letters, digits, '_', '-' or "
+       "'.', without blanks"},
+      {R"({"endpoints":[)" + endpoint + R"(],"templates":[
+           {"id":"t","endpoint":"e","query":"GET x"},{"id":"t","endpoint":"e","query":"GET y"}]})",
+       "templates[1].id: 't' is declared twice"},
+      {R"({"apis":[{"id":"a"}]})", "apis[0].bindings: is required"},
+      {R"({"apis":[{"id":"a","bindings":[{"template":"t"}]}]})",
+       "apis[0].bindings[0].template: 't' is not a template declared in this file"},
+      {R"({"endpoints":[)" + endpoint + R"(],"templates":[
+           {"id":"t","endpoint":"e","query":"GET {{k}}"}],"apis":[
+           {"id":"a","fields":[{"name":"id"}],"bindings":[{"template":"t"}]}]})",
+       "apis[0].bindings[0].fields: field 'k' of template 't' is none of the api's: map it to one "
+       "of them"},
   };
   for (const auto& one : cases) {
     CAPTURE(one.first);

@@ -19,8 +19,9 @@ struct Door {
   HttpHandlers handlers;
 
   explicit Door(bool probes_token = false, bool metrics_token = false)
-      : api({bench.life->endpoints, bench.life->interlays, bench.life->migrations,
-             bench.life->conductor, bench.life->divergence, bench.life->verifications},
+      : api({bench.life->endpoints, bench.life->interlays, bench.life->templates, bench.life->apis,
+             bench.life->migrations, bench.life->conductor, bench.life->divergence,
+             bench.life->verifications},
             {.not_ready = [this] { return not_ready; },
              .metrics =
                  [](const auto& answered) {

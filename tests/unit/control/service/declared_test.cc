@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "../bench.h"
+#include "control/api_rules.h"
 #include "control/config_file.h"
 
 namespace crossfade {
@@ -195,6 +196,71 @@ TEST_CASE("declared: port 0 is chosen once and stays") {
   CHECK(bench.plane.open == chosen);
   bench.restart(any_port);
   CHECK(bench.plane.open == chosen);
+}
+
+// The endpoints of with_interlays, templates and apis as given.
+DeclaredResources with_apis(const std::string& templates, const std::string& apis) {
+  return declared(R"({"endpoints":[
+      {"id":"a","kind":"redis","config":{"host":"10.0.0.1","port":1}},
+      {"id":"b","kind":"redis","config":{"host":"10.0.0.1","port":2}}],
+      "templates":[)" +
+                  templates + R"(],"apis":[)" + apis + "]}");
+}
+
+constexpr const char* kTemplate = R"({"id":"t","endpoint":"a","query":"GET {{id}}"})";
+constexpr const char* kApi = R"({"id":"users","bindings":[{"template":"t"}]})";
+
+TEST_CASE("declared: templates and apis are there, read-only, changed and gone by reading again") {
+  Bench bench;
+  bench.restart(with_apis(kTemplate, kApi));
+  REQUIRE(bench.life->booted.ok());
+  const std::string uuid = text_of(must(bench.life->apis.get("users")).data, "uuid");
+  CHECK(text_of(must(bench.life->templates.get("t")).data, "declared_in") == "file");
+  const std::string refused =
+      " is declared in the configuration file: change it there and send SIGHUP";
+  CHECK(said(bench.life->templates.patch("t", json("{}"), bench.call)) ==
+        "409 Migration error: Template 't'" + refused);
+  CHECK(said(bench.life->templates.remove("t", bench.call)) ==
+        "409 Migration error: Template 't'" + refused);
+  CHECK(said(bench.life->apis.patch("users", json("{}"), bench.call)) ==
+        "409 Migration error: Api 'users'" + refused);
+  CHECK(said(bench.life->apis.remove("users", bench.call)) ==
+        "409 Migration error: Api 'users'" + refused);
+  CHECK(reloaded(bench, with_apis(R"({"id":"t","endpoint":"b","query":"GET u:{{id}}"})", kApi)) ==
+        "ok");
+  CHECK(text_of(must(bench.life->apis.get("users")).data, "endpoint") == "b");
+  CHECK(text_of(must(bench.life->apis.get("users")).data, "uuid") == uuid);
+  CHECK(reloaded(bench, with_apis("", "")) == "ok");
+  CHECK(bench.life->keeper.state()->templates.empty());
+  CHECK(bench.life->keeper.state()->apis.empty());
+}
+
+TEST_CASE("declared: what an api of the API needs stays declared, and fits it") {
+  Bench bench;
+  bench.restart(with_apis(kTemplate, ""));
+  must(bench.life->apis.create(
+      json(R"({"id":"mine","bindings":[{"template":"t","fields":{"id":"key"}}]})"), bench.call));
+  CHECK(reloaded(bench, with_apis("", "")) ==
+        "templates: 't' is no longer declared, but api 'mine' uses it");
+  CHECK(reloaded(bench, with_apis(R"({"id":"t","endpoint":"a","query":"GET {{x}}"})", "")) ==
+        "templates: api 'mine'.bindings[0].fields: 'id' is no field of template 't'");
+  CHECK(text_of(must(bench.life->templates.get("t")).data, "query") == "GET {{id}}");
+}
+
+TEST_CASE("declared: apis of the file come first, in its order") {
+  Bench bench;
+  const std::string second = R"({"id":"second","bindings":[{"template":"t"}]})";
+  bench.restart(with_apis(kTemplate, ""));
+  bench.add_api("mine", R"([{"template":"t"}])");
+  const auto order = [&] {
+    std::string ids;
+    for (const ApiPtr& api : in_order(*bench.life->keeper.state())) ids += api->identity.id + " ";
+    return ids;
+  };
+  CHECK(reloaded(bench, with_apis(kTemplate, kApi + ("," + second))) == "ok");
+  CHECK(order() == "users second mine ");
+  CHECK(reloaded(bench, with_apis(kTemplate, second + "," + kApi)) == "ok");
+  CHECK(order() == "second users mine ");
 }
 
 }  // namespace crossfade

@@ -191,10 +191,22 @@ TEST_CASE("store: a file of a newer version is refused and left as it was") {
   TempFolder folder;
   const std::string path = folder.file("s.db");
   open(path);
-  sql(path, "PRAGMA user_version = 2");
+  sql(path, "PRAGMA user_version = 3");
   const std::string before = bytes_of(path);
-  CHECK(refusal(path).find("newer crossfade (schema 2, this one knows 1)") != std::string::npos);
+  CHECK(refusal(path).find("newer crossfade (schema 3, this one knows 2)") != std::string::npos);
   CHECK(bytes_of(path) == before);
+}
+
+TEST_CASE("store: a file of an older version keeps what it has, and becomes one of this") {
+  TempFolder folder;
+  const std::string path = folder.file("s.db");
+  Changes changes;
+  changes.put.push_back(document(1, "{}"));
+  REQUIRE(open(path)->apply(changes).ok());
+  sql(path, "PRAGMA user_version = 1");
+  CHECK(open(path)->load().value().documents == changes.put);
+  sql(path, "PRAGMA user_version = 3");
+  CHECK(refusal(path).find("this one knows 2") != std::string::npos);
 }
 
 TEST_CASE("store: a damaged file is refused and left as it was") {

@@ -1,0 +1,110 @@
+// Words of a template, and their fields.
+#include "protocols/redis/template.h"
+
+#include <algorithm>
+
+#include "protocols/redis/command.h"
+#include "protocols/redis/inline_args.h"
+
+namespace crossfade::redis {
+
+namespace {
+
+constexpr std::size_t kArgumentsMax = 256;
+
+Error wrong(std::string why) { return Error{Errc::BadInput, "", std::move(why)}; }
+
+std::string lower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+bool is_field(const TextPiece& piece) { return piece.what == TextPiece::What::Field; }
+
+// Whether a request's argument says which part each of its fields is.
+Status check_argument(const Template::Argument& argument) {
+  for (std::size_t i = 0; i < argument.size(); ++i) {
+    if (!is_field(argument[i])) continue;
+    if (i > 0 && is_field(argument[i - 1])) {
+      return wrong("has two fields without anything between them: where one ends is not told");
+    }
+    for (std::size_t k = 0; k < i; ++k) {
+      if (argument[k] == argument[i]) {
+        return wrong("has field '" + argument[i].text + "' twice in one argument");
+      }
+    }
+  }
+  return success();
+}
+
+bool is_literal(const Template::Argument& argument) {
+  return argument.size() == 1 && !is_field(argument[0]);
+}
+
+Status note_fields(Template& into) {
+  std::size_t places = 0;
+  for (const Template::Argument& argument : into.arguments) {
+    for (const TextPiece& piece : argument) {
+      if (!is_field(piece)) continue;
+      if (++places > kFieldsMax) return wrong("has more than 256 fields");
+      const bool known = std::ranges::find(into.fields, piece.text) != into.fields.end();
+      if (known) into.repeats = true;
+      if (!known) into.fields.push_back(piece.text);
+    }
+  }
+  return success();
+}
+
+// The command's words, in lower case.
+Status note_words(Template& into) {
+  if (!is_literal(into.arguments[0])) return wrong("must begin with a command, not with a field");
+  std::string& command = into.arguments[0][0].text;
+  command = lower(std::move(command));
+  const CommandSpec* spec = CommandTable::built_in()->find(command);
+  if (spec == nullptr || !spec->has_subcommands || into.arguments.size() < 2) return success();
+  if (!is_literal(into.arguments[1])) return wrong("has a field in place of a subcommand");
+  std::string word = lower(into.arguments[1][0].text);
+  if (CommandTable::built_in()->find(command, word) == nullptr) return success();
+  into.arguments[1][0].text = std::move(word);
+  into.words = 2;
+  return success();
+}
+
+}  // namespace
+
+Result<Template> read_template(std::string_view query) {
+  if (query.size() > kTemplateMax) return wrong("is longer than 16384 bytes");
+  if (query.find_first_of(std::string_view("\0\r\n", 3)) != query.npos) {
+    return wrong("must be one line, without zero bytes");
+  }
+  Template read;
+  for (std::size_t at = 0;;) {
+    std::string text;
+    const Inline got = next_inline_arg(query, at, text);
+    if (got == Inline::Unbalanced) return wrong("has a quote that does not end, or ends in a word");
+    if (got == Inline::End) break;
+    if (read.arguments.size() == kArgumentsMax) return wrong("has more than 256 arguments");
+    auto pieces = cut_text(text);
+    if (!pieces) return pieces.error();
+    if (pieces->empty()) pieces->push_back({TextPiece::What::Literal, ""});
+    if (Status status = check_argument(*pieces); !status) return status.error();
+    read.arguments.push_back(std::move(*pieces));
+  }
+  if (read.arguments.empty()) return wrong("is empty");
+  if (Status status = note_words(read); !status) return status.error();
+  if (Status status = note_fields(read); !status) return status.error();
+  return read;
+}
+
+Kind kind_of(const Template& form) {
+  const auto& arguments = form.arguments;
+  const auto commands = CommandTable::built_in();
+  const CommandSpec* spec = form.words == 2
+                                ? commands->find(arguments[0][0].text, arguments[1][0].text)
+                                : commands->find(arguments[0][0].text);
+  return spec != nullptr && spec->kind == Kind::Read ? Kind::Read : Kind::Write;
+}
+
+}  // namespace crossfade::redis

@@ -1,0 +1,35 @@
+// A template of Redis requests: "SET user:{{id}} {{value}}".
+//
+// Words as in redis-cli, quotes and escapes included. The command, and the subcommand of commands
+// that have some, are taken in any case, all other arguments byte by byte. A field stands for at
+// least one byte within its argument; of several in one argument each is as short as what follows
+// allows. A field that stands in several arguments has the same value in all.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocols/base/kind.h"
+#include "protocols/base/result.h"
+#include "protocols/base/template_text.h"
+
+namespace crossfade::redis {
+
+struct Template {
+  // One argument: literals and fields in turn. Command words are one literal, in lower case.
+  using Argument = std::vector<TextPiece>;
+  std::vector<Argument> arguments;  // at least one
+  std::size_t words = 1;            // of the command: 2 with a subcommand
+  std::vector<std::string> fields;  // names in the order in which they first stand
+  bool repeats = false;             // some field stands in several arguments
+};
+
+//   errors  BadInput: what is wrong with it, without its text
+Result<Template> read_template(std::string_view query);
+
+// What a template's requests do, by the built-in commands: a Write unless certainly a read.
+Kind kind_of(const Template& form);
+
+}  // namespace crossfade::redis
