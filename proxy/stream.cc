@@ -1,5 +1,8 @@
-// Stream over libuv: gathered try_write first, one queued write for what is left over.
+// Stream over libuv: what is gathered goes out at once, in one system call of our own, as far as
+// the kernel takes it; one queued write of libuv's is for what is left over.
 #include "proxy/stream.h"
+
+#include <sys/socket.h>
 
 #include <cassert>
 #include <utility>
@@ -268,15 +271,31 @@ void Stream::write_copy(std::string_view bytes) {
   write(std::string_view(copied_).substr(at));
 }
 
-void Stream::flush() {
-  if (gathered_ == 0) return;
+// Of a socket the kernel asks less in send() than in write(), which is libuv's. An error shows
+// itself again in the queued write, whose callback tells the owner: never from here, where the
+// owner is in the middle of something.
+std::size_t Stream::send_now(uv_buf_t* buffers, unsigned count) {
+  const auto* const stream = reinterpret_cast<const uv_stream_t*>(handle_.get());
+  uv_os_fd_t fd = -1;
+  if (uv_stream_get_write_queue_size(stream) != 0) return 0;  // of a handshake
+  if (uv_fileno(reinterpret_cast<const uv_handle_t*>(stream), &fd) != 0) return 0;
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  ssize_t sent = 0;
+  if (count == 1) {
+    sent = send(fd, buffers->base, buffers->len, kFlags);
+  } else {
+    msghdr message{};
+    message.msg_iov = reinterpret_cast<iovec*>(buffers);  // as uv_buf_t is declared to be
+    message.msg_iovlen = count;
+    sent = sendmsg(fd, &message, kFlags);
+  }
+  return sent > 0 ? static_cast<std::size_t>(sent) : 0;
+}
+
+void Stream::flush_gathered() {
   if (tls_) return flush_tls();
   const unsigned count = std::exchange(gathered_, 0);
-  auto* stream = reinterpret_cast<uv_stream_t*>(handle_.get());
-  const int sent = uv_try_write(stream, gather_, count);
-  // An error shows itself again in the queued write, whose callback tells the owner: never from
-  // here, where the owner is in the middle of something.
-  std::size_t done = sent > 0 ? static_cast<std::size_t>(sent) : 0;
+  std::size_t done = send_now(gather_, count);
   for (unsigned i = 0; i < count; ++i) {
     const std::string_view bytes(gather_[i].base, gather_[i].len);
     const std::size_t skip = done < bytes.size() ? done : bytes.size();

@@ -87,7 +87,9 @@ class Stream {
   void write(std::string_view view);
   // Bytes that do not outlive the call; few are copied and go out with the flush().
   void write_copy(std::string_view bytes);
-  void flush();
+  void flush() {
+    if (gathered_ > 0) flush_gathered();
+  }
   std::size_t unsent() const { return full_bytes_ + pending_.size() + in_write_; }
 
   // Adds changes of unsent() to *gauge; for limits over many streams.
@@ -101,6 +103,8 @@ class Stream {
   bool init();
   // Whether bytes have to wait behind others.
   bool waits() const { return writing_ || hold_ != Hold::Nothing || !pending_.empty(); }
+  void flush_gathered();
+  std::size_t send_now(uv_buf_t* buffers, unsigned count);
   void keep(std::string_view bytes);
   void start_write();
   void on_connected(int status, Connected done);

@@ -174,8 +174,7 @@ void Stream::send_sealed() {
   std::size_t done = 0;
   if (!writing_ && pending_.empty()) {
     uv_buf_t buffer = uv_buf_init(wire.data(), static_cast<unsigned>(wire.size()));
-    const int sent = uv_try_write(reinterpret_cast<uv_stream_t*>(handle_.get()), &buffer, 1);
-    if (sent > 0) done = static_cast<std::size_t>(sent);
+    done = send_now(&buffer, 1);
   }
   if (done < wire.size()) keep(std::string_view(wire).substr(done));
   wire.clear();

@@ -68,6 +68,14 @@ void SqlCache::put(std::string_view text, std::shared_ptr<const SqlFacts> facts)
   bytes_ += weight;
 }
 
+// Another text with the same parts of its hash is taken for it, which does no harm.
+void SqlCache::put_again(std::string_view text, const std::shared_ptr<const SqlFacts>& facts) {
+  const std::uint64_t hash = XXH3_64bits(text.data(), text.size());
+  std::uint32_t& last = offered_[hash % kOffered];
+  const auto part = static_cast<std::uint32_t>(hash >> 32);
+  if (std::exchange(last, part) == part) put(text, facts);
+}
+
 void SqlCache::clear() {
   entries_.clear();
   free_.clear();

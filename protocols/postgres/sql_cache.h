@@ -4,6 +4,7 @@
 // one loop.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,6 +27,9 @@ class SqlCache {
   // Keeps `facts` under `text`, which find() has just not found; lets others go until the sum fits.
   // A text too large for the whole cache is not kept.
   void put(std::string_view text, std::shared_ptr<const SqlFacts> facts);
+  // Likewise, but only for who comes again soon: of a text that comes once nothing is kept.
+  //   cost  of the first time one hash, no allocation
+  void put_again(std::string_view text, const std::shared_ptr<const SqlFacts>& facts);
 
   void clear();
   std::size_t bytes() const { return bytes_; }  // texts and facts, about
@@ -50,8 +54,11 @@ class SqlCache {
   void drop(std::uint32_t index);
   void grow_chains();
 
+  static constexpr std::size_t kOffered = 1024;
+
   const std::size_t bytes_max_;
   std::size_t bytes_ = 0;
+  std::array<std::uint32_t, kOffered> offered_{};  // parts of hashes: who was put_again() last
   std::uint32_t hand_ = 0;
   std::vector<std::uint32_t> chains_;
   std::vector<Entry> entries_;

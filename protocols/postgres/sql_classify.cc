@@ -72,6 +72,8 @@ void SqlClassifier::adopt(std::shared_ptr<const SqlCatalog> catalog) {
   cache_.clear();
 }
 
+// By its very bytes first, as most texts come again and again; then by what it has in common with
+// others.
 const std::shared_ptr<const SqlFacts>& SqlClassifier::facts_of(std::string_view sql,
                                                                SqlReading reading) {
   if (sql.size() > limits_.sql_parse_max) {
@@ -79,49 +81,58 @@ const std::shared_ptr<const SqlFacts>& SqlClassifier::facts_of(std::string_view 
     return unknown_;
   }
   // What is in the cache was read in the standard way.
-  const bool as_it_is = reading == SqlReading::Standard && has_no_comment(sql);
-  const bool alike = as_it_is && with_numbers_equal(sql, key_);
-  if (as_it_is) {
-    if (const auto* const known = cache_.find(alike ? key_ : sql)) {
+  const bool exact = reading == SqlReading::Standard && !is_no_text(sql);
+  if (exact) {
+    if (const auto* const known = cache_.find(sql)) {
       ++counts_.hits;
       return *known;
     }
+  }
+  const bool as_it_is = reading == SqlReading::Standard && has_no_comment(sql);
+  const bool alike = as_it_is && with_numbers_equal(sql, key_);
+  if (alike) {
+    if (const auto* const known = cache_.find(key_)) return found(sql, *known);
   }
   if (!clean(sql, reading, scratch_)) {
     ++counts_.unclear;
     return unknown_;
   }
+  if (alike) return parse_alike(sql);
   if (!as_it_is) {
     if (const auto* const known = cache_.find(scratch_)) {
+      if (exact) return found(sql, *known);
       ++counts_.hits;
       return *known;
     }
   }
-  if (!alike) return parse(scratch_);
-  return parse_alike();
+  parse();
+  cache_.put(scratch_, last_);
+  if (exact && sql != scratch_) cache_.put_again(sql, last_);
+  return last_;
+}
+
+// Not by its very bytes, by which it is found the next time but one.
+const std::shared_ptr<const SqlFacts>& SqlClassifier::found(
+    std::string_view sql, const std::shared_ptr<const SqlFacts>& known) {
+  ++counts_.hits;
+  last_ = known;
+  cache_.put_again(sql, last_);
+  return last_;
 }
 
 // Steps keep pieces of their text: such facts are those of one text only.
-const std::shared_ptr<const SqlFacts>& SqlClassifier::parse_alike() {
+const std::shared_ptr<const SqlFacts>& SqlClassifier::parse_alike(std::string_view sql) {
+  parse();
+  if (last_->steps.empty()) cache_.put(key_, last_);
+  cache_.put_again(sql, last_);
+  return last_;
+}
+
+void SqlClassifier::parse() {
   ++counts_.parsed;
   auto facts = parse_facts(scratch_, *catalog_);
   if (!facts) ++counts_.broken;
   last_ = facts ? std::make_shared<const SqlFacts>(*std::move(facts)) : unknown_;
-  if (last_->steps.empty()) cache_.put(key_, last_);
-  return last_;
-}
-
-const std::shared_ptr<const SqlFacts>& SqlClassifier::parse(std::string_view text) {
-  ++counts_.parsed;
-  auto facts = parse_facts(scratch_, *catalog_);
-  if (!facts) {
-    ++counts_.broken;
-    cache_.put(text, unknown_);
-    return unknown_;
-  }
-  last_ = std::make_shared<const SqlFacts>(*std::move(facts));
-  cache_.put(text, last_);
-  return last_;
 }
 
 }  // namespace crossfade::postgres

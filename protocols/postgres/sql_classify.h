@@ -45,7 +45,9 @@ class SqlClassifier {
 
   // Facts of one query; never null. The reference holds until the next call: copy the pointer to
   // keep them (a prepared statement does).
-  //   cost  on a hit under 100 ns for 100 bytes, no allocation
+  //   cost  of a text that came lately one look, under 50 ns for 100 bytes; of one that differs
+  //   from
+  //         such in comments or numbers under 200 ns; no allocation in either
   const std::shared_ptr<const SqlFacts>& facts_of(std::string_view sql, SqlReading reading);
 
   // From now on names mean what this catalog says; all that was cached is forgotten.
@@ -70,8 +72,10 @@ class SqlClassifier {
   std::size_t cache_size() const { return cache_.size(); }
 
  private:
-  const std::shared_ptr<const SqlFacts>& parse(std::string_view text);
-  const std::shared_ptr<const SqlFacts>& parse_alike();
+  const std::shared_ptr<const SqlFacts>& found(std::string_view sql,
+                                               const std::shared_ptr<const SqlFacts>& known);
+  const std::shared_ptr<const SqlFacts>& parse_alike(std::string_view sql);
+  void parse();
 
   std::shared_ptr<const SqlCatalog> catalog_;
   std::uint64_t version_;
@@ -79,7 +83,7 @@ class SqlClassifier {
   SqlCache cache_;
   Counts counts_;
   const std::shared_ptr<const SqlFacts> unknown_;
-  std::shared_ptr<const SqlFacts> last_;  // what was parsed last, kept or not
+  std::shared_ptr<const SqlFacts> last_;  // what was found or parsed last, kept or not
   std::string scratch_;
   std::string key_;  // the text with all its numbers made equal
 };

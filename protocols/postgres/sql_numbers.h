@@ -13,4 +13,7 @@ namespace crossfade::postgres {
 //   cost  about 1 ns per byte
 bool with_numbers_equal(std::string_view sql, std::string& out);
 
+// Whether it begins as `out` does.
+inline bool is_no_text(std::string_view sql) { return sql.starts_with('\1'); }
+
 }  // namespace crossfade::postgres

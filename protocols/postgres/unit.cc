@@ -37,6 +37,17 @@ UnitCut cut_unit(std::string_view bytes, std::size_t segment_max) {
   Unit unit{0, Unit::What::Segment, Unit::End::Open};
   while (true) {
     const std::string_view rest = bytes.substr(unit.size);
+    if (const std::size_t common = common_size(rest); common > 0) {
+      const char type = rest[0];
+      if (unit.size == 0) unit.what = what_is(type);
+      unit.size += common;
+      if (closes(unit, type)) {
+        unit.end = Unit::End::Closed;
+        return unit;
+      }
+      if (type == from_client::kFlush || unit.size > segment_max) return unit;
+      continue;
+    }
     const Cut cut = cutter.next(rest);
     if (const auto* more = std::get_if<NeedMore>(&cut)) {
       if (unit.size == 0) return *more;

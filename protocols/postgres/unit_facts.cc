@@ -294,8 +294,10 @@ void UnitReader::on_parse(const Piece& first) {
   facts_.says_types |= says;
 }
 
+// What names no statement is the last of them: where one fails, nothing behind it is run. A named
+// one fails where there is one already.
 void UnitReader::note_parse(std::string_view name, Facts facts) {
-  const Parsed* const before = parsed_as(name);
+  const Parsed* const before = name.empty() ? nullptr : parsed_as(name);
   Facts any = either(before ? before->any : nullptr, facts ? facts : unknown());
   parsed_.push_back({name, std::move(facts), std::move(any)});
   if (parsed_index_) (*parsed_index_)[name] = parsed_.size() - 1;

@@ -89,7 +89,7 @@ void PostgresSession::bring_for_sql(Upstream& up, std::string_view name, char ty
 // failed transaction (exec_bind_message()), where statements can not be brought.
 void PostgresSession::bring_for_bind(Upstream& up, const Piece& piece) {
   const auto bind = view_bind(piece.body());
-  if (!bind) return;
+  if (!bind || state_.underway(bind->statement) != SessionState::Underway::Nothing) return;
   const bool sound = !up.owed().owes() && up.owed().transaction() != Transaction::Failed;
   const SessionState::Statement* const statement = sound ? nullptr : state_.find(bind->statement);
   const auto takes = statement ? parameters_of(*statement) : std::nullopt;

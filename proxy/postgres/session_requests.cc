@@ -16,12 +16,7 @@ constexpr bool is_upper(char type) { return (type & 0xe0) == 0x40; }
 constexpr std::uint32_t kExtended = bit(from_client::kParse) | bit(from_client::kBind) |
                                     bit(from_client::kDescribe) | bit(from_client::kExecute) |
                                     bit(from_client::kClose) | bit(from_client::kFlush);
-constexpr std::uint32_t kSmall = kExtended | bit(from_client::kSync) | bit(from_client::kQuery);
-
 bool is_extended(char type) { return is_upper(type) && (kExtended & bit(type)) != 0; }
-
-// Those that are most of what clients send.
-bool is_small(char type) { return is_upper(type) && (kSmall & bit(type)) != 0; }
 
 }  // namespace
 
@@ -117,8 +112,8 @@ std::size_t PostgresSession::pass_requests(Upstream& up, std::string_view bytes)
   OwedReplies& owed = up.owed();
   std::size_t size = 0;
   char last = '\0';
-  while (size < bytes.size() && is_small(bytes[size]) && owed.room()) {
-    const std::size_t one = whole_size(bytes.substr(size), kClientSmallMax);
+  while (owed.room()) {
+    const std::size_t one = common_size(bytes.substr(size));
     if (one == 0) break;
     const Piece piece{bytes[size], one, 0, bytes.substr(size, one)};
     const std::uint64_t id = owed.sent(client_message_of(piece), Mark::Forward);

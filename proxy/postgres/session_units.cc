@@ -126,13 +126,9 @@ void PostgresSession::read_unit(std::string_view bytes) {
   if (block() == Block::None) reader_.forget_portals();
   begin_reading();
   MessageCutter cutter(Stream::Client, settings().segment_max);
-  for (std::size_t at = 0; at < bytes.size();) {
-    const Cut cut = cutter.next(bytes.substr(at));
-    const auto* const piece = std::get_if<Piece>(&cut);
-    if (!piece) return;
-    if (piece->first()) reader_.on_message(*piece);
-    at += piece->bytes.size();
-  }
+  each_piece(bytes, cutter, [this](const Piece& piece) {
+    if (piece.first()) reader_.on_message(piece);
+  });
 }
 
 // More of a unit whose side was chosen before all of it was there. False: it is refused.
@@ -341,17 +337,14 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
   if (shadow_) plan_copy(unit);
   if (choice.dual) begin_dual_unit(bytes, unit);
   note_new_only();
-  for (std::size_t at = 0; at < bytes.size();) {
-    const Cut cut = cutter_.next(bytes.substr(at));
-    const auto* const piece = std::get_if<Piece>(&cut);
-    if (!piece) break;  // cut_unit() has seen that there is one
-    if (piece->first()) {
-      each_receiver([&](Upstream& up) { bring_for(up, *piece); });
-      trial_id_ = on_request(*piece);
-    }
-    forward(*piece);
-    at += piece->bytes.size();
-  }
+  each_piece(bytes, cutter_,
+             [this](const Piece& piece) {  // cut_unit() has seen that they are there
+               if (piece.first()) {
+                 each_receiver([&](Upstream& up) { bring_for(up, piece); });
+                 trial_id_ = on_request(piece);
+               }
+               forward(piece);
+             });
   on_trial_ = trial;
   mid_unit_ = unit.what == Unit::What::Segment && unit.end != Unit::End::Closed;
   note_sent(facts);

@@ -54,6 +54,31 @@ TEST_CASE("sql cache: what is asked for again and again outlives a flood") {
   CHECK((*cache.find("kept"))->statements == 5);
 }
 
+TEST_CASE("sql cache: of what comes once nothing is kept, and what comes again soon is") {
+  SqlCache cache(kRoom);
+  const auto facts = some_facts(6);
+  for (int i = 0; i < 5000; ++i) cache.put_again(text_of(i), facts);
+  CHECK(cache.size() == 0);
+  CHECK(facts.use_count() == 1);
+  cache.put_again("again", facts);
+  CHECK(cache.find("again") == nullptr);
+  cache.put_again("again", facts);
+  REQUIRE(cache.find("again") != nullptr);
+  CHECK(*cache.find("again") == facts);
+  CHECK(cache.find("again ") == nullptr);
+}
+
+TEST_CASE("sql cache: what comes again counts as all else, and goes as that does") {
+  SqlCache cache(kRoom);
+  for (int i = 0; i < 5000; ++i) {
+    for (int times = 0; times < 2; ++times) cache.put_again(text_of(i), some_facts());
+    CHECK(cache.bytes() <= kRoom);
+  }
+  CHECK(cache.size() > 1);
+  CHECK(cache.find(text_of(4999)) != nullptr);
+  CHECK(cache.find(text_of(0)) == nullptr);
+}
+
 TEST_CASE("sql cache: what fits exactly is kept, one byte more is not") {
   SqlCache measured(kRoom);
   measured.put("SELECT 1", some_facts());

@@ -235,6 +235,72 @@ TEST_CASE("sql classifier: the same text is parsed once, whatever its comments s
   CHECK(classifier.counts().parsed == 1 + (traced == first ? 0 : 1));
 }
 
+TEST_CASE("sql classifier: texts that differ in numbers are parsed once, and come once each") {
+  SqlClassifier classifier(sample_catalog());
+  const auto first = classifier.facts_of("SELECT a FROM t WHERE a = 0", kStandard);
+  for (int i = 1; i < 1000; ++i) {
+    const std::string sql = "SELECT a FROM t WHERE a = " + std::to_string(i);
+    REQUIRE(classifier.facts_of(sql, kStandard) == first);
+  }
+  CHECK(classifier.counts().parsed == 1);
+  CHECK(classifier.counts().hits == 999);
+  CHECK(classifier.cache_size() == 1);
+}
+
+TEST_CASE("sql classifier: a text that comes again and again is found by its bytes") {
+  for (const char* const sql : {"SELECT a FROM t WHERE a = 7", "SELECT a /* 7 */ FROM t",
+                                "SELECT '--' FROM t WHERE a = 7", "FETCH 7 FROM c"}) {
+    CAPTURE(sql);
+    SqlClassifier classifier(sample_catalog());
+    const auto first = classifier.facts_of(sql, kStandard);
+    (void)classifier.facts_of(sql, kStandard);
+    (void)classifier.facts_of(sql, kStandard);
+    const std::size_t kept = classifier.cache_size();
+    const auto third = classifier.facts_of(sql, kStandard);
+    CHECK(words_of(*third) == words_of(*first));
+    CHECK(classifier.facts_of(sql, kStandard) == third);
+    CHECK(classifier.cache_size() == kept);
+    CHECK(classifier.counts().parsed <= 2);
+    CHECK(classifier.counts().parsed + classifier.counts().hits == 5);
+  }
+}
+
+TEST_CASE("sql classifier: bytes that differ in anything are another text") {
+  SqlClassifier classifier(sample_catalog());
+  for (int i = 0; i < 3; ++i) {
+    CHECK(classifier.facts_of("SELECT a FROM t WHERE a = 7", kStandard)->only_reads());
+    CHECK(classifier.facts_of("UPDATE t SET a = 7", kStandard)->writes);
+    CHECK(classifier.facts_of("SELECT a FROM t WHERE a = 7; DELETE FROM t", kStandard)->writes);
+    CHECK(classifier.facts_of("SELECT a FROM t WHERE a = f_volatile(7)", kStandard)->writes);
+    CHECK(classifier.facts_of("SELECT 7 /* a */, 'b' FROM t", kStandard)->only_reads());
+    CHECK(classifier.facts_of("SELECT 7 /* a, 'b' FROM t", kStandard)->writes);
+    // What numbers were made equal in is no text.
+    CHECK(classifier.facts_of("\1SELECT a FROM t WHERE a = 0", kStandard)->writes);
+  }
+}
+
+TEST_CASE("sql classifier: what is found by its bytes was read as it is read now") {
+  SqlClassifier classifier(sample_catalog());
+  const std::string sql = "SELECT 'a\\' /* 7 */ FROM t";
+  for (int i = 0; i < 3; ++i) {
+    CHECK(classifier.facts_of(sql, kStandard)->only_reads());
+    CHECK(classifier.facts_of(sql, SqlReading::Foreign)->writes);
+  }
+}
+
+TEST_CASE("sql classifier: texts that come again are bounded in bytes with all others") {
+  SqlClassifier classifier(sample_catalog(), {.sql_cache_max = 10'000});
+  for (int i = 0; i < 300; ++i) {
+    const std::string sql = "SELECT a FROM t WHERE a = " + std::to_string(i);
+    for (int times = 0; times < 3; ++times) {
+      CHECK(classifier.facts_of(sql, kStandard)->only_reads());
+      CHECK(classifier.cache_bytes() <= 10'000);
+    }
+  }
+  CHECK(classifier.cache_size() > 1);
+  CHECK(classifier.counts().parsed < 10);  // what all of them have in common is asked for
+}
+
 TEST_CASE("sql classifier: a syntax error is remembered, too") {
   SqlClassifier classifier(sample_catalog());
   for (int i = 0; i < 3; ++i) {
@@ -249,6 +315,14 @@ TEST_CASE("sql classifier: names mean what the newest catalog says") {
   CHECK(classifier.facts_of("SELECT a FROM t", kStandard)->strongest == SqlClass::Unknown);
   classifier.adopt(sample_catalog());
   CHECK(classifier.facts_of("SELECT a FROM t", kStandard)->strongest == SqlClass::PureRead);
+  for (const char* const sql : {"SELECT a FROM t WHERE a = 7", "SELECT a /* 7 */ FROM t"}) {
+    CAPTURE(sql);
+    for (int i = 0; i < 4; ++i) CHECK(classifier.facts_of(sql, kStandard)->only_reads());
+    classifier.adopt(SqlCatalog::built_in());
+    CHECK(classifier.cache_size() == 0);
+    CHECK(classifier.facts_of(sql, kStandard)->strongest == SqlClass::Unknown);
+    classifier.adopt(sample_catalog());
+  }
 }
 
 TEST_CASE("sql classifier: facts outlive the cache they came from") {

@@ -532,6 +532,26 @@ TEST_CASE("unit facts: a pipelined unit costs in proportion to its messages") {
   }
 }
 
+TEST_CASE("unit facts: a portal runs the last of the unnamed statements before it") {
+  Reading reading;
+  reading.tell(parse("", "UPDATE t SET a = 1"));
+  reading.tell(bind(""));
+  reading.tell(execute(""));
+  reading.tell(parse("", "SELECT a FROM t"));
+  reading.tell(bind_portal("p", ""));
+  CHECK(reading.facts().writes);
+  reading.begin();
+  reading.tell(execute("p"));
+  CHECK_FALSE(reading.facts().writes);
+  reading.begin();
+  reading.tell(parse("", "SELECT a FROM t"));
+  reading.tell(parse("", "UPDATE t SET a = 1"));
+  reading.tell(bind_portal("q", ""));
+  reading.begin();
+  reading.tell(execute("q"));
+  CHECK(reading.facts().writes);
+}
+
 TEST_CASE("unit facts: of many Parses by a name each counts for its Bind") {
   Reading reading;
   for (int i = 0; i < 40; ++i) {
