@@ -20,7 +20,8 @@ struct Asked {
     Alone,    // likewise, in a segment of its own: its error is nobody's
     Dropped,  // our Close
     Made,     // the client's Parse
-    Closed    // the client's Close
+    Closed,   // the client's Close
+    Lacked  // likewise, of what the server has not as the session has it: skipped, that is missing
   } what = What::Brought;
   std::string name;
   std::uint64_t serial = 0;  // of the statement

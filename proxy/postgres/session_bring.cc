@@ -28,6 +28,7 @@ std::optional<std::size_t> parameters_of(const SessionState::Statement& statemen
 }
 }  // namespace
 
+// What the next unit runs by a name may not be there, as what was sent before it may be skipped.
 bool PostgresSession::brings_under_way() const {
   const Ring<Asked>& asked = server().holds.asked;
   for (std::size_t i = 0; i < asked.size(); ++i) {
@@ -184,10 +185,16 @@ void PostgresSession::note_made(Upstream& up, std::uint64_t id, const Piece& par
 void PostgresSession::note_closed(Upstream& up, std::uint64_t id, const Piece& close) {
   const auto subject = view_subject(close.body());
   if (!subject || subject->kind != kStatement) return;
+  const std::string_view name = subject->name;
   Holdings& there = up.holds;
-  const auto found = there.statements.find(subject->name);
-  if (found == there.statements.end()) return;
-  there.asked.push({id, Asked::What::Closed, std::string(subject->name), found->second});
+  const auto found = there.statements.find(name);
+  const std::uint64_t named = found == there.statements.end() ? 0 : found->second;
+  const std::uint64_t serial = name.empty() ? there.unnamed : named;
+  const SessionState::Statement* const meant = state_.find(name);
+  const bool lacked = meant && meant->serial != serial;
+  if (!lacked && found == there.statements.end()) return;
+  const auto what = lacked ? Asked::What::Lacked : Asked::What::Closed;
+  there.asked.push({id, what, std::string(name), serial});
 }
 
 // A reply to the message `id` has come, or the first that says that earlier ones were skipped.
@@ -223,6 +230,7 @@ void PostgresSession::settle_asked(Holdings& there, const Asked& asked, char typ
       }
       break;
     case Asked::What::Closed:
+    case Asked::What::Lacked:
       if (!failed && same) there.statements.erase(found);
       break;
   }

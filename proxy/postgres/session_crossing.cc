@@ -289,10 +289,13 @@ void PostgresSession::take_over_statements() {
   server().holds.by_sql = std::move(by_sql);
 }
 
-// Statements made by Parse that SQL has dropped: they were there, and are not told.
+// Statements made by Parse that SQL has dropped: they were there, and are not told. What was sent
+// behind the question is not answered yet: of what that has brought or made nothing was told.
 void PostgresSession::forget_dropped() {
   if (inventory_.ties.has(Tie::Untold)) return;
   std::set<std::string_view> told;
+  const Ring<Asked>& asked = server().holds.asked;
+  for (std::size_t i = 0; i < asked.size(); ++i) told.insert(asked.at(i).name);
   for (const PreparedText& text : inventory_.statements) {
     if (text.by == PreparedText::By::Parse) told.insert(text.name);
   }

@@ -226,7 +226,8 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
   const bool may_ask_yet = writes_both && unit.end != Unit::End::Closed;
   if (goes_on || (reader_.facts().parts == 0 && !may_ask_yet)) return {Choice::Do::Go};
   // Whether what was brought is there hangs on what was sent before it.
-  if (server().owed().owes() && unit.what == Unit::What::Segment && brings_under_way()) {
+  const bool names = unit.what == Unit::What::Segment || !reader_.named_by_sql().empty();
+  if (server().owed().owes() && names && brings_under_way()) {
     wait_ = Wait::Answers;
     return {Choice::Do::Wait};
   }
