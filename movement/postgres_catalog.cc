@@ -10,11 +10,21 @@
 
 namespace crossfade {
 
+namespace {
+constexpr const char* kNoLimits =
+    "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)";
+}  // namespace
+
 Result<CatalogRows> read_postgres_catalog(const EndpointAddress& address, std::uint32_t timeout_ms,
                                           std::stop_token stop) {
   const Deadline end = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   auto connection = PostgresConnection::open(address, "", end, std::move(stop));
   if (!connection) return connection.error();
+  // The limits that users have are for what users ask; `timeout_ms` is ours.
+  for (const char* const sql : {"BEGIN READ ONLY", kNoLimits}) {
+    const Status begun = connection->ask(sql, end, [](PostgresRow) { return true; });
+    if (!begun) return begun.error();
+  }
   CatalogRows rows;
   std::size_t bytes = 0;
   const Status asked = connection->ask(postgres::kSqlCatalogQuery, end, [&](PostgresRow fields) {

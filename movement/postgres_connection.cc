@@ -37,6 +37,16 @@ std::uint32_t left_ms(Deadline end) {
   return static_cast<std::uint32_t>(std::max<std::int64_t>(left.count(), 1));
 }
 
+// What ended a question says nothing about it: the server was short of something, the question was
+// cancelled, something was locked, or the server goes down (PostgreSQL, Appendix A: classes 40, 53,
+// 55 and 57).
+bool is_passing(const PGresult* result) {
+  const char* const sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  if (sqlstate == nullptr) return false;
+  const std::string_view sort = std::string_view(sqlstate).substr(0, 2);
+  return sort == "40" || sort == "53" || sort == "55" || sort == "57";
+}
+
 }  // namespace
 
 void PostgresConnection::Closer::operator()(pg_conn* connection) const noexcept {
@@ -127,8 +137,8 @@ Status PostgresConnection::take_rows(Deadline end, const std::function<bool(Post
       }
     } else if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
       const std::string words = first_line(PQresultErrorMessage(result.get()));
-      return failed(PQstatus(connection) == CONNECTION_OK ? Errc::BadInput : Errc::Unavailable,
-                    words);
+      const bool refused = PQstatus(connection) == CONNECTION_OK && !is_passing(result.get());
+      return failed(refused ? Errc::BadInput : Errc::Unavailable, words);
     }
   }
 }

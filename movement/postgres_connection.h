@@ -35,7 +35,8 @@ class PostgresConnection {
 
   // Asks, and hands over the rows of the last statement one by one as they come. False from `take`
   // gives up.
-  //   errors  Unavailable; BadInput: the server refused the query, in its words
+  //   errors  Unavailable, also where the server has cancelled it; BadInput: it refused the query;
+  //           in its words
   Status ask(const char* sql, Deadline end, const std::function<bool(PostgresRow)>& take);
 
   // Likewise one statement, with `value` for its $1.

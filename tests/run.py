@@ -129,9 +129,9 @@ def unit(preset="release", env=None):
                count_line=DOCTEST_LINE)
 
 
-def integration(preset="release", env=None, without=(), jobs=4):
+def integration(preset="release", env=None, without=()):
     # Likewise, but for those that run alone.
-    return run([PYTHON, "tests/integration/run.py", "--jobs", str(jobs), "--without", ",".join(without)],
+    return run([PYTHON, "tests/integration/run.py", "--jobs", "5", "--without", ",".join(without)],
                {"CROSSFADE_BIN": str(BUILD / preset / "crossfade"), **(env or {})})
 
 
@@ -163,8 +163,7 @@ def sanitized(preset, without=()):
         "CROSSFADE_TEST_SLOWNESS": "4",
     }
     tally = unit(preset, env)
-    # There they wait even more, and what has limits has wider ones.
-    tally.add(integration(preset, env, without, jobs=5))
+    tally.add(integration(preset, env, without))
     for report in sorted(reports.iterdir()):
         print(f"--- {report.name}\n{report.read_text(errors='replace')[:6000]}", flush=True)
         tally.failed += 1

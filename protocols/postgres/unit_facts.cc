@@ -222,6 +222,7 @@ void UnitReader::begin(SqlClassifier& classifier, SqlReading reading, Users user
   bound_.clear();
   custom_.clear();
   named_.clear();
+  names_unseen_ = false;
   sets_untold_ = false;
   if (judged_by_ != classifier.version()) judge_again();
 }
@@ -493,8 +494,10 @@ UnitReader::Facts UnitReader::on_statement(std::string_view name) {
     note_cursors(*facts);
     note_hidden(*facts);
   });
-  if (!all) on_unknown();
-  return all ? all : unknown();
+  if (all) return all;
+  names_unseen_ = true;
+  on_unknown();
+  return unknown();
 }
 
 // Of what passes by in pieces the parameters are not looked at.

@@ -132,6 +132,8 @@ class UnitReader {
   bool sets_untold() const { return sets_untold_; }
   // Names of settings with a dot in them that it sets.
   const std::vector<std::string>& custom_settings() const { return custom_; }
+  // It names a statement by Bind or Describe that is not kept.
+  bool names_unseen() const { return names_unseen_; }
   // Names of statements that its SQL runs or drops.
   const std::vector<std::string>& named_by_sql() const { return named_; }
 
@@ -184,6 +186,7 @@ class UnitReader {
   std::map<std::string, Facts, std::less<>> portals_;
   std::vector<std::string> custom_;
   std::vector<std::string> named_;
+  bool names_unseen_ = false;
   bool sets_untold_ = false;
   enum class Prepared : std::uint8_t { Seen, Unsure } prepared_ = Prepared::Seen;
   std::map<std::string, Meanings, std::less<>> by_sql_;

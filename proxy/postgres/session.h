@@ -237,6 +237,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Choice choose_in_block(const Unit& unit);
   // What a client sends then belongs to the COPY, or ends it.
   static bool takes_data(CopyMode mode) { return mode == CopyMode::In || mode == CopyMode::Both; }
+  bool waits_for_names();
   Choice choose_free(const Unit& unit, std::string_view bytes);
   Block block() const;
   Side write_side() const;

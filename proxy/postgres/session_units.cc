@@ -273,7 +273,18 @@ bool PostgresSession::runs_unseen() const {
   });
 }
 
+// What names a statement that may be of before anybody looked waits until its server has told them.
+// It is asked once: what it does not tell is not there.
+bool PostgresSession::waits_for_names() {
+  const bool names = reader_.names_unseen() || !reader_.named_by_sql().empty();
+  if (!statements_unseen_ || !names || !server().owed().settled()) return false;
+  wait_ = server().owed().owes() ? Wait::Answers : Wait::Telling;
+  if (wait_ == Wait::Telling && !asking_) ask_inventory();
+  return true;
+}
+
 PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::string_view bytes) {
+  if (waits_for_names()) return {Choice::Do::Wait};
   const InterlayRoute& route = *interlay_.route();
   const UnitFacts& facts = reader_.facts();
   read_only_block_ = false;

@@ -135,6 +135,35 @@ class Learning(PostgresPair):
         self.assertGreater(shown["catalog"]["changed_at"], first["changed_at"])
         self.assertEqual(shown["sessions_staying"], {})
 
+    def learns_often(self):
+        self.sidecar = self.enterContext(Sidecar(config={"limits": {"catalog_ms": 100}}))
+        self.add_endpoint("old", self.old)
+        self.add_endpoint("new", self.new)
+        self.sidecar.add_interlay("app", "old")
+        self.sidecar.migrate("m", {"type": "shadow_traffic"}, "app", "new")
+
+    def test_a_question_that_was_cancelled_costs_nothing(self):
+        self.learns_often()
+        waits = "select pid from pg_stat_activity where wait_event_type = 'Lock' and usename = 'app'"
+        with self.old.connect(user="postgres") as holder:
+            holder.ask("begin; lock table pg_catalog.pg_aggregate in access exclusive mode")
+            wait_until(lambda: self.old.value(f"select exists ({waits})") == "t", 20, "it is asked")
+            self.old.sql(f"select pg_cancel_backend(({waits}))")
+            wait_until(lambda: self.interlay()["catalog"]["why"], 20, "that failed")
+            self.assertEqual(self.interlay()["catalog"]["source"], "server")
+        wait_until(lambda: not self.interlay()["catalog"]["why"], 20, "it is read again")
+
+    def test_limits_of_the_role_are_not_for_the_question(self):
+        self.learns_often()
+        self.old.sql("alter role app set statement_timeout = '1ms'",
+                     "alter role app set lock_timeout = '1ms'")
+        self.addCleanup(self.old.sql, "alter role app reset all")
+        for _ in range(3):
+            before = self.interlay()["catalog"]
+            self.assertEqual((before["source"], before["why"]), ("server", None))
+            wait_until(lambda: self.interlay()["catalog"]["read_at"] > before["read_at"], 20,
+                       "it is read again")
+
     def test_a_user_who_may_not_log_in_costs_the_catalog_and_nothing_else(self):
         self.old.sql("create role clerk login password 'p'", "revoke connect on database app from public",
                      "grant connect on database app to app")

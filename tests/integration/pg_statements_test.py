@@ -6,7 +6,7 @@ import unittest
 
 from harness import wait_until
 from pg_messages import (SYNC, bind, close, describe, execute, fields_of, kind_of, parse, query, row_of)
-from pg_pair import PgPair
+from pg_pair import PgPair, reads
 
 WHICH = "select side from here"
 
@@ -94,6 +94,56 @@ class Asked(Flipped):
         for new in (True, False, True):
             self.flip(new)
             self.assertEqual(self.ask(use("s")), ["2", "new!" if new else "old!", "C", "Z"])
+
+
+DUAL = {"mode": "dual_write", "policy": "old_authoritative", "engine": "statement"}
+
+
+class PreparedBefore(PgPair):
+    """By a session that is older than its migration, as those of pools are: nobody looked then."""
+
+    tables = ("create table t (id int primary key)",)
+
+    def setUp(self):
+        super().setUp()
+        self.client = self.connect()
+        for name, text in (("r", WHICH), ("w", "insert into t values ($1)")):
+            self.client.send(parse(name, text) + SYNC)
+            self.client.until("Z")
+        self.client.ask("prepare p as select side from here")
+
+    def run_it(self, name, *values):
+        self.client.send(bind("", name, [str(value).encode() for value in values]) + execute("") + SYNC)
+        return told(self.client.until("Z"))
+
+    def test_the_first_read_by_it_goes_where_reads_go(self):
+        self.migrate(reads(1.0))
+        self.assertEqual(self.run_it("r"), ["2", "new", "C", "Z"])
+
+    def test_so_does_one_that_sql_has_prepared(self):
+        self.migrate(reads(1.0))
+        self.assertEqual(self.client.value("execute p"), "new")
+
+    def test_the_first_write_by_it_is_written_to_both_and_costs_no_doubt(self):
+        self.migrate({"type": "canary", "read_percentage": 1.0, "write_mode": DUAL})
+        self.assertEqual(self.run_it("w", 1), ["2", "C", "Z"])
+        self.assertEqual(self.run_it("r"), ["2", "new", "C", "Z"])
+        self.assertEqual([server.value("select count(*) from t") for server in (self.old, self.new)],
+                         ["1", "1"])
+        told_of = self.sidecar.must("GET", "/migrations/m/divergence")
+        self.assertEqual((told_of["entries"], told_of["reasons"]), ([], []))
+
+    def test_in_a_pipeline_each_waits_for_what_was_sent_before_it(self):
+        self.migrate(reads(1.0))
+        self.client.send(query("select 1") + use("r") + use("r"))
+        self.assertEqual(told(self.client.until("Z")), ["T", "1", "C", "Z"])
+        for _ in range(2):
+            self.assertEqual(told(self.client.until("Z")), ["2", "new", "C", "Z"])
+
+    def test_what_was_never_prepared_is_told_so(self):
+        self.migrate(reads(1.0))
+        self.assertEqual(self.run_it("none"), ["E 26000", "Z"])
+        self.assertEqual(self.run_it("r"), ["2", "new", "C", "Z"])
 
 
 class Piped(Flipped):

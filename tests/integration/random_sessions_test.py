@@ -17,7 +17,7 @@ from ledger import Ledger
 from random_sessions import play, session, settle
 
 TIME_LIMIT_S = 600
-BESIDE = 0
+BESIDE = 1
 COUNT = int(os.environ.get("CROSSFADE_SESSIONS", "40" if SLOWNESS == 1 else "16"))
 MANY = 5  # sessions that differ are enough to look at
 SEEDS = ([int(os.environ["CROSSFADE_SESSION_SEED"])] if "CROSSFADE_SESSION_SEED" in os.environ
