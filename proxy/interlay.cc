@@ -144,7 +144,7 @@ void Interlay::count_texts() {
     counters_->sql_texts[static_cast<std::size_t>(text)].add(times);
   };
   for (const auto* classifier : {&classifier_, &built_in_classifier_}) {
-    if (!*classifier) continue;
+    if (!*classifier || !(*classifier)->counts().any()) continue;
     const postgres::SqlClassifier::Counts counts = (*classifier)->take_counts();
     add(SqlText::Cached, counts.hits);
     add(SqlText::Parsed, counts.parsed - counts.broken);

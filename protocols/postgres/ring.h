@@ -37,9 +37,20 @@ class Ring {
     slots_[(head_ + size_) & (slots_.size() - 1)] = std::move(value);
     ++size_;
   }
+  // A new last one, as forget() leaves it, or T{} where none was there before: to be filled in.
+  T& push() requires requires(T& slot) { slot.forget(); }
+  {
+    if (size_ == slots_.size()) grow();
+    ++size_;
+    return back();
+  }
   void pop() {
     assert(!empty());
-    if constexpr (!std::is_trivially_destructible_v<T>) slots_[head_] = T{};
+    if constexpr (requires(T & slot) { slot.forget(); }) {
+      slots_[head_].forget();
+    } else if constexpr (!std::is_trivially_destructible_v<T>) {
+      slots_[head_] = T{};
+    }
     head_ = (head_ + 1) & (slots_.size() - 1);
     if (--size_ == 0 && slots_.size() > kKept) slots_ = std::vector<T>(kKept), head_ = 0;
   }

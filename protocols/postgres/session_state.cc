@@ -52,11 +52,27 @@ void SessionState::sent_parse(std::uint64_t id, const Piece& first, Facts facts)
     lost_id_ = id;
     return;
   }
-  Pending pending{id, first.type,    kStatement,      std::string(*name),
-                  {}, next_serial(), std::move(facts)};
-  const bool fits = first.whole() && bytes_ + cost(pending) + first.size <= bytes_max_;
+  const std::uint64_t serial = next_serial();
+  const std::size_t bare = sizeof(Pending) + name->size();
+  const bool fits = first.whole() && bytes_ + bare + first.size <= bytes_max_;
+  const std::size_t weight = bare + (fits ? first.size : 0);
+  if (bytes_ + weight > bytes_max_) {
+    (name->empty() ? unnamed_lost_id_ : lost_id_) = id;
+    return;
+  }
+  bytes_ += weight;
+  if (name->empty()) {
+    unnamed_id_ = id;
+    unnamed_underway_ = Underway::Made;
+  }
+  Pending& pending = pending_.push();
+  pending.id = id;
+  pending.type = first.type;
+  pending.subject = kStatement;
+  pending.serial = serial;
+  pending.name = *name;
   if (fits) pending.message = first.bytes;
-  keep(std::move(pending));
+  pending.facts = std::move(facts);
 }
 
 void SessionState::keep(Pending pending) {
@@ -142,10 +158,9 @@ void SessionState::apply_failed(const Pending& pending) {
 }
 
 void SessionState::define(Pending& pending) {
+  if (pending.name.empty()) return define_unnamed(pending);
   Statement made{std::move(pending.message), pending.serial, std::move(pending.facts)};
-  if (pending.name.empty()) {
-    define_unnamed(std::move(made));
-  } else if (made.message.empty()) {
+  if (made.message.empty()) {
     dropped(pending.name);
     lost_ = true;
   } else {
@@ -153,16 +168,19 @@ void SessionState::define(Pending& pending) {
   }
 }
 
-void SessionState::define_unnamed(Statement made) {
+void SessionState::define_unnamed(Pending& pending) {
   const std::size_t freed = unnamed_ ? unnamed_->message.size() : 0;
-  const std::size_t bytes = bytes_ - freed + made.message.size();
-  if (made.message.empty() || bytes > bytes_max_) {
+  const std::size_t bytes = bytes_ - freed + pending.message.size();
+  if (pending.message.empty() || bytes > bytes_max_) {
     drop_unnamed();
     unnamed_lost_ = true;
     return;
   }
   bytes_ = bytes;
-  unnamed_ = std::move(made);
+  if (!unnamed_) unnamed_.emplace();
+  unnamed_->message = std::move(pending.message);
+  unnamed_->serial = pending.serial;
+  unnamed_->facts = std::move(pending.facts);
   unnamed_lost_ = false;
 }
 

@@ -51,7 +51,8 @@ class SessionState {
   void sent(std::uint64_t id, const Piece& first, Facts facts = {});
   // The first piece of a reply to the message `id`, of one made by us, too.
   void answered(std::uint64_t id, char type, std::string_view body) {
-    const bool ends = type == from_server::kReadyForQuery || type == from_server::kCommandComplete;
+    const bool drops = type == from_server::kCommandComplete && body.starts_with('D');
+    const bool ends = type == from_server::kReadyForQuery || drops;
     const bool settles = !pending_.empty() && pending_.front().id <= id;
     if (ends || settles || lost_id_ != 0 || unnamed_lost_id_ != 0) settle(id, type, body);
   }
@@ -132,6 +133,11 @@ class SessionState {
     std::uint64_t serial = 0;
     Facts facts = {};
 
+    void forget() {  // what has memory of its own, which may be much
+      std::string().swap(name);
+      std::string().swap(message);
+      facts = nullptr;
+    }
     bool makes_statement() const { return type == from_client::kParse; }
     Underway effect() const {  // on the statement of that name
       const bool closes = type == from_client::kClose && subject == kStatement;
@@ -153,7 +159,7 @@ class SessionState {
   void apply(Pending& pending);
   void apply_failed(const Pending& pending);
   void define(Pending& pending);
-  void define_unnamed(Statement made);
+  void define_unnamed(Pending& pending);
   void drop_unnamed();
   void complete(std::string_view tag);
   void ready(Transaction status);

@@ -80,15 +80,19 @@ const std::shared_ptr<const SqlFacts>& SqlClassifier::facts_of(std::string_view 
     ++counts_.too_long;
     return unknown_;
   }
+  if (is_no_text(sql)) {  // a syntax error, and perhaps the key of another text
+    ++counts_.unclear;
+    return unknown_;
+  }
   // What is in the cache was read in the standard way.
-  const bool exact = reading == SqlReading::Standard && !is_no_text(sql);
+  const bool exact = reading == SqlReading::Standard;
   if (exact) {
     if (const auto* const known = cache_.find(sql)) {
       ++counts_.hits;
       return *known;
     }
   }
-  const bool as_it_is = reading == SqlReading::Standard && has_no_comment(sql);
+  const bool as_it_is = exact && has_no_comment(sql);
   const bool alike = as_it_is && with_numbers_equal(sql, key_);
   if (alike) {
     if (const auto* const known = cache_.find(key_)) return found(sql, *known);

@@ -64,6 +64,7 @@ class SqlClassifier {
     std::uint64_t too_long = 0;  // sql_parse_max
     std::uint64_t unclear = 0;   // no clear end, runs of operators, a foreign reading
     std::uint64_t broken = 0;    // parsed, but not PostgreSQL 15's grammar
+    bool any() const { return (hits | parsed | too_long | unclear) != 0; }
   };
   const Counts& counts() const { return counts_; }
   // Likewise, and they begin anew.

@@ -158,6 +158,12 @@ bool minds_blocks(const SqlFacts& facts) {
   return facts.locks.has(SqlLock::Table) || says_step(facts);
 }
 
+// Nothing of it stays in the session, or ends anything there.
+bool says_no_more(const SqlFacts& facts) {
+  return facts.steps.empty() && facts.pins.empty() && facts.strongest < SqlClass::Ddl &&
+         facts.redefines == Redefines::Nothing;
+}
+
 bool is_tame(const SqlFacts& facts) {
   return !facts.writes && !changes_session(facts) && !works_read_only(facts);
 }
@@ -319,7 +325,18 @@ const UnitReader::Parsed* UnitReader::parsed_as(std::string_view name) const {
 }
 
 UnitReader::Facts UnitReader::on_text(std::string_view text) {
-  Facts facts = executed_by_sql(classifier_->facts_of(text, reading_));
+  const Facts& found = classifier_->facts_of(text, reading_);
+  if (!redefined_ && !elsewhere_ && says_no_more(*found)) {
+    facts_.add(*found);
+    texts_.push_back(found);
+    return found;
+  }
+  return on_telling_text(text, found);
+}
+
+// A text of which there is to note more than its own facts.
+UnitReader::Facts UnitReader::on_telling_text(std::string_view text, const Facts& found) {
+  Facts facts = executed_by_sql(found);
   const Facts now = by_now(facts);  // within itself it was looked through by who judged it
   note_redefined(*facts, text);
   facts_.add(*now);
@@ -352,6 +369,7 @@ void UnitReader::note_redefined(const SqlFacts& facts, std::string_view text) {
 
 // What it does, if it does not do something else by now.
 UnitReader::Facts UnitReader::by_now(const Facts& facts) const {
+  if (!redefined_ && !elsewhere_) return facts;
   const auto touches = [&](const Redefined* what) { return what && what->touches(*facts); };
   // Both sides run definitions, whatever they define.
   if (facts->strongest == SqlClass::Ddl && !facts->beside_definitions) return facts;
@@ -448,6 +466,7 @@ void UnitReader::keep_portal(std::string_view name, const Facts& facts) {
     return;
   }
   Facts& kept = found->second;
+  if (kept == facts) return;
   if (name.empty() || kept->only_reads()) {
     kept = facts;
   } else if (!facts->only_reads() && facts->written != kept->written) {

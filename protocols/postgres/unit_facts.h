@@ -154,6 +154,7 @@ class UnitReader {
   void note_cursors(const SqlFacts& facts);
   void note_moments(const Piece& bind);
   Facts on_text(std::string_view text);
+  Facts on_telling_text(std::string_view text, const Facts& found);
   Facts executed_by_sql(const Facts& facts) const;
   // What EXECUTE may run by a name: all that was prepared by it, as DEALLOCATE may have failed.
   struct Meanings {

@@ -269,6 +269,11 @@ class PostgresSession final : public Session, public StreamOwner {
   bool brings_under_way() const;
   std::uint64_t inject(Upstream& up, std::string_view message, char type,
                        char subject = kStatement);
+  // Others need no bring_for().
+  static bool names_statements(char type) {
+    return type == from_client::kBind || type == from_client::kParse ||
+           type == from_client::kDescribe || type == from_client::kQuery;
+  }
   void bring_for(Upstream& up, const Piece& piece);
   void bring_for_sql(Upstream& up, std::string_view name, char type);
   void bring_for_bind(Upstream& up, const Piece& piece);

@@ -240,7 +240,9 @@ Goes PostgresSession::note_answer(Upstream& up, const Answer& answer, char type,
 // Each of them, also of those that pass by many at once.
 void PostgresSession::note_answered(std::uint64_t id, char type, std::string_view body) {
   state_.answered(id, type, body);
-  if (!dual_under_way()) count(new_only_.answered(id, type, body));
+  if (dual_under_way()) return;
+  const NewOnly::Counts counts = new_only_.answered(id, type, body);
+  if (counts != NewOnly::Counts::Nothing) count(counts);
 }
 
 // What comes before the first sign of success is kept.

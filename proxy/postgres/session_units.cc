@@ -298,15 +298,15 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::stri
   // midst of it when it fails.
   const bool whole =
       unit.end == Unit::End::Closed && (unit.what != Unit::What::Segment || bytes.ends_with(kSync));
-  if (!whole) request.kind = Kind::Write;
-  Side side = answering(route, request);
-  if (side != write_side() && is_suspected()) side = write_side();
+  const Side writes = write_side();
+  Side side = whole ? whole_side : writes;
+  if (side != writes && is_suspected()) side = writes;
   if (unit.end == Unit::End::Unfinished && side != whole_side) return {Choice::Do::Await};
-  const bool reads_there = side != write_side();
+  const bool reads_there = side != writes;
   const bool tried = reads_there && side == Side::New;
   const Errand errand = tried ? Errand::Trial : Errand::Unit;
   // It has only read here until now.
-  if (side == current_ && side == write_side() && speaks_of_other_types(side)) {
+  if (side == current_ && side == writes && speaks_of_other_types(side)) {
     if (server().owed().owes()) {
       wait_ = Wait::Answers;
       return {Choice::Do::Wait};
@@ -317,7 +317,7 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::stri
   const Crossing crossing = side == current_ ? Crossing::There : go_to(side, errand);
   switch (crossing) {
     case Crossing::There:
-      reads_there_ = current_ != write_side();
+      reads_there_ = current_ != writes;
       return {Choice::Do::Go, reads_there_ && facts.only_reads};
     case Crossing::Waits:
       return {Choice::Do::Wait};
@@ -349,14 +349,16 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
   if (shadow_) plan_copy(unit);
   if (choice.dual) begin_dual_unit(bytes, unit);
   note_new_only();
-  each_piece(bytes, cutter_,
-             [this](const Piece& piece) {  // cut_unit() has seen that they are there
-               if (piece.first()) {
-                 each_receiver([&](Upstream& up) { bring_for(up, piece); });
-                 trial_id_ = on_request(piece);
-               }
-               forward(piece);
-             });
+  // cut_unit() has seen that they are there.
+  each_piece(bytes, cutter_, [this](const Piece& piece) {
+    if (piece.first()) {
+      if (names_statements(piece.type)) {
+        each_receiver([&](Upstream& up) { bring_for(up, piece); });
+      }
+      trial_id_ = on_request(piece);
+    }
+    forward(piece);
+  });
   on_trial_ = trial;
   mid_unit_ = unit.what == Unit::What::Segment && unit.end != Unit::End::Closed;
   note_sent(facts);

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <deque>
+#include <string>
 
 namespace crossfade::postgres {
 namespace {
@@ -32,6 +33,29 @@ TEST_CASE("ring: what goes in comes out in order, through growth and wrapping") 
   ring.push(1);
   ring.clear();
   CHECK(ring.empty());
+}
+
+struct Forgetful {
+  int value = 0;
+  std::string text;
+  void forget() { std::string().swap(text); }
+};
+
+TEST_CASE("ring: what is filled in has no text of who was there before") {
+  Ring<Forgetful> ring;
+  std::size_t wrong = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    Forgetful& last = ring.push();
+    wrong += last.text.empty() ? 0 : 1;
+    last.value = i;
+    last.text = std::string(100, 'x');
+    wrong += &last == &ring.back() ? 0 : 1;
+    if (i < 40) continue;  // as long as it has to grow
+    wrong += ring.front().value == i - 40 && ring.front().text.size() == 100 ? 0 : 1;
+    ring.pop();
+  }
+  CHECK(ring.size() == 40);
+  CHECK(wrong == 0);
 }
 
 }  // namespace

@@ -274,8 +274,18 @@ TEST_CASE("sql classifier: bytes that differ in anything are another text") {
     CHECK(classifier.facts_of("SELECT a FROM t WHERE a = f_volatile(7)", kStandard)->writes);
     CHECK(classifier.facts_of("SELECT 7 /* a */, 'b' FROM t", kStandard)->only_reads());
     CHECK(classifier.facts_of("SELECT 7 /* a, 'b' FROM t", kStandard)->writes);
-    // What numbers were made equal in is no text.
-    CHECK(classifier.facts_of("\1SELECT a FROM t WHERE a = 0", kStandard)->writes);
+  }
+}
+
+TEST_CASE("sql classifier: what texts were kept under is no text itself, and is not kept") {
+  for (const auto reading : {kStandard, SqlReading::Foreign}) {
+    SqlClassifier classifier(sample_catalog());
+    CHECK(classifier.facts_of("SELECT a FROM t WHERE a = 7", kStandard)->only_reads());
+    for (int i = 0; i < 3; ++i) {
+      CHECK(classifier.facts_of("\1SELECT a FROM t WHERE a = 0", reading)->writes);
+      CHECK(classifier.facts_of("\1SELECT a FROM t", reading)->writes);
+    }
+    CHECK(classifier.cache_size() == 1);
   }
 }
 
