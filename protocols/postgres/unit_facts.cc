@@ -67,6 +67,14 @@ bool says_begin(const SqlFacts& facts) {
   });
 }
 
+bool commits(const SqlFacts& facts) {
+  return std::ranges::any_of(facts.steps, [](const Step& step) {
+    const auto* const transaction = std::get_if<TransactionStep>(&step.what);
+    return transaction &&
+           (transaction->what == What::Commit || transaction->what == What::CommitPrepared);
+  });
+}
+
 bool says_session(const SqlFacts& facts) {
   const bool locks =
       facts.locks.has(SqlLock::AdvisorySession) || facts.locks.has(SqlLock::AdvisoryRelease);
@@ -202,6 +210,7 @@ void UnitFacts::add(const SqlFacts& facts) {
   copies |= has_step<CopyStep>(facts);
   commits_unseen |= facts.commits_unseen;
   controls |= has_step<TransactionStep>(facts);
+  commits |= postgres::commits(facts);
   how = weaker(how, how_of(facts));
   minds_blocks |= postgres::minds_blocks(facts);
   written_listed &= facts.writes_listed;

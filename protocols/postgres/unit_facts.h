@@ -66,6 +66,7 @@ struct UnitFacts {
   bool copies = false;          // COPY
   bool commits_unseen = false;  // code in it may end transactions and begin others
   bool controls = false;        // transactions: BEGIN … PREPARE TRANSACTION
+  bool commits = false;         // it says COMMIT, of a block or of what was prepared
   bool minds_blocks = false;    // a server answers it differently outside of a transaction block
   bool written_listed = true;   // its texts name every table that it can change
   bool read_listed = true;      // likewise that it looks at
@@ -117,7 +118,8 @@ class UnitReader {
   // These are all that SQL has prepared on the session's server, as inventory.h tells them, and
   // nothing was asked there since.
   void told_prepared(SqlClassifier& classifier, const std::vector<PreparedText>& by_sql);
-  // What units have redefined since this was last asked, whether or not they were run.
+  // What units have redefined since this was last taken, whether or not they were run.
+  Redefined redefined() const { return redefined_ ? *redefined_ : Redefined(); }
   Redefined take_redefined() {
     return redefined_ ? *std::exchange(redefined_, nullptr) : Redefined();
   }

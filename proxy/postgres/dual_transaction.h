@@ -149,6 +149,7 @@ class DualTransaction {
   bool session_touched = false;  // what the session holds there is not known any more
   bool differs = false;          // the two have answered differently
   bool refused = false;          // the second side has failed what the first had done
+  bool defines = false;          // definitions that the first side has committed
 
   // --- the unit
   Frame frame = Frame::Block;
