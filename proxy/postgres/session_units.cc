@@ -397,7 +397,7 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
   if (facts.writes && !dual_under_way()) note_lone();
   if (facts.says_types && !types_of_) types_of_ = reads_there_ ? write_side() : current_;
   if (facts.changes_session) ++version_;
-  defining_ |= facts.strongest >= SqlClass::Ddl || runs_unseen();
+  defining_ |= facts.strongest >= SqlClass::Ddl || runs_unseen() || facts.commits_another;
   committing_ |= facts.commits;
   if (!mid_unit_) note_definitions();
   if (shadow_ && facts.says_session) shadow_->note_change();

@@ -48,13 +48,27 @@ class Replaced(PgPair):
         self.assertEqual(self.new.value("select count(*) from log"), "0")
 
 
-class Unread(PgPair):
-    """Definitions that have changed, while nobody has read them yet."""
+class Rung(PgPair):
+    """The catalog is read when somebody says that definitions have changed, and otherwise not."""
 
     config = {"limits": {"catalog_ms": 600_000}}
-    server = {"max_prepared_transactions": 2}
     tables = Replaced.tables
     writes = Replaced.redefinitions[0]
+
+    def read_after(self, act):
+        """The catalog, because of that; when is told in seconds."""
+        def read_at():
+            return self.sidecar.must("GET", "/interlays/pg")["catalog"]["read_at"]
+        before, over = read_at(), time.monotonic() + 1
+        wait_until(lambda: time.monotonic() > over, 10, "a second passes")
+        act()
+        wait_until(lambda: read_at() > before, 20, "it is read")
+
+
+class Unread(Rung):
+    """Definitions that have changed, while nobody has read them yet."""
+
+    server = {"max_prepared_transactions": 2}
 
     def setUp(self):
         super().setUp()
@@ -106,8 +120,8 @@ class Unread(PgPair):
     def test_what_was_prepared_is_noticed(self):
         self.client.ask("begin")
         self.client.ask(self.writes)
-        self.client.ask("prepare transaction 'one'")
-        wait_until(lambda: self.side(self.other, "f()") == "new", 20, "it is what it was")
+        self.read_after(lambda: self.client.ask("prepare transaction 'one'"))
+        self.assertEqual(self.side(self.other, "f()"), "new")
         self.client.ask("commit prepared 'one'")
         wait_until(lambda: self.side(self.other, "f()") == "old", 20, "it is known to write")
 
@@ -117,21 +131,10 @@ class Unread(PgPair):
         wait_until(lambda: self.side(self.other, "f()") == "old", 20, "it is known to write")
 
 
-class ReadEarly(PgPair):
+class ReadEarly(Rung):
     """Where new is the authority a definition is on old, whose catalog is read, only after it is on new."""
 
-    config = {"limits": {"catalog_ms": 600_000}}
     settings = {"second_leg_timeout_ms": 60_000}
-    tables = Replaced.tables
-
-    def read_after(self, act):
-        """The catalog, because of that; when is told in seconds."""
-        def read_at():
-            return self.sidecar.must("GET", "/interlays/pg")["catalog"]["read_at"]
-        before, over = read_at(), time.monotonic() + 1
-        wait_until(lambda: time.monotonic() > over, 10, "a second passes")
-        act()
-        wait_until(lambda: read_at() > before, 20, "it is read")
 
     def test_it_is_read_again_when_old_has_it(self):
         self.migrate({"type": "canary", "read_percentage": 0.0, "write_mode": {
@@ -140,8 +143,8 @@ class ReadEarly(PgPair):
         asks = "select side, f() from here"
         self.assertEqual(other.rows(asks)[0][0], "old")
         holder = self.enterContext(self.old.connect())
-        holder.ask(f"begin; {Replaced.redefinitions[0]}")
-        self.read_after(lambda: client.send(query(Replaced.redefinitions[0])))
+        holder.ask(f"begin; {self.writes}")
+        self.read_after(lambda: client.send(query(self.writes)))
         holder.ask("rollback")
         client.until("Z")
         self.assertEqual(other.rows(asks)[0][0], "new")
