@@ -228,8 +228,11 @@ Goes PostgresSession::on_first_answer(char type, std::string_view body) {
   const std::string_view tag = body.substr(0, body.find('\0'));
   dual_->holds_on =
       dual_->closed && !dual_->copies && (ends_block(tag) || tag == "COMMIT PREPARED");
-  const bool alone = dual_->frame != Frame::Block || dual_->controls;
-  return dual_->holds_on || (dual_->is_query && alone) ? Goes::Held : Goes::Client;
+  // In a segment only what ends transactions itself (CALL, VACUUM) has committed before its end.
+  const bool whole = dual_->closed && !dual_->copies;
+  const bool alone = dual_->is_query ? dual_->frame != Frame::Block || dual_->controls
+                                     : dual_->frame == Frame::Bare && whole;
+  return dual_->holds_on || alone ? Goes::Held : Goes::Client;
 }
 
 // What is longer is not kept: the client learns of the commit before all that follows from it.
