@@ -368,6 +368,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void note_rows(const Piece& piece);
   std::uint64_t next_kept_id();
   void keep_for_second(const Piece& piece);
+  Goes on_first_begin(char type, std::string_view body);
   Goes on_first_answer(char type, std::string_view body);
   Goes on_second_answer(Upstream& up, const Answer& answer, char type, std::string_view body);
   void on_second_skipped(Upstream& up);
@@ -382,8 +383,11 @@ class PostgresSession final : public Session, public StreamOwner {
   void send_script();
   void second_answered();
   void go_on_after_second();
+  void tell_first(std::string_view text);
   void commit_first();
   void first_committed();
+  void roll_first_back();
+  void first_rolled_back();
   void second_committed();
   void unit_over();
   void forget_script();
