@@ -377,6 +377,10 @@ void Statement::alter_table(const AlterTableStmt& statement) {
       case AT_DropInherit:
         names(&as<RangeVar>(command.def));
         return judge_.redefines(Redefines::Others);
+      case AT_AttachPartition:
+      case AT_DetachPartition:
+        names(as<PartitionCmd>(command.def).name);
+        return judge_.redefines(Redefines::Others);
       default:
         return judge_.redefines(Redefines::Others);
     }

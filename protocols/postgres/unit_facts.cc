@@ -60,10 +60,10 @@ std::size_t begins(const SqlFacts& facts) {
   }));
 }
 
-bool says_begin(const SqlFacts& facts) {
-  return std::ranges::any_of(facts.steps, [](const Step& step) {
+bool says(What what, const SqlFacts& facts) {
+  return std::ranges::any_of(facts.steps, [what](const Step& step) {
     const auto* const transaction = std::get_if<TransactionStep>(&step.what);
-    return transaction && transaction->what == What::Begin;
+    return transaction && transaction->what == what;
   });
 }
 
@@ -203,11 +203,13 @@ void UnitFacts::add(const SqlFacts& facts) {
   says_session |= postgres::says_session(facts);
   changes_block |= postgres::changes_block(facts);
   works_read_only |= postgres::works_read_only(facts);
-  says_begin |= postgres::says_begin(facts);
+  says_begin |= says(What::Begin, facts);
   leaves = after(facts, leaves);
   copies |= has_step<CopyStep>(facts);
   commits_unseen |= facts.commits_unseen;
   controls |= has_step<TransactionStep>(facts);
+  commits |= says(What::Commit, facts);
+  commits_another |= says(What::CommitPrepared, facts);
   how = weaker(how, how_of(facts));
   minds_blocks |= postgres::minds_blocks(facts);
   written_listed &= facts.writes_listed;

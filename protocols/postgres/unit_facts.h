@@ -62,13 +62,15 @@ struct UnitFacts {
   bool says_begin = false;  // it says BEGIN, or its like
   // As strictly as two servers' answers may be compared.
   How how = How::Exact;
-  std::uint32_t parts = 0;      // texts and statements in it
-  bool copies = false;          // COPY
-  bool commits_unseen = false;  // code in it may end transactions and begin others
-  bool controls = false;        // transactions: BEGIN … PREPARE TRANSACTION
-  bool minds_blocks = false;    // a server answers it differently outside of a transaction block
-  bool written_listed = true;   // its texts name every table that it can change
-  bool read_listed = true;      // likewise that it looks at
+  std::uint32_t parts = 0;       // texts and statements in it
+  bool copies = false;           // COPY
+  bool commits_unseen = false;   // code in it may end transactions and begin others
+  bool controls = false;         // transactions: BEGIN … PREPARE TRANSACTION
+  bool commits = false;          // it says COMMIT of a block
+  bool commits_another = false;  // likewise of a transaction that was prepared, who knows by whom
+  bool minds_blocks = false;     // a server answers it differently outside of a transaction block
+  bool written_listed = true;    // its texts name every table that it can change
+  bool read_listed = true;       // likewise that it looks at
 
   void add(const SqlFacts& facts);
   // They do alike: what it writes does not hang on what each has drawn, or takes the user for.
@@ -117,7 +119,8 @@ class UnitReader {
   // These are all that SQL has prepared on the session's server, as inventory.h tells them, and
   // nothing was asked there since.
   void told_prepared(SqlClassifier& classifier, const std::vector<PreparedText>& by_sql);
-  // What units have redefined since this was last asked, whether or not they were run.
+  // What units have redefined since this was last taken, whether or not they were run.
+  Redefined redefined() const { return redefined_ ? *redefined_ : Redefined(); }
   Redefined take_redefined() {
     return redefined_ ? *std::exchange(redefined_, nullptr) : Redefined();
   }

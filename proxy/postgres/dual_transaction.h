@@ -5,12 +5,13 @@
 // then is the next one taken. So conflicting transactions come in the same order on both: whoever
 // has not got its locks on the second side has not committed on the first.
 //
-//   Resting       no unit is under way
-//   First         one is being run on the first side
-//   Second        likewise on the second side
-//   FirstCommit   the first side commits what was wrapped
-//   SecondCommit  likewise the second side
-//   Disk          what may differ is being written to the ledger
+//   Resting        no unit is under way
+//   First          one is being run on the first side
+//   Second         likewise on the second side
+//   FirstCommit    the first side commits what was wrapped
+//   FirstRollback  likewise rolls it back
+//   SecondCommit   the second side commits it
+//   Disk           what may differ is being written to the ledger
 //
 // Holds data only: no sockets, no clock. See session_dual.cc for what is done with it.
 #pragma once
@@ -45,7 +46,15 @@ bool ends_block(std::string_view command);
 
 class DualTransaction {
  public:
-  enum class Stage : std::uint8_t { Resting, First, Second, FirstCommit, SecondCommit, Disk };
+  enum class Stage : std::uint8_t {
+    Resting,
+    First,
+    Second,
+    FirstCommit,
+    FirstRollback,
+    SecondCommit,
+    Disk
+  };
   // What a unit is run in.
   enum class Frame : std::uint8_t {
     Block,    // a transaction block, which it may have begun or ended itself
@@ -149,6 +158,7 @@ class DualTransaction {
   bool session_touched = false;  // what the session holds there is not known any more
   bool differs = false;          // the two have answered differently
   bool refused = false;          // the second side has failed what the first had done
+  bool defines = false;          // definitions that the first side has committed
 
   // --- the unit
   Frame frame = Frame::Block;
@@ -178,6 +188,9 @@ class DualTransaction {
   Transaction status = Transaction::Idle;         // of the first side behind it
   Transaction second_status = Transaction::Idle;  // likewise
   WrittenRows rows;                               // of the whole
+  std::uint64_t begin_id = 0;  // of the BEGIN that is ours, on the first side; 0: none
+  bool begin_failed = false;   // its error is the client's, and nothing else that comes of the unit
+  unsigned rollbacks = 0;      // of ours that the first side was told
   bool first_failed = false;
   bool second_failed = false;
   bool turn = false;          // the ReadyForQuery that was waited for has come

@@ -35,7 +35,7 @@ PostgresSession::PostgresSession(Interlay& interlay)
 PostgresSession::~PostgresSession() {
   show_stay(std::nullopt);
   ending_ = true;
-  ring_redefined();
+  ring_unsettled();
   count(new_only_.unanswered());
   drop_copies(Drop::Closed, Drop::Closed);
   handle_->session = nullptr;
@@ -212,7 +212,7 @@ void PostgresSession::close_client() {
   phase_ = Phase::Closing;
   closing_at_ns_ = now_ns_;
   abandon_dual();
-  ring_redefined();  // the server may yet commit it
+  ring_unsettled();
   count(new_only_.unanswered());
   for (Upstream& up : upstreams_) {
     if (!is_copy(up) || !copies_linger()) up.close();

@@ -160,9 +160,13 @@ class PostgresSession final : public Session, public StreamOwner {
     Gone    // the session has ended
   };
   struct Sent {
-    std::uint64_t id;
-    std::uint64_t at_ns;
+    static constexpr std::uint64_t kTimes = ~std::uint64_t{0} >> 2;
+    std::uint64_t id = 0;
+    std::uint64_t at_ns : 62 = 0;
+    bool defines : 1 = false;  // definitions may change when its transaction ends
+    bool commits : 1 = false;  // it says COMMIT, wherever in it
   };
+  static_assert(sizeof(Sent) == 16);  // pipelines are full of them
 
   void on_bytes(std::string_view bytes) override;
   void on_end(int status) override;
@@ -249,6 +253,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void send_refusal(char type, Refusal why);
   void send_ours(std::string_view message, Mark mark);
   void note_sent(const UnitFacts& facts);
+  void note_definitions();
   // --- writes that only new gets
   bool is_new_only() const { return watched_ && server().side() == Side::New && !dual_under_way(); }
   void note_new_only();
@@ -369,6 +374,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void note_rows(const Piece& piece);
   std::uint64_t next_kept_id();
   void keep_for_second(const Piece& piece);
+  Goes on_first_begin(char type, std::string_view body);
   Goes on_first_answer(char type, std::string_view body);
   Goes on_second_answer(Upstream& up, const Answer& answer, char type, std::string_view body);
   void on_second_skipped(Upstream& up);
@@ -383,8 +389,11 @@ class PostgresSession final : public Session, public StreamOwner {
   void send_script();
   void second_answered();
   void go_on_after_second();
+  void tell_first(std::string_view text);
   void commit_first();
   void first_committed();
+  void roll_first_back();
+  void first_rolled_back();
   void second_committed();
   void unit_over();
   void forget_script();
@@ -423,7 +432,10 @@ class PostgresSession final : public Session, public StreamOwner {
   void note_login(Upstream& up, const Piece& piece);
   void note_setting(const Upstream& up);
   void settle(Upstream& up, std::uint64_t id);
+  void settle_definitions(const Sent& answered);
+  bool may_define() const;
   void ring_redefined();
+  void ring_unsettled();
   void note_answered(std::uint64_t id, char type, std::string_view body);
 
   // --- cancelling
@@ -529,7 +541,9 @@ class PostgresSession final : public Session, public StreamOwner {
   bool refusing_ = false;              // the message that passes by is not sent
   bool on_trial_ = false;
   bool custom_lost_ = false;  // there was no room for all of them, or not all have told their names
-  bool defines_ = false;      // definitions may change when its transaction ends
+  bool defines_ = false;      // what is answered of the transaction that is open may have defined
+  bool defining_ = false;     // likewise what is sent of the unit that has not ended
+  bool committing_ = false;   // that says COMMIT
   bool trial_cancelled_ = false;    // the client wants it to fail
   bool wait_cancelled_ = false;     // likewise the unit that waits
   bool statements_unseen_ = false;  // some may have been made while nobody looked

@@ -29,6 +29,8 @@ std::string query_of(std::string_view text) {
   return query;
 }
 
+constexpr unsigned kRollbacksMax = 4;
+
 // More than that it commits can be told of a unit only by its text.
 bool can_be_wrapped(const UnitFacts& facts) {
   return facts.strongest == SqlClass::Write && facts.deterministic && !facts.copies &&
@@ -174,7 +176,8 @@ void PostgresSession::begin_dual_unit(std::string_view bytes, const Unit& unit) 
   loop().mark_busy(*this);
   if (dual_->frame != Frame::Wrapped) return;
   for (Upstream& up : upstreams_) {
-    inject(up, query_of(kBegin), from_client::kQuery);
+    const std::uint64_t id = inject(up, query_of(kBegin), from_client::kQuery);
+    if (&up == &server()) dual_->begin_id = id;
     up.holds.unnamed = 0;  // a Query drops it
   }
 }
@@ -207,13 +210,29 @@ void PostgresSession::note_rows(const Piece& piece) {
 
 // --- answers
 
+// A cancel may have met it. A block that has not begun is none; in one that has failed at once
+// nothing of the unit is run, and what made it fail is told in place of that.
+Goes PostgresSession::on_first_begin(char type, std::string_view body) {
+  if (type == from_server::kErrorResponse) {
+    dual_->begin_failed = true;
+    return Goes::Held;
+  }
+  if (type != from_server::kReadyForQuery || !dual_->begin_failed) return Goes::Nowhere;
+  dual_->begin_failed = view_ready(body) != Transaction::Idle;
+  dual_->first_failed = dual_->begin_failed;
+  if (!dual_->begin_failed) dual_->held.clear();
+  return Goes::Nowhere;
+}
+
 Goes PostgresSession::on_first_answer(char type, std::string_view body) {
-  if (dual_->stage != Stage::First && dual_->stage != Stage::FirstCommit) return Goes::Held;
+  const bool ours = dual_->stage == Stage::FirstCommit || dual_->stage == Stage::FirstRollback;
+  if (dual_->stage != Stage::First && !ours) return Goes::Held;
   if (type == from_server::kReadyForQuery) {
     dual_->status = view_ready(body).value_or(Transaction::Failed);
     dual_->turn = true;
     return Goes::Nowhere;
   }
+  if (dual_->stage == Stage::FirstRollback || dual_->begin_failed) return Goes::Nowhere;
   if (type == from_server::kErrorResponse) dual_->first_failed = true;
   if (dual_->stage == Stage::FirstCommit) {
     return type == from_server::kErrorResponse ? Goes::Client : Goes::Nowhere;
@@ -228,8 +247,11 @@ Goes PostgresSession::on_first_answer(char type, std::string_view body) {
   const std::string_view tag = body.substr(0, body.find('\0'));
   dual_->holds_on =
       dual_->closed && !dual_->copies && (ends_block(tag) || tag == "COMMIT PREPARED");
-  const bool alone = dual_->frame != Frame::Block || dual_->controls;
-  return dual_->holds_on || (dual_->is_query && alone) ? Goes::Held : Goes::Client;
+  // In a segment only what ends transactions itself (CALL, VACUUM) has committed before its end.
+  const bool whole = dual_->closed && !dual_->copies;
+  const bool alone = dual_->is_query ? dual_->frame != Frame::Block || dual_->controls
+                                     : dual_->frame == Frame::Bare && whole;
+  return dual_->holds_on || alone ? Goes::Held : Goes::Client;
 }
 
 // What is longer is not kept: the client learns of the commit before all that follows from it.
@@ -299,6 +321,8 @@ void PostgresSession::step_dual() {
       return second_answered();
     case Stage::FirstCommit:
       return first_committed();
+    case Stage::FirstRollback:
+      return first_rolled_back();
     case Stage::SecondCommit:
       return second_committed();
     case Stage::Resting:
@@ -329,10 +353,7 @@ void PostgresSession::first_answered() {
       leave_out(Drop::Oversize);
       return commit_first();
     }
-    inject(server(), query_of("ROLLBACK"), from_client::kQuery);
-    server().holds.unnamed = 0;
-    dual_->status = Transaction::Idle;
-    return finish_dual_unit();
+    return roll_first_back();
   }
   if (too_long) leave_out(Drop::Oversize);
   follow_without();
@@ -411,14 +432,31 @@ void PostgresSession::unit_over() {
   finish_dual_unit();
 }
 
-void PostgresSession::commit_first() {
-  const std::string query = query_of("COMMIT");
+void PostgresSession::tell_first(std::string_view text) {
+  const std::string query = query_of(text);
   server().owed().sent({from_client::kQuery, '\0', query.size()}, Mark::Forward);
   server().holds.unnamed = 0;
   server().stream().write_copy(query);
   server().stream().flush();
   counters().server_out.add(query.size());
+}
+
+void PostgresSession::commit_first() {
+  tell_first("COMMIT");
   dual_->stage = Stage::FirstCommit;
+}
+
+void PostgresSession::roll_first_back() {
+  tell_first("ROLLBACK");
+  ++dual_->rollbacks;
+  dual_->stage = Stage::FirstRollback;
+}
+
+// A cancel may have met it, too. The client has begun no block, and must not be left in one.
+void PostgresSession::first_rolled_back() {
+  if (dual_->status == Transaction::Idle) return finish_dual_unit();
+  if (dual_->rollbacks < kRollbacksMax) return roll_first_back();
+  lose_server("it did not roll back what has failed there");
 }
 
 void PostgresSession::first_committed() {

@@ -99,6 +99,7 @@ void PostgresSession::finish_dual_unit() {
   client_.write_copy(ready);
   counters().client_out.add(ready.size());
   dual_->stage = Stage::Resting;
+  if (std::exchange(dual_->defines, false)) ring_redefined();
   if (dual_->status == Transaction::Idle) end_dual();
 }
 

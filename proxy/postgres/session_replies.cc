@@ -288,6 +288,9 @@ Goes PostgresSession::note_injected(Upstream& up, const Answer& answer, char typ
     if (ready) on_inventory_told();
     return Goes::Nowhere;
   }
+  if (dual_under_way() && &up == &server() && answer.id == dual_->begin_id) {
+    return on_first_begin(type, body);
+  }
   if (!failed) return Goes::Nowhere;
   if (&up != &server()) {
     on_second_skipped(up);
@@ -329,14 +332,18 @@ void PostgresSession::note_login(Upstream& up, const Piece& piece) {
 void PostgresSession::settle(Upstream& up, std::uint64_t id) {
   interlay_.answer_succeeded(up.side(), now_ns_);
   std::uint64_t answered = 0;
+  Sent all;
   while (!sent_.empty() && sent_.front().id <= id) {
-    counters().leg[static_cast<std::size_t>(up.side())].record(now_ns_ - sent_.front().at_ns);
+    const Sent& one = sent_.front();
+    counters().leg[static_cast<std::size_t>(up.side())].record(now_ns_ - one.at_ns);
+    all.defines = all.defines || one.defines;
+    all.commits = all.commits || one.commits;
     ++answered;
     sent_.pop();
   }
+  settle_definitions(all);
   answered_in_event_ += answered;
   const bool over = !up.owed().owes() && up.owed().transaction() == Transaction::Idle;
-  if (over) ring_redefined();
   if (over && lone_) lone_->clear();
   const bool failed =
       dual_ && !dual_under_way() && server().owed().transaction() == Transaction::Failed;
@@ -345,12 +352,40 @@ void PostgresSession::settle(Upstream& up, std::uint64_t id) {
   if (!up.owed().owes()) block_ = block();
 }
 
+// Of what has been answered. A transaction may have been committed while another one is open by
+// now, and what stands behind that COMMIT in its unit may define, too.
+void PostgresSession::settle_definitions(const Sent& answered) {
+  defines_ |= answered.defines;
+  const bool ended = server().owed().transaction() == Transaction::Idle;
+  if (!defines_ || !(ended || answered.commits)) return;
+  defines_ = answered.defines && !ended;
+  // The catalog is read from old, which is not to run it before new has: then it is read again.
+  if (dual_under_way() && dual_->first == Side::New) dual_->defines = true;
+  ring_redefined();
+}
+
+// More may be redefined than what is committed now.
+bool PostgresSession::may_define() const {
+  if (defines_ || defining_ || (dual_ && dual_->defines)) return true;
+  for (std::size_t i = 0; i < sent_.size(); ++i) {
+    if (sent_.at(i).defines) return true;
+  }
+  return false;
+}
+
 // The catalog is to be read again, and until then what was redefined is not believed.
 void PostgresSession::ring_redefined() {
-  if (!std::exchange(defines_, false)) return;
   const CatalogDoor& catalog = loop().postgres().catalog;
-  const Redefined redefined = reader_.take_redefined();
+  const Redefined redefined = may_define() ? reader_.redefined() : reader_.take_redefined();
   if (catalog.changed) catalog.changed(interlay_.id(), redefined);
+}
+
+// The session ends: the server may yet commit what was not answered.
+void PostgresSession::ring_unsettled() {
+  if (!may_define()) return;
+  defines_ = defining_ = false;
+  sent_.clear();
+  ring_redefined();
 }
 
 void PostgresSession::end_reply_event() {

@@ -193,7 +193,8 @@ std::uint64_t PostgresSession::on_request(const Piece& piece) {
 
 // A message was sent that ReadyForQuery will follow.
 void PostgresSession::note_unit_end(std::uint64_t id) {
-  sent_.push({id, now_ns_});
+  sent_.push({.id = id, .at_ns = now_ns_ & Sent::kTimes});
+  note_definitions();
   if (is_new_only()) new_only_.sent(id);
   counters().requests[index(server().side())][static_cast<std::size_t>(kind_)].add();
 }

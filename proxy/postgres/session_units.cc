@@ -393,7 +393,7 @@ void PostgresSession::send_ours(std::string_view message, Mark mark) {
   const char type = message[0];
   const std::uint64_t id = server().owed().sent({type, '\0', message.size()}, mark);
   if (type == from_client::kQuery || type == from_client::kParse) server().holds.unnamed = 0;
-  if (ends_unit(type)) sent_.push({id, now_ns_});
+  if (ends_unit(type)) sent_.push({.id = id, .at_ns = now_ns_ & Sent::kTimes});
   server().stream().write_copy(message);
   counters().server_out.add(message.size());
 }
@@ -403,7 +403,9 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
   if (facts.writes && !dual_under_way()) note_lone();
   if (facts.says_types && !types_of_) types_of_ = reads_there_ ? write_side() : current_;
   if (facts.changes_session) ++version_;
-  defines_ |= facts.strongest >= SqlClass::Ddl || runs_unseen();
+  defining_ |= facts.strongest >= SqlClass::Ddl || runs_unseen() || facts.commits_another;
+  committing_ |= facts.commits;
+  if (!mid_unit_) note_definitions();
   if (shadow_ && facts.says_session) shadow_->note_change();
   switch (facts.leaves) {
     case Leaves::AsItWas:
@@ -418,6 +420,14 @@ void PostgresSession::note_sent(const UnitFacts& facts) {
       block_ = Block::Unsure;
       break;
   }
+}
+
+// Of the unit whose end was sent last.
+void PostgresSession::note_definitions() {
+  if (sent_.empty() || !(defining_ || committing_)) return;
+  Sent& unit = sent_.back();
+  unit.defines = std::exchange(defining_, false) || unit.defines;
+  unit.commits = std::exchange(committing_, false) || unit.commits;
 }
 
 // --- writes that only new gets

@@ -82,7 +82,8 @@ class Upstream final : public ReachOwner {
 
   // The server's messages are of another phase from the next one on.
   void logged_in() { cutter_.continue_as(Stream::Server); }
-  bool at_boundary() const { return cutter_.at_boundary() && tail_.empty(); }
+  // What is awaited whole was not handed on yet.
+  bool at_boundary() const { return cutter_.at_boundary(); }
 
   // kKeptSettings as the server reports them, from its login on; the newest value of each.
   std::map<std::string, std::string, std::less<>> parameters;

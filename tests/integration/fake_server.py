@@ -14,6 +14,7 @@
     close      closes connections, the present ones and new ones as soon as they are accepted
     drip       relays replies a byte at a time, five in a second
     say FILE   answers each chunk of bytes with the content of that file, once per connection
+    swap A|B   relays both ways; but where requests say A next, B goes on in its stead, as long as that
 
 A change takes effect for the connections there are, too. `refuse()` closes the port, `accept()` opens
 it again. The relay is a process of its own. `BackloggedPort` is a port that never completes a
@@ -143,6 +144,9 @@ class _Front(asyncio.Protocol):
                 self.transport.write(self.relay.speech)
         elif self.back is None:
             self.to_back.append(data)
+        elif mode == "swap" and self.relay.swapped[0] in data:
+            self.back.write(data.replace(*self.relay.swapped, 1))
+            self.relay.mode = "healthy"
         else:
             self.back.write(data)
 
@@ -217,6 +221,7 @@ class _Relay:
         self.mode = "healthy"
         self.delay_s = 0.0
         self.speech = b""
+        self.swapped = ()
         self.fronts = set()
         self.server = None
 
@@ -235,6 +240,9 @@ class _Relay:
             elif word == "say":
                 with open(argument, "rb") as file:
                     self.speech = file.read()
+            elif word == "swap":
+                said, instead = argument.encode().split(b"|")
+                self.swapped = said, instead.ljust(len(said))
             self.mode = word
             for front in list(self.fronts):
                 front.mode_changed()

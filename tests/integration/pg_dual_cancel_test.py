@@ -7,7 +7,7 @@ import unittest
 
 from harness import SLOWNESS, wait_until
 from pg_dual_write_test import ALL, Dual
-from pg_messages import fields_of, kind_of, query
+from pg_messages import SYNC, bind, execute, fields_of, kind_of, parse, query
 
 LOCKED = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
 SOON_S = 5.0 * SLOWNESS
@@ -82,6 +82,49 @@ class Late(Dual):
 
 class LateByNew(Late):
     policy = "new_authoritative"
+
+
+class Ours(Dual):
+    """What is ours around a statement fails on the first side, as it does when a cancel meets it."""
+
+    policy = "new_authoritative"
+    relayed = True
+    WRITE = "update t set n = 5 where id = 1"
+    FORMS = (query(WRITE), parse("", WRITE) + bind("", "") + execute("") + SYNC)
+
+    def told(self, sent):
+        self.client.send(sent)
+        return [fields_of(one)["C"] if kind_of(one) == "E" else kind_of(one)
+                for one in self.client.until("Z")]
+
+    def goes_on(self):
+        self.assertEqual(self.told(query("select 1")), ["T", "D", "C", "Z"])
+        self.client.ask("update t set n = n + 1 where id = 2")
+        self.equal("select n from t where id = 2")
+
+    def test_the_statement_runs_where_its_block_has_not_begun(self):
+        for form in self.FORMS:
+            with self.subTest(form):
+                self.client.ask("update t set n = 0")
+                self.relay.become("swap BEGIN; SET|BEGIM; SET")
+                self.assertEqual(self.told(form)[-2:], ["C", "Z"])
+                self.assertEqual(self.first.value("select n from t where id = 1"), "5")
+                self.assertEqual(self.suspected(), {"t": "outcome"})
+                self.goes_on()
+
+    def test_the_statement_has_failed_where_its_block_has(self):
+        for form in self.FORMS:
+            with self.subTest(form):
+                self.relay.become("swap SET LOCAL idle_in_transaction_session_timeout|SELECT 1/0; SELECT 1")
+                self.assertEqual(self.told(form), ["22012", "Z"])
+                self.goes_on()
+        self.nothing_suspected()
+
+    def test_nobody_is_left_in_a_block_that_has_failed(self):
+        self.relay.become("swap ROLLBACK|ROLLBACX")
+        self.assertEqual(self.told(query("insert into t values (1, 0, '')")), ["23505", "Z"])
+        self.goes_on()
+        self.nothing_suspected()
 
 
 if __name__ == "__main__":

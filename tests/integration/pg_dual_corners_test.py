@@ -449,6 +449,17 @@ class Told(Dual):
         self.equal("select * from child order by id")
         self.nothing_suspected()
 
+    def test_nor_of_what_commits_by_itself(self):
+        for form in (query("vacuum t"), parse("", "vacuum t") + bind("", "") + execute("") + SYNC):
+            with self.subTest(form):
+                holder = self.enterContext(self.second.connect())
+                holder.ask("begin; lock table t in share mode")
+                self.client.send(form)
+                wait_until(lambda: self.second.value(self.WAITS) == "1", 20, "the second side waits")
+                self.assertNotIn("C", [kind_of(one) for one in self.client.available()])
+                holder.ask("rollback")
+                self.assertEqual([kind_of(one) for one in self.client.until("Z")][-2:], ["C", "Z"])
+
     def test_what_has_failed_behind_it_comes_behind_it(self):
         self.client.ask("begin; insert into child values (1, 7)")
         found = self.client.ask("commit; select 1 / 0")

@@ -5,14 +5,15 @@ the server itself or with 08006, nobody hangs, and all recovers by itself.
 import contextlib
 import os
 import signal
+import socket
 import threading
 import unittest
 
 from children import SLOWNESS, wait_until
 from fake_server import BackloggedPort, FakeServer
 from harness import free_port
-from pg_messages import (SYNC, TERMINATE, bind, cancel, copy_data, execute, fields_of, kind_of, parse, query,
-                         startup)
+from pg_messages import (SSL_REQUEST, SYNC, TERMINATE, bind, cancel, copy_data, execute, fields_of, kind_of,
+                         message, parse, query, startup, untyped)
 from pg_served import PgConn, Served, ServerError
 
 
@@ -109,6 +110,36 @@ class Silent(Served):
                     wait_until(lambda: not client.available() and client.eof, 10, "closed")
             self.assertGreater(self.metric("failures_total", side="old"), 0)
             self.all_gone()
+
+    def comes_in_pieces(self, rest):
+        """The beginning of an answer has come when that does, and the end."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.serve(listener.getsockname()[1])
+            client = self.bare()
+            client.send(startup(user="app", database="app"))
+            server, _ = listener.accept()
+            with server:
+                self.assertEqual(server.recv(1000), untyped(SSL_REQUEST))
+                server.sendall(b"N")
+                server.recv(1000)
+                server.sendall(message("R", b"\0\0\0\0") + message("Z", b"I"))
+                client.until("Z")
+                client.send(query("select"))
+                server.recv(1000)
+                before = self.metric("bytes_total", direction="server_in")
+                server.sendall(message("C", b"SELECT 0\0")[:7])
+                wait_until(lambda: self.metric("bytes_total", direction="server_in") > before, 10, "read")
+                server.sendall(rest)
+            messages = client.read_eof()
+        self.assertEqual([fields_of(one)["C"] if kind_of(one) == "E" else one for one in messages[:-1]],
+                         [message("C", b"SELECT 0\0")] if rest else [])
+        self.assertEqual(fields_of(messages[-1])["C"], "08006")
+
+    def test_it_says_what_is_no_answer_behind_one_that_came_in_pieces(self):
+        self.comes_in_pieces(message("C", b"SELECT 0\0")[7:] + message("1"))
+
+    def test_it_ends_in_the_midst_of_what_the_client_has_seen_nothing_of(self):
+        self.comes_in_pieces(b"")
 
 
 class GoesAway(Served):

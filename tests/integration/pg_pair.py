@@ -27,6 +27,7 @@ class PgPair(unittest.TestCase):
     """`old`, `new`, `sidecar`, and the `port` of its interlay, made anew for each test."""
 
     versions = (15, 15)
+    server = {}  # settings of both
     loops = 1
     settings = None
     config = None  # the sidecar's file
@@ -34,7 +35,8 @@ class PgPair(unittest.TestCase):
     tables = ()  # SQL that makes more of them, on both sides, as their owner
 
     def setUp(self):
-        self.old, self.new = (self.enterContext(PostgresServer(version)) for version in self.versions)
+        self.old, self.new = (self.enterContext(PostgresServer(version, **self.server))
+                              for version in self.versions)
         for name, server in (("old", self.old), ("new", self.new)):
             server.sql("create table here (side text)", f"insert into here values ('{name}')",
                        "alter table here owner to app")
