@@ -36,7 +36,8 @@ struct ControlPlane::Parts {
   struct Running {
     Running(Parts& parts, std::unique_ptr<Store> opened)
         : store(std::move(opened)),
-          keeper(*store, parts.data_plane, parts.servers, parts.config.interlay_defaults),
+          keeper(*store, parts.data_plane, parts.servers, parts.config.interlay_defaults,
+                 {.instance = parts.config.instance, .region = parts.config.region}),
           listeners(parts.data_plane, parts.config.drain_ms),
           new_only_writes(*store, keeper, parts.data_plane),
           dual_writes(*parts.ledger, keeper, parts.servers, parts.data_plane),

@@ -25,8 +25,17 @@ bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
          same_ends(one, other);
 }
 
+// What has been called complete stays on new, whoever this sidecar says it is when it starts again.
+Strategy in_force(const Migration& migration, const Self& self) {
+  Strategy strategy = to_strategy(migration.spec.strategy, self);
+  if (migration.status != MigrationStatus::Completed) return strategy;
+  if (auto* rolling = std::get_if<RollingUpdate>(&strategy)) rolling->here_migrated = true;
+  return strategy;
+}
+
 InterlayRoute build_route(const State& state, const InterlayDefinition& interlay,
-                          const InterlaySettings& defaults, const Learned& learned) {
+                          const InterlaySettings& defaults, const Self& self,
+                          const Learned& learned) {
   const auto endpoint = state.endpoints.find(interlay.endpoint);
   assert(endpoint != state.endpoints.end());
   CatalogOfDatabase names = learned.catalog_of(interlay, *endpoint->second);
@@ -49,7 +58,7 @@ InterlayRoute build_route(const State& state, const InterlayDefinition& interlay
       state.endpoints.find(binding_of(*migration, interlay.identity.uuid)->endpoint);
   assert(target != state.endpoints.end());
   route.new_side = target->second->address;
-  route.strategy = to_strategy(migration->spec.strategy);
+  route.strategy = in_force(*migration, self);
   route.migration = migration->identity.id;
   return route;
 }
@@ -67,10 +76,11 @@ InterlayRoutePtr share(InterlayRoute route, const Table* previous) {
 }  // namespace
 
 Table build_table(const State& state, std::uint64_t epoch, const InterlaySettings& defaults,
-                  const Learned& learned, const Table* previous) {
+                  const Self& self, const Learned& learned, const Table* previous) {
   Table table{.epoch = epoch, .interlays = {}};
   for (const auto& [uuid, interlay] : state.interlays) {
-    table.interlays.push_back(share(build_route(state, *interlay, defaults, learned), previous));
+    table.interlays.push_back(
+        share(build_route(state, *interlay, defaults, self, learned), previous));
   }
   return table;
 }

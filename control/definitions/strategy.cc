@@ -1,7 +1,7 @@
-// Strategies from JSON, merged with JSON, and to what the request path takes.
+// Strategies from JSON, merged with JSON, and back.
 #include "control/definitions/strategy.h"
 
-#include <cmath>
+#include <algorithm>
 
 #include "control/json/fields.h"
 
@@ -10,6 +10,8 @@ namespace crossfade {
 namespace {
 
 constexpr std::size_t kWordMax = 64;
+constexpr std::size_t kInstanceMax = 256;  // bytes of an instance's id
+constexpr std::uint64_t kInstancesMax = 10'000;
 
 template <class... Visitors>
 struct Visit : Visitors... {
@@ -88,6 +90,42 @@ StrategySpec read_canary(Fields& fields) {
   return canary;
 }
 
+// The names of sidecars, each once; absent is none.
+std::vector<std::string> read_instances(Fields& fields, const char* name) {
+  std::vector<std::string> instances;
+  const Json* given = fields.optional(name);
+  if (given == nullptr || given->is_null()) return instances;
+  if (given->elements() == nullptr) {
+    fields.complain(name, "must be an array of instance ids");
+    return instances;
+  }
+  for (const Json& element : *given->elements()) {
+    const std::string* id = element.string();
+    if (id == nullptr || id->empty() || id->size() > kInstanceMax) {
+      fields.complain(name, "must hold instance ids, strings of 1 to 256 bytes");
+      return instances;
+    }
+    if (std::find(instances.begin(), instances.end(), *id) != instances.end()) {
+      fields.complain(name, "names an instance twice");
+      return instances;
+    }
+    instances.push_back(*id);
+  }
+  return instances;
+}
+
+RollingUpdateSpec read_rolling_update(Fields& fields) {
+  RollingUpdateSpec rolling;
+  rolling.migrated_instances = read_instances(fields, "migrated_instances");
+  fields.required("total_instances");
+  rolling.total_instances =
+      static_cast<std::uint32_t>(fields.whole("total_instances", 1, kInstancesMax).value_or(1));
+  if (rolling.migrated_instances.size() > rolling.total_instances) {
+    fields.complain("migrated_instances", "names more instances than total_instances");
+  }
+  return rolling;
+}
+
 // Extensions of the API that this version does not have: said so, rather than "unknown".
 void refuse_extensions(Fields& fields, const std::string& type) {
   for (const char* name : {"split_by", "guardrails", "ramp"}) {
@@ -108,10 +146,6 @@ Json render(const WriteModeSpec& spec) {
   Json json = Json::object({{"mode", "dual_write"}, {"policy", name_of(spec.policy)}});
   if (spec.engine == Engine::Statement) json.set("engine", "statement");
   return json;
-}
-
-std::uint32_t share_of(double percentage) {
-  return static_cast<std::uint32_t>(std::llround(percentage * kWhole));
 }
 
 // Replaces the members that `given` has; null takes one away.
@@ -150,6 +184,8 @@ Result<StrategySpec> read_strategy(const Json& strategy, const std::string& path
   } else if (type == "shadow_traffic") {
     spec = ShadowTrafficSpec{.shadow_writes = fields.boolean("shadow_writes").value_or(true),
                              .sample_percentage = fields.share("sample_percentage").value_or(1)};
+  } else if (type == "rolling_update") {
+    spec = read_rolling_update(fields);
   } else {
     return Error{Errc::BadInput, "", "Migration strategy not yet implemented"};
   }
@@ -178,7 +214,8 @@ const char* type_of(const StrategySpec& strategy) {
   return std::visit(Visit{[](const BigBangSpec&) { return "big_bang"; },
                           [](const CanarySpec&) { return "canary"; },
                           [](const BlueGreenSpec&) { return "blue_green"; },
-                          [](const ShadowTrafficSpec&) { return "shadow_traffic"; }},
+                          [](const ShadowTrafficSpec&) { return "shadow_traffic"; },
+                          [](const RollingUpdateSpec&) { return "rolling_update"; }},
                     strategy);
 }
 
@@ -196,69 +233,15 @@ Json render(const StrategySpec& strategy) {
               if (spec.sample_percentage < 1) {
                 rendered.set("sample_percentage", spec.sample_percentage);
               }
+            },
+            [&](const RollingUpdateSpec& spec) {
+              Json instances = Json::array();
+              for (const std::string& id : spec.migrated_instances) instances.push(id);
+              rendered.set("migrated_instances", std::move(instances));
+              rendered.set("total_instances", spec.total_instances);
             }},
       strategy);
   return rendered;
-}
-
-Strategy to_strategy(const StrategySpec& strategy) {
-  return std::visit(
-      Visit{[](const BigBangSpec&) { return Strategy(BigBang{}); },
-            [](const CanarySpec& spec) {
-              Canary canary{.read_share = share_of(spec.read_percentage), .write_mode = {}};
-              if (spec.write_mode) {
-                canary.write_mode =
-                    WriteMode{.mode = spec.write_mode->mode,
-                              .policy = spec.write_mode->policy,
-                              .write_share = share_of(spec.write_mode->write_percentage),
-                              .engine = spec.write_mode->engine};
-              }
-              return Strategy(canary);
-            },
-            [](const BlueGreenSpec& spec) {
-              return Strategy(BlueGreen{.active_is_new = spec.active_is_new});
-            },
-            [](const ShadowTrafficSpec& spec) {
-              return Strategy(ShadowTraffic{.writes = spec.shadow_writes,
-                                            .sample_share = share_of(spec.sample_percentage)});
-            }},
-      strategy);
-}
-
-std::optional<std::string> history_objection(const StrategySpec& strategy) {
-  const auto* canary = std::get_if<CanarySpec>(&strategy);
-  if (canary == nullptr || !canary->write_mode) return std::nullopt;
-  const WriteModeSpec& write_mode = *canary->write_mode;
-  if (write_mode.mode != WriteMode::Mode::Cutover ||
-      canary->read_percentage <= write_mode.write_percentage) {
-    return std::nullopt;
-  }
-  return "read_percentage is above write_percentage: some keys would be read from new while their "
-         "writes go to old only";
-}
-
-std::optional<Engine> engine_of(const StrategySpec& strategy) {
-  const auto* canary = std::get_if<CanarySpec>(&strategy);
-  if (canary == nullptr || !canary->write_mode ||
-      canary->write_mode->mode != WriteMode::Mode::DualWrite) {
-    return std::nullopt;
-  }
-  return canary->write_mode->engine;
-}
-
-bool dual_writes(const StrategySpec& strategy) { return engine_of(strategy).has_value(); }
-
-bool everything_on_new(const StrategySpec& strategy) {
-  return std::visit(Visit{[](const BigBangSpec&) { return true; },
-                          [](const CanarySpec& spec) {
-                            if (share_of(spec.read_percentage) != kWhole) return false;
-                            if (!spec.write_mode) return true;  // writes follow reads
-                            return spec.write_mode->mode == WriteMode::Mode::Cutover &&
-                                   share_of(spec.write_mode->write_percentage) == kWhole;
-                          },
-                          [](const BlueGreenSpec& spec) { return spec.active_is_new; },
-                          [](const ShadowTrafficSpec&) { return false; }},
-                    strategy);
 }
 
 }  // namespace crossfade

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "control/json/value.h"
 #include "protocols/base/result.h"
@@ -11,6 +12,12 @@
 #include "strategies/policy.h"
 
 namespace crossfade {
+
+// Which sidecar this is, of those that carry out the same migration.
+struct Self {
+  std::string instance = {};  // --instance
+  std::string region = {};    // --region; empty: none
+};
 
 struct BigBangSpec {
   bool durability = true;  // `test` refuses a new side that does not persist
@@ -47,7 +54,15 @@ struct ShadowTrafficSpec {
   bool operator==(const ShadowTrafficSpec&) const = default;
 };
 
-using StrategySpec = std::variant<BigBangSpec, CanarySpec, BlueGreenSpec, ShadowTrafficSpec>;
+struct RollingUpdateSpec {
+  std::vector<std::string> migrated_instances;  // each once
+  std::uint32_t total_instances = 1;            // at least as many
+
+  bool operator==(const RollingUpdateSpec&) const = default;
+};
+
+using StrategySpec =
+    std::variant<BigBangSpec, CanarySpec, BlueGreenSpec, ShadowTrafficSpec, RollingUpdateSpec>;
 
 // Reads a strategy object; null is the default, big_bang.
 //   errors  BadInput: "strategy.read_percentage: must be a number from 0 to 1"; for a strategy that
@@ -66,8 +81,9 @@ Result<StrategySpec> patch_strategy(const StrategySpec& current, const Json& giv
 Json render(const StrategySpec& strategy);
 const char* type_of(const StrategySpec& strategy);  // "canary"
 
-// As the request path takes it; shares become parts per million, rounded to the nearest.
-Strategy to_strategy(const StrategySpec& strategy);
+// As the request path of that sidecar takes it; shares become parts per million, rounded to the
+// nearest.
+Strategy to_strategy(const StrategySpec& strategy, const Self& self);
 
 // What is wrong with a strategy that is well-formed: some clients would not read what they wrote.
 // `test` says so, and it is started, or patched in while it routes, by force only.
@@ -79,7 +95,12 @@ bool dual_writes(const StrategySpec& strategy);
 // How its dual writes reach the other side; nullopt: it does none.
 std::optional<Engine> engine_of(const StrategySpec& strategy);
 
-// True when no request can be answered by old, so that a migration may be called complete.
-bool everything_on_new(const StrategySpec& strategy);
+// The side that is right while its writes go to both; nullopt: they do not. Alike for every
+// sidecar.
+std::optional<Side> authority_of(const StrategySpec& strategy);
+
+// True when no request can be answered by old, here or at another sidecar, so that a migration may
+// be called complete.
+bool everything_on_new(const StrategySpec& strategy, const Self& self);
 
 }  // namespace crossfade

@@ -79,7 +79,7 @@ Answer Conductor::test(const std::string& reference) {
   const StatePtr state = keeper_.state();
   const MigrationPtr migration = find(state->migrations, reference);
   if (migration == nullptr) return not_found(kMigrationWord, reference);
-  const std::vector<Check> checks = preflight(*state, *migration, servers_);
+  const std::vector<Check> checks = preflight(*state, *migration, keeper_.self(), servers_);
   Json rendered = Json::array();
   for (const Check& check : checks) rendered.push(render(check));
   return Reply{.data =
@@ -103,7 +103,7 @@ Answer Conductor::migrate(const std::string& reference, const Call& call) {
     return refuse(forbidden_move(seen->status, MigrationStatus::Running));
   }
   // Outside of the turn: asking servers may take seconds, and a rollback elsewhere must not wait.
-  const std::vector<Check> checks = preflight(*state, *seen, servers_);
+  const std::vector<Check> checks = preflight(*state, *seen, keeper_.self(), servers_);
   if (!passed(checks) && !call.force) return test_failed(*seen, checks);
   return start(*seen, call);
 }
@@ -140,7 +140,7 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
 }
 
 Answer Conductor::move(const std::string& reference, const Call& call, MigrationStatus to,
-                       const char* reason, Objection objection) {
+                       const char* reason, const Objection& objection) {
   Keeper::Turn turn = keeper_.begin();
   const MigrationPtr current = find(turn.next.migrations, reference);
   if (current == nullptr) return not_found(kMigrationWord, reference);
@@ -175,8 +175,8 @@ Answer Conductor::resume(const std::string& reference, const Call& call) {
 Answer Conductor::complete(const std::string& reference, const Call& call) {
   return move(
       reference, call, MigrationStatus::Completed, "completed",
-      [](const Migration& migration) -> std::optional<Refusal> {
-        if (everything_on_new(migration.spec.strategy)) return std::nullopt;
+      [this](const Migration& migration) -> std::optional<Refusal> {
+        if (everything_on_new(migration.spec.strategy, keeper_.self())) return std::nullopt;
         const Error forbidden = forbidden_move(migration.status, MigrationStatus::Completed);
         return conflict(forbidden.message() +
                         ": its strategy still sends traffic to old, and completing moves none");

@@ -4,6 +4,7 @@
 // call answers.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -46,9 +47,9 @@ class Conductor {
  private:
   class Claim;
   // `objection` may refuse what the lifecycle would allow.
-  using Objection = std::optional<Refusal> (*)(const Migration& migration);
+  using Objection = std::function<std::optional<Refusal>(const Migration& migration)>;
   Answer move(const std::string& reference, const Call& call, MigrationStatus to,
-              const char* reason, Objection objection);
+              const char* reason, const Objection& objection);
   Answer moved(const Identity& identity, MigrationStatus to) const;
   Answer start(const Migration& seen, const Call& call);
   Answer roll_back(Keeper::Turn& turn, const Migration& migration, const std::string& actor);

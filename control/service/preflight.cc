@@ -40,13 +40,27 @@ const char* what_canary_does(const CanarySpec& canary) {
          "brought there";
 }
 
-Check check_strategy(const StrategySpec& strategy) {
+std::string what_rolling_update_does(const RollingUpdateSpec& rolling, const Self& self) {
+  const bool here = std::get<RollingUpdate>(to_strategy(rolling, self)).here_migrated;
+  return "rolling_update of " + std::to_string(rolling.migrated_instances.size()) + " of " +
+         std::to_string(rolling.total_instances) + " instances: this one, '" + self.instance +
+         "', " + (here ? "goes to new" : "stays on old") +
+         "; what clients of one that is on new write is not seen by those of one that is on old";
+}
+
+std::string what_it_does(const StrategySpec& strategy, const Self& self) {
+  if (const auto* canary = std::get_if<CanarySpec>(&strategy)) return what_canary_does(*canary);
+  if (const auto* rolling = std::get_if<RollingUpdateSpec>(&strategy)) {
+    return what_rolling_update_does(*rolling, self);
+  }
+  return type_of(strategy);
+}
+
+Check check_strategy(const StrategySpec& strategy, const Self& self) {
   if (const auto objection = history_objection(strategy)) {
     return {.name = "strategy", .ok = false, .detail = *objection};
   }
-  const auto* canary = std::get_if<CanarySpec>(&strategy);
-  return {.name = "strategy",
-          .detail = canary == nullptr ? type_of(strategy) : what_canary_does(*canary)};
+  return {.name = "strategy", .detail = what_it_does(strategy, self)};
 }
 
 // ---- one interlay and its two servers
@@ -203,8 +217,10 @@ class InterlayChecks {
 
 }  // namespace
 
-std::vector<Check> preflight(const State& state, const Migration& migration, Servers& servers) {
-  std::vector<Check> checks{check_resources(migration), check_strategy(migration.spec.strategy),
+std::vector<Check> preflight(const State& state, const Migration& migration, const Self& self,
+                             Servers& servers) {
+  std::vector<Check> checks{check_resources(migration),
+                            check_strategy(migration.spec.strategy, self),
                             check_data_movement(migration)};
   for (const Binding& binding : migration.bindings) {
     const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);

@@ -12,6 +12,7 @@ namespace crossfade {
 
 // All checks, in the order of their asking. Blocks for up to kCheckTimeout_ms for each server,
 // those of other migrations that it must not meet among them.
-std::vector<Check> preflight(const State& state, const Migration& migration, Servers& servers);
+std::vector<Check> preflight(const State& state, const Migration& migration, const Self& self,
+                             Servers& servers);
 
 }  // namespace crossfade

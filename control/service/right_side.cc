@@ -22,7 +22,7 @@ std::optional<std::string> right_side_objection(const Migration& migration,
                                                 const StrategySpec& patched,
                                                 const Ledger::Summary& summary) {
   const StrategySpec& current = migration.spec.strategy;
-  const auto after = dual_write_authority(to_strategy(patched));
+  const auto after = authority_of(patched);
   if (!routes(migration.status) || !after || policy_of(current) == policy_of(patched)) {
     return std::nullopt;
   }
@@ -34,7 +34,7 @@ std::optional<std::string> right_side_objection(const Migration& migration,
            " keys of which " + former +
            " may have writes that are missing there; wait until it is empty";
   }
-  const auto before = dual_write_authority(to_strategy(current));
+  const auto before = authority_of(current);
   if (before && *before != *after && !summary.reasons.empty()) {
     return "makes " + side + " right while any key may lack writes there that " + former +
            " has, as the migration needs full verification; verify it";

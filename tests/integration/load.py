@@ -128,3 +128,19 @@ class Load:
                     if reply not in (b"old", b"new"):
                         found[reply] = found.get(reply, 0) + count
         return found
+
+
+def run_phases(test, port, calls, first=b"old"):
+    """`calls`: (function, the only side that may answer after it), run one after the other under load;
+    before them `first` may. Checks every phase."""
+    with Load(port) as load:
+        expected = {0: first}
+        for call, side in calls:
+            expected[load.change(call)] = side
+    test.assertEqual(load.trouble(), [])
+    test.assertEqual(load.errors(), {}, "clients saw errors")
+    for phase, side in expected.items():
+        replies = load.replies(phase)
+        wrong = {reply: count for reply, count in replies.items() if reply != side}
+        test.assertEqual(wrong, {}, f"after call {phase} only {side} may answer; {replies}")
+        test.assertGreaterEqual(sum(replies.values()), 250)

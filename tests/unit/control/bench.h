@@ -225,7 +225,7 @@ class Life {
       : data_plane(recorded.plane()),
         servers(told.prober()),
         store(open(path)),
-        keeper(*store, data_plane, servers, {}),
+        keeper(*store, data_plane, servers, {}, {.instance = "one", .region = "here"}),
         listeners(data_plane, 0),
         new_only_writes(*store, keeper, data_plane),
         ledger({}),

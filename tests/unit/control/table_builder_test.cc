@@ -39,11 +39,11 @@ struct Scene {
     put(state.migrations, migration);
   }
 
-  Table build(const Table* previous = nullptr) const {
+  Table build(const Table* previous = nullptr, const Self& self = {}) const {
     InterlaySettings defaults;
     defaults.pipeline_max = 77;
     return build_table(
-        state, 9, defaults,
+        state, 9, defaults, self,
         {.commands_of = [](const Endpoint&) { return redis::CommandTable::built_in(); },
          .catalog_of = [](const InterlayDefinition&, const Endpoint&) -> CatalogOfDatabase {
            return {};
@@ -70,6 +70,21 @@ TEST_CASE("table: a strategy is in force exactly in the statuses that route") {
     CHECK(route.settings.clients_max == 3);
     CHECK(route.settings.pipeline_max == 77);
     if (route.new_side) CHECK(route.new_side->host == "b");
+  }
+}
+
+TEST_CASE("table: a completed rolling update is on new, whatever the sidecar is called now") {
+  for (const auto status : {MigrationStatus::Running, MigrationStatus::Completed}) {
+    Scene scene(status);
+    Migration migration = *scene.state.migrations.begin()->second;
+    migration.spec.strategy = RollingUpdateSpec{{"a"}, 1};
+    put(scene.state.migrations, migration);
+    const auto strategy_at = [&](const char* instance) {
+      return std::get<RollingUpdate>(
+          *scene.build(nullptr, {.instance = instance}).interlays.front()->strategy);
+    };
+    CHECK(strategy_at("a").here_migrated);
+    CHECK(strategy_at("b").here_migrated == (status == MigrationStatus::Completed));
   }
 }
 

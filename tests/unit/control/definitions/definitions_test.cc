@@ -292,7 +292,9 @@ TEST_CASE("strategy: each of the guide's four objects is read and shown as print
        R"({"type":"canary","read_percentage":0.5,"write_mode":{"mode":"dual_write","policy":"new_authoritative"}})",
        R"({"type":"canary","read_percentage":0.5,"write_mode":{"mode":"dual_write","policy":"best_effort"}})",
        R"({"type":"canary","read_percentage":1.0,"write_mode":{"mode":"cutover","write_percentage":1.0}})",
-       R"({"type":"blue_green","active_is_new":false})", R"({"type":"shadow_traffic"})"}) {
+       R"({"type":"blue_green","active_is_new":false})", R"({"type":"shadow_traffic"})",
+       R"({"type":"rolling_update","migrated_instances":[],"total_instances":5})",
+       R"({"type":"rolling_update","migrated_instances":["instance-1","instance-2"],"total_instances":5})"}) {
     CAPTURE(text);
     CHECK(to_text(render(strategy(text))) == text);
   }
@@ -302,8 +304,7 @@ TEST_CASE("strategy: each of the guide's four objects is read and shown as print
 TEST_CASE("strategy: those of the guide that are not there get its words") {
   for (
       const char* text :
-      {R"({"type":"rolling_update","migrated_instances":["instance-1"],"total_instances":5})",
-       R"({"type":"strangler_fig","features":{"feature_a":true}})",
+      {R"({"type":"strangler_fig","features":{"feature_a":true}})",
        R"({"type":"feature_flag","flags":{"new_database":true},"rollout_percentage":0.25})",
        R"({"type":"geographic","regions":{"us-east-1":true}})",
        R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z","executed":false})",
@@ -311,6 +312,44 @@ TEST_CASE("strategy: those of the guide that are not there get its words") {
     CAPTURE(text);
     CHECK(strategy_refusal(text) == "Migration strategy not yet implemented");
   }
+}
+
+TEST_CASE("rolling_update: instances are names, each once, and no more than there are") {
+  const auto refused = [](const std::string& members) {
+    return strategy_refusal(R"({"type":"rolling_update",)" + members + "}");
+  };
+  CHECK(refused(R"("migrated_instances":[])") == "strategy.total_instances: is required");
+  CHECK(refused(R"("total_instances":0)") ==
+        "strategy.total_instances: must be a whole number from 1 to 10000");
+  CHECK(refused(R"("total_instances":1,"migrated_instances":"a")") ==
+        "strategy.migrated_instances: must be an array of instance ids");
+  for (const char* one : {"7", R"("")", "null"}) {
+    CHECK(refused(R"("total_instances":1,"migrated_instances":[)" + std::string(one) + "]") ==
+          "strategy.migrated_instances: must hold instance ids, strings of 1 to 256 bytes");
+  }
+  CHECK(refused(R"("total_instances":3,"migrated_instances":["a","b","a"])") ==
+        "strategy.migrated_instances: names an instance twice");
+  CHECK(refused(R"("total_instances":1,"migrated_instances":["a","b"])") ==
+        "strategy.migrated_instances: names more instances than total_instances");
+  CHECK(refused(R"("total_instances":1)") == "accepted");
+  CHECK(patched(R"({"type":"rolling_update","total_instances":2})",
+                R"({"migrated_instances":["a"]})") ==
+        R"({"type":"rolling_update","migrated_instances":["a"],"total_instances":2})");
+}
+
+TEST_CASE("rolling_update: it is the instance's own name that counts, and complete is everybody") {
+  const auto rolling = [](std::vector<std::string> migrated, std::uint32_t total) {
+    return StrategySpec(RollingUpdateSpec{std::move(migrated), total});
+  };
+  const auto here = [](const StrategySpec& spec, const char* instance) {
+    return std::get<RollingUpdate>(to_strategy(spec, {.instance = instance})).here_migrated;
+  };
+  CHECK(here(rolling({"a", "b"}, 3), "b"));
+  CHECK_FALSE(here(rolling({"a", "b"}, 3), "c"));
+  CHECK_FALSE(here(rolling({"a", "b"}, 3), ""));
+  CHECK_FALSE(everything_on_new(rolling({"a"}, 2), {.instance = "a"}));
+  CHECK(everything_on_new(rolling({"a", "b"}, 2), {.instance = "a"}));
+  CHECK_FALSE(everything_on_new(rolling({"a", "b"}, 2), {.instance = "c"}));
 }
 
 TEST_CASE("strategy: what is wrong is named by its path") {
@@ -386,7 +425,7 @@ TEST_CASE("strategy: a PATCH of another type replaces everything") {
 
 TEST_CASE("strategy: shares become parts per million, nobody and everybody exactly") {
   const auto share = [](double percentage) {
-    return std::get<Canary>(to_strategy(CanarySpec{.read_percentage = percentage})).read_share;
+    return std::get<Canary>(to_strategy(CanarySpec{.read_percentage = percentage}, {})).read_share;
   };
   CHECK(share(0) == 0);
   CHECK(share(1) == kWhole);
@@ -398,18 +437,19 @@ TEST_CASE("strategy: shares become parts per million, nobody and everybody exact
 }
 
 TEST_CASE("strategy: complete means that no request can be answered by old") {
-  CHECK(everything_on_new(strategy(R"({"type":"big_bang"})")));
-  CHECK(everything_on_new(strategy(R"({"type":"canary","read_percentage":1})")));
-  CHECK(everything_on_new(strategy(
+  const auto whole = [](const StrategySpec& spec) { return everything_on_new(spec, {}); };
+  CHECK(whole(strategy(R"({"type":"big_bang"})")));
+  CHECK(whole(strategy(R"({"type":"canary","read_percentage":1})")));
+  CHECK(whole(strategy(
       R"({"type":"canary","read_percentage":1,"write_mode":{"mode":"cutover","write_percentage":1}})")));
-  CHECK_FALSE(everything_on_new(strategy(
+  CHECK_FALSE(whole(strategy(
       R"({"type":"canary","read_percentage":1,"write_mode":{"mode":"cutover","write_percentage":0.99}})")));
-  CHECK_FALSE(everything_on_new(
+  CHECK_FALSE(whole(
       strategy(R"({"type":"canary","read_percentage":1,"write_mode":{"mode":"dual_write"}})")));
-  CHECK_FALSE(everything_on_new(strategy(R"({"type":"canary","read_percentage":0.5})")));
-  CHECK(everything_on_new(strategy(R"({"type":"blue_green","active_is_new":true})")));
-  CHECK_FALSE(everything_on_new(strategy(R"({"type":"blue_green"})")));
-  CHECK_FALSE(everything_on_new(strategy(R"({"type":"shadow_traffic"})")));
+  CHECK_FALSE(whole(strategy(R"({"type":"canary","read_percentage":0.5})")));
+  CHECK(whole(strategy(R"({"type":"blue_green","active_is_new":true})")));
+  CHECK_FALSE(whole(strategy(R"({"type":"blue_green"})")));
+  CHECK_FALSE(whole(strategy(R"({"type":"shadow_traffic"})")));
 }
 
 TEST_CASE("migration: null, words and objects for data and failure handling") {

@@ -1,0 +1,176 @@
+"""Strategies that give one side everything, on live traffic: who must be where, measured at the servers,
+under PATCH while clients run, and after kill -9 and restart.
+"""
+
+import time
+import unittest
+
+from children import wait_until
+from commits import CommitLoad, outside, prepare, wrong
+from harness import RawConn, RedisServer, Sidecar
+from load import Load, run_phases
+from pg_conn import PgConn
+from pg_pair import PgPair
+
+OLD, NEW = b"old", b"new"
+EVERY_S = 0.7
+
+
+def rolling(*migrated, total=2):
+    return {"type": "rolling_update", "migrated_instances": list(migrated), "total_instances": total}
+
+
+def pass_time(seconds=EVERY_S):
+    over = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() > over, 10 * seconds, "time passes")
+
+
+class RedisSides(unittest.TestCase):
+    """Two servers that tell who they are, and as many sidecars before the first as a test makes."""
+
+    def setUp(self):
+        self.old = self.enterContext(RedisServer())
+        self.new = self.enterContext(RedisServer())
+        for name, server in (("old", self.old), ("new", self.new)):
+            Load.fill(server, name)
+            server.call("SET", "side", name)
+
+    def sidecar(self, *args, loops=4, settings=None):
+        sidecar = self.enterContext(Sidecar(loops=loops, args=args))
+        sidecar.add_endpoint("old", self.old)
+        sidecar.add_endpoint("new", self.new)
+        sidecar.add_interlay("cache", "old", settings=settings)
+        return sidecar
+
+    def writes_to(self, sidecar):
+        """Where its clients' writes come to, as the servers tell."""
+        before = [server.commandstats().get("incr", 0) for server in (self.old, self.new)]
+        with RawConn(sidecar.ports["cache"]) as client:
+            for _ in range(20):
+                client.call("INCR", "written")
+        after = [server.commandstats().get("incr", 0) for server in (self.old, self.new)]
+        return tuple(now - then for now, then in zip(after, before))
+
+    def reads_from(self, sidecar):
+        with RawConn(sidecar.ports["cache"]) as client:
+            return client.call("GET", "side")
+
+    def is_on(self, sidecar, side):
+        self.assertEqual(self.reads_from(sidecar), side)
+        self.assertEqual(self.writes_to(sidecar), (20, 0) if side == OLD else (0, 20))
+
+    def after_kill(self, sidecar, side):
+        sidecar.kill9()
+        sidecar.restart()
+        self.is_on(sidecar, side)
+
+
+class PgSides(PgPair):
+    loops = 2
+
+    def setUp(self):
+        super().setUp()
+        prepare(self.old, self.new)
+
+    def is_on(self, side):
+        with PgConn(self.port, "app", "app") as client:
+            self.assertEqual(self.side_of(client), side)
+            server = self.new if side == "new" else self.old
+            before = int(server.value("select count(*) from commits"))
+            client.ask("insert into commits values (-1, 0, false)")
+            self.assertEqual(int(server.value("select count(*) from commits")), before + 1)
+            client.ask("delete from commits where id = -1")
+
+    def after_kill(self, side):
+        self.sidecar.kill9()
+        self.sidecar.restart()
+        self.is_on(side)
+
+    def run_spans(self, calls, sessions=8):
+        """`calls`: (function, the side that is active after it), under load. Every acknowledged commit is on
+        the server that was active."""
+        spans = [[self.old.port, time.monotonic(), None]]
+        with CommitLoad(self.port, sessions=sessions) as load:
+            pass_time()
+            for call, side in calls:
+                began = time.monotonic()
+                call()
+                spans[-1][2] = time.monotonic()
+                spans.append([(self.new if side == "new" else self.old).port, began, None])
+                pass_time()
+            result = load.stop()
+        self.assertEqual(result.trouble, [], result)
+        self.assertEqual(wrong(result, [self.old, self.new]), [], result)
+        self.assertEqual(outside(result, spans), [], result)
+        self.assertEqual(result.connects, sessions, result)
+        for port in {span[0] for span in spans}:
+            self.assertGreater(len([one for one in result.of("committed") if one.port == port]), 10,
+                               result)
+
+
+class RollingUpdate(RedisSides):
+    def setUp(self):
+        super().setUp()
+        self.a, self.b = (self.sidecar("--instance", name) for name in ("a", "b"))
+        for sidecar in (self.a, self.b):
+            sidecar.migrate("m", rolling(), "cache", "new")
+
+    def patch(self, *migrated):
+        for sidecar in (self.a, self.b):
+            sidecar.patch("m", rolling(*migrated))
+
+    def test_the_named_are_on_new_and_no_one_else(self):
+        for migrated in ((), ("a",), ("a", "b"), ("b",), ("another",)):
+            self.patch(*migrated)
+            for name, sidecar in (("a", self.a), ("b", self.b)):
+                self.is_on(sidecar, NEW if name in migrated else OLD)
+
+    def test_each_goes_and_comes_back_under_load(self):
+        run_phases(self, self.a.ports["cache"],
+                   [(lambda: self.patch("b"), OLD), (lambda: self.patch("a"), NEW),
+                    (lambda: self.patch("a", "b"), NEW), (lambda: self.patch("b"), OLD)])
+
+    def test_it_is_where_it_was_after_a_kill(self):
+        self.patch("a")
+        self.after_kill(self.a, NEW)
+        self.after_kill(self.b, OLD)
+        self.patch("b")
+        self.after_kill(self.a, OLD)
+        self.after_kill(self.b, NEW)
+
+    def test_complete_when_all_have_gone_and_the_operator_says_so(self):
+        complete = "/migrations/m/complete"
+        self.patch("a")
+        status, answer = self.a.api("POST", complete)
+        self.assertEqual(status, 409)
+        self.assertIn("Cannot set Completed migration in status: Running: its strategy still sends "
+                      "traffic to old", answer["message"])
+        self.patch("a", "b")
+        self.assertEqual(self.a.must("GET", "/migrations/m")["status"], "running")
+        self.a.must("POST", complete)
+        self.after_kill(self.a, NEW)
+        self.assertEqual(self.a.must("GET", "/migrations/m")["status"], "completed")
+
+    def test_the_test_says_whether_this_one_goes(self):
+        self.patch("a")
+        for sidecar, words in ((self.a, "'a', goes to new"), (self.b, "'b', stays on old")):
+            checks = sidecar.must("POST", "/migrations/m/test")["checks"]
+            [detail] = [check["detail"] for check in checks if check["name"] == "strategy"]
+            self.assertIn(words, detail)
+
+
+class PgRollingUpdate(PgSides):
+    args = ("--instance", "a")
+
+    def test_a_sidecar_goes_and_comes_back_under_load_and_stays_after_a_kill(self):
+        self.run_spans([(lambda: self.migrate(rolling("b")), "old"),
+                        (lambda: self.patch(rolling("a", "b")), "new"),
+                        (lambda: self.patch(rolling("b")), "old"),
+                        (lambda: self.patch(rolling("a")), "new")])
+        self.after_kill("new")
+        self.patch(rolling("b"))
+        self.after_kill("old")
+
+
+if __name__ == "__main__":
+    unittest.main()
