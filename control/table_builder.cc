@@ -1,6 +1,7 @@
 // Routes from definitions.
 #include "control/table_builder.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace crossfade {
@@ -22,15 +23,33 @@ bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
          one.migration == other.migration && one.commands == other.commands &&
          one.catalog == other.catalog && one.catalog_database == other.catalog_database &&
          one.settings == other.settings && one.tls == other.tls && one.login == other.login &&
-         same_ends(one, other);
+         one.networks == other.networks && same_ends(one, other);
 }
 
-// What has been called complete stays on new, whoever this sidecar says it is when it starts again.
+// What has been called complete stays on new, whoever and wherever this sidecar says it is when it
+// starts again.
 Strategy in_force(const Migration& migration, const Self& self) {
   Strategy strategy = to_strategy(migration.spec.strategy, self);
   if (migration.status != MigrationStatus::Completed) return strategy;
   if (auto* rolling = std::get_if<RollingUpdate>(&strategy)) rolling->here_migrated = true;
+  if (auto* geographic = std::get_if<Geographic>(&strategy)) geographic->region_migrated = true;
   return strategy;
+}
+
+// Clients whose networks say otherwise than where the sidecar is have a route of their own.
+void tell_regions_apart(InterlayRoute& route, const Migration& migration, const Regions& regions) {
+  const auto* here = std::get_if<Geographic>(&*route.strategy);
+  if (here == nullptr || migration.status == MigrationStatus::Completed) return;
+  std::vector<RegionNetwork> networks = networks_of(migration.spec.strategy, regions);
+  const bool alike = std::ranges::all_of(
+      networks, [&](const RegionNetwork& one) { return one.migrated == here->region_migrated; });
+  if (alike) return;
+  Geographic there = *here;
+  there.region_migrated = !there.region_migrated;
+  InterlayRoute elsewhere = route;
+  elsewhere.strategy = there;
+  route.networks = std::move(networks);
+  route.elsewhere = std::make_shared<const InterlayRoute>(std::move(elsewhere));
 }
 
 InterlayRoute build_route(const State& state, const InterlayDefinition& interlay,
@@ -60,6 +79,7 @@ InterlayRoute build_route(const State& state, const InterlayDefinition& interlay
   route.new_side = target->second->address;
   route.strategy = in_force(*migration, self);
   route.migration = migration->identity.id;
+  tell_regions_apart(route, *migration, interlay.regions);
   return route;
 }
 

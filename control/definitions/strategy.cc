@@ -126,6 +126,29 @@ RollingUpdateSpec read_rolling_update(Fields& fields) {
   return rolling;
 }
 
+GeographicSpec read_geographic(Fields& fields) {
+  GeographicSpec geographic;
+  const Json* given = fields.required("regions");
+  if (given == nullptr || fields.failed()) return geographic;
+  if (given->members() == nullptr) {
+    fields.complain("regions", "must be an object of regions, each true or false");
+    return geographic;
+  }
+  for (const auto& [name, migrated] : *given->members()) {
+    if (name.empty() || name.size() > kRegionMax) {
+      fields.complain("regions", "must have names of 1 to 128 bytes");
+    } else if (migrated.boolean() == nullptr) {
+      fields.complain(join_path("regions", name), "must be true or false");
+    } else {
+      geographic.regions[name] = *migrated.boolean();
+    }
+  }
+  if (geographic.regions.size() > kRegionsMax) {
+    fields.complain("regions", "must have at most 1000 regions");
+  }
+  return geographic;
+}
+
 // Extensions of the API that this version does not have: said so, rather than "unknown".
 void refuse_extensions(Fields& fields, const std::string& type) {
   for (const char* name : {"split_by", "guardrails", "ramp"}) {
@@ -186,6 +209,8 @@ Result<StrategySpec> read_strategy(const Json& strategy, const std::string& path
                              .sample_percentage = fields.share("sample_percentage").value_or(1)};
   } else if (type == "rolling_update") {
     spec = read_rolling_update(fields);
+  } else if (type == "geographic") {
+    spec = read_geographic(fields);
   } else {
     return Error{Errc::BadInput, "", "Migration strategy not yet implemented"};
   }
@@ -215,7 +240,8 @@ const char* type_of(const StrategySpec& strategy) {
                           [](const CanarySpec&) { return "canary"; },
                           [](const BlueGreenSpec&) { return "blue_green"; },
                           [](const ShadowTrafficSpec&) { return "shadow_traffic"; },
-                          [](const RollingUpdateSpec&) { return "rolling_update"; }},
+                          [](const RollingUpdateSpec&) { return "rolling_update"; },
+                          [](const GeographicSpec&) { return "geographic"; }},
                     strategy);
 }
 
@@ -239,6 +265,11 @@ Json render(const StrategySpec& strategy) {
               for (const std::string& id : spec.migrated_instances) instances.push(id);
               rendered.set("migrated_instances", std::move(instances));
               rendered.set("total_instances", spec.total_instances);
+            },
+            [&](const GeographicSpec& spec) {
+              Json regions = Json::object({});
+              for (const auto& [name, migrated] : spec.regions) regions.set(name, migrated);
+              rendered.set("regions", std::move(regions));
             }},
       strategy);
   return rendered;

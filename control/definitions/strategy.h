@@ -1,11 +1,15 @@
 // The strategy of a migration as the operator writes it: shares are fractions, as in the API.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "control/definitions/regions.h"
 #include "control/json/value.h"
 #include "protocols/base/result.h"
 #include "strategies/migration.h"
@@ -61,8 +65,16 @@ struct RollingUpdateSpec {
   bool operator==(const RollingUpdateSpec&) const = default;
 };
 
-using StrategySpec =
-    std::variant<BigBangSpec, CanarySpec, BlueGreenSpec, ShadowTrafficSpec, RollingUpdateSpec>;
+struct GeographicSpec {
+  std::map<std::string, bool, std::less<>> regions;  // whether each has gone to new
+
+  // A region that is not listed has not gone; the empty one is none.
+  bool migrated(std::string_view region) const;
+  bool operator==(const GeographicSpec&) const = default;
+};
+
+using StrategySpec = std::variant<BigBangSpec, CanarySpec, BlueGreenSpec, ShadowTrafficSpec,
+                                  RollingUpdateSpec, GeographicSpec>;
 
 // Reads a strategy object; null is the default, big_bang.
 //   errors  BadInput: "strategy.read_percentage: must be a number from 0 to 1"; for a strategy that
@@ -84,6 +96,9 @@ const char* type_of(const StrategySpec& strategy);  // "canary"
 // As the request path of that sidecar takes it; shares become parts per million, rounded to the
 // nearest.
 Strategy to_strategy(const StrategySpec& strategy, const Self& self);
+
+// The networks of an interlay, and whether each one's region has gone; without geographic none.
+std::vector<RegionNetwork> networks_of(const StrategySpec& strategy, const Regions& regions);
 
 // What is wrong with a strategy that is well-formed: some clients would not read what they wrote.
 // `test` says so, and it is started, or patched in while it routes, by force only.

@@ -26,6 +26,21 @@ bool names(const RollingUpdateSpec& spec, const Self& self) {
 
 }  // namespace
 
+bool GeographicSpec::migrated(std::string_view region) const {
+  const auto found = regions.find(region);
+  return found != regions.end() && found->second;
+}
+
+std::vector<RegionNetwork> networks_of(const StrategySpec& strategy, const Regions& regions) {
+  std::vector<RegionNetwork> networks;
+  const auto* geographic = std::get_if<GeographicSpec>(&strategy);
+  if (geographic == nullptr) return networks;
+  for (const auto& [name, own] : regions) {
+    for (const Network& network : own) networks.push_back({network, geographic->migrated(name)});
+  }
+  return networks;
+}
+
 Strategy to_strategy(const StrategySpec& strategy, const Self& self) {
   return std::visit(
       Visit{[](const BigBangSpec&) { return Strategy(BigBang{}); },
@@ -49,6 +64,9 @@ Strategy to_strategy(const StrategySpec& strategy, const Self& self) {
             },
             [&](const RollingUpdateSpec& spec) {
               return Strategy(RollingUpdate{.here_migrated = names(spec, self)});
+            },
+            [&](const GeographicSpec& spec) {
+              return Strategy(Geographic{.region_migrated = spec.migrated(self.region)});
             }},
       strategy);
 }
@@ -81,20 +99,25 @@ std::optional<Side> authority_of(const StrategySpec& strategy) {
 bool dual_writes(const StrategySpec& strategy) { return engine_of(strategy).has_value(); }
 
 bool everything_on_new(const StrategySpec& strategy, const Self& self) {
-  return std::visit(Visit{[](const BigBangSpec&) { return true; },
-                          [](const CanarySpec& spec) {
-                            if (share_of(spec.read_percentage) != kWhole) return false;
-                            if (!spec.write_mode) return true;  // writes follow reads
-                            return spec.write_mode->mode == WriteMode::Mode::Cutover &&
-                                   share_of(spec.write_mode->write_percentage) == kWhole;
-                          },
-                          [](const BlueGreenSpec& spec) { return spec.active_is_new; },
-                          [](const ShadowTrafficSpec&) { return false; },
-                          [&](const RollingUpdateSpec& spec) {
-                            return names(spec, self) &&
-                                   spec.migrated_instances.size() == spec.total_instances;
-                          }},
-                    strategy);
+  return std::visit(
+      Visit{[](const BigBangSpec&) { return true; },
+            [](const CanarySpec& spec) {
+              if (share_of(spec.read_percentage) != kWhole) return false;
+              if (!spec.write_mode) return true;  // writes follow reads
+              return spec.write_mode->mode == WriteMode::Mode::Cutover &&
+                     share_of(spec.write_mode->write_percentage) == kWhole;
+            },
+            [](const BlueGreenSpec& spec) { return spec.active_is_new; },
+            [](const ShadowTrafficSpec&) { return false; },
+            [&](const RollingUpdateSpec& spec) {
+              return names(spec, self) && spec.migrated_instances.size() == spec.total_instances;
+            },
+            [&](const GeographicSpec& spec) {
+              return spec.migrated(self.region) &&
+                     std::ranges::all_of(spec.regions,
+                                         [](const auto& region) { return region.second; });
+            }},
+      strategy);
 }
 
 }  // namespace crossfade

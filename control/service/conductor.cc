@@ -3,6 +3,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "control/service/listing.h"
 #include "control/service/migrations.h"
 #include "control/service/server_pairs.h"
@@ -28,6 +30,17 @@ bool held_by_another(const State& state, const Migration& migration) {
     if (holder != nullptr && holder->identity.uuid != migration.identity.uuid) return true;
   }
   return false;
+}
+
+// No client of any of its interlays is answered by old, wherever it is.
+bool all_on_new(const State& state, const Migration& migration, const Self& self) {
+  const StrategySpec& strategy = migration.spec.strategy;
+  return everything_on_new(strategy, self) &&
+         std::ranges::all_of(migration.bindings, [&](const Binding& binding) {
+           return std::ranges::all_of(
+               networks_of(strategy, state.interlays.at(binding.interlay)->regions),
+               [](const RegionNetwork& one) { return one.migrated; });
+         });
 }
 
 // An interlay that was settled before the new side has no way back in this migration.
@@ -176,7 +189,7 @@ Answer Conductor::complete(const std::string& reference, const Call& call) {
   return move(
       reference, call, MigrationStatus::Completed, "completed",
       [this](const Migration& migration) -> std::optional<Refusal> {
-        if (everything_on_new(migration.spec.strategy, keeper_.self())) return std::nullopt;
+        if (all_on_new(*keeper_.state(), migration, keeper_.self())) return std::nullopt;
         const Error forbidden = forbidden_move(migration.status, MigrationStatus::Completed);
         return conflict(forbidden.message() +
                         ": its strategy still sends traffic to old, and completing moves none");

@@ -48,6 +48,28 @@ std::string what_rolling_update_does(const RollingUpdateSpec& rolling, const Sel
          "; what clients of one that is on new write is not seen by those of one that is on old";
 }
 
+// By the sidecar's own region, and by the networks of the interlays.
+Check check_geographic(const State& state, const Migration& migration, const Self& self) {
+  const auto& geographic = std::get<GeographicSpec>(migration.spec.strategy);
+  std::size_t networks = 0;
+  for (const Binding& binding : migration.bindings) {
+    networks += networks_of(geographic, state.interlays.at(binding.interlay)->regions).size();
+  }
+  Check check{.name = "strategy"};
+  if (self.region.empty()) {
+    check.ok = networks > 0 || migration.bindings.empty();
+    check.detail = "geographic: this sidecar has no region (--region)";
+  } else {
+    check.detail = "geographic: region '" + self.region + "' of this sidecar " +
+                   (geographic.migrated(self.region) ? "goes to new" : "stays on old");
+  }
+  check.detail += networks > 0 ? "; clients in " + std::to_string(networks) +
+                                     " networks of settings.regions go by theirs"
+                  : check.ok ? "; clients are not told apart by their networks"
+                             : ", and no interlay has settings.regions: nothing would move";
+  return check;
+}
+
 std::string what_it_does(const StrategySpec& strategy, const Self& self) {
   if (const auto* canary = std::get_if<CanarySpec>(&strategy)) return what_canary_does(*canary);
   if (const auto* rolling = std::get_if<RollingUpdateSpec>(&strategy)) {
@@ -56,9 +78,13 @@ std::string what_it_does(const StrategySpec& strategy, const Self& self) {
   return type_of(strategy);
 }
 
-Check check_strategy(const StrategySpec& strategy, const Self& self) {
+Check check_strategy(const State& state, const Migration& migration, const Self& self) {
+  const StrategySpec& strategy = migration.spec.strategy;
   if (const auto objection = history_objection(strategy)) {
     return {.name = "strategy", .ok = false, .detail = *objection};
+  }
+  if (std::holds_alternative<GeographicSpec>(strategy)) {
+    return check_geographic(state, migration, self);
   }
   return {.name = "strategy", .detail = what_it_does(strategy, self)};
 }
@@ -219,8 +245,7 @@ class InterlayChecks {
 
 std::vector<Check> preflight(const State& state, const Migration& migration, const Self& self,
                              Servers& servers) {
-  std::vector<Check> checks{check_resources(migration),
-                            check_strategy(migration.spec.strategy, self),
+  std::vector<Check> checks{check_resources(migration), check_strategy(state, migration, self),
                             check_data_movement(migration)};
   for (const Binding& binding : migration.bindings) {
     const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);

@@ -8,7 +8,7 @@ import unittest
 from children import wait_until
 from commits import CommitLoad, outside, prepare, wrong
 from harness import RawConn, RedisServer, Sidecar
-from load import Load, run_phases
+from load import Load, check_phases, run_phases
 from pg_conn import PgConn
 from pg_pair import PgPair
 
@@ -42,27 +42,27 @@ class RedisSides(unittest.TestCase):
         sidecar.add_interlay("cache", "old", settings=settings)
         return sidecar
 
-    def writes_to(self, sidecar):
+    def writes_to(self, sidecar, source=None):
         """Where its clients' writes come to, as the servers tell."""
         before = [server.commandstats().get("incr", 0) for server in (self.old, self.new)]
-        with RawConn(sidecar.ports["cache"]) as client:
+        with RawConn(sidecar.ports["cache"], source=source) as client:
             for _ in range(20):
                 client.call("INCR", "written")
         after = [server.commandstats().get("incr", 0) for server in (self.old, self.new)]
         return tuple(now - then for now, then in zip(after, before))
 
-    def reads_from(self, sidecar):
-        with RawConn(sidecar.ports["cache"]) as client:
+    def reads_from(self, sidecar, source=None):
+        with RawConn(sidecar.ports["cache"], source=source) as client:
             return client.call("GET", "side")
 
-    def is_on(self, sidecar, side):
-        self.assertEqual(self.reads_from(sidecar), side)
-        self.assertEqual(self.writes_to(sidecar), (20, 0) if side == OLD else (0, 20))
+    def is_on(self, sidecar, side, source=None):
+        self.assertEqual(self.reads_from(sidecar, source), side)
+        self.assertEqual(self.writes_to(sidecar, source), (20, 0) if side == OLD else (0, 20))
 
-    def after_kill(self, sidecar, side):
+    def after_kill(self, sidecar, side, source=None):
         sidecar.kill9()
         sidecar.restart()
-        self.is_on(sidecar, side)
+        self.is_on(sidecar, side, source)
 
 
 class PgSides(PgPair):
@@ -170,6 +170,117 @@ class PgRollingUpdate(PgSides):
         self.after_kill("new")
         self.patch(rolling("b"))
         self.after_kill("old")
+
+
+def geographic(**regions):
+    return {"type": "geographic", "regions": regions}
+
+
+EU, US, ELSEWHERE = "127.0.1.1", "127.0.2.1", "127.0.3.1"
+NETWORKS = {"eu": ["127.0.1.0/24"], "us": ["127.0.2.0/24"]}
+
+
+class GeographicBySidecar(RedisSides):
+    def setUp(self):
+        super().setUp()
+        self.eu, self.us = (self.sidecar("--region", name) for name in ("eu", "us"))
+        for sidecar in (self.eu, self.us):
+            sidecar.migrate("m", geographic(eu=False), "cache", "new")
+
+    def patch(self, **regions):
+        for sidecar in (self.eu, self.us):
+            sidecar.patch("m", geographic(**regions))
+
+    def test_a_region_goes_and_comes_back_and_stays_after_a_kill(self):
+        run_phases(self, self.eu.ports["cache"],
+                   [(lambda: self.patch(us=True), OLD), (lambda: self.patch(eu=True), NEW),
+                    (lambda: self.patch(eu=False, us=True), OLD), (lambda: self.patch(eu=True), NEW)])
+        self.after_kill(self.eu, NEW)
+        self.after_kill(self.us, OLD)
+
+    def test_complete_is_all_regions(self):
+        self.patch(eu=True, us=False)
+        self.assertEqual(self.eu.api("POST", "/migrations/m/complete")[0], 409)
+        self.patch(eu=True, us=True)
+        self.eu.must("POST", "/migrations/m/complete")
+        self.after_kill(self.eu, NEW)
+
+
+class GeographicByNetwork(RedisSides):
+    def setUp(self):
+        super().setUp()
+        self.one = self.sidecar("--region", "eu", settings={"regions": NETWORKS})
+        self.one.migrate("m", geographic(eu=False, us=False), "cache", "new")
+
+    def are_on(self, eu, us, elsewhere):
+        for source, side in ((EU, eu), (US, us), (ELSEWHERE, elsewhere)):
+            self.is_on(self.one, side, source)
+
+    def test_a_client_goes_by_its_network_others_by_the_sidecar(self):
+        self.are_on(OLD, OLD, OLD)
+        self.one.patch("m", geographic(us=True))
+        self.are_on(OLD, NEW, OLD)
+        self.one.patch("m", geographic(eu=True))
+        self.are_on(NEW, OLD, NEW)
+        self.one.kill9()
+        self.one.restart()
+        self.are_on(NEW, OLD, NEW)
+        self.one.must("PATCH", "/interlays/cache", {"settings": {"regions": {"us": [EU]}}})
+        self.are_on(OLD, NEW, NEW)
+        self.one.must("PATCH", "/interlays/cache", {"settings": {"regions": None}})
+        self.are_on(NEW, NEW, NEW)
+
+    def test_each_region_is_where_it_must_be_under_load(self):
+        expected = {EU: {0: OLD}, US: {0: OLD}}
+        steps = [(dict(us=True), OLD, NEW), (dict(eu=True), NEW, OLD), (dict(eu=True, us=True), NEW, NEW),
+                 (dict(us=True), OLD, NEW), (dict(), OLD, OLD)]
+        port = self.one.ports["cache"]
+        with Load(port, clients=25, source=EU) as eu, Load(port, clients=25, source=US) as us:
+            for regions, eu_side, us_side in steps:
+                phases = {}
+                def call(regions=regions, phases=phases):
+                    phases[US] = us.change(lambda: self.one.patch("m", geographic(**regions)))
+                expected[EU][eu.change(call)] = eu_side
+                expected[US][phases[US]] = us_side
+        check_phases(self, eu, expected[EU])
+        check_phases(self, us, expected[US])
+
+    def test_complete_counts_the_networks_too(self):
+        self.one.patch("m", geographic(eu=True))
+        status, answer = self.one.api("POST", "/migrations/m/complete")
+        self.assertEqual(status, 409)
+        self.assertIn("still sends traffic to old", answer["message"])
+        self.one.patch("m", geographic(eu=True, us=True))
+        self.one.must("POST", "/migrations/m/complete")
+        self.are_on(NEW, NEW, NEW)
+
+
+class PgGeographic(PgSides):
+    args = ("--region", "eu")
+    settings = {"regions": {"us": ["127.0.2.0/24"]}}
+
+    def side_from(self, source):
+        with PgConn(self.port, "app", "app", source=source) as client:
+            return self.side_of(client)
+
+    def test_a_region_goes_and_comes_back_under_load_and_stays_after_a_kill(self):
+        self.run_spans([(lambda: self.migrate(geographic(us=True)), "old"),
+                        (lambda: self.patch(geographic(eu=True)), "new"),
+                        (lambda: self.patch(geographic(us=True)), "old"),
+                        (lambda: self.patch(geographic(eu=True)), "new")])
+        self.after_kill("new")
+
+    def test_a_client_goes_by_its_network(self):
+        self.migrate(geographic(us=True))
+        with PgConn(self.port, "app", "app", source=US) as client:
+            self.assertEqual((self.side_of(client), self.side_from("127.0.0.1")), ("new", "old"))
+            self.patch(geographic(eu=True))
+            self.assertEqual((self.side_of(client), self.side_from("127.0.0.1")), ("old", "new"))
+            self.patch(geographic(us=True))
+            self.assertEqual((self.side_of(client), self.side_from("127.0.0.1")), ("new", "old"))
+        self.sidecar.kill9()
+        self.sidecar.restart()
+        self.assertEqual((self.side_from(US), self.side_from("127.0.0.1")), ("new", "old"))
 
 
 if __name__ == "__main__":

@@ -294,6 +294,7 @@ TEST_CASE("strategy: each of the guide's four objects is read and shown as print
        R"({"type":"canary","read_percentage":1.0,"write_mode":{"mode":"cutover","write_percentage":1.0}})",
        R"({"type":"blue_green","active_is_new":false})", R"({"type":"shadow_traffic"})",
        R"({"type":"rolling_update","migrated_instances":[],"total_instances":5})",
+       R"({"type":"geographic","regions":{"ap-southeast-1":false,"us-east-1":true}})",
        R"({"type":"rolling_update","migrated_instances":["instance-1","instance-2"],"total_instances":5})"}) {
     CAPTURE(text);
     CHECK(to_text(render(strategy(text))) == text);
@@ -306,7 +307,6 @@ TEST_CASE("strategy: those of the guide that are not there get its words") {
       const char* text :
       {R"({"type":"strangler_fig","features":{"feature_a":true}})",
        R"({"type":"feature_flag","flags":{"new_database":true},"rollout_percentage":0.25})",
-       R"({"type":"geographic","regions":{"us-east-1":true}})",
        R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z","executed":false})",
        R"({"type":"teleport"})"}) {
     CAPTURE(text);
@@ -350,6 +350,58 @@ TEST_CASE("rolling_update: it is the instance's own name that counts, and comple
   CHECK_FALSE(everything_on_new(rolling({"a"}, 2), {.instance = "a"}));
   CHECK(everything_on_new(rolling({"a", "b"}, 2), {.instance = "a"}));
   CHECK_FALSE(everything_on_new(rolling({"a", "b"}, 2), {.instance = "c"}));
+}
+
+TEST_CASE("geographic: regions are names, each true or false") {
+  const auto refused = [](const std::string& regions) {
+    return strategy_refusal(R"({"type":"geographic","regions":)" + regions + "}");
+  };
+  CHECK(strategy_refusal(R"({"type":"geographic"})") == "strategy.regions: is required");
+  CHECK(refused("[]") == "strategy.regions: must be an object of regions, each true or false");
+  CHECK(refused(R"({"a":1})") == "strategy.regions.a: must be true or false");
+  CHECK(refused(R"({"":true})") == "strategy.regions: must have names of 1 to 128 bytes");
+  CHECK(refused("{}") == "accepted");
+  CHECK(patched(R"({"type":"geographic","regions":{"a":true}})", R"({"regions":{"b":false}})") ==
+        R"({"type":"geographic","regions":{"b":false}})");
+}
+
+TEST_CASE("geographic: a region that is not listed has not gone; complete is everybody") {
+  const StrategySpec some = strategy(R"({"type":"geographic","regions":{"a":true,"b":false}})");
+  const auto gone = [&](const char* region) {
+    return std::get<Geographic>(to_strategy(some, {.region = region})).region_migrated;
+  };
+  CHECK(gone("a"));
+  CHECK_FALSE(gone("b"));
+  CHECK_FALSE(gone("c"));
+  CHECK_FALSE(gone(""));
+  CHECK_FALSE(everything_on_new(some, {.region = "a"}));
+  const StrategySpec all = strategy(R"({"type":"geographic","regions":{"a":true,"b":true}})");
+  CHECK(everything_on_new(all, {.region = "a"}));
+  CHECK_FALSE(everything_on_new(all, {.region = "c"}));
+}
+
+TEST_CASE("regions: networks of either version, and what is wrong with others") {
+  const auto read = [](const std::string& regions) {
+    auto spec = read_interlay(
+        json(R"({"id":"i","endpoint":"e","port":1,"settings":{"pipeline_max":5,"regions":)" +
+             regions + "}}"),
+        "");
+    return spec ? to_text(render(spec->regions)) : spec.error().reason;
+  };
+  CHECK(read(R"({"eu":["10.1.0.0/16","10.9.9.9"],"us":["fd00:1::/32","::/0"]})") ==
+        R"({"eu":["10.1.0.0/16","10.9.9.9/32"],"us":["fd00:1::/32","::/0"]})");
+  CHECK(read("null") == "{}");
+  CHECK(read("[]") == "settings.regions: must be an object of regions");
+  CHECK(read(R"({"eu":"10.0.0.0/8"})") == "settings.regions.eu: must be an array of networks");
+  for (const char* text : {"10.0.0.0/33", "10.0.0/8", "fd00::/129", "x", "", "10.0.0.0/",
+                           "10.0.0.0/8 ", "10.0.0.0/-1"}) {
+    CAPTURE(text);
+    CHECK(read(R"({"eu":[")" + std::string(text) + R"("]})")
+              .find("settings.regions.eu[0]: must be a network") == 0);
+  }
+  CHECK(read(R"({"eu":["10.0.0.1/8"]})").find("settings.regions.eu[0]: has bits behind") == 0);
+  CHECK(read(R"({"eu":["10.0.0.0/8"],"us":["10.0.0.0/8"]})") ==
+        "settings.regions.us[0]: is named twice");
 }
 
 TEST_CASE("strategy: what is wrong is named by its path") {
