@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "control/definitions/identity.h"
+#include "control/definitions/instant.h"
 #include "control/json/fields.h"
 
 namespace crossfade {
@@ -149,6 +151,25 @@ GeographicSpec read_geographic(Fields& fields) {
   return geographic;
 }
 
+std::int64_t read_instant(Fields& fields, const char* name) {
+  const std::string text = fields.required_string(name, kWordMax);
+  const auto instant = parse_instant(text);
+  if (!instant) {
+    fields.complain(name, "must be a time with its offset, as \"2024-01-15T02:00:00Z\"");
+  }
+  return instant.value_or(0);
+}
+
+TimeWindowSpec read_time_window(Fields& fields) {
+  const TimeWindowSpec window{.window_start = read_instant(fields, "window_start"),
+                              .window_end = read_instant(fields, "window_end"),
+                              .executed = fields.boolean("executed").value_or(false)};
+  if (window.window_end <= window.window_start) {
+    fields.complain("window_end", "must be later than window_start");
+  }
+  return window;
+}
+
 // Extensions of the API that this version does not have: said so, rather than "unknown".
 void refuse_extensions(Fields& fields, const std::string& type) {
   for (const char* name : {"split_by", "guardrails", "ramp"}) {
@@ -211,6 +232,8 @@ Result<StrategySpec> read_strategy(const Json& strategy, const std::string& path
     spec = read_rolling_update(fields);
   } else if (type == "geographic") {
     spec = read_geographic(fields);
+  } else if (type == "time_window") {
+    spec = read_time_window(fields);
   } else {
     return Error{Errc::BadInput, "", "Migration strategy not yet implemented"};
   }
@@ -241,7 +264,8 @@ const char* type_of(const StrategySpec& strategy) {
                           [](const BlueGreenSpec&) { return "blue_green"; },
                           [](const ShadowTrafficSpec&) { return "shadow_traffic"; },
                           [](const RollingUpdateSpec&) { return "rolling_update"; },
-                          [](const GeographicSpec&) { return "geographic"; }},
+                          [](const GeographicSpec&) { return "geographic"; },
+                          [](const TimeWindowSpec&) { return "time_window"; }},
                     strategy);
 }
 
@@ -270,6 +294,11 @@ Json render(const StrategySpec& strategy) {
               Json regions = Json::object({});
               for (const auto& [name, migrated] : spec.regions) regions.set(name, migrated);
               rendered.set("regions", std::move(regions));
+            },
+            [&](const TimeWindowSpec& spec) {
+              rendered.set("window_start", rfc3339(spec.window_start));
+              rendered.set("window_end", rfc3339(spec.window_end));
+              rendered.set("executed", spec.executed);
             }},
       strategy);
   return rendered;

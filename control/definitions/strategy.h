@@ -1,6 +1,7 @@
 // The strategy of a migration as the operator writes it: shares are fractions, as in the API.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -73,8 +74,16 @@ struct GeographicSpec {
   bool operator==(const GeographicSpec&) const = default;
 };
 
+struct TimeWindowSpec {
+  std::int64_t window_start = 0;  // Unix time, seconds
+  std::int64_t window_end = 0;    // later
+  bool executed = false;          // the sidecar's to say
+
+  bool operator==(const TimeWindowSpec&) const = default;
+};
+
 using StrategySpec = std::variant<BigBangSpec, CanarySpec, BlueGreenSpec, ShadowTrafficSpec,
-                                  RollingUpdateSpec, GeographicSpec>;
+                                  RollingUpdateSpec, GeographicSpec, TimeWindowSpec>;
 
 // Reads a strategy object; null is the default, big_bang.
 //   errors  BadInput: "strategy.read_percentage: must be a number from 0 to 1"; for a strategy that
@@ -96,6 +105,12 @@ const char* type_of(const StrategySpec& strategy);  // "canary"
 // As the request path of that sidecar takes it; shares become parts per million, rounded to the
 // nearest.
 Strategy to_strategy(const StrategySpec& strategy, const Self& self);
+
+// As it will be when all that it does by itself is done: a time_window is executed.
+StrategySpec foreseen(StrategySpec strategy);
+
+// Executed in one instant, with tests before it: no PATCH stands in for that while it routes.
+bool is_executed(const StrategySpec& strategy);
 
 // The networks of an interlay, and whether each one's region has gone; without geographic none.
 std::vector<RegionNetwork> networks_of(const StrategySpec& strategy, const Regions& regions);

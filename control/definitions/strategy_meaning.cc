@@ -31,6 +31,16 @@ bool GeographicSpec::migrated(std::string_view region) const {
   return found != regions.end() && found->second;
 }
 
+StrategySpec foreseen(StrategySpec strategy) {
+  if (auto* window = std::get_if<TimeWindowSpec>(&strategy)) window->executed = true;
+  return strategy;
+}
+
+bool is_executed(const StrategySpec& strategy) {
+  return std::holds_alternative<BigBangSpec>(strategy) ||
+         std::holds_alternative<TimeWindowSpec>(strategy);
+}
+
 std::vector<RegionNetwork> networks_of(const StrategySpec& strategy, const Regions& regions) {
   std::vector<RegionNetwork> networks;
   const auto* geographic = std::get_if<GeographicSpec>(&strategy);
@@ -67,6 +77,9 @@ Strategy to_strategy(const StrategySpec& strategy, const Self& self) {
             },
             [&](const GeographicSpec& spec) {
               return Strategy(Geographic{.region_migrated = spec.migrated(self.region)});
+            },
+            [](const TimeWindowSpec& spec) {
+              return Strategy(TimeWindow{.executed = spec.executed});
             }},
       strategy);
 }
@@ -116,7 +129,8 @@ bool everything_on_new(const StrategySpec& strategy, const Self& self) {
               return spec.migrated(self.region) &&
                      std::ranges::all_of(spec.regions,
                                          [](const auto& region) { return region.second; });
-            }},
+            },
+            [](const TimeWindowSpec& spec) { return spec.executed; }},
       strategy);
 }
 

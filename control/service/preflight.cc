@@ -48,6 +48,16 @@ std::string what_rolling_update_does(const RollingUpdateSpec& rolling, const Sel
          "; what clients of one that is on new write is not seen by those of one that is on old";
 }
 
+Check check_window(const TimeWindowSpec& window, std::int64_t now) {
+  Check check{.name = "window", .ok = now < window.window_end};
+  check.detail = !check.ok ? "the window ended at " + rfc3339(window.window_end)
+                 : now >= window.window_start
+                     ? "the window is open: it is executed as soon as it is started"
+                     : "it is executed at " + rfc3339(window.window_start) + ", in " +
+                           std::to_string(window.window_start - now) + " s";
+  return check;
+}
+
 // By the sidecar's own region, and by the networks of the interlays.
 Check check_geographic(const State& state, const Migration& migration, const Self& self) {
   const auto& geographic = std::get<GeographicSpec>(migration.spec.strategy);
@@ -243,10 +253,15 @@ class InterlayChecks {
 
 }  // namespace
 
-std::vector<Check> preflight(const State& state, const Migration& migration, const Self& self,
-                             Servers& servers) {
+std::vector<Check> preflight(const State& state, const Migration& current, const Self& self,
+                             std::int64_t now, Servers& servers) {
+  Migration migration = current;
+  migration.spec.strategy = foreseen(std::move(migration.spec.strategy));
   std::vector<Check> checks{check_resources(migration), check_strategy(state, migration, self),
                             check_data_movement(migration)};
+  if (const auto* window = std::get_if<TimeWindowSpec>(&migration.spec.strategy)) {
+    checks.push_back(check_window(*window, now));
+  }
   for (const Binding& binding : migration.bindings) {
     const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
     const Sides sides{interlay, *state.endpoints.at(interlay.endpoint),

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "control/definitions/endpoint.h"
+#include "control/definitions/instant.h"
 #include "control/definitions/interlay.h"
 #include "control/definitions/migration.h"
 #include "control/json/parse.h"
@@ -294,6 +295,7 @@ TEST_CASE("strategy: each of the guide's four objects is read and shown as print
        R"({"type":"canary","read_percentage":1.0,"write_mode":{"mode":"cutover","write_percentage":1.0}})",
        R"({"type":"blue_green","active_is_new":false})", R"({"type":"shadow_traffic"})",
        R"({"type":"rolling_update","migrated_instances":[],"total_instances":5})",
+       R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z","executed":false})",
        R"({"type":"geographic","regions":{"ap-southeast-1":false,"us-east-1":true}})",
        R"({"type":"rolling_update","migrated_instances":["instance-1","instance-2"],"total_instances":5})"}) {
     CAPTURE(text);
@@ -307,7 +309,6 @@ TEST_CASE("strategy: those of the guide that are not there get its words") {
       const char* text :
       {R"({"type":"strangler_fig","features":{"feature_a":true}})",
        R"({"type":"feature_flag","flags":{"new_database":true},"rollout_percentage":0.25})",
-       R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z","executed":false})",
        R"({"type":"teleport"})"}) {
     CAPTURE(text);
     CHECK(strategy_refusal(text) == "Migration strategy not yet implemented");
@@ -378,6 +379,68 @@ TEST_CASE("geographic: a region that is not listed has not gone; complete is eve
   const StrategySpec all = strategy(R"({"type":"geographic","regions":{"a":true,"b":true}})");
   CHECK(everything_on_new(all, {.region = "a"}));
   CHECK_FALSE(everything_on_new(all, {.region = "c"}));
+}
+
+TEST_CASE("time_window: instants have an offset, and their order") {
+  const auto refused = [](const std::string& start, const std::string& end) {
+    return strategy_refusal(R"({"type":"time_window","window_start":")" + start +
+                            R"(","window_end":")" + end + R"("})");
+  };
+  const std::string noon = "2024-01-15T12:00:00Z";
+  CHECK(refused(noon, "2024-01-15T12:00:01Z") == "accepted");
+  for (const std::string& end : {noon, std::string("2024-01-15T12:30:00+01:00")}) {
+    CHECK(refused(noon, end) == "strategy.window_end: must be later than window_start");
+  }
+  CHECK(refused("noon", noon).find("strategy.window_start: must be a time with its offset") == 0);
+  CHECK(strategy_refusal(R"({"type":"time_window","window_end":"2024-01-15T12:00:00Z"})") ==
+        "strategy.window_start: is required");
+  CHECK(patched(
+            R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z","executed":true})",
+            R"({"window_end":"2024-01-15T07:00:00+02:00"})") ==
+        R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T05:00:00Z","executed":true})");
+}
+
+TEST_CASE("instant: RFC 3339 and what is not") {
+  const std::int64_t at = 1'705'284'000;  // 2024-01-15T02:00:00Z
+  for (const char* text :
+       {"2024-01-15T02:00:00Z", "2024-01-15t02:00:00z", "2024-01-15T02:00Z", "2024-01-15 02:00:00Z",
+        "2024-01-15T02:00:00.999Z", "2024-01-15T03:30:00+01:30", "2024-01-14T21:00:00-05:00"}) {
+    CAPTURE(text);
+    CHECK(parse_instant(text) == at);
+  }
+  CHECK(parse_instant("1970-01-01T00:00:00Z") == 0);
+  CHECK(parse_instant("2024-02-29T00:00:00Z").has_value());
+  for (const char* text :
+       {"", "2024-01-15", "2024-01-15T02:00:00", "2024-02-30T00:00:00Z", "2023-02-29T00:00:00Z",
+        "2024-13-01T00:00:00Z", "2024-01-15T24:00:00Z", "2024-01-15T02:60:00Z",
+        "2024-01-15T02:00:60Z", "2024-01-15T02:00:00+24:00", "2024-01-15T02:00:00ZZ",
+        "1969-12-31T23:59:59Z", "2024-1-15T02:00:00Z", "2024-01-15T02:00:00.Z", "1705284000"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_instant(text).has_value());
+  }
+}
+
+TEST_CASE("time_window: executed is the sidecar's to say") {
+  const std::string window =
+      R"("window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z")";
+  const auto created = [&](const char* executed) {
+    return refusal(read_migration(json(R"({"id":"m","strategy":{"type":"time_window",)" + window +
+                                       R"(,"executed":)" + executed + "}}")));
+  };
+  CHECK(created("false") == "accepted");
+  CHECK(created("true").find("strategy.executed: becomes true when the sidecar") == 0);
+  for (const bool now : {false, true}) {
+    MigrationSpec spec;
+    spec.strategy = TimeWindowSpec{1, 2, now};
+    const auto patched_to = [&](const std::string& strategy) {
+      return refusal(patch_migration(spec, json(R"({"strategy":)" + strategy + "}")));
+    };
+    const std::string same = now ? "true" : "false";
+    const std::string other = now ? "false" : "true";
+    CHECK(patched_to(R"({"executed":)" + same + "}") == "accepted");
+    CHECK(patched_to(R"({"executed":)" + other + "}").find("strategy.executed: becomes") == 0);
+    CHECK(patched_to(R"({"type":"blue_green"})") == "accepted");
+  }
 }
 
 TEST_CASE("regions: networks of either version, and what is wrong with others") {
