@@ -2,6 +2,7 @@
 #include "control/definitions/strategy.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "control/definitions/identity.h"
 #include "control/definitions/instant.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr std::size_t kWordMax = 64;
 constexpr std::size_t kInstanceMax = 256;  // bytes of an instance's id
 constexpr std::uint64_t kInstancesMax = 10'000;
+constexpr std::size_t kStepsMax = 100;
+constexpr std::uint64_t kHoldMax_s = 31'536'000;  // a year
 
 template <class... Visitors>
 struct Visit : Visitors... {
@@ -22,72 +25,53 @@ struct Visit : Visitors... {
 template <class... Visitors>
 Visit(Visitors...) -> Visit<Visitors...>;
 
-const char* name_of(Policy policy) {
-  switch (policy) {
-    case Policy::OldAuthoritative:
-      return "old_authoritative";
-    case Policy::NewAuthoritative:
-      return "new_authoritative";
-    case Policy::BestEffort:
-      return "best_effort";
+constexpr std::pair<const char*, SplitBy> kSplits[] = {{"key", SplitBy::Key},
+                                                       {"user", SplitBy::User},
+                                                       {"session", SplitBy::Session},
+                                                       {"request", SplitBy::Request}};
+
+std::optional<SplitBy> read_split(Fields& fields) {
+  const auto given = fields.string("split_by", kWordMax);
+  if (!given) return std::nullopt;
+  for (const auto& [name, split] : kSplits) {
+    if (*given == name) return split;
   }
-  return "old_authoritative";
+  fields.complain("split_by", "must be key, user, session or request");
+  return std::nullopt;
 }
 
-void read_policy(Fields& fields, WriteModeSpec& spec) {
-  const auto given = fields.string("policy", kWordMax);
-  if (!given) return;
-  for (const Policy policy :
-       {Policy::OldAuthoritative, Policy::NewAuthoritative, Policy::BestEffort}) {
-    if (*given != name_of(policy)) continue;
-    spec.policy = policy;
-    return;
-  }
-  fields.complain("policy", "must be old_authoritative, new_authoritative or best_effort");
-}
-
-void read_engine(Fields& fields, WriteModeSpec& spec) {
-  const auto given = fields.string("engine", kWordMax);
-  if (!given) return;
-  if (*given == "statement") {
-    spec.engine = Engine::Statement;
-  } else if (*given == "replication") {
-    fields.complain("engine",
-                    "\"replication\" comes with PostgreSQL data movement; this version has "
-                    "\"statement\"");
-  } else {
-    fields.complain("engine", "must be \"statement\"");
-  }
-}
-
-Result<WriteModeSpec> read_write_mode(const Json& json, const std::string& path) {
+Result<RampSpec> read_ramp(const Json& json, const std::string& path) {
   Fields fields(json, path);
-  WriteModeSpec spec;
-  const std::string mode = fields.required_string("mode", kWordMax);
-  if (mode == "dual_write") {
-    read_policy(fields, spec);
-    read_engine(fields, spec);
-  } else if (mode == "cutover") {
-    spec.mode = WriteMode::Mode::Cutover;
-    spec.write_percentage = fields.required_share("write_percentage");
-  } else {
-    fields.complain("mode", "must be dual_write or cutover");
+  RampSpec ramp;
+  const Json* steps = fields.required("steps");
+  const Json::Array none;
+  const Json::Array& given =
+      steps != nullptr && steps->elements() != nullptr ? *steps->elements() : none;
+  const bool rising = std::ranges::all_of(given, [&](const Json& step) {
+    const double before = ramp.steps.empty() ? 0 : ramp.steps.back();
+    ramp.steps.push_back(step.number());
+    return step.is_number() && step.number() > before && step.number() <= 1;
+  });
+  if (given.empty() || given.size() > kStepsMax || !rising) {
+    fields.complain("steps", "must be 1 to 100 shares above 0 and up to 1, each above the last");
   }
+  fields.required("hold_s");
+  ramp.hold_s = static_cast<std::uint32_t>(fields.whole("hold_s", 1, kHoldMax_s).value_or(1));
   if (auto error = fields.finish()) return *error;
-  return spec;
+  return ramp;
 }
 
 StrategySpec read_canary(Fields& fields) {
   CanarySpec canary;
   canary.read_percentage = fields.required_share("read_percentage");
-  const Json* mode = fields.optional("write_mode");
-  if (mode != nullptr && !mode->is_null() && !fields.failed()) {
-    auto read = read_write_mode(*mode, fields.path_of("write_mode"));
-    if (read) {
-      canary.write_mode = *read;
-    } else {
-      fields.take(read.error());
-    }
+  canary.split_by = read_split(fields);
+  const Json* ramp = fields.optional("ramp");
+  if (ramp == nullptr || ramp->is_null() || fields.failed()) return canary;
+  auto read = read_ramp(*ramp, fields.path_of("ramp"));
+  if (read) {
+    canary.ramp = std::move(*read);
+  } else {
+    fields.take(read.error());
   }
   return canary;
 }
@@ -170,26 +154,53 @@ TimeWindowSpec read_time_window(Fields& fields) {
   return window;
 }
 
-// Extensions of the API that this version does not have: said so, rather than "unknown".
-void refuse_extensions(Fields& fields, const std::string& type) {
-  for (const char* name : {"split_by", "guardrails", "ramp"}) {
-    if (fields.optional(name) != nullptr) {
-      fields.complain(name, "is not supported by this version");
-    }
+// What old answers new can not decide, and not a part of it either.
+void check_shadow(Fields& fields, const WriteModeSpec& mode) {
+  if (mode.mode == WriteMode::Mode::DualWrite && mode.policy == Policy::OldAuthoritative) return;
+  fields.complain("write_mode",
+                  "must be dual_write with old_authoritative for shadow_traffic: old answers");
+}
+
+// A share that is stepped up beyond that of writes would be read where it is not written.
+void check_ramp(Fields& fields, const CanarySpec& canary) {
+  if (!canary.ramp || !canary.write_mode || canary.write_mode->mode != WriteMode::Mode::Cutover) {
+    return;
   }
-  if (type == "canary") return;
-  if (fields.optional("write_mode") != nullptr) {
-    fields.complain("write_mode", "is supported by this version for canary only");
+  if (canary.ramp->steps.back() > canary.write_mode->write_percentage) {
+    fields.complain("ramp",
+                    "goes above write_mode.write_percentage: some keys would be read from "
+                    "new while their writes go to old only");
   }
 }
 
-Json render(const WriteModeSpec& spec) {
-  if (spec.mode == WriteMode::Mode::Cutover) {
-    return Json::object({{"mode", "cutover"}, {"write_percentage", spec.write_percentage}});
+void read_common(Fields& fields, StrategySpec& spec) {
+  const Json* given = fields.optional("write_mode");
+  if (given != nullptr && !given->is_null() && !fields.failed()) {
+    auto mode = read_write_mode(*given, fields.path_of("write_mode"));
+    if (!mode) return fields.take(mode.error());
+    std::visit([&](auto& one) { one.write_mode = *mode; }, spec);
+    if (std::holds_alternative<ShadowTrafficSpec>(spec)) check_shadow(fields, *mode);
   }
-  Json json = Json::object({{"mode", "dual_write"}, {"policy", name_of(spec.policy)}});
-  if (spec.engine == Engine::Statement) json.set("engine", "statement");
-  return json;
+  if (fields.optional("guardrails") != nullptr) {
+    fields.complain("guardrails", "is not supported by this version");
+  }
+  if (const auto* canary = std::get_if<CanarySpec>(&spec)) return check_ramp(fields, *canary);
+  for (const char* name : {"split_by", "ramp"}) {
+    if (fields.optional(name) != nullptr) fields.complain(name, "belongs to canary only");
+  }
+}
+
+const char* name_of(SplitBy split_by) {
+  for (const auto& [name, split] : kSplits) {
+    if (split == split_by) return name;
+  }
+  return "key";
+}
+
+Json render(const RampSpec& ramp) {
+  Json steps = Json::array();
+  for (const double step : ramp.steps) steps.push(step);
+  return Json::object({{"steps", std::move(steps)}, {"hold_s", ramp.hold_s}});
 }
 
 // Replaces the members that `given` has; null takes one away.
@@ -237,7 +248,7 @@ Result<StrategySpec> read_strategy(const Json& strategy, const std::string& path
   } else {
     return Error{Errc::BadInput, "", "Migration strategy not yet implemented"};
   }
-  refuse_extensions(fields, type);
+  read_common(fields, spec);
   if (auto error = fields.finish()) return *error;
   return spec;
 }
@@ -275,7 +286,8 @@ Json render(const StrategySpec& strategy) {
       Visit{[&](const BigBangSpec& spec) { rendered.set("durability", spec.durability); },
             [&](const CanarySpec& spec) {
               rendered.set("read_percentage", spec.read_percentage);
-              if (spec.write_mode) rendered.set("write_mode", render(*spec.write_mode));
+              if (spec.split_by) rendered.set("split_by", name_of(*spec.split_by));
+              if (spec.ramp) rendered.set("ramp", render(*spec.ramp));
             },
             [&](const BlueGreenSpec& spec) { rendered.set("active_is_new", spec.active_is_new); },
             [&](const ShadowTrafficSpec& spec) {
@@ -301,6 +313,7 @@ Json render(const StrategySpec& strategy) {
               rendered.set("executed", spec.executed);
             }},
       strategy);
+  if (const auto& mode = write_mode_of(strategy)) rendered.set("write_mode", render(*mode));
   return rendered;
 }
 

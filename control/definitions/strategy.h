@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "control/definitions/regions.h"
+#include "control/definitions/write_mode.h"
 #include "control/json/value.h"
 #include "protocols/base/result.h"
 #include "strategies/migration.h"
@@ -24,30 +25,34 @@ struct Self {
   std::string region = {};    // --region; empty: none
 };
 
+// Each has a write_mode; nullopt: writes follow reads.
 struct BigBangSpec {
   bool durability = true;  // `test` refuses a new side that does not persist
+  std::optional<WriteModeSpec> write_mode = {};
 
   bool operator==(const BigBangSpec&) const = default;
 };
 
-struct WriteModeSpec {
-  WriteMode::Mode mode = WriteMode::Mode::DualWrite;
-  Policy policy = Policy::OldAuthoritative;  // DualWrite
-  double write_percentage = 0;               // Cutover; 0..1
-  Engine engine = Engine::Effect;            // DualWrite; Effect is what no "engine" means
+// By itself the share of reads goes up, step by step.
+struct RampSpec {
+  std::vector<double> steps;  // shares, rising
+  std::uint32_t hold_s = 1;   // how long each is held before the next
 
-  bool operator==(const WriteModeSpec&) const = default;
+  bool operator==(const RampSpec&) const = default;
 };
 
 struct CanarySpec {
-  double read_percentage = 0;                    // 0..1
-  std::optional<WriteModeSpec> write_mode = {};  // nullopt: writes follow reads
+  double read_percentage = 0;  // 0..1
+  std::optional<WriteModeSpec> write_mode = {};
+  std::optional<SplitBy> split_by = {};  // nullopt: by key; PostgreSQL by session
+  std::optional<RampSpec> ramp = {};
 
   bool operator==(const CanarySpec&) const = default;
 };
 
 struct BlueGreenSpec {
   bool active_is_new = false;
+  std::optional<WriteModeSpec> write_mode = {};
 
   bool operator==(const BlueGreenSpec&) const = default;
 };
@@ -55,6 +60,7 @@ struct BlueGreenSpec {
 struct ShadowTrafficSpec {
   bool shadow_writes = true;     // PostgreSQL
   double sample_percentage = 1;  // PostgreSQL; 0..1, of sessions
+  std::optional<WriteModeSpec> write_mode = {};
 
   bool operator==(const ShadowTrafficSpec&) const = default;
 };
@@ -62,12 +68,14 @@ struct ShadowTrafficSpec {
 struct RollingUpdateSpec {
   std::vector<std::string> migrated_instances;  // each once
   std::uint32_t total_instances = 1;            // at least as many
+  std::optional<WriteModeSpec> write_mode = {};
 
   bool operator==(const RollingUpdateSpec&) const = default;
 };
 
 struct GeographicSpec {
   std::map<std::string, bool, std::less<>> regions;  // whether each has gone to new
+  std::optional<WriteModeSpec> write_mode = {};
 
   // A region that is not listed has not gone; the empty one is none.
   bool migrated(std::string_view region) const;
@@ -78,6 +86,7 @@ struct TimeWindowSpec {
   std::int64_t window_start = 0;  // Unix time, seconds
   std::int64_t window_end = 0;    // later
   bool executed = false;          // the sidecar's to say
+  std::optional<WriteModeSpec> write_mode = {};
 
   bool operator==(const TimeWindowSpec&) const = default;
 };
@@ -102,6 +111,8 @@ Result<StrategySpec> patch_strategy(const StrategySpec& current, const Json& giv
 Json render(const StrategySpec& strategy);
 const char* type_of(const StrategySpec& strategy);  // "canary"
 
+const std::optional<WriteModeSpec>& write_mode_of(const StrategySpec& strategy);
+
 // As the request path of that sidecar takes it; shares become parts per million, rounded to the
 // nearest.
 Strategy to_strategy(const StrategySpec& strategy, const Self& self);
@@ -119,7 +130,7 @@ std::vector<RegionNetwork> networks_of(const StrategySpec& strategy, const Regio
 // `test` says so, and it is started, or patched in while it routes, by force only.
 std::optional<std::string> history_objection(const StrategySpec& strategy);
 
-// True when, in force, it writes to both sides.
+// True when, in force, it writes to both sides: a time_window once it is executed.
 bool dual_writes(const StrategySpec& strategy);
 
 // How its dual writes reach the other side; nullopt: it does none.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "control/json/write.h"
 #include "control/service/listing.h"
 #include "control/service/migrations.h"
 #include "control/service/server_pairs.h"
@@ -123,7 +124,8 @@ Answer Conductor::test(const std::string& reference) {
   const StatePtr state = keeper_.state();
   const MigrationPtr migration = find(state->migrations, reference);
   if (migration == nullptr) return not_found(kMigrationWord, reference);
-  const std::vector<Check> checks = preflight(*state, *migration, keeper_.self(), clock_(), servers_);
+  const std::vector<Check> checks =
+      preflight(*state, *migration, keeper_.self(), clock_(), servers_);
   Json rendered = Json::array();
   for (const Check& check : checks) rendered.push(render(check));
   return Reply{.data =
@@ -176,7 +178,8 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
   set_executed(turn, uuid, false);
   set_status(turn, uuid, MigrationStatus::Running, call.actor, how_started(seen, call));
   note_force(turn, uuid, call.force);
-  if (std::holds_alternative<BigBangSpec>(seen.spec.strategy)) {
+  if (std::holds_alternative<BigBangSpec>(seen.spec.strategy) &&
+      everything_on_new(seen.spec.strategy, keeper_.self())) {
     set_status(turn, uuid, MigrationStatus::Completed, call.actor, "everything is on new");
   }
   const NewOnlyWrites::Counts former = new_only_writes_.begin(seen);
@@ -272,8 +275,8 @@ Answer Conductor::end_rollback(Keeper::Turn& turn, const std::string& uuid,
   new_only_writes_.settle(*turn.next.migrations.at(uuid));
   const auto count = new_only_writes_.count(*turn.next.migrations.at(uuid));
   const std::string why = turn.next.migrations.at(uuid)->reason;
-  const std::string sentence = (why.empty() || why == kRollback ? "" : why + "; ") +
-                               rollback_sentence(count);
+  const std::string sentence =
+      (why.empty() || why == kRollback ? "" : why + "; ") + rollback_sentence(count);
   set_status(turn, uuid, MigrationStatus::RolledBack, actor, sentence);
   if (const Status status = keeper_.make_durable(turn); !status) {
     return unavailable(
@@ -318,13 +321,27 @@ Answer Conductor::execute(const Migration& seen, const std::string& how) {
   if (!stands_as(turn.next, seen)) return changed_meanwhile(kMigrationWord, seen.identity.id);
   set_executed(turn, uuid, true);
   if (everything_on_new(turn.next.migrations.at(uuid)->spec.strategy, keeper_.self())) {
-    set_status(turn, uuid, MigrationStatus::Completed, kOurselves,
-               how + "; everything is on new");
+    set_status(turn, uuid, MigrationStatus::Completed, kOurselves, how + "; everything is on new");
   } else {
     turn.journal(uuid, kOurselves, name_of(seen.status), name_of(seen.status), how);
   }
   if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
   return moved(seen.identity, keeper_.state()->migrations.at(uuid)->status);
+}
+
+Answer Conductor::step(const Migration& seen, double share) {
+  Keeper::Turn turn = keeper_.begin();
+  if (!stands_as(turn.next, seen)) return changed_meanwhile(kMigrationWord, seen.identity.id);
+  Migration stepped = seen;
+  auto& canary = std::get<CanarySpec>(stepped.spec.strategy);
+  turn.journal(seen.identity.uuid, kOurselves, name_of(seen.status), name_of(seen.status),
+               "ramp: read_percentage goes from " + to_text(Json(canary.read_percentage)) + " to " +
+                   to_text(Json(share)));
+  canary.read_percentage = share;
+  touch(stepped.identity);
+  put(turn.next.migrations, std::move(stepped));
+  if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+  return moved(seen.identity, seen.status);
 }
 
 Answer Conductor::take_back(const Migration& seen, const std::string& why) {

@@ -52,6 +52,8 @@ class Conductor {
   Answer execute(const Migration& seen, const std::string& how);
   // Everything to old, and why; goes on with what was begun.
   Answer take_back(const Migration& seen, const std::string& why);
+  // A canary's share of reads becomes that one.
+  Answer step(const Migration& seen, double share);
   // A line for the journal.
   void note(const Migration& seen, const std::string& what);
 

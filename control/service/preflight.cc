@@ -45,7 +45,9 @@ std::string what_rolling_update_does(const RollingUpdateSpec& rolling, const Sel
   return "rolling_update of " + std::to_string(rolling.migrated_instances.size()) + " of " +
          std::to_string(rolling.total_instances) + " instances: this one, '" + self.instance +
          "', " + (here ? "goes to new" : "stays on old") +
-         "; what clients of one that is on new write is not seen by those of one that is on old";
+         (rolling.write_mode ? ""
+                             : "; without write_mode, what clients of one that is on new write is "
+                               "not seen by those of one that is on old");
 }
 
 Check check_window(const TimeWindowSpec& window, std::int64_t now) {

@@ -11,9 +11,8 @@ namespace {
 
 // Of its dual writes; nullopt: it does none.
 std::optional<Policy> policy_of(const StrategySpec& strategy) {
-  const auto* canary = std::get_if<CanarySpec>(&strategy);
-  if (canary == nullptr || !dual_writes(strategy)) return std::nullopt;
-  return canary->write_mode->policy;
+  if (!dual_writes(strategy)) return std::nullopt;
+  return write_mode_of(strategy)->policy;
 }
 
 }  // namespace

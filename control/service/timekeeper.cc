@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace crossfade {
@@ -19,8 +20,9 @@ std::string span(const TimeWindowSpec& window) {
 
 std::string unfinished(const TimeWindowSpec& window, const std::string& last_failure) {
   if (window.executed) {
-    return span(window) + " has ended and the migration was not completed, as its write_mode still "
-                          "sends writes to old";
+    return span(window) +
+           " has ended and the migration was not completed, as its write_mode still "
+           "sends writes to old";
   }
   if (!last_failure.empty()) {
     return span(window) + " has ended and the migration could not be executed: " + last_failure;
@@ -57,10 +59,12 @@ void Timekeeper::work() {
 
 void Timekeeper::look() {
   const StatePtr state = keeper_.state();
+  std::erase_if(held_, [&](const auto& one) { return !state->migrations.contains(one.first); });
   std::erase_if(tries_, [&](const auto& one) { return !state->migrations.contains(one.first); });
   for (const auto& [uuid, migration] : state->migrations) {
-    const auto* window = std::get_if<TimeWindowSpec>(&migration->spec.strategy);
-    if (window != nullptr) attend(*migration, *window);
+    const StrategySpec& strategy = migration->spec.strategy;
+    if (const auto* window = std::get_if<TimeWindowSpec>(&strategy)) attend(*migration, *window);
+    if (const auto* canary = std::get_if<CanarySpec>(&strategy)) attend(*migration, *canary);
   }
 }
 
@@ -84,6 +88,27 @@ void Timekeeper::attend(const Migration& migration, const TimeWindowSpec& window
   } else if (!window.executed && now >= window.window_start) {
     last.at = now;
     execute(migration, window);
+  }
+}
+
+void Timekeeper::attend(const Migration& migration, const CanarySpec& canary) {
+  const std::string& uuid = migration.identity.uuid;
+  if (!canary.ramp || migration.status != MigrationStatus::Running) {
+    held_.erase(uuid);
+    return;
+  }
+  const std::int64_t now = clock_();
+  Held& held = held_[uuid];
+  if (held.version != migration.identity.version || held.since > now) {
+    held = {migration.identity.version, now};
+  }
+  const auto next = std::ranges::upper_bound(canary.ramp->steps, canary.read_percentage);
+  if (next == canary.ramp->steps.end()) return;
+  if (now < held.since + canary.ramp->hold_s || !gate_(migration)) return;
+  const Answer answer = conductor_.step(migration, *next);
+  held.since = now;  // a step that failed is tried again as late as the next would be
+  if (const auto* refusal = std::get_if<Refusal>(&answer)) {
+    spdlog::warn("migration {}: {}", migration.identity.id, refusal->message);
   }
 }
 

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "control/definitions/endpoint.h"
 #include "control/definitions/instant.h"
@@ -305,11 +307,10 @@ TEST_CASE("strategy: each of the guide's four objects is read and shown as print
 }
 
 TEST_CASE("strategy: those of the guide that are not there get its words") {
-  for (
-      const char* text :
-      {R"({"type":"strangler_fig","features":{"feature_a":true}})",
-       R"({"type":"feature_flag","flags":{"new_database":true},"rollout_percentage":0.25})",
-       R"({"type":"teleport"})"}) {
+  for (const char* text :
+       {R"({"type":"strangler_fig","features":{"feature_a":true}})",
+        R"({"type":"feature_flag","flags":{"new_database":true},"rollout_percentage":0.25})",
+        R"({"type":"teleport"})"}) {
     CAPTURE(text);
     CHECK(strategy_refusal(text) == "Migration strategy not yet implemented");
   }
@@ -394,10 +395,11 @@ TEST_CASE("time_window: instants have an offset, and their order") {
   CHECK(refused("noon", noon).find("strategy.window_start: must be a time with its offset") == 0);
   CHECK(strategy_refusal(R"({"type":"time_window","window_end":"2024-01-15T12:00:00Z"})") ==
         "strategy.window_start: is required");
-  CHECK(patched(
-            R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z","executed":true})",
-            R"({"window_end":"2024-01-15T07:00:00+02:00"})") ==
-        R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T05:00:00Z","executed":true})");
+  CHECK(
+      patched(
+          R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z","executed":true})",
+          R"({"window_end":"2024-01-15T07:00:00+02:00"})") ==
+      R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T05:00:00Z","executed":true})");
 }
 
 TEST_CASE("instant: RFC 3339 and what is not") {
@@ -441,6 +443,72 @@ TEST_CASE("time_window: executed is the sidecar's to say") {
     CHECK(patched_to(R"({"executed":)" + other + "}").find("strategy.executed: becomes") == 0);
     CHECK(patched_to(R"({"type":"blue_green"})") == "accepted");
   }
+}
+
+TEST_CASE("strategy: every one takes a write_mode, shows it, and loses it by null") {
+  const std::string dual = R"("write_mode":{"mode":"dual_write","policy":"old_authoritative"})";
+  for (
+      const std::string members :
+      {R"("type":"big_bang","durability":true)", R"("type":"blue_green","active_is_new":false)",
+       R"("type":"canary","read_percentage":0.5)", R"("type":"shadow_traffic")",
+       R"("type":"rolling_update","migrated_instances":[],"total_instances":1)",
+       R"("type":"geographic","regions":{})",
+       R"("type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z","executed":false)"}) {
+    CAPTURE(members);
+    const std::string with = "{" + members + "," + dual + "}";
+    const StrategySpec spec = foreseen(strategy(with));
+    CHECK(to_text(render(strategy(with))) == with);
+    CHECK(dual_writes(spec));
+    CHECK(authority_of(spec) == Side::Old);
+    CHECK_FALSE(everything_on_new(spec, {}));
+    CHECK(patched(with, R"({"write_mode":null})") == "{" + members + "}");
+  }
+  CHECK_FALSE(
+      dual_writes(TimeWindowSpec{1, 2, false, WriteModeSpec{}}));  // nothing before it opens
+}
+
+TEST_CASE("strategy: reads that go to new where only a part of the writes does are objected to") {
+  const WriteModeSpec half{.mode = WriteMode::Mode::Cutover, .write_percentage = 0.5};
+  const std::vector<std::pair<StrategySpec, bool>> some{
+      {BigBangSpec{.write_mode = half}, true},
+      {BlueGreenSpec{true, half}, true},
+      {BlueGreenSpec{false, half}, false},
+      {RollingUpdateSpec{{"a"}, 2, half}, true},
+      {RollingUpdateSpec{{}, 2, half}, false},
+      {GeographicSpec{{{"eu", true}}, half}, true},
+      {GeographicSpec{{{"eu", false}}, half}, false},
+      {TimeWindowSpec{1, 2, false, half}, true}};
+  for (const auto& [spec, objected] : some) {
+    CAPTURE(type_of(spec));
+    CHECK(history_objection(spec).has_value() == objected);
+  }
+}
+
+TEST_CASE(
+    "canary: a ramp has rising steps, none above what is written on new, and shows as given") {
+  const auto canary = [](const std::string& more) {
+    return R"({"type":"canary","read_percentage":0.05,)" + more + "}";
+  };
+  const auto ramp = [&](const std::string& steps, const char* hold = "60") {
+    return canary(R"("ramp":{"steps":)" + steps + R"(,"hold_s":)" + hold + "}");
+  };
+  const std::string shown = R"({"type":"canary","read_percentage":0.05,"split_by":"user",)"
+                            R"("ramp":{"steps":[0.25,0.5,1.0],"hold_s":60}})";
+  CHECK(to_text(render(strategy(shown))) == shown);
+  for (const char* steps :
+       {"[]", "[0]", "[0.5,0.5]", "[0.5,0.25]", "[1.5]", "[\"a\"]", "1", "null"}) {
+    CAPTURE(steps);
+    CHECK(strategy_refusal(ramp(steps)) ==
+          "strategy.ramp.steps: must be 1 to 100 shares above 0 and up to 1, each above the last");
+  }
+  CHECK(strategy_refusal(ramp("[1]", "0")).find("strategy.ramp.hold_s: must be a whole number") ==
+        0);
+  CHECK(strategy_refusal(canary(R"("ramp":{"steps":[1]})")) == "strategy.ramp.hold_s: is required");
+  CHECK(
+      strategy_refusal(
+          canary(
+              R"("write_mode":{"mode":"cutover","write_percentage":0.5},"ramp":{"steps":[0.5,0.6],"hold_s":1})"))
+          .find("strategy.ramp: goes above write_mode.write_percentage") == 0);
 }
 
 TEST_CASE("regions: networks of either version, and what is wrong with others") {
@@ -497,10 +565,19 @@ TEST_CASE("strategy: what is wrong is named by its path") {
   CHECK(strategy_refusal(R"({"read_percentage":0.5})") == "strategy.type: is required");
   CHECK(strategy_refusal(R"({"type":7})") == "strategy.type: must be a string, is a number");
   CHECK(strategy_refusal(R"("canary")") == "strategy: must be an object, is a string");
-  CHECK(strategy_refusal(R"({"type":"shadow_traffic","write_mode":{"mode":"dual_write"}})") ==
-        "strategy.write_mode: is supported by this version for canary only");
-  CHECK(strategy_refusal(R"({"type":"canary","read_percentage":0,"ramp":{}})") ==
-        "strategy.ramp: is not supported by this version");
+  for (const char* mode : {R"({"mode":"dual_write","policy":"new_authoritative"})",
+                           R"({"mode":"dual_write","policy":"best_effort"})",
+                           R"({"mode":"cutover","write_percentage":0})"}) {
+    CHECK(strategy_refusal(R"({"type":"shadow_traffic","write_mode":)" + std::string(mode) + "}") ==
+          "strategy.write_mode: must be dual_write with old_authoritative for shadow_traffic: old "
+          "answers");
+  }
+  for (const char* name : {"split_by", "ramp"}) {
+    CHECK(strategy_refusal(R"({"type":"blue_green",")" + std::string(name) + R"(":1})") ==
+          "strategy." + std::string(name) + ": belongs to canary only");
+  }
+  CHECK(strategy_refusal(R"({"type":"canary","read_percentage":0,"split_by":"dice"})") ==
+        "strategy.split_by: must be key, user, session or request");
 }
 
 TEST_CASE("strategy: a PATCH of the same type changes what it names and keeps the rest") {

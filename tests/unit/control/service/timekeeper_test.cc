@@ -216,6 +216,101 @@ TEST_CASE("time_window: a rollback that the loops do not confirm is gone on with
   CHECK(bench.said_why("was missed"));
 }
 
+TEST_CASE("time_window: with dual writes it is executed, and taken back unless it is completed") {
+  WindowBench bench;
+  must(bench.life->migrations.create(
+      json(
+          R"({"id":"m","strategy":{"type":"time_window","window_start":"2024-01-15T02:00:00Z",)"
+          R"("window_end":"2024-01-15T04:00:00Z","write_mode":{"mode":"dual_write","policy":"new_authoritative"}}})"),
+      bench.call));
+  bench.bind("m");
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK_FALSE(bench.plane.route("cache").authority().has_value());
+  bench.look_at(kStart);
+  CHECK(bench.status("m") == "running");
+  CHECK(bench.executed());
+  CHECK(bench.plane.route("cache").authority() == Side::New);
+  SUBCASE("the operator ends it") {
+    must(bench.patch_strategy("m", R"({"write_mode":null})"));
+    must(bench.life->conductor.complete("m", bench.call));
+    bench.look_at(kEnd + 1);
+    CHECK(bench.status("m") == "completed");
+  }
+  SUBCASE("nobody does") {
+    bench.look_at(kEnd);
+    CHECK(bench.status("m") == "rolled_back");
+    CHECK(bench.said_why("has ended and the migration was not completed"));
+  }
+}
+
+namespace {
+
+constexpr const char* kRamp =
+    R"({"type":"canary","read_percentage":0.05,"write_mode":{"mode":"dual_write"},"ramp":{"steps":[0.05,0.25,1.0],"hold_s":60}})";
+
+struct RampBench : WindowBench {
+  RampBench() {
+    now = 1'000;
+    add_running("m", kRamp);
+  }
+  std::uint32_t share_at(std::int64_t time) {
+    look_at(time);
+    return std::get<Canary>(*plane.route("cache").strategy).read_share;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("ramp: each step is held for its time, and the last one for good") {
+  RampBench bench;
+  CHECK(bench.share_at(1'000) == 50'000);
+  CHECK(bench.share_at(1'059) == 50'000);
+  CHECK(bench.share_at(1'060) == 250'000);
+  CHECK(bench.share_at(1'061) == 250'000);
+  CHECK(bench.share_at(1'120) == 250'000);  // held anew since it was seen
+  CHECK(bench.share_at(1'121) == 1'000'000);
+  const auto lines = bench.journal("m").size();
+  CHECK(bench.share_at(9'999) == 1'000'000);
+  CHECK(bench.journal("m").size() == lines);
+  CHECK(bench.status("m") == "running");
+}
+
+TEST_CASE("ramp: a pause, a PATCH and a restart hold it anew") {
+  RampBench bench;
+  CHECK(bench.share_at(1'000) == 50'000);
+  must(bench.life->conductor.pause("m", bench.call));
+  CHECK(bench.share_at(1'100) == 50'000);
+  must(bench.life->conductor.resume("m", bench.call));
+  CHECK(bench.share_at(1'101) == 50'000);
+  CHECK(bench.share_at(1'160) == 50'000);
+  CHECK(bench.share_at(1'161) == 250'000);
+  must(bench.patch_strategy("m", R"({"read_percentage":0.1})"));
+  CHECK(bench.share_at(1'200) == 100'000);
+  CHECK(bench.share_at(1'259) == 100'000);
+  CHECK(bench.share_at(1'260) == 250'000);
+  bench.restart();
+  CHECK(bench.share_at(2'000) == 250'000);
+  CHECK(bench.share_at(2'059) == 250'000);
+  CHECK(bench.share_at(2'060) == 1'000'000);
+}
+
+TEST_CASE("ramp: while the gate is shut it stands") {
+  RampBench bench;
+  bool open = false;
+  Timekeeper keeper(
+      bench.life->keeper, bench.life->conductor, [&] { return bench.now; },
+      [&](const Migration&) { return open; });
+  const auto share_at = [&](std::int64_t time) {
+    bench.now = time;
+    keeper.look();
+    return std::get<Canary>(*bench.plane.route("cache").strategy).read_share;
+  };
+  CHECK(share_at(1'000) == 50'000);
+  CHECK(share_at(2'000) == 50'000);
+  open = true;
+  CHECK(share_at(2'001) == 250'000);
+}
+
 TEST_CASE("timekeeper: its thread looks by itself, and ends when told to") {
   WindowBench bench;
   bench.now = kStart + 1;
