@@ -81,7 +81,10 @@ void Timekeeper::attend(const Migration& migration, const TimeWindowSpec& window
   if (last.at != 0 && now < last.at + kBetweenTries_s) return;
   if (goes_back || now >= window.window_end) {
     last.at = now;
-    const Answer answer = conductor_.take_back(migration, unfinished(window, last.why));
+    const bool finished = !goes_back && everything_on_new(window, keeper_.self());
+    const Answer answer = finished
+                              ? conductor_.complete(uuid, Call{.actor = kOurselves, .if_match = {}})
+                              : conductor_.take_back(migration, unfinished(window, last.why));
     if (const auto* refusal = std::get_if<Refusal>(&answer)) {
       spdlog::error("migration {}: {}", migration.identity.id, refusal->message);
     }

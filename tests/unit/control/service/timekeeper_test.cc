@@ -236,6 +236,12 @@ TEST_CASE("time_window: with dual writes it is executed, and taken back unless i
     bench.look_at(kEnd + 1);
     CHECK(bench.status("m") == "completed");
   }
+  SUBCASE("everything is on new when the window ends") {
+    must(bench.patch_strategy("m", R"({"write_mode":null})"));
+    bench.look_at(kEnd);
+    CHECK(bench.status("m") == "completed");
+    CHECK(bench.side() == Side::New);
+  }
   SUBCASE("nobody does") {
     bench.look_at(kEnd);
     CHECK(bench.status("m") == "rolled_back");
