@@ -18,6 +18,7 @@
 #include "control/service/dual_writes.h"
 #include "control/service/housekeeper.h"
 #include "control/service/repairs.h"
+#include "control/service/timekeeper.h"
 #include "control/service/verifications.h"
 #include "control/service/watched_servers.h"
 #include "control/store/store.h"
@@ -37,7 +38,8 @@ struct ControlPlane::Parts {
   struct Running {
     Running(Parts& parts, std::unique_ptr<Store> opened)
         : store(std::move(opened)),
-          keeper(*store, parts.data_plane, parts.servers, parts.config.interlay_defaults),
+          keeper(*store, parts.data_plane, parts.servers, parts.config.interlay_defaults,
+                 {.instance = parts.config.instance, .region = parts.config.region}),
           listeners(parts.data_plane, parts.config.drain_ms),
           new_only_writes(*store, keeper, parts.data_plane),
           dual_writes(*parts.ledger, keeper, parts.servers, parts.data_plane),
@@ -53,6 +55,7 @@ struct ControlPlane::Parts {
           repairs(keeper, *parts.ledger),
           watched_servers(keeper, *parts.ledger),
           housekeeper(keeper, parts.servers, new_only_writes, dual_writes),
+          timekeeper(keeper, conductor, system_clock()),
           catalog_watch(keeper, parts.servers, parts.bell,
                         std::chrono::milliseconds(parts.config.catalog_ms)),
           api({endpoints, interlays, templates, apis, migrations, conductor, divergence,
@@ -91,6 +94,7 @@ struct ControlPlane::Parts {
     Repairs repairs;
     WatchedServers watched_servers;
     Housekeeper housekeeper;
+    Timekeeper timekeeper;
     CatalogWatch catalog_watch;
     Api api;
     HttpServer http;  // last: its threads use all the others, and end first
@@ -147,6 +151,7 @@ Status ControlPlane::start() {
   }
   running.housekeeper.start();
   running.catalog_watch.start();
+  running.timekeeper.start();
   running.api.enter(Api::Phase::Ready);
   const StatePtr state = running.keeper.state();
   spdlog::info("control: {} endpoints, {} interlays, {} migrations, table {} in force, API on {}",
@@ -278,6 +283,7 @@ void ControlPlane::stop() {
   if (parts_->running == nullptr) return;
   parts_->running->http.stop();
   parts_->running->verifications.stop();
+  parts_->running->timekeeper.stop();
   parts_->running->catalog_watch.stop();
   parts_->running->housekeeper.stop();
   parts_->ledger->stop(Ledger::End::Clean);

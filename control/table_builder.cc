@@ -1,6 +1,7 @@
 // Routes from definitions.
 #include "control/table_builder.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace crossfade {
@@ -22,11 +23,38 @@ bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
          one.migration == other.migration && one.commands == other.commands &&
          one.catalog == other.catalog && one.catalog_database == other.catalog_database &&
          one.settings == other.settings && one.tls == other.tls && one.login == other.login &&
-         same_ends(one, other);
+         one.networks == other.networks && same_ends(one, other);
+}
+
+// What has been called complete stays on new, whoever and wherever this sidecar says it is when it
+// starts again.
+Strategy in_force(const Migration& migration, const Self& self) {
+  Strategy strategy = to_strategy(migration.spec.strategy, self);
+  if (migration.status != MigrationStatus::Completed) return strategy;
+  if (auto* rolling = std::get_if<RollingUpdate>(&strategy)) rolling->here_migrated = true;
+  if (auto* geographic = std::get_if<Geographic>(&strategy)) geographic->region_migrated = true;
+  return strategy;
+}
+
+// Clients whose networks say otherwise than where the sidecar is have a route of their own.
+void tell_regions_apart(InterlayRoute& route, const Migration& migration, const Regions& regions) {
+  const auto* here = std::get_if<Geographic>(&*route.strategy);
+  if (here == nullptr || migration.status == MigrationStatus::Completed) return;
+  std::vector<RegionNetwork> networks = networks_of(migration.spec.strategy, regions);
+  const bool alike = std::ranges::all_of(
+      networks, [&](const RegionNetwork& one) { return one.migrated == here->region_migrated; });
+  if (alike) return;
+  Geographic there = *here;
+  there.region_migrated = !there.region_migrated;
+  InterlayRoute elsewhere = route;
+  elsewhere.strategy = there;
+  route.networks = std::move(networks);
+  route.elsewhere = std::make_shared<const InterlayRoute>(std::move(elsewhere));
 }
 
 InterlayRoute build_route(const State& state, const InterlayDefinition& interlay,
-                          const InterlaySettings& defaults, const Learned& learned) {
+                          const InterlaySettings& defaults, const Self& self,
+                          const Learned& learned) {
   const auto endpoint = state.endpoints.find(interlay.endpoint);
   assert(endpoint != state.endpoints.end());
   CatalogOfDatabase names = learned.catalog_of(interlay, *endpoint->second);
@@ -49,8 +77,9 @@ InterlayRoute build_route(const State& state, const InterlayDefinition& interlay
       state.endpoints.find(binding_of(*migration, interlay.identity.uuid)->endpoint);
   assert(target != state.endpoints.end());
   route.new_side = target->second->address;
-  route.strategy = to_strategy(migration->spec.strategy);
+  route.strategy = in_force(*migration, self);
   route.migration = migration->identity.id;
+  tell_regions_apart(route, *migration, interlay.regions);
   return route;
 }
 
@@ -67,10 +96,11 @@ InterlayRoutePtr share(InterlayRoute route, const Table* previous) {
 }  // namespace
 
 Table build_table(const State& state, std::uint64_t epoch, const InterlaySettings& defaults,
-                  const Learned& learned, const Table* previous) {
+                  const Self& self, const Learned& learned, const Table* previous) {
   Table table{.epoch = epoch, .interlays = {}};
   for (const auto& [uuid, interlay] : state.interlays) {
-    table.interlays.push_back(share(build_route(state, *interlay, defaults, learned), previous));
+    table.interlays.push_back(
+        share(build_route(state, *interlay, defaults, self, learned), previous));
   }
   return table;
 }

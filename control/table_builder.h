@@ -28,13 +28,14 @@ struct Learned {
 };
 
 // Builds the routes of all interlays, running or not, in the order of their uuids.
+//   self      the sidecar that they are of
 //   previous  routes that are still right are taken over as they are, so that equal routes are the
 //   same
 //             object; may be null
 //   errors    none: references inside a state are whole
 //   cost      O(interlays * migrations)
 Table build_table(const State& state, std::uint64_t epoch, const InterlaySettings& defaults,
-                  const Learned& learned, const Table* previous);
+                  const Self& self, const Learned& learned, const Table* previous);
 
 // True when both route every request alike, whatever their epochs.
 bool same_routes(const Table& one, const Table& other);

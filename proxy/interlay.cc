@@ -105,6 +105,20 @@ void Interlay::show(Side side, bool was_down) {
   }
 }
 
+const InterlayRoutePtr& Interlay::route_of(const Session& session) const {
+  return session.elsewhere_ ? route_->elsewhere : route_;
+}
+
+void Interlay::place(Session& session) const {
+  session.elsewhere_ = false;
+  if (!route_->elsewhere) return;
+  const auto* here = std::get_if<Geographic>(&*route_->strategy);
+  const auto address = session.client_address();
+  if (here == nullptr || !address) return;
+  const bool migrated = region_migrated(route_->networks, *address).value_or(here->region_migrated);
+  session.elsewhere_ = migrated != here->region_migrated;
+}
+
 void Interlay::set_route(InterlayRoutePtr route) {
   // What was learned of a server says nothing of the next one.
   if (!(route->old_side == route_->old_side)) forget(Side::Old);
@@ -119,6 +133,7 @@ void Interlay::set_route(InterlayRoutePtr route) {
   }
   route_ = std::move(route);
   share_writes();
+  for (Session* session = sessions_; session; session = session->next_) place(*session);
   for (Session* session = sessions_; session;) {
     Session* next = session->next_;
     session->on_route();

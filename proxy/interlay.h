@@ -32,7 +32,11 @@ class Interlay {
   const std::string& id() const { return route_->id; }
   Loop& loop() { return loop_; }
   InterlayCounters& counters() { return *counters_; }
+  // The newest; sessions ask for route_of(), as it is not the same for all clients.
   const InterlayRoutePtr& route() const { return route_; }
+  const InterlayRoutePtr& route_of(const Session& session) const;
+  // Once it is known where its client is.
+  void place(Session& session) const;
   void set_route(InterlayRoutePtr route);
   // Null where there is one side only.
   const std::shared_ptr<SharedWrites>& shared_writes() const { return shared_writes_; }

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+
+#include "strategies/networks.h"
 
 namespace crossfade {
 
@@ -22,6 +25,8 @@ class Session {
   virtual void drain() = 0;
   // Ends now.
   virtual void abort() = 0;
+  // Where the client is; nullopt: not known.
+  virtual std::optional<ClientAddress> client_address() const = 0;
 
  private:
   friend class Loop;
@@ -29,6 +34,7 @@ class Session {
   Session* next_busy_ = nullptr;  // the loop's busy list, while busy_
   bool busy_ = false;
   bool dead_ = false;
+  bool elsewhere_ = false;   // see InterlayRoute
   Session* next_ = nullptr;  // the interlay's list of sessions
   Session* previous_ = nullptr;
 };

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cassert>
+#include <cstring>
 #include <utility>
 
 #include "proxy/loop.h"
@@ -217,11 +218,32 @@ void Stream::read_start() {
                            StreamCallbacks::read) == 0;
 }
 
-std::string Stream::peer_name() const {
+std::optional<sockaddr_storage> Stream::peer() const {
   sockaddr_storage peer{};
   int size = sizeof peer;
   auto* const address = reinterpret_cast<sockaddr*>(&peer);
-  if (!handle_ || uv_tcp_getpeername(handle_.get(), address, &size) != 0) return {};
+  if (!handle_ || uv_tcp_getpeername(handle_.get(), address, &size) != 0) return std::nullopt;
+  return peer;
+}
+
+std::optional<ClientAddress> Stream::peer_address() const {
+  const auto found = peer();
+  if (!found) return std::nullopt;
+  ClientAddress address{};
+  if (found->ss_family == AF_INET6) {
+    std::memcpy(address.data(), &reinterpret_cast<const sockaddr_in6&>(*found).sin6_addr, 16);
+    return address;
+  }
+  address[10] = address[11] = 0xff;
+  std::memcpy(address.data() + 12, &reinterpret_cast<const sockaddr_in&>(*found).sin_addr, 4);
+  return address;
+}
+
+std::string Stream::peer_name() const {
+  auto found = peer();
+  if (!found) return {};
+  sockaddr_storage& peer = *found;
+  auto* const address = reinterpret_cast<sockaddr*>(&peer);
   char name[INET6_ADDRSTRLEN] = {};
   uv_ip_name(address, name, sizeof name);
   const auto port = peer.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(peer).sin6_port

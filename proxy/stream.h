@@ -14,11 +14,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "proxy/uv_owner.h"
+#include "strategies/networks.h"
 #include "tls/engine.h"
 
 namespace crossfade {
@@ -78,6 +80,7 @@ class Stream {
 
   // The other end, as "address:port"; empty when that is not known.
   std::string peer_name() const;
+  std::optional<ClientAddress> peer_address() const;
 
   void read_start();
   void read_stop();
@@ -96,6 +99,7 @@ class Stream {
   void set_gauge(std::uint64_t* gauge) { gauge_ = gauge; }
 
  private:
+  std::optional<sockaddr_storage> peer() const;
   friend struct StreamCallbacks;
   enum class AfterSent : std::uint8_t { Nothing, Shutdown, Close };
   // What keeps plain text from going out.

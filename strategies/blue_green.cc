@@ -1,12 +1,11 @@
 // Blue-green: the active side serves everything; flipping `active_is_new` moves all of it, both
 // ways.
-#include "strategies/migration.h"
 #include "strategies/one_side.h"
 
 namespace crossfade {
 
 Plan plan_blue_green(const BlueGreen& blue_green, const Facts& request) {
-  return plan_one_side(blue_green.active_is_new ? Side::New : Side::Old, request);
+  return plan_one_side(side_where(blue_green.active_is_new), blue_green.write_mode, request);
 }
 
 }  // namespace crossfade

@@ -1,7 +1,9 @@
 // Canary: moves a stable slice of the key space to the new side, a bit at a time.
 //
 // The slice is chosen by key, not by dice: a client that writes a key and reads it back never sees
-// the two sides disagree. Raising a share only ever adds keys; no key moves back.
+// the two sides disagree. Raising a share only ever adds keys; no key moves back. Where all keys
+// have one history the reads may be split by who asks instead: then "keys < r" is the bucket of
+// that one.
 //
 // With r the read share and w the write share of a cutover (without a write mode w is r), a request
 // is the first of these cases that fits:
@@ -45,18 +47,24 @@ std::uint32_t write_share(const Canary& canary) {
   return canary.write_mode ? canary.write_mode->write_share : canary.read_share;
 }
 
+// Where the read lies on the line that is split.
+std::uint32_t read_bucket(const Canary& canary, const Facts& request) {
+  return canary.split_by == SplitBy::Key ? request.bucket_high : request.caller_bucket;
+}
+
 Plan plan_dual_read(const Canary& canary, const Facts& request) {
   // '<' and not '<=': at 0 no bucket qualifies, at kWhole every bucket does.
-  if (request.bucket_high >= canary.read_share) return {.answer = Side::Old};
+  if (read_bucket(canary, request) >= canary.read_share) return {.answer = Side::Old};
   const bool old_is_complete = canary.write_mode->policy != Policy::NewAuthoritative;
   return {.answer = Side::New, .fallback = old_is_complete};
 }
 
-Plan plan_split_read(std::uint32_t read_share, std::uint32_t write_share, const Facts& request) {
-  if (request.bucket_low >= write_share) {
-    return {.answer = request.bucket_high < read_share ? Side::New : Side::Old};
+Plan plan_split_read(const Canary& canary, const Facts& request) {
+  const std::uint32_t moved = write_share(canary);
+  if (request.bucket_low >= moved) {
+    return {.answer = read_bucket(canary, request) < canary.read_share ? Side::New : Side::Old};
   }
-  const bool all_on_new = request.bucket_high < std::max(read_share, write_share);
+  const bool all_on_new = request.bucket_high < std::max(canary.read_share, moved);
   return {.answer = Side::New, .split = !all_on_new};
 }
 
@@ -112,6 +120,7 @@ bool splits_writes(const Canary& canary) {
 
 Plan plan_canary(const Canary& canary, const Facts& request) {
   assert(canary.read_share <= kWhole);
+  assert(canary.split_by == SplitBy::Key || !splits_writes(canary));
   assert(!request.keyed || request.bucket_low <= request.bucket_high);
   if (request.pinned) return plan_pinned(canary, *request.pinned, request);
   const bool by_key = request.keyed && splits_writes(canary);
@@ -125,7 +134,7 @@ Plan plan_canary(const Canary& canary, const Facts& request) {
   }
   if (!request.keyed) return {.answer = home_of(canary)};
   if (is_dual_write(canary)) return plan_dual_read(canary, request);
-  return plan_split_read(canary.read_share, write_share(canary), request);
+  return plan_split_read(canary, request);
 }
 
 }  // namespace crossfade

@@ -23,6 +23,7 @@ struct Facts {
   bool keyed = false;            // bucket_low/high are meaningful
   std::uint32_t bucket_low = 0;  // smallest and largest bucket of its keys
   std::uint32_t bucket_high = 0;
+  std::uint32_t caller_bucket = 0;  // of who asks, as the strategy's split_by says
   bool sided = false;  // belongs to one side's own state (cursors, script SHAs, server info)
   std::optional<Side> pinned;  // the session must stay on this side (MULTI, WATCH, subscription, …)
 

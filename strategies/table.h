@@ -14,6 +14,7 @@
 #include "protocols/redis/command.h"
 #include "strategies/login.h"
 #include "strategies/migration.h"
+#include "strategies/networks.h"
 #include "tls/settings.h"
 
 namespace crossfade {
@@ -85,6 +86,11 @@ struct InterlayRoute {
   PortTls tls = {};              // of the data port
   InterlayLogin login = {};      // PostgreSQL
   std::string mock_secret = {};  // of this interlay, for users that do not exist; stays as it is
+  // geographic: where the sidecar's own region does not say it of every client. Both or neither is
+  // there; `elsewhere` differs from this in its strategy only.
+  std::vector<RegionNetwork> networks = {};
+  std::shared_ptr<const InterlayRoute> elsewhere =
+      {};  // for clients of regions that went otherwise
 
   // The server at that side, or null where there is none.
   const EndpointAddress* at(Side side) const {

@@ -20,6 +20,20 @@ bool numeric_address(const std::string& text) {
          inet_pton(AF_INET6, text.c_str(), parsed.data()) == 1;
 }
 
+// All are numbers by name, but for the regions, which are taken as a whole.
+void read_settings(Fields& fields, Json settings, InterlaySpec& spec) {
+  const std::string path = fields.path_of("settings");
+  if (const Json* given = settings.find("regions")) {
+    auto regions = read_regions(*given, join_path(path, "regions"));
+    if (!regions) return fields.take(regions.error());
+    spec.regions = std::move(*regions);
+    settings.erase("regions");
+  }
+  auto numbers = read_interlay_settings(settings, path, spec.settings);
+  if (!numbers) return fields.take(numbers.error());
+  spec.settings = std::move(*numbers);
+}
+
 // Everything but id, endpoint and port, which POST requires and PATCH does not.
 void read_common(Fields& fields, InterlaySpec& spec) {
   if (const auto bind = fields.string("bind", kAddressMax)) {
@@ -43,12 +57,7 @@ void read_common(Fields& fields, InterlaySpec& spec) {
     }
   }
   if (const Json* settings = fields.optional("settings"); settings && !settings->is_null()) {
-    auto read = read_interlay_settings(*settings, fields.path_of("settings"), spec.settings);
-    if (read) {
-      spec.settings = std::move(*read);
-    } else {
-      fields.take(read.error());
-    }
+    read_settings(fields, *settings, spec);
   }
   if (const Json* names = fields.optional("sql")) {
     auto read = read_sql_names(*names, fields.path_of("sql"), spec.sql);
@@ -101,6 +110,7 @@ InterlaySpec spec_of(const InterlayDefinition& interlay) {
           .tls = interlay.tls,
           .login = interlay.login,
           .settings = interlay.settings,
+          .regions = interlay.regions,
           .sql = interlay.sql,
           .description = interlay.description};
 }
@@ -116,6 +126,7 @@ Json to_stored(const InterlayDefinition& interlay) {
   stored.set("mock_secret", interlay.mock_secret);
   Json settings = Json::object({});
   for (const auto& [name, value] : interlay.settings) settings.set(name, value);
+  if (!interlay.regions.empty()) settings.set("regions", render(interlay.regions));
   stored.set("settings", std::move(settings));
   if (!interlay.sql.empty()) stored.set("sql", render(interlay.sql));
   stored.set("description", interlay.description);
@@ -138,6 +149,7 @@ Result<InterlayDefinition> interlay_from_stored(const Json& stored) {
   interlay.tls = spec.tls;
   interlay.login = spec.login;
   interlay.settings = spec.settings;
+  interlay.regions = spec.regions;
   interlay.sql = spec.sql;
   interlay.description = spec.description;
   return interlay;

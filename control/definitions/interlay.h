@@ -6,6 +6,7 @@
 
 #include "control/definitions/identity.h"
 #include "control/definitions/interlay_settings.h"
+#include "control/definitions/regions.h"
 #include "control/definitions/sql_names.h"
 #include "control/json/value.h"
 #include "protocols/base/result.h"
@@ -23,7 +24,8 @@ struct InterlaySpec {
   PortTls tls = {};
   InterlayLogin login = {};
   SettingOverrides settings = {};
-  SqlNames sql = {};  // PostgreSQL
+  Regions regions = {};  // "settings.regions"
+  SqlNames sql = {};     // PostgreSQL
   std::string description = {};
 
   bool operator==(const InterlaySpec&) const = default;
@@ -42,6 +44,7 @@ struct InterlayDefinition {
   InterlayLogin login = {};
   std::string mock_secret = make_mock_secret();
   SettingOverrides settings;
+  Regions regions = {};
   SqlNames sql;  // PostgreSQL
   std::string description;
   bool running = true;  // wanted by the operator: false after "stop"

@@ -110,6 +110,14 @@ Result<FailureHandling> read_failure_handling(const Json& json, const std::strin
   return failure;
 }
 
+constexpr const char* kOursToSay =
+    "becomes true when the sidecar executes the migration, in its window; leave it out, or false";
+
+bool executed(const StrategySpec& strategy) {
+  const auto* window = std::get_if<TimeWindowSpec>(&strategy);
+  return window != nullptr && window->executed;
+}
+
 // Sets `into` from a result, or records its error.
 template <class T>
 void take(Fields& fields, Result<T> read, T& into) {
@@ -146,6 +154,7 @@ Result<MigrationSpec> read_migration(const Json& body) {
   if (const Json* strategy = fields.optional("strategy")) {
     take(fields, read_strategy(*strategy, "strategy"), spec.strategy);
   }
+  if (executed(spec.strategy)) fields.take(error_at("strategy.executed", kOursToSay));
   if (auto error = fields.finish()) return *error;
   return spec;
 }
@@ -158,6 +167,10 @@ Result<MigrationSpec> patch_migration(const MigrationSpec& spec, const Json& bod
   read_members(fields, patched);
   if (const Json* strategy = fields.optional("strategy")) {
     take(fields, patch_strategy(spec.strategy, *strategy, "strategy"), patched.strategy);
+  }
+  if (!fields.failed() && executed(spec.strategy) != executed(patched.strategy)) {
+    const bool leaves = !std::holds_alternative<TimeWindowSpec>(patched.strategy);
+    if (!leaves) fields.take(error_at("strategy.executed", kOursToSay));
   }
   if (auto error = fields.finish()) return *error;
   return patched;
@@ -189,6 +202,8 @@ Json to_stored(const Migration& migration) {
     bindings.push(Json::object({{"interlay", binding.interlay}, {"endpoint", binding.endpoint}}));
   }
   stored.set("bindings", std::move(bindings));
+  stored.set("reason", migration.reason);
+  stored.set("forced", migration.forced);
   return stored;
 }
 
@@ -203,6 +218,8 @@ Result<Migration> migration_from_stored(const Json& stored) {
   }
   const auto status = migration_status(fields.required_string("status", kWordMax));
   if (!status) fields.complain("status", "is not a known status");
+  migration.reason = fields.string("reason", kReasonMax).value_or("");
+  migration.forced = fields.boolean("forced").value_or(false);
   const Json* bindings = fields.required("bindings");
   if (bindings != nullptr && bindings->elements() != nullptr) {
     for (const Json& element : *bindings->elements()) {

@@ -50,11 +50,15 @@ struct Binding {
   bool operator==(const Binding&) const = default;
 };
 
+inline constexpr std::size_t kReasonMax = 16'384;  // bytes
+
 struct Migration {
   Identity identity;
   MigrationSpec spec;  // spec.id == identity.id
   MigrationStatus status = MigrationStatus::Pending;
   std::vector<Binding> bindings;
+  std::string reason = {};  // of the status, as the journal has it
+  bool forced = false;      // started whatever its test found
 };
 
 // Reads {"id", "description"?, "strategy"?, "data"?, "failure_handling"?} as POST takes it.

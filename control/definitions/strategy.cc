@@ -1,8 +1,11 @@
-// Strategies from JSON, merged with JSON, and to what the request path takes.
+// Strategies from JSON, merged with JSON, and back.
 #include "control/definitions/strategy.h"
 
-#include <cmath>
+#include <algorithm>
+#include <utility>
 
+#include "control/definitions/identity.h"
+#include "control/definitions/instant.h"
 #include "control/json/fields.h"
 
 namespace crossfade {
@@ -10,6 +13,10 @@ namespace crossfade {
 namespace {
 
 constexpr std::size_t kWordMax = 64;
+constexpr std::size_t kInstanceMax = 256;  // bytes of an instance's id
+constexpr std::uint64_t kInstancesMax = 10'000;
+constexpr std::size_t kStepsMax = 100;
+constexpr std::uint64_t kHoldMax_s = 31'536'000;  // a year
 
 template <class... Visitors>
 struct Visit : Visitors... {
@@ -18,100 +25,182 @@ struct Visit : Visitors... {
 template <class... Visitors>
 Visit(Visitors...) -> Visit<Visitors...>;
 
-const char* name_of(Policy policy) {
-  switch (policy) {
-    case Policy::OldAuthoritative:
-      return "old_authoritative";
-    case Policy::NewAuthoritative:
-      return "new_authoritative";
-    case Policy::BestEffort:
-      return "best_effort";
+constexpr std::pair<const char*, SplitBy> kSplits[] = {{"key", SplitBy::Key},
+                                                       {"user", SplitBy::User},
+                                                       {"session", SplitBy::Session},
+                                                       {"request", SplitBy::Request}};
+
+std::optional<SplitBy> read_split(Fields& fields) {
+  const auto given = fields.string("split_by", kWordMax);
+  if (!given) return std::nullopt;
+  for (const auto& [name, split] : kSplits) {
+    if (*given == name) return split;
   }
-  return "old_authoritative";
+  fields.complain("split_by", "must be key, user, session or request");
+  return std::nullopt;
 }
 
-void read_policy(Fields& fields, WriteModeSpec& spec) {
-  const auto given = fields.string("policy", kWordMax);
-  if (!given) return;
-  for (const Policy policy :
-       {Policy::OldAuthoritative, Policy::NewAuthoritative, Policy::BestEffort}) {
-    if (*given != name_of(policy)) continue;
-    spec.policy = policy;
-    return;
-  }
-  fields.complain("policy", "must be old_authoritative, new_authoritative or best_effort");
-}
-
-void read_engine(Fields& fields, WriteModeSpec& spec) {
-  const auto given = fields.string("engine", kWordMax);
-  if (!given) return;
-  if (*given == "statement") {
-    spec.engine = Engine::Statement;
-  } else if (*given == "replication") {
-    fields.complain("engine",
-                    "\"replication\" comes with PostgreSQL data movement; this version has "
-                    "\"statement\"");
-  } else {
-    fields.complain("engine", "must be \"statement\"");
-  }
-}
-
-Result<WriteModeSpec> read_write_mode(const Json& json, const std::string& path) {
+Result<RampSpec> read_ramp(const Json& json, const std::string& path) {
   Fields fields(json, path);
-  WriteModeSpec spec;
-  const std::string mode = fields.required_string("mode", kWordMax);
-  if (mode == "dual_write") {
-    read_policy(fields, spec);
-    read_engine(fields, spec);
-  } else if (mode == "cutover") {
-    spec.mode = WriteMode::Mode::Cutover;
-    spec.write_percentage = fields.required_share("write_percentage");
-  } else {
-    fields.complain("mode", "must be dual_write or cutover");
+  RampSpec ramp;
+  const Json* steps = fields.required("steps");
+  const Json::Array none;
+  const Json::Array& given =
+      steps != nullptr && steps->elements() != nullptr ? *steps->elements() : none;
+  const bool rising = std::ranges::all_of(given, [&](const Json& step) {
+    const double before = ramp.steps.empty() ? 0 : ramp.steps.back();
+    ramp.steps.push_back(step.number());
+    return step.is_number() && step.number() > before && step.number() <= 1;
+  });
+  if (given.empty() || given.size() > kStepsMax || !rising) {
+    fields.complain("steps", "must be 1 to 100 shares above 0 and up to 1, each above the last");
   }
+  fields.required("hold_s");
+  ramp.hold_s = static_cast<std::uint32_t>(fields.whole("hold_s", 1, kHoldMax_s).value_or(1));
   if (auto error = fields.finish()) return *error;
-  return spec;
+  return ramp;
 }
 
 StrategySpec read_canary(Fields& fields) {
   CanarySpec canary;
   canary.read_percentage = fields.required_share("read_percentage");
-  const Json* mode = fields.optional("write_mode");
-  if (mode != nullptr && !mode->is_null() && !fields.failed()) {
-    auto read = read_write_mode(*mode, fields.path_of("write_mode"));
-    if (read) {
-      canary.write_mode = *read;
-    } else {
-      fields.take(read.error());
-    }
+  canary.split_by = read_split(fields);
+  const Json* ramp = fields.optional("ramp");
+  if (ramp == nullptr || ramp->is_null() || fields.failed()) return canary;
+  auto read = read_ramp(*ramp, fields.path_of("ramp"));
+  if (read) {
+    canary.ramp = std::move(*read);
+  } else {
+    fields.take(read.error());
   }
   return canary;
 }
 
-// Extensions of the API that this version does not have: said so, rather than "unknown".
-void refuse_extensions(Fields& fields, const std::string& type) {
-  for (const char* name : {"split_by", "guardrails", "ramp"}) {
-    if (fields.optional(name) != nullptr) {
-      fields.complain(name, "is not supported by this version");
+// The names of sidecars, each once; absent is none.
+std::vector<std::string> read_instances(Fields& fields, const char* name) {
+  std::vector<std::string> instances;
+  const Json* given = fields.optional(name);
+  if (given == nullptr || given->is_null()) return instances;
+  if (given->elements() == nullptr) {
+    fields.complain(name, "must be an array of instance ids");
+    return instances;
+  }
+  for (const Json& element : *given->elements()) {
+    const std::string* id = element.string();
+    if (id == nullptr || id->empty() || id->size() > kInstanceMax) {
+      fields.complain(name, "must hold instance ids, strings of 1 to 256 bytes");
+      return instances;
+    }
+    if (std::find(instances.begin(), instances.end(), *id) != instances.end()) {
+      fields.complain(name, "names an instance twice");
+      return instances;
+    }
+    instances.push_back(*id);
+  }
+  return instances;
+}
+
+RollingUpdateSpec read_rolling_update(Fields& fields) {
+  RollingUpdateSpec rolling;
+  rolling.migrated_instances = read_instances(fields, "migrated_instances");
+  fields.required("total_instances");
+  rolling.total_instances =
+      static_cast<std::uint32_t>(fields.whole("total_instances", 1, kInstancesMax).value_or(1));
+  if (rolling.migrated_instances.size() > rolling.total_instances) {
+    fields.complain("migrated_instances", "names more instances than total_instances");
+  }
+  return rolling;
+}
+
+GeographicSpec read_geographic(Fields& fields) {
+  GeographicSpec geographic;
+  const Json* given = fields.required("regions");
+  if (given == nullptr || fields.failed()) return geographic;
+  if (given->members() == nullptr) {
+    fields.complain("regions", "must be an object of regions, each true or false");
+    return geographic;
+  }
+  for (const auto& [name, migrated] : *given->members()) {
+    if (name.empty() || name.size() > kRegionMax) {
+      fields.complain("regions", "must have names of 1 to 128 bytes");
+    } else if (migrated.boolean() == nullptr) {
+      fields.complain(join_path("regions", name), "must be true or false");
+    } else {
+      geographic.regions[name] = *migrated.boolean();
     }
   }
-  if (type == "canary") return;
-  if (fields.optional("write_mode") != nullptr) {
-    fields.complain("write_mode", "is supported by this version for canary only");
+  if (geographic.regions.size() > kRegionsMax) {
+    fields.complain("regions", "must have at most 1000 regions");
+  }
+  return geographic;
+}
+
+std::int64_t read_instant(Fields& fields, const char* name) {
+  const std::string text = fields.required_string(name, kWordMax);
+  const auto instant = parse_instant(text);
+  if (!instant) {
+    fields.complain(name, "must be a time with its offset, as \"2024-01-15T02:00:00Z\"");
+  }
+  return instant.value_or(0);
+}
+
+TimeWindowSpec read_time_window(Fields& fields) {
+  const TimeWindowSpec window{.window_start = read_instant(fields, "window_start"),
+                              .window_end = read_instant(fields, "window_end"),
+                              .executed = fields.boolean("executed").value_or(false)};
+  if (window.window_end <= window.window_start) {
+    fields.complain("window_end", "must be later than window_start");
+  }
+  return window;
+}
+
+// What old answers new can not decide, and not a part of it either.
+void check_shadow(Fields& fields, const WriteModeSpec& mode) {
+  if (mode.mode == WriteMode::Mode::DualWrite && mode.policy == Policy::OldAuthoritative) return;
+  fields.complain("write_mode",
+                  "must be dual_write with old_authoritative for shadow_traffic: old answers");
+}
+
+// A share that is stepped up beyond that of writes would be read where it is not written.
+void check_ramp(Fields& fields, const CanarySpec& canary) {
+  if (!canary.ramp || !canary.write_mode || canary.write_mode->mode != WriteMode::Mode::Cutover) {
+    return;
+  }
+  if (canary.ramp->steps.back() > canary.write_mode->write_percentage) {
+    fields.complain("ramp",
+                    "goes above write_mode.write_percentage: some keys would be read from "
+                    "new while their writes go to old only");
   }
 }
 
-Json render(const WriteModeSpec& spec) {
-  if (spec.mode == WriteMode::Mode::Cutover) {
-    return Json::object({{"mode", "cutover"}, {"write_percentage", spec.write_percentage}});
+void read_common(Fields& fields, StrategySpec& spec) {
+  const Json* given = fields.optional("write_mode");
+  if (given != nullptr && !given->is_null() && !fields.failed()) {
+    auto mode = read_write_mode(*given, fields.path_of("write_mode"));
+    if (!mode) return fields.take(mode.error());
+    std::visit([&](auto& one) { one.write_mode = *mode; }, spec);
+    if (std::holds_alternative<ShadowTrafficSpec>(spec)) check_shadow(fields, *mode);
   }
-  Json json = Json::object({{"mode", "dual_write"}, {"policy", name_of(spec.policy)}});
-  if (spec.engine == Engine::Statement) json.set("engine", "statement");
-  return json;
+  if (fields.optional("guardrails") != nullptr) {
+    fields.complain("guardrails", "is not supported by this version");
+  }
+  if (const auto* canary = std::get_if<CanarySpec>(&spec)) return check_ramp(fields, *canary);
+  for (const char* name : {"split_by", "ramp"}) {
+    if (fields.optional(name) != nullptr) fields.complain(name, "belongs to canary only");
+  }
 }
 
-std::uint32_t share_of(double percentage) {
-  return static_cast<std::uint32_t>(std::llround(percentage * kWhole));
+const char* name_of(SplitBy split_by) {
+  for (const auto& [name, split] : kSplits) {
+    if (split == split_by) return name;
+  }
+  return "key";
+}
+
+Json render(const RampSpec& ramp) {
+  Json steps = Json::array();
+  for (const double step : ramp.steps) steps.push(step);
+  return Json::object({{"steps", std::move(steps)}, {"hold_s", ramp.hold_s}});
 }
 
 // Replaces the members that `given` has; null takes one away.
@@ -150,10 +239,16 @@ Result<StrategySpec> read_strategy(const Json& strategy, const std::string& path
   } else if (type == "shadow_traffic") {
     spec = ShadowTrafficSpec{.shadow_writes = fields.boolean("shadow_writes").value_or(true),
                              .sample_percentage = fields.share("sample_percentage").value_or(1)};
+  } else if (type == "rolling_update") {
+    spec = read_rolling_update(fields);
+  } else if (type == "geographic") {
+    spec = read_geographic(fields);
+  } else if (type == "time_window") {
+    spec = read_time_window(fields);
   } else {
     return Error{Errc::BadInput, "", "Migration strategy not yet implemented"};
   }
-  refuse_extensions(fields, type);
+  read_common(fields, spec);
   if (auto error = fields.finish()) return *error;
   return spec;
 }
@@ -178,7 +273,10 @@ const char* type_of(const StrategySpec& strategy) {
   return std::visit(Visit{[](const BigBangSpec&) { return "big_bang"; },
                           [](const CanarySpec&) { return "canary"; },
                           [](const BlueGreenSpec&) { return "blue_green"; },
-                          [](const ShadowTrafficSpec&) { return "shadow_traffic"; }},
+                          [](const ShadowTrafficSpec&) { return "shadow_traffic"; },
+                          [](const RollingUpdateSpec&) { return "rolling_update"; },
+                          [](const GeographicSpec&) { return "geographic"; },
+                          [](const TimeWindowSpec&) { return "time_window"; }},
                     strategy);
 }
 
@@ -188,7 +286,8 @@ Json render(const StrategySpec& strategy) {
       Visit{[&](const BigBangSpec& spec) { rendered.set("durability", spec.durability); },
             [&](const CanarySpec& spec) {
               rendered.set("read_percentage", spec.read_percentage);
-              if (spec.write_mode) rendered.set("write_mode", render(*spec.write_mode));
+              if (spec.split_by) rendered.set("split_by", name_of(*spec.split_by));
+              if (spec.ramp) rendered.set("ramp", render(*spec.ramp));
             },
             [&](const BlueGreenSpec& spec) { rendered.set("active_is_new", spec.active_is_new); },
             [&](const ShadowTrafficSpec& spec) {
@@ -196,69 +295,26 @@ Json render(const StrategySpec& strategy) {
               if (spec.sample_percentage < 1) {
                 rendered.set("sample_percentage", spec.sample_percentage);
               }
+            },
+            [&](const RollingUpdateSpec& spec) {
+              Json instances = Json::array();
+              for (const std::string& id : spec.migrated_instances) instances.push(id);
+              rendered.set("migrated_instances", std::move(instances));
+              rendered.set("total_instances", spec.total_instances);
+            },
+            [&](const GeographicSpec& spec) {
+              Json regions = Json::object({});
+              for (const auto& [name, migrated] : spec.regions) regions.set(name, migrated);
+              rendered.set("regions", std::move(regions));
+            },
+            [&](const TimeWindowSpec& spec) {
+              rendered.set("window_start", rfc3339(spec.window_start));
+              rendered.set("window_end", rfc3339(spec.window_end));
+              rendered.set("executed", spec.executed);
             }},
       strategy);
+  if (const auto& mode = write_mode_of(strategy)) rendered.set("write_mode", render(*mode));
   return rendered;
-}
-
-Strategy to_strategy(const StrategySpec& strategy) {
-  return std::visit(
-      Visit{[](const BigBangSpec&) { return Strategy(BigBang{}); },
-            [](const CanarySpec& spec) {
-              Canary canary{.read_share = share_of(spec.read_percentage), .write_mode = {}};
-              if (spec.write_mode) {
-                canary.write_mode =
-                    WriteMode{.mode = spec.write_mode->mode,
-                              .policy = spec.write_mode->policy,
-                              .write_share = share_of(spec.write_mode->write_percentage),
-                              .engine = spec.write_mode->engine};
-              }
-              return Strategy(canary);
-            },
-            [](const BlueGreenSpec& spec) {
-              return Strategy(BlueGreen{.active_is_new = spec.active_is_new});
-            },
-            [](const ShadowTrafficSpec& spec) {
-              return Strategy(ShadowTraffic{.writes = spec.shadow_writes,
-                                            .sample_share = share_of(spec.sample_percentage)});
-            }},
-      strategy);
-}
-
-std::optional<std::string> history_objection(const StrategySpec& strategy) {
-  const auto* canary = std::get_if<CanarySpec>(&strategy);
-  if (canary == nullptr || !canary->write_mode) return std::nullopt;
-  const WriteModeSpec& write_mode = *canary->write_mode;
-  if (write_mode.mode != WriteMode::Mode::Cutover ||
-      canary->read_percentage <= write_mode.write_percentage) {
-    return std::nullopt;
-  }
-  return "read_percentage is above write_percentage: some keys would be read from new while their "
-         "writes go to old only";
-}
-
-std::optional<Engine> engine_of(const StrategySpec& strategy) {
-  const auto* canary = std::get_if<CanarySpec>(&strategy);
-  if (canary == nullptr || !canary->write_mode ||
-      canary->write_mode->mode != WriteMode::Mode::DualWrite) {
-    return std::nullopt;
-  }
-  return canary->write_mode->engine;
-}
-
-bool dual_writes(const StrategySpec& strategy) { return engine_of(strategy).has_value(); }
-
-bool everything_on_new(const StrategySpec& strategy) {
-  return std::visit(Visit{[](const BigBangSpec&) { return true; },
-                          [](const CanarySpec& spec) {
-                            if (share_of(spec.read_percentage) != kWhole) return false;
-                            if (!spec.write_mode) return true;  // writes follow reads
-                            return spec.write_mode->mode == WriteMode::Mode::Cutover &&
-                                   share_of(spec.write_mode->write_percentage) == kWhole;
-                          },
-                          [](const BlueGreenSpec& spec) { return spec.active_is_new; },
-                          [](const ShadowTrafficSpec&) { return false; }},
-                    strategy);
 }
 
 }  // namespace crossfade

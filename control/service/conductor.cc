@@ -3,6 +3,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
+#include "control/json/write.h"
 #include "control/service/listing.h"
 #include "control/service/migrations.h"
 #include "control/service/server_pairs.h"
@@ -17,8 +20,33 @@ void set_status(Keeper::Turn& turn, const std::string& uuid, MigrationStatus to,
   Migration migration = *turn.next.migrations.at(uuid);
   turn.journal(uuid, actor, name_of(migration.status), name_of(to), reason);
   migration.status = to;
+  migration.reason = reason.substr(0, kReasonMax);
   touch(migration.identity);
   put(turn.next.migrations, std::move(migration));
+}
+
+// Of a time_window; others have nothing to be executed.
+void set_executed(Keeper::Turn& turn, const std::string& uuid, bool executed) {
+  Migration migration = *turn.next.migrations.at(uuid);
+  auto* window = std::get_if<TimeWindowSpec>(&migration.spec.strategy);
+  if (window == nullptr || window->executed == executed) return;
+  window->executed = executed;
+  touch(migration.identity);
+  put(turn.next.migrations, std::move(migration));
+}
+
+void note_force(Keeper::Turn& turn, const std::string& uuid, bool forced) {
+  Migration migration = *turn.next.migrations.at(uuid);
+  migration.forced = forced;
+  put(turn.next.migrations, std::move(migration));
+}
+
+std::string how_started(const Migration& migration, const Call& call) {
+  std::string how = call.force ? "started by force" : "started";
+  if (const auto* window = std::get_if<TimeWindowSpec>(&migration.spec.strategy)) {
+    how += "; everything stays on old until " + rfc3339(window->window_start);
+  }
+  return how;
 }
 
 // The first interlay that another migration has got hold of since this one was rolled back.
@@ -30,6 +58,17 @@ bool held_by_another(const State& state, const Migration& migration) {
   return false;
 }
 
+// No client of any of its interlays is answered by old, wherever it is.
+bool all_on_new(const State& state, const Migration& migration, const Self& self) {
+  const StrategySpec& strategy = migration.spec.strategy;
+  return everything_on_new(strategy, self) &&
+         std::ranges::all_of(migration.bindings, [&](const Binding& binding) {
+           return std::ranges::all_of(
+               networks_of(strategy, state.interlays.at(binding.interlay)->regions),
+               [](const RegionNetwork& one) { return one.migrated; });
+         });
+}
+
 // An interlay that was settled before the new side has no way back in this migration.
 const InterlayDefinition* settled_interlay(const State& state, const Migration& migration) {
   for (const Binding& binding : migration.bindings) {
@@ -37,6 +76,12 @@ const InterlayDefinition* settled_interlay(const State& state, const Migration& 
     if (interlay->endpoint == binding.endpoint) return interlay.get();
   }
   return nullptr;
+}
+
+bool stands_as(const State& state, const Migration& seen) {
+  const auto found = state.migrations.find(seen.identity.uuid);
+  return found != state.migrations.end() &&
+         found->second->identity.version == seen.identity.version;
 }
 
 std::string rollback_sentence(const NewOnlyWrites::Count& count) {
@@ -79,7 +124,8 @@ Answer Conductor::test(const std::string& reference) {
   const StatePtr state = keeper_.state();
   const MigrationPtr migration = find(state->migrations, reference);
   if (migration == nullptr) return not_found(kMigrationWord, reference);
-  const std::vector<Check> checks = preflight(*state, *migration, servers_);
+  const std::vector<Check> checks =
+      preflight(*state, *migration, keeper_.self(), clock_(), servers_);
   Json rendered = Json::array();
   for (const Check& check : checks) rendered.push(render(check));
   return Reply{.data =
@@ -103,7 +149,7 @@ Answer Conductor::migrate(const std::string& reference, const Call& call) {
     return refuse(forbidden_move(seen->status, MigrationStatus::Running));
   }
   // Outside of the turn: asking servers may take seconds, and a rollback elsewhere must not wait.
-  const std::vector<Check> checks = preflight(*state, *seen, servers_);
+  const std::vector<Check> checks = preflight(*state, *seen, keeper_.self(), clock_(), servers_);
   if (!passed(checks) && !call.force) return test_failed(*seen, checks);
   return start(*seen, call);
 }
@@ -124,9 +170,16 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
   // Another one may have started since this one was tested.
   const std::vector<Check> pairs = pair_checks(turn.next, seen, servers_);
   if (!passed(pairs) && !call.force) return test_failed(seen, pairs);
-  set_status(turn, uuid, MigrationStatus::Running, call.actor,
-             call.force ? "started by force" : "started");
-  if (std::holds_alternative<BigBangSpec>(seen.spec.strategy)) {
+  const auto* window = std::get_if<TimeWindowSpec>(&seen.spec.strategy);
+  if (window != nullptr && clock_() >= window->window_end) {
+    return conflict("the window of migration '" + seen.identity.id + "' ended at " +
+                    rfc3339(window->window_end) + ": PATCH window_start and window_end");
+  }
+  set_executed(turn, uuid, false);
+  set_status(turn, uuid, MigrationStatus::Running, call.actor, how_started(seen, call));
+  note_force(turn, uuid, call.force);
+  if (std::holds_alternative<BigBangSpec>(seen.spec.strategy) &&
+      everything_on_new(seen.spec.strategy, keeper_.self())) {
     set_status(turn, uuid, MigrationStatus::Completed, call.actor, "everything is on new");
   }
   const NewOnlyWrites::Counts former = new_only_writes_.begin(seen);
@@ -140,7 +193,7 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
 }
 
 Answer Conductor::move(const std::string& reference, const Call& call, MigrationStatus to,
-                       const char* reason, Objection objection) {
+                       const char* reason, const Objection& objection) {
   Keeper::Turn turn = keeper_.begin();
   const MigrationPtr current = find(turn.next.migrations, reference);
   if (current == nullptr) return not_found(kMigrationWord, reference);
@@ -175,8 +228,8 @@ Answer Conductor::resume(const std::string& reference, const Call& call) {
 Answer Conductor::complete(const std::string& reference, const Call& call) {
   return move(
       reference, call, MigrationStatus::Completed, "completed",
-      [](const Migration& migration) -> std::optional<Refusal> {
-        if (everything_on_new(migration.spec.strategy)) return std::nullopt;
+      [this](const Migration& migration) -> std::optional<Refusal> {
+        if (all_on_new(*keeper_.state(), migration, keeper_.self())) return std::nullopt;
         const Error forbidden = forbidden_move(migration.status, MigrationStatus::Completed);
         return conflict(forbidden.message() +
                         ": its strategy still sends traffic to old, and completing moves none");
@@ -191,7 +244,7 @@ Answer Conductor::rollback(const std::string& reference, const Call& call) {
 }
 
 Answer Conductor::roll_back(Keeper::Turn& turn, const Migration& migration,
-                            const std::string& actor) {
+                            const std::string& actor, const std::string& why) {
   const std::string uuid = migration.identity.uuid;
   if (migration.status != MigrationStatus::RollingBack) {
     if (!may_move(migration.status, MigrationStatus::RollingBack)) {
@@ -202,7 +255,8 @@ Answer Conductor::roll_back(Keeper::Turn& turn, const Migration& migration,
           "Interlay '" + interlay->identity.id +
           "' stands before the new side for good: there is no way back in this migration");
     }
-    set_status(turn, uuid, MigrationStatus::RollingBack, actor, "rollback: everything to old");
+    set_executed(turn, uuid, false);
+    set_status(turn, uuid, MigrationStatus::RollingBack, actor, why);
   }
   // Not taken back when a loop is late: the operator wants traffic off new, and each loop obeys as
   // soon as it wakes. The call can be made again.
@@ -220,7 +274,9 @@ Answer Conductor::end_rollback(Keeper::Turn& turn, const std::string& uuid,
                                const std::string& actor) {
   new_only_writes_.settle(*turn.next.migrations.at(uuid));
   const auto count = new_only_writes_.count(*turn.next.migrations.at(uuid));
-  const std::string sentence = rollback_sentence(count);
+  const std::string why = turn.next.migrations.at(uuid)->reason;
+  const std::string sentence =
+      (why.empty() || why == kRollback ? "" : why + "; ") + rollback_sentence(count);
   set_status(turn, uuid, MigrationStatus::RolledBack, actor, sentence);
   if (const Status status = keeper_.make_durable(turn); !status) {
     return unavailable(
@@ -253,6 +309,59 @@ Answer Conductor::cancel(const std::string& reference, const Call& call) {
              "cancelled before it started");
   if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
   return moved(current->identity, MigrationStatus::RolledBack);
+}
+
+Answer Conductor::execute(const Migration& seen, const std::string& how) {
+  const std::string& uuid = seen.identity.uuid;
+  // Outside of the turn, as for a start.
+  const std::vector<Check> checks =
+      preflight(*keeper_.state(), seen, keeper_.self(), clock_(), servers_);
+  if (!passed(checks) && !seen.forced) return test_failed(seen, checks);
+  Keeper::Turn turn = keeper_.begin();
+  if (!stands_as(turn.next, seen)) return changed_meanwhile(kMigrationWord, seen.identity.id);
+  set_executed(turn, uuid, true);
+  if (everything_on_new(turn.next.migrations.at(uuid)->spec.strategy, keeper_.self())) {
+    set_status(turn, uuid, MigrationStatus::Completed, kOurselves, how + "; everything is on new");
+  } else {
+    turn.journal(uuid, kOurselves, name_of(seen.status), name_of(seen.status), how);
+  }
+  if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+  return moved(seen.identity, keeper_.state()->migrations.at(uuid)->status);
+}
+
+Answer Conductor::step(const Migration& seen, double share) {
+  Keeper::Turn turn = keeper_.begin();
+  if (!stands_as(turn.next, seen)) return changed_meanwhile(kMigrationWord, seen.identity.id);
+  Migration stepped = seen;
+  auto& canary = std::get<CanarySpec>(stepped.spec.strategy);
+  turn.journal(seen.identity.uuid, kOurselves, name_of(seen.status), name_of(seen.status),
+               "ramp: read_percentage goes from " + to_text(Json(canary.read_percentage)) + " to " +
+                   to_text(Json(share)));
+  canary.read_percentage = share;
+  touch(stepped.identity);
+  put(turn.next.migrations, std::move(stepped));
+  if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+  return moved(seen.identity, seen.status);
+}
+
+Answer Conductor::take_back(const Migration& seen, const std::string& why) {
+  Keeper::Turn turn = keeper_.begin();
+  if (!stands_as(turn.next, seen)) return changed_meanwhile(kMigrationWord, seen.identity.id);
+  return roll_back(turn, seen, kOurselves, why);
+}
+
+void Conductor::note(const Migration& seen, const std::string& what) {
+  Keeper::Turn turn = keeper_.begin();
+  if (!stands_as(turn.next, seen)) return;
+  Migration migration = seen;
+  migration.reason = what.substr(0, kReasonMax);  // its version stays: nothing is changed by it
+  turn.journal(seen.identity.uuid, kOurselves, name_of(seen.status), name_of(seen.status), what);
+  put(turn.next.migrations, std::move(migration));
+  if (const Status status = keeper_.make_durable(turn); !status) {
+    spdlog::warn("migration {}: {}", seen.identity.id, status.error().message());
+    return;
+  }
+  keeper_.show(turn);
 }
 
 void Conductor::finish_rollbacks() {

@@ -4,12 +4,15 @@
 // call answers.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "control/answer.h"
+#include "control/clock.h"
 #include "control/service/call.h"
 #include "control/service/keeper.h"
 #include "control/service/new_only_writes.h"
@@ -20,8 +23,12 @@ namespace crossfade {
 
 class Conductor {
  public:
-  Conductor(Keeper& keeper, Servers& servers, NewOnlyWrites& new_only_writes)
-      : keeper_(keeper), servers_(servers), new_only_writes_(new_only_writes) {}
+  Conductor(Keeper& keeper, Servers& servers, NewOnlyWrites& new_only_writes,
+            Clock clock = system_clock())
+      : keeper_(keeper),
+        servers_(servers),
+        new_only_writes_(new_only_writes),
+        clock_(std::move(clock)) {}
 
   // Checks everything, changes nothing.
   Answer test(const std::string& reference);
@@ -40,23 +47,36 @@ class Conductor {
   // Before the start: ends the migration. After it: as rollback.
   Answer cancel(const std::string& reference, const Call& call);
 
+  // By themselves, each for a running migration as it was seen: refused when it has changed since.
+  // Tests, and sends everything to new.
+  Answer execute(const Migration& seen, const std::string& how);
+  // Everything to old, and why; goes on with what was begun.
+  Answer take_back(const Migration& seen, const std::string& why);
+  // A canary's share of reads becomes that one.
+  Answer step(const Migration& seen, double share);
+  // A line for the journal.
+  void note(const Migration& seen, const std::string& what);
+
   // At boot, after the table is published: ends the rollbacks that a crash interrupted.
   void finish_rollbacks();
 
  private:
   class Claim;
+  static constexpr const char* kRollback = "rollback: everything to old";
   // `objection` may refuse what the lifecycle would allow.
-  using Objection = std::optional<Refusal> (*)(const Migration& migration);
+  using Objection = std::function<std::optional<Refusal>(const Migration& migration)>;
   Answer move(const std::string& reference, const Call& call, MigrationStatus to,
-              const char* reason, Objection objection);
+              const char* reason, const Objection& objection);
   Answer moved(const Identity& identity, MigrationStatus to) const;
   Answer start(const Migration& seen, const Call& call);
-  Answer roll_back(Keeper::Turn& turn, const Migration& migration, const std::string& actor);
+  Answer roll_back(Keeper::Turn& turn, const Migration& migration, const std::string& actor,
+                   const std::string& why = kRollback);
   Answer end_rollback(Keeper::Turn& turn, const std::string& uuid, const std::string& actor);
 
   Keeper& keeper_;
   Servers& servers_;
   NewOnlyWrites& new_only_writes_;
+  const Clock clock_;
   std::mutex claims_mutex_;
   std::set<std::string> claims_;  // uuids of migrations that are being started
 };

@@ -77,6 +77,7 @@ Status declare_interlay(State& state, const InterlaySpec& spec, std::size_t inde
   if (!(interlay.tls == spec.tls)) interlay.tls = spec.tls;
   interlay.login = spec.login;
   interlay.settings = spec.settings;
+  interlay.regions = spec.regions;
   interlay.sql = spec.sql;
   interlay.description = spec.description;
   if (current != nullptr) touch(interlay.identity);

@@ -33,6 +33,8 @@ std::optional<std::string> removal_objection(const State& state,
 Json Interlays::shown(const State& state, const InterlayDefinition& interlay) const {
   const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
   const Identity& identity = interlay.identity;
+  Json settings = render(overridden(keeper_.defaults(), interlay.settings));
+  if (!interlay.regions.empty()) settings.set("regions", render(interlay.regions));
   return Json::object(
       {{"id", identity.id},
        {"uuid", identity.uuid},
@@ -41,7 +43,7 @@ Json Interlays::shown(const State& state, const InterlayDefinition& interlay) co
        {"bind", interlay.bind},
        {"tls", render(interlay.tls, Secrets::Hidden)},
        {"auth", render(interlay.login, Secrets::Hidden)},
-       {"settings", render(overridden(keeper_.defaults(), interlay.settings))},
+       {"settings", std::move(settings)},
        {"description", interlay.description},
        {"running", interlay.running},
        {"migration", migration == nullptr ? Json() : Json(migration->identity.id)},
@@ -118,6 +120,7 @@ Answer Interlays::create(const Json& body, const Call& call) {
                               .tls = spec->tls,
                               .login = spec->login,
                               .settings = spec->settings,
+                              .regions = spec->regions,
                               .sql = spec->sql,
                               .description = spec->description,
                               .running = true};
@@ -182,6 +185,7 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
   patched.tls = spec->tls;
   patched.login = spec->login;
   patched.settings = spec->settings;
+  patched.regions = spec->regions;
   patched.sql = spec->sql;
   patched.description = spec->description;
   touch(patched.identity);

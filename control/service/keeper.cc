@@ -119,7 +119,7 @@ Keeper::Turn Keeper::begin() {
 
 Table Keeper::build(const State& state) const {
   return build_table(
-      state, handed_epoch_ + 1, defaults_,
+      state, handed_epoch_ + 1, defaults_, self_,
       {.commands_of = [this](const Endpoint& endpoint) { return servers_.commands_of(endpoint); },
        .catalog_of =
            [this](const InterlayDefinition& interlay, const Endpoint& endpoint) {

@@ -22,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/service/servers.h"
@@ -38,8 +39,12 @@ inline constexpr const char* kOurselves = "crossfade";  // actor of what the pro
 class Keeper {
  public:
   Keeper(Store& store, const DataPlane& data_plane, const Servers& servers,
-         InterlaySettings defaults)
-      : store_(store), data_plane_(data_plane), servers_(servers), defaults_(defaults) {}
+         InterlaySettings defaults, Self self = {})
+      : store_(store),
+        data_plane_(data_plane),
+        servers_(servers),
+        defaults_(defaults),
+        self_(std::move(self)) {}
 
   // What must be done before the table of a state may be handed out; its failure is the publish's.
   // Set before the first turn.
@@ -54,6 +59,7 @@ class Keeper {
   bool confirmed() const;
 
   const InterlaySettings& defaults() const { return defaults_; }
+  const Self& self() const { return self_; }
 
   class Turn {
    public:
@@ -106,6 +112,7 @@ class Keeper {
   const DataPlane& data_plane_;
   const Servers& servers_;
   const InterlaySettings defaults_;
+  const Self self_;
   Precaution precaution_;
 
   std::mutex writer_;           // held by the turn

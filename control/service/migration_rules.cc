@@ -1,6 +1,8 @@
 // The rules of migration_rules.h.
 #include "control/service/migration_rules.h"
 
+#include <algorithm>
+
 namespace crossfade {
 
 namespace {
@@ -38,25 +40,92 @@ constexpr const char* kOneOutcome =
 
 bool splits(double share) { return share > 0 && share < 1; }
 
-std::optional<std::string> postgres_objection(const CanarySpec& canary) {
-  if (!canary.write_mode) {
-    return splits(canary.read_percentage) ? std::optional(kWritesFollow) : std::nullopt;
-  }
-  switch (canary.write_mode->mode) {
+constexpr const char* kShadowOfPostgres =
+    "strategy.write_mode: is not for shadow_traffic of PostgreSQL: a session's one connection to "
+    "new "
+    "has copies, which nobody waits for, or writes in lock-step. Use canary with a read_percentage "
+    "of 0.0 and a dual_write";
+
+constexpr const char* kNoKeys =
+    "strategy.split_by: PostgreSQL has no keys; it is split by session, or by user";
+
+constexpr const char* kNoRequests =
+    "strategy.split_by: a PostgreSQL session would go over to the other side, with all that it "
+    "holds, at nearly every request; it is split by session, or by user";
+
+constexpr const char* kHistoryOfCallers =
+    "strategy.split_by: must be key unless every key has one history: with writes that follow "
+    "reads, "
+    "or a write_percentage between 0 and 1, what one client writes another would not see. Give "
+    "write_mode a dual_write, or a cutover of 0.0 or 1.0";
+
+std::optional<std::string> postgres_objection(const WriteModeSpec& mode) {
+  switch (mode.mode) {
     case WriteMode::Mode::Cutover:
-      return splits(canary.write_mode->write_percentage) ? std::optional(kHistorySplit)
-                                                         : std::nullopt;
+      return splits(mode.write_percentage) ? std::optional(kHistorySplit) : std::nullopt;
     case WriteMode::Mode::DualWrite:
       break;
   }
-  switch (canary.write_mode->engine) {
+  switch (mode.engine) {
     case Engine::Effect:
       return kEngineNeeded;
     case Engine::Statement:
       break;
   }
-  if (canary.write_mode->policy == Policy::BestEffort) return kOneOutcome;
+  if (mode.policy == Policy::BestEffort) return kOneOutcome;
   return std::nullopt;
+}
+
+// Its share of reads, now or by its ramp.
+bool splits_reads(const CanarySpec& canary) {
+  return splits(canary.read_percentage) ||
+         (canary.ramp && std::ranges::any_of(canary.ramp->steps, splits));
+}
+
+std::optional<std::string> postgres_objection(const CanarySpec& canary) {
+  if (!canary.write_mode && splits_reads(canary)) return kWritesFollow;
+  if (!canary.split_by) return std::nullopt;
+  switch (*canary.split_by) {
+    case SplitBy::Key:
+      return kNoKeys;
+    case SplitBy::Request:
+      return kNoRequests;
+    case SplitBy::User:
+    case SplitBy::Session:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> redis_objection(const CanarySpec& canary) {
+  if (canary.split_by.value_or(SplitBy::Key) == SplitBy::Key) return std::nullopt;
+  const auto& mode = canary.write_mode;
+  const bool one_history =
+      mode && (mode->mode == WriteMode::Mode::DualWrite || !splits(mode->write_percentage));
+  return one_history ? std::nullopt : std::optional(kHistoryOfCallers);
+}
+
+std::optional<std::string> postgres_objection(const StrategySpec& strategy) {
+  const auto& mode = write_mode_of(strategy);
+  if (mode && std::holds_alternative<ShadowTrafficSpec>(strategy)) return kShadowOfPostgres;
+  if (mode) {
+    if (auto objection = postgres_objection(*mode)) return objection;
+  }
+  const auto* canary = std::get_if<CanarySpec>(&strategy);
+  return canary == nullptr ? std::nullopt : postgres_objection(*canary);
+}
+
+std::optional<std::string> redis_objection(const StrategySpec& strategy) {
+  const auto& mode = write_mode_of(strategy);
+  if (mode && mode->mode == WriteMode::Mode::DualWrite && mode->engine == Engine::Statement) {
+    return kEngineOfPostgres;
+  }
+  const auto* shadow = std::get_if<ShadowTrafficSpec>(&strategy);
+  if (shadow != nullptr && (!shadow->shadow_writes || shadow->sample_percentage != 1)) {
+    return kPartOfPostgres;
+  }
+  const auto* canary = std::get_if<CanarySpec>(&strategy);
+  return canary == nullptr ? std::nullopt : redis_objection(*canary);
 }
 
 }  // namespace
@@ -71,20 +140,13 @@ std::optional<std::string> kind_objection(const State& state, const InterlayDefi
 }
 
 std::optional<std::string> strategy_objection(EndpointKind kind, const StrategySpec& strategy) {
-  const auto* shadow = std::get_if<ShadowTrafficSpec>(&strategy);
-  if (shadow != nullptr && kind == EndpointKind::Redis && !(*shadow == ShadowTrafficSpec{})) {
-    return kPartOfPostgres;
-  }
-  const auto* canary = std::get_if<CanarySpec>(&strategy);
-  if (canary == nullptr) return std::nullopt;  // it asks for nothing that one of them lacks
   switch (kind) {
     case EndpointKind::Postgres:
-      return postgres_objection(*canary);
+      return postgres_objection(strategy);
     case EndpointKind::Redis:
       break;
   }
-  if (engine_of(strategy) == Engine::Statement) return kEngineOfPostgres;
-  return std::nullopt;
+  return redis_objection(strategy);
 }
 
 std::optional<std::string> strategy_objection(const State& state, const Migration& migration) {

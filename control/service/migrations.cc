@@ -46,10 +46,11 @@ Status check_patch(const Migration& migration, const MigrationSpec& patched, con
   if (status == MigrationStatus::Completed || status == MigrationStatus::RollingBack) {
     return cannot_change("strategy", status);
   }
-  // big_bang is executed by `migrate`, with its tests; no PATCH stands in for that.
-  const bool to_or_from_big_bang = std::holds_alternative<BigBangSpec>(patched.strategy) !=
-                                   std::holds_alternative<BigBangSpec>(spec.strategy);
-  if (routes(status) && to_or_from_big_bang) return cannot_change("strategy.type", status);
+  const bool other_type = patched.strategy.index() != spec.strategy.index();
+  if (routes(status) && other_type &&
+      (is_executed(patched.strategy) || is_executed(spec.strategy))) {
+    return cannot_change("strategy.type", status);
+  }
   const auto objection = history_objection(patched.strategy);
   if (routes(status) && objection && !call.force) {
     return Error{
@@ -137,6 +138,7 @@ Json Migrations::shown(const State& state, const Migration& migration, bool verb
   Json json = brief(migration);
   json.set("data", render(migration.spec.data));
   json.set("failure_handling", render(migration.spec.failure_handling));
+  json.set("reason", migration.reason);
   json.set("apis", Json::array());
   Json interlays = Json::array();
   for (const Binding& binding : migration.bindings) {
@@ -357,6 +359,7 @@ Answer Migrations::status(const std::string& reference) const {
       .data = Json::object({{"id", migration->identity.id},
                             {"uuid", migration->identity.uuid},
                             {"status", name_of(migration->status)},
+                            {"reason", migration->reason},
                             {"strategy", render(migration->spec.strategy)},
                             {"data", render(migration->spec.data)},
                             {"in_force", routes(migration->status)},

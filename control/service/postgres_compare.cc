@@ -140,16 +140,20 @@ std::vector<std::string> lax_settings(const PostgresSurvey& told) {
   return names;
 }
 
-// Where it is asked for, a commit that new has answered outlives a crash as it would have on old.
+// Where it is asked for, new is asked to flush what it commits, whatever old does, and a commit
+// that it has answered outlives a crash as it would have on old.
 Check check_durability(const PostgresSurvey& old_told, const PostgresSurvey& new_told,
                        const StrategySpec& strategy) {
   const auto before = lax_settings(old_told);
   const auto after = lax_settings(new_told);
   if (after.empty()) return {.name = "durability", .detail = "new keeps what it has committed"};
-  const bool laxer = !std::includes(before.begin(), before.end(), after.begin(), after.end());
+  const bool never = text_of(new_told, "fsync") == "off";
+  const bool laxer =
+      never || !std::includes(before.begin(), before.end(), after.begin(), after.end());
   const auto* big_bang = std::get_if<BigBangSpec>(&strategy);
   const bool asked = big_bang != nullptr && big_bang->durability;
   std::string detail = "new has " + listed(after) + " off: a crash may take back what it committed";
+  if (never) detail += " and leave it damaged";
   if (!laxer) detail += ", as on old";
   if (laxer && asked) detail += "; switch it on, or set strategy.durability to false";
   return {.name = "durability", .ok = !laxer || !asked, .detail = std::move(detail)};

@@ -40,13 +40,65 @@ const char* what_canary_does(const CanarySpec& canary) {
          "brought there";
 }
 
-Check check_strategy(const StrategySpec& strategy) {
+std::string what_rolling_update_does(const RollingUpdateSpec& rolling, const Self& self) {
+  const bool here = std::get<RollingUpdate>(to_strategy(rolling, self)).here_migrated;
+  return "rolling_update of " + std::to_string(rolling.migrated_instances.size()) + " of " +
+         std::to_string(rolling.total_instances) + " instances: this one, '" + self.instance +
+         "', " + (here ? "goes to new" : "stays on old") +
+         (rolling.write_mode ? ""
+                             : "; without write_mode, what clients of one that is on new write is "
+                               "not seen by those of one that is on old");
+}
+
+Check check_window(const TimeWindowSpec& window, std::int64_t now) {
+  Check check{.name = "window", .ok = now < window.window_end};
+  check.detail = !check.ok ? "the window ended at " + rfc3339(window.window_end)
+                 : now >= window.window_start
+                     ? "the window is open: it is executed as soon as it is started"
+                     : "it is executed at " + rfc3339(window.window_start) + ", in " +
+                           std::to_string(window.window_start - now) + " s";
+  return check;
+}
+
+// By the sidecar's own region, and by the networks of the interlays.
+Check check_geographic(const State& state, const Migration& migration, const Self& self) {
+  const auto& geographic = std::get<GeographicSpec>(migration.spec.strategy);
+  std::size_t networks = 0;
+  for (const Binding& binding : migration.bindings) {
+    networks += networks_of(geographic, state.interlays.at(binding.interlay)->regions).size();
+  }
+  Check check{.name = "strategy"};
+  if (self.region.empty()) {
+    check.ok = networks > 0 || migration.bindings.empty();
+    check.detail = "geographic: this sidecar has no region (--region)";
+  } else {
+    check.detail = "geographic: region '" + self.region + "' of this sidecar " +
+                   (geographic.migrated(self.region) ? "goes to new" : "stays on old");
+  }
+  check.detail += networks > 0 ? "; clients in " + std::to_string(networks) +
+                                     " networks of settings.regions go by theirs"
+                  : check.ok ? "; clients are not told apart by their networks"
+                             : ", and no interlay has settings.regions: nothing would move";
+  return check;
+}
+
+std::string what_it_does(const StrategySpec& strategy, const Self& self) {
+  if (const auto* canary = std::get_if<CanarySpec>(&strategy)) return what_canary_does(*canary);
+  if (const auto* rolling = std::get_if<RollingUpdateSpec>(&strategy)) {
+    return what_rolling_update_does(*rolling, self);
+  }
+  return type_of(strategy);
+}
+
+Check check_strategy(const State& state, const Migration& migration, const Self& self) {
+  const StrategySpec& strategy = migration.spec.strategy;
   if (const auto objection = history_objection(strategy)) {
     return {.name = "strategy", .ok = false, .detail = *objection};
   }
-  const auto* canary = std::get_if<CanarySpec>(&strategy);
-  return {.name = "strategy",
-          .detail = canary == nullptr ? type_of(strategy) : what_canary_does(*canary)};
+  if (std::holds_alternative<GeographicSpec>(strategy)) {
+    return check_geographic(state, migration, self);
+  }
+  return {.name = "strategy", .detail = what_it_does(strategy, self)};
 }
 
 // ---- one interlay and its two servers
@@ -203,9 +255,15 @@ class InterlayChecks {
 
 }  // namespace
 
-std::vector<Check> preflight(const State& state, const Migration& migration, Servers& servers) {
-  std::vector<Check> checks{check_resources(migration), check_strategy(migration.spec.strategy),
+std::vector<Check> preflight(const State& state, const Migration& current, const Self& self,
+                             std::int64_t now, Servers& servers) {
+  Migration migration = current;
+  migration.spec.strategy = foreseen(std::move(migration.spec.strategy));
+  std::vector<Check> checks{check_resources(migration), check_strategy(state, migration, self),
                             check_data_movement(migration)};
+  if (const auto* window = std::get_if<TimeWindowSpec>(&migration.spec.strategy)) {
+    checks.push_back(check_window(*window, now));
+  }
   for (const Binding& binding : migration.bindings) {
     const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
     const Sides sides{interlay, *state.endpoints.at(interlay.endpoint),

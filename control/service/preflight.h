@@ -11,7 +11,10 @@
 namespace crossfade {
 
 // All checks, in the order of their asking. Blocks for up to kCheckTimeout_ms for each server,
-// those of other migrations that it must not meet among them.
-std::vector<Check> preflight(const State& state, const Migration& migration, Servers& servers);
+// those of other migrations that it must not meet among them. A time_window is looked at as it will
+// be.
+//   now  Unix time, seconds
+std::vector<Check> preflight(const State& state, const Migration& migration, const Self& self,
+                             std::int64_t now, Servers& servers);
 
 }  // namespace crossfade

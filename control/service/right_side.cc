@@ -11,9 +11,8 @@ namespace {
 
 // Of its dual writes; nullopt: it does none.
 std::optional<Policy> policy_of(const StrategySpec& strategy) {
-  const auto* canary = std::get_if<CanarySpec>(&strategy);
-  if (canary == nullptr || !dual_writes(strategy)) return std::nullopt;
-  return canary->write_mode->policy;
+  if (!dual_writes(strategy)) return std::nullopt;
+  return write_mode_of(strategy)->policy;
 }
 
 }  // namespace
@@ -22,7 +21,7 @@ std::optional<std::string> right_side_objection(const Migration& migration,
                                                 const StrategySpec& patched,
                                                 const Ledger::Summary& summary) {
   const StrategySpec& current = migration.spec.strategy;
-  const auto after = dual_write_authority(to_strategy(patched));
+  const auto after = authority_of(patched);
   if (!routes(migration.status) || !after || policy_of(current) == policy_of(patched)) {
     return std::nullopt;
   }
@@ -34,7 +33,7 @@ std::optional<std::string> right_side_objection(const Migration& migration,
            " keys of which " + former +
            " may have writes that are missing there; wait until it is empty";
   }
-  const auto before = dual_write_authority(to_strategy(current));
+  const auto before = authority_of(current);
   if (before && *before != *after && !summary.reasons.empty()) {
     return "makes " + side + " right while any key may lack writes there that " + former +
            " has, as the migration needs full verification; verify it";

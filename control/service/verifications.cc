@@ -83,9 +83,7 @@ class Verifications::Found {
     std::vector<SuspectKey> keys = std::exchange(keys_, {});
     if (keys.empty() || !failure_.empty()) return;
     const MigrationPtr migration = writing_both(*keeper_.state(), run_.uuid);
-    const auto right = migration == nullptr
-                           ? std::nullopt
-                           : dual_write_authority(to_strategy(migration->spec.strategy));
+    const auto right = migration == nullptr ? std::nullopt : authority_of(migration->spec.strategy);
     if (!right) {
       failure_ = kOneSide;
       return;

@@ -47,6 +47,7 @@ PostgresSession::~PostgresSession() {
 
 bool PostgresSession::accept(uv_stream_t* listener) {
   if (!client_.accept(listener)) return false;
+  interlay_.place(*this);
   begin_event();
   accepted_at_ns_ = now_ns_;
   if (counters().sessions_open.get() > settings().clients_max) {
@@ -190,10 +191,9 @@ bool PostgresSession::safe_point() const {
 
 // Its server is not the one that the newest table sends it to.
 bool PostgresSession::left_behind() const {
-  const EndpointAddress* const newest = interlay_.route()->at(current_);
+  const EndpointAddress* const newest = newest_route()->at(current_);
   if (newest && newest == &server().address()) return false;  // of the same table
-  if (!watched_)
-    return interlay_.route()->home_side() == current_ && !(*newest == server().address());
+  if (!watched_) return newest_route()->home_side() == current_ && !(*newest == server().address());
   return newest && !(*newest == server().address());
 }
 
@@ -303,7 +303,7 @@ void PostgresSession::on_route() {
   const bool between = phase_ == Phase::Ready && cutter_.at_boundary() && !mid_unit_;
   note_unread();
   suspect_lone();
-  if (between && !watched_ && !replication_ && interlay_.route()->strategy) {
+  if (between && !watched_ && !replication_ && newest_route()->strategy) {
     watch();
   }
   loop().mark_busy(*this);

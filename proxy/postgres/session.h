@@ -68,6 +68,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void on_route() override;
   void drain() override;
   void abort() override;
+  std::optional<ClientAddress> client_address() const override { return client_.peer_address(); }
 
   // --- its upstream
   void begin_reply_event(std::size_t bytes);
@@ -181,7 +182,10 @@ class PostgresSession final : public Session, public StreamOwner {
 
   Loop& loop() { return interlay_.loop(); }
   InterlayCounters& counters() { return interlay_.counters(); }
-  const InterlaySettings& settings() const { return interlay_.route()->settings; }
+  // The newest, as it is for this client.
+  const InterlayRoutePtr& newest_route() const { return interlay_.route_of(*this); }
+  const InterlaySettings& settings() const { return newest_route()->settings; }
+  std::uint32_t read_bucket() const;
   void begin_event();
 
   // --- before the session

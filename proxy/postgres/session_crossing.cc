@@ -36,7 +36,7 @@ PostgresSession::Crossing PostgresSession::go_to(Side side, Errand errand) {
   Upstream& to = at(side);
   // Of another table: who is that side now is another server.
   const bool strange =
-      to.state() != Upstream::State::Idle && !(to.address() == *interlay_.route()->at(side));
+      to.state() != Upstream::State::Idle && !(to.address() == *newest_route()->at(side));
   if (strange) to.close();
   const bool tried = errand == Errand::Trial;
   // Whether it owes more only its next reply can tell, and that needs a request.
@@ -96,7 +96,7 @@ PostgresSession::Crossing PostgresSession::end_unlent(Side side) {
                 "crossfade: terminating connection because its interlay has moved to another "
                 "server, and user \"" +
                     login_.user + "\" is not the one of " + std::string(name_of(side)) +
-                    " endpoint '" + interlay_.route()->at(side)->id + "', connect again");
+                    " endpoint '" + newest_route()->at(side)->id + "', connect again");
   return Crossing::Gone;
 }
 
@@ -158,7 +158,7 @@ bool PostgresSession::enter(Side side) {
   }
   const auto use = side == write_side() ? Interlay::Use::Needed : Interlay::Use::Dispensable;
   if (!interlay_.try_now(side, use, now_ns_)) return false;
-  const InterlayRoutePtr& route = interlay_.route();
+  const InterlayRoutePtr& route = newest_route();
   Entry entry = entry_at(side);
   for (const std::string_view name : kKeptSettings) {
     const auto told = find_parameter(told_, name);  // not what was set since, which can be reset
@@ -411,7 +411,7 @@ void PostgresSession::check_trial() {
 // A migration that is finished: what was new is the interlay's endpoint now. A session that is on
 // that server stays with it, under its new name, whatever it is doing.
 void PostgresSession::change_places() {
-  const InterlayRoutePtr& route = interlay_.route();
+  const InterlayRoutePtr& route = newest_route();
   if (placed_ == route || phase_ != Phase::Ready) return;
   const EndpointAddress* const here = route->at(current_);
   const EndpointAddress* const there = route->at(other(current_));

@@ -59,7 +59,7 @@ bool PostgresSession::keeps_for_second(const Upstream& up) const {
 PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& unit) {
   const UnitFacts& facts = reader_.facts();
   const bool free = block_ == Block::None;
-  const bool both = dual_ || (interlay_.route()->authority() && !reads_there_);
+  const bool both = dual_ || (newest_route()->authority() && !reads_there_);
   const bool whole = unit.end == Unit::End::Closed;  // else it may yet write
   const bool outside =
       free && whole && !facts.writes && !facts.controls && facts.leaves == Leaves::AsItWas;
@@ -75,7 +75,7 @@ PostgresSession::Choice PostgresSession::choose_dual(Choice choice, const Unit& 
     return choose_copy(choice);
   }
   if (!dual_) {
-    dual_ = std::make_unique<DualTransaction>(interlay_.route(), current_, now_ns_);
+    dual_ = std::make_unique<DualTransaction>(newest_route(), current_, now_ns_);
     if (!free) dual_->begins_behind(lone_.get());
     const bool open = free && !facts.controls && !whole;
     if (open) dual_->leave_out(Drop::Oversize, Doubt::Unsent);
@@ -99,7 +99,7 @@ PostgresSession::Choice PostgresSession::choose_copy(Choice choice) {
     return {Choice::Do::Wait};
   }
   if (std::exchange(noting_, Noting::No) == Noting::Done) return choice;
-  const InterlayRoute& route = dual_ ? *dual_->route : *interlay_.route();
+  const InterlayRoute& route = dual_ ? *dual_->route : *newest_route();
   if (note_doubts(route, DualTransaction::doubts_of(reader_, current_), true)) return choice;
   noting_ = Noting::UnderWay;
   wait_ = Wait::Disk;

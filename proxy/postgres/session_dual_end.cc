@@ -162,7 +162,7 @@ void PostgresSession::note_lone() {
 
 // A session that nobody has read yet is read from here on.
 void PostgresSession::note_unread() {
-  if (watched_ || replication_ || phase_ != Phase::Ready || !interlay_.route()->strategy) return;
+  if (watched_ || replication_ || phase_ != Phase::Ready || !newest_route()->strategy) return;
   const OwedReplies& owed = server().owed();
   if (!owed.owes() && !mid_unit_ && owed.transaction() == Transaction::Idle) return;
   if (!lone_) lone_ = std::make_unique<LoneWrites>();
@@ -172,7 +172,7 @@ void PostgresSession::note_unread() {
 // What is under way ends on one server alone, and nobody holds its answer back. A block that does
 // nothing now is suspected when it ends.
 void PostgresSession::suspect_lone() {
-  const InterlayRoute& route = *interlay_.route();
+  const InterlayRoute& route = *newest_route();
   const bool under_way = phase_ == Phase::Ready && (server().owed().owes() || mid_unit_);
   if (!lone_ || !lone_->any() || dual_ || !under_way || !route.authority()) return;
   note_doubts(route, DualTransaction::doubts_of(*lone_, current_), false);
@@ -184,7 +184,7 @@ void PostgresSession::suspect_lone() {
 // a block is not known when that begins.
 bool PostgresSession::is_suspected() const {
   const UnitFacts& facts = reader_.facts();
-  const InterlayRoute& route = *interlay_.route();
+  const InterlayRoute& route = *newest_route();
   if (!route.authority() || !any_suspected()) return false;
   if (facts.opens_read_only || !facts.read_listed) return true;
   return std::ranges::any_of(reader_.texts(), [&](const UnitReader::Facts& text) {

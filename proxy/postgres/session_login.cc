@@ -48,7 +48,7 @@ void PostgresSession::prove(const StartUp& start) {
                   LoginRefused::Protocol);
   }
   negotiate_version(start);
-  if (interlay_.route()->login.mode == LoginMode::Trust) return enter_home();
+  if (newest_route()->login.mode == LoginMode::Trust) return enter_home();
   phase_ = Phase::Proving;
   loop().mark_busy(*this);
   look_up();
@@ -67,7 +67,7 @@ void PostgresSession::negotiate_version(const StartUp& start) {
 }
 
 void PostgresSession::look_up() {
-  const InterlayRoute& route = *interlay_.route();
+  const InterlayRoute& route = *newest_route();
   const auto known = route.login.users.find(login_.user);
   if (known != route.login.users.end()) return ask_for_proof(known->second, Chance::Real);
   if (!route.login.query) return ask_for_proof(mock(), Chance::Doomed);
@@ -107,7 +107,7 @@ void PostgresSession::on_looked_up(const AuthLookup& found) {
 
 // What a client sees of it is like what real users have here.
 ScramVerifier PostgresSession::mock() const {
-  const InterlayRoute& route = *interlay_.route();
+  const InterlayRoute& route = *newest_route();
   if (route.login.users.empty()) return mock_verifier(route.mock_secret, login_.user);
   const ScramVerifier& real = route.login.users.begin()->second;
   return mock_verifier(route.mock_secret, login_.user, real.iterations,
@@ -176,10 +176,10 @@ void PostgresSession::refuse(const LoginRefusal& refusal, LoginRefused why) {
 void PostgresSession::enter_home() {
   phase_ = Phase::Login;
   login_.scram.reset();
-  const Side side = interlay_.route()->home_side();
+  const Side side = newest_route()->home_side();
   current_ = side;
   if (!interlay_.try_now(side, Interlay::Use::Needed, now_ns_) ||
-      !server().enter(side, interlay_.route(), entry_at(side), Upstream::Shown::FromOk, now_ns_)) {
+      !server().enter(side, newest_route(), entry_at(side), Upstream::Shown::FromOk, now_ns_)) {
     counters().refused(LoginRefused::Unreachable);
     return say_and_close("08006", unreachable(side));
   }
@@ -190,7 +190,7 @@ void PostgresSession::enter_home() {
 // nothing that this one would take: it is entered with the endpoint's credentials, which are
 // another user's rights unless it is the same user, or lending them was said.
 bool PostgresSession::may_enter(Side side) const {
-  const InterlayRoute& route = *interlay_.route();
+  const InterlayRoute& route = *newest_route();
   const std::string& endpoints = route.at(side)->username;
   return route.login.mode != LoginMode::PassThrough || route.login.enter_as == EnterAs::Endpoint ||
          endpoints.empty() || endpoints == login_.user;
@@ -198,7 +198,7 @@ bool PostgresSession::may_enter(Side side) const {
 
 // Rights are lent only where that was said: by enter_as, or by trust.
 Entry PostgresSession::entry_at(Side side) const {
-  const InterlayRoute& route = *interlay_.route();
+  const InterlayRoute& route = *newest_route();
   const EndpointAddress& address = *route.at(side);
   const bool lends =
       !login_.keys || (route.login.enter_as == EnterAs::Endpoint && !address.username.empty());
@@ -219,7 +219,7 @@ Entry PostgresSession::entry_at(Side side) const {
 // Of dual writes. Where logins are handed through one of the two servers has let the client in as
 // itself.
 Users PostgresSession::users() const {
-  const InterlayRoute& route = dual_ ? *dual_->route : *interlay_.route();
+  const InterlayRoute& route = dual_ ? *dual_->route : *newest_route();
   const bool lends =
       route.login.mode == LoginMode::Trust || route.login.enter_as == EnterAs::Endpoint;
   if (!lends || !route.authority()) return Users::Same;

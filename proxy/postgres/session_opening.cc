@@ -66,19 +66,19 @@ void PostgresSession::say_unsupported(Version version) {
 }
 
 void PostgresSession::take_start_up(const StartUp& start, std::string_view packet) {
-  const PortTls& tls = interlay_.route()->tls;
+  const PortTls& tls = newest_route()->tls;
   if (tls && tls.settings.refuses_plain() && !client_.tls()) {
     counters().refused(LoginRefused::Plain);
     return say_and_close("28000", "crossfade: this port takes connections over TLS only");
   }
   remember_start_up(start);
-  if (interlay_.route()->login.mode != LoginMode::PassThrough) return prove(start);
+  if (newest_route()->login.mode != LoginMode::PassThrough) return prove(start);
   start_up(packet, Phase::Login);
 }
 
 // --- TLS with the client
 
-bool PostgresSession::serves_tls() const { return static_cast<bool>(interlay_.route()->tls); }
+bool PostgresSession::serves_tls() const { return static_cast<bool>(newest_route()->tls); }
 
 // What a client sends behind its request, before that is answered, may be somebody else's
 // (CVE-2021-23222).
@@ -106,7 +106,7 @@ std::size_t PostgresSession::take_ssl_request(std::size_t size, std::string_view
 
 // No server is troubled for a client before it has proved to speak TLS.
 void PostgresSession::secure_client(Handshakes how, std::string_view received) {
-  auto handle = interlay_.route()->tls.end->begin(kAlpn);
+  auto handle = newest_route()->tls.end->begin(kAlpn);
   if (!handle) {
     counters().ended(Handshake::Failed, Peer::Client);
     return close_client();
@@ -171,10 +171,10 @@ void PostgresSession::remember_start_up(const StartUp& asked) {
 
 // False: it is known to be down, and the client has been told that.
 bool PostgresSession::reach_home(ServerReach::Ask ask) {
-  const Side side = interlay_.route()->home_side();
+  const Side side = newest_route()->home_side();
   current_ = side;
   if (interlay_.try_now(side, Interlay::Use::Needed, now_ns_) &&
-      server().open(side, interlay_.route(), now_ns_, ask)) {
+      server().open(side, newest_route(), now_ns_, ask)) {
     loop().mark_busy(*this);
     return true;
   }
@@ -188,8 +188,8 @@ bool PostgresSession::reach_home(ServerReach::Ask ask) {
 }
 
 std::string PostgresSession::unreachable(Side side) const {
-  return "crossfade: " + std::string(name_of(side)) + " endpoint '" +
-         interlay_.route()->at(side)->id + "' is unreachable, try again";
+  return "crossfade: " + std::string(name_of(side)) + " endpoint '" + newest_route()->at(side)->id +
+         "' is unreachable, try again";
 }
 
 void PostgresSession::on_handshake(Upstream& up, int status) {

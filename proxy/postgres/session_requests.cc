@@ -66,7 +66,7 @@ std::size_t PostgresSession::take(std::string_view bytes) {
         break;
     }
     if (cutter_.at_boundary() && !mid_unit_ && cutter_.stream() == Stream::Client) {
-      if (!watched_ && !replication_ && interlay_.route()->strategy) watch();
+      if (!watched_ && !replication_ && newest_route()->strategy) watch();
       if (watched_) {
         const std::size_t taken = take_unit(rest);
         at += taken;
@@ -102,7 +102,7 @@ std::size_t PostgresSession::take(std::string_view bytes) {
 // Small messages for the one side that there is, many at once: what there is to say of them all is
 // asked once. Returns how many bytes that were.
 std::size_t PostgresSession::pass_requests(std::string_view bytes) {
-  const bool one_sided = !watched_ && (replication_ || !interlay_.route()->strategy);
+  const bool one_sided = !watched_ && (replication_ || !newest_route()->strategy);
   const bool between = cutter_.at_boundary() && cutter_.stream() == Stream::Client;
   if (phase_ != Phase::Ready || !one_sided || !between || canceller_) return 0;
   return pass_requests(server(), bytes);

@@ -49,7 +49,7 @@ bool is_copy_data(char type) {
 // --- its life
 
 bool PostgresSession::copies_wanted() const {
-  const InterlayRoute& route = *interlay_.route();
+  const InterlayRoute& route = *newest_route();
   if (!route.strategy || current_ != Side::Old || on_trial_) return false;
   const Facts read = facts_for_copy(UnitFacts(), bucket_);
   return plan(*route.strategy, read).second == Second::Copy && !wants_replication(start_up_);
@@ -94,7 +94,7 @@ void PostgresSession::end_shadow() {
 void PostgresSession::get_in_step() {
   ShadowLeg& leg = *shadow_;
   Upstream& to = at(Side::New);
-  const EndpointAddress& newest = *interlay_.route()->at(Side::New);
+  const EndpointAddress& newest = *newest_route()->at(Side::New);
   if (to.state() != Upstream::State::Idle && !(newest == to.address())) {
     drop_copies(Drop::Closed, Drop::Closed);
   }
@@ -177,7 +177,7 @@ void PostgresSession::plan_copy(const Unit& unit) {
 }
 
 void PostgresSession::begin_copy(std::size_t size) {
-  const InterlayRoute& route = *interlay_.route();
+  const InterlayRoute& route = *newest_route();
   if (!route.strategy) return;
   const Facts facts = facts_for_copy(reader_.facts(), bucket_);
   if (plan(*route.strategy, facts).second != Second::Copy) return;

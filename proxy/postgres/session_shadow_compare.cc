@@ -104,7 +104,7 @@ void PostgresSession::compare_copy(const CopiedTransaction& copied) {
 // the next time.
 void PostgresSession::offer(const CopiedTransaction& copied, Compared compared) {
   Mismatch mismatch;
-  mismatch.route = interlay_.route();
+  mismatch.route = newest_route();
   mismatch.command = copied.said;
   mismatch.keys = copied.tables;
   AskedSql sql;

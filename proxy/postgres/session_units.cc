@@ -32,7 +32,7 @@ constexpr std::string_view kSync{"S\0\0\0\4", 5};
 Facts at_bucket(std::uint32_t bucket) {
   Facts facts;
   facts.keyed = true;
-  facts.bucket_low = facts.bucket_high = bucket;
+  facts.bucket_low = facts.bucket_high = facts.caller_bucket = bucket;
   return facts;
 }
 
@@ -194,8 +194,15 @@ PostgresSession::Block PostgresSession::block() const {
   return server().owed().transaction() == Transaction::Idle ? Block::None : Block::Open;
 }
 
+// Which side its reads are on. Writes of a canary that is split by user are not split.
+std::uint32_t PostgresSession::read_bucket() const {
+  const InterlayRoute& route = *newest_route();
+  if (!route.strategy || split_by(*route.strategy) != SplitBy::User) return bucket_;
+  return bucket_of(find_parameter(start_up_, "user").value_or(""));
+}
+
 Side PostgresSession::write_side() const {
-  return answering(*interlay_.route(), write_at(bucket_));
+  return answering(*newest_route(), write_at(read_bucket()));
 }
 
 PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_view bytes) {
@@ -222,7 +229,7 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
   // one was for.
   const bool goes_on = unit.what == Unit::What::Data || unit.what == Unit::What::Farewell ||
                        takes_data(server().owed().copying()) || server().owed().awaits_sync();
-  const bool writes_both = dual_ || interlay_.route()->authority();
+  const bool writes_both = dual_ || newest_route()->authority();
   const bool may_ask_yet = writes_both && unit.end != Unit::End::Closed;
   if (goes_on || (reader_.facts().parts == 0 && !may_ask_yet)) return {Choice::Do::Go};
   // Whether what was brought is there hangs on what was sent before it.
@@ -234,7 +241,7 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
   block_ = block();
   const bool free = block_ == Block::None;
   // One that has not begun is of the table by which it was to begin, and of a unit that was to.
-  if (free && dual_ && dual_->route != interlay_.route()) dual_.reset();
+  if (free && dual_ && dual_->route != newest_route()) dual_.reset();
   Choice choice = free ? choose_free(unit, bytes) : choose_in_block(unit);
   if (choice.act == Choice::Do::Go) choice = choose_dual(choice, unit);
   if (free && choice.act == Choice::Do::Go && !choice.dual) dual_.reset();
@@ -285,10 +292,10 @@ bool PostgresSession::waits_for_names() {
 
 PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::string_view bytes) {
   if (waits_for_names()) return {Choice::Do::Wait};
-  const InterlayRoute& route = *interlay_.route();
+  const InterlayRoute& route = *newest_route();
   const UnitFacts& facts = reader_.facts();
   read_only_block_ = false;
-  Facts request = facts_for_plan(facts, bucket_);
+  Facts request = facts_for_plan(facts, read_bucket());
   // Where nobody has read a catalog, almost any function of users would be refused in it.
   const SqlCatalog& catalog = interlay_.classifier(database_).catalog();
   const bool refuses = refused_in_read_only_ || &catalog == SqlCatalog::built_in().get();

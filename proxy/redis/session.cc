@@ -63,6 +63,9 @@ RedisSession::~RedisSession() {
 
 bool RedisSession::accept(uv_stream_t* listener) {
   if (!client_.accept(listener)) return false;
+  interlay_.place(*this);
+  route_ = newest_route();
+  session_bucket_ = bucket_of(client_.peer_name());
   if (interlay_.counters().sessions_open.get() > settings().clients_max) {
     counters().hit(Limit::ClientsMax);
     if (route_->tls) return false;  // a handshake is what it would cost to say more
@@ -406,7 +409,7 @@ bool RedisSession::serves(const InterlayRoute& route, const Upstream& up) {
 // it. Plain subscribers may stay on such a side while messages reach both.
 bool RedisSession::tied_to_former_home() const {
   if (!pin_) return false;
-  const InterlayRoute& newest = *interlay_.route();
+  const InterlayRoute& newest = *newest_route();
   const Upstream& tie = upstream(*pin_);
   if (tie.state() != Upstream::State::Idle && !serves(newest, tie)) return true;
   const Side newest_home = newest.strategy ? home(*newest.strategy) : Side::Old;
@@ -418,7 +421,7 @@ bool RedisSession::tied_to_former_home() const {
 // Waiting, perhaps for ever, for what will come to the other side from now on.
 bool RedisSession::blocked_at_former_home() const {
   if (blocking_ == 0) return false;
-  const InterlayRoute& newest = *interlay_.route();
+  const InterlayRoute& newest = *newest_route();
   if (!newest.strategy) return blocking_side_ != Side::Old;
   Facts write{};
   write.kind = Kind::Write;
@@ -448,7 +451,7 @@ void RedisSession::end_left_behind() {
 }
 
 void RedisSession::on_route() {
-  if (route_ != interlay_.route() && goes_by_former()) begin_to_write_both();
+  if (route_ != newest_route() && goes_by_former()) begin_to_write_both();
   if (left_behind_at_ns_ != 0 || !left_behind()) return;
   begin_event();
   left_behind_at_ns_ = now_ns_;

@@ -49,6 +49,7 @@ class RedisSession final : public Session, private StreamOwner {
   void on_route() override;
   void drain() override;
   void abort() override;
+  std::optional<ClientAddress> client_address() const override { return client_.peer_address(); }
 
   // From upstreams.
   void on_handshake(Upstream& up, int status);
@@ -167,6 +168,7 @@ class RedisSession final : public Session, private StreamOwner {
     return facts.cursor && facts.key_count == 0;
   }
   Plan plan_for(const RequestFacts& facts) const;
+  std::uint32_t caller_bucket(SplitBy by) const;
   // The keys of a request as bits, one for many keys: without a bit in common they have no key in
   // common.
   static std::uint64_t keys_mask(const RequestFacts& facts) {
@@ -221,7 +223,7 @@ class RedisSession final : public Session, private StreamOwner {
   // By the table that this session is bound to, what it writes goes to one side; by the newest one,
   // to both.
   bool goes_by_former() const {
-    return route_ != interlay_.route() && interlay_.route()->authority() && !route_->authority();
+    return route_ != newest_route() && newest_route()->authority() && !route_->authority();
   }
   void begin_to_write_both();
   void leave_to_former(Exchange& exchange);
@@ -359,12 +361,16 @@ class RedisSession final : public Session, private StreamOwner {
     return interlay_.unsent[static_cast<std::size_t>(up.side())] + more >
            settings().second_bytes_max;
   }
+  // As it is for this client.
+  const InterlayRoutePtr& newest_route() const { return interlay_.route_of(*this); }
   const InterlaySettings& settings() const { return route_->settings; }
   Side home_side() const { return route_->home_side(); }
   // The side that the session's own state lives on.
   Side anchor() const { return pin_ ? *pin_ : home_side(); }
 
-  const std::uint64_t id_;  // of this process
+  const std::uint64_t id_;            // of this process
+  std::uint64_t requests_ = 0;        // that were planned
+  std::uint32_t session_bucket_ = 0;  // of where the client connects from
   Interlay& interlay_;
   InterlayRoutePtr route_;                // stays as it is while pinned
   std::shared_ptr<SharedWrites> writes_;  // of that route; null where it has one side only

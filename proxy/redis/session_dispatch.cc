@@ -1,4 +1,5 @@
 // From one request's plan to its legs: which upstreams get the bytes, and who owes which reply.
+#include <array>
 #include <cassert>
 #include <string>
 #include <utility>
@@ -23,7 +24,7 @@ bool is_urgent(const RequestFacts& facts) { return facts.spec && facts.spec->urg
 // Takes a new table up, where nothing ties the session to the former. False: something must end
 // first.
 bool RedisSession::refresh_route() {
-  const InterlayRoutePtr& next = interlay_.route();
+  const InterlayRoutePtr& next = newest_route();
   if (route_ == next || transaction_.open() || watches_ > 0 || streaming_) return true;
   if (tied_to_former_home()) {  // it is about to end; nothing is planned for it any more
     if (left_behind_at_ns_ == 0) left_behind_at_ns_ = now_ns_;
@@ -43,12 +44,31 @@ bool RedisSession::refresh_route() {
   return true;
 }
 
+// Of who asks, for a canary that is not split by key.
+std::uint32_t RedisSession::caller_bucket(SplitBy by) const {
+  switch (by) {
+    case SplitBy::Key:
+      break;
+    case SplitBy::User:
+      if (state_.login.username.empty()) return bucket_of("default");
+      return bucket_of(state_.login.username);
+    case SplitBy::Session:
+      return session_bucket_;
+    case SplitBy::Request: {
+      const std::array<std::uint64_t, 2> request{id_, requests_};
+      return bucket_of({reinterpret_cast<const char*>(request.data()), sizeof request});
+    }
+  }
+  return 0;
+}
+
 Plan RedisSession::plan_for(const RequestFacts& facts) const {
   if (!route_->strategy) return Plan{};
   Facts about{.kind = facts.kind,
               .keyed = facts.key_count > 0,
               .bucket_low = facts.bucket_low,
               .bucket_high = facts.bucket_high,
+              .caller_bucket = caller_bucket(split_by(*route_->strategy)),
               .sided = facts.sided || facts.cursor,
               .pinned = pin_};
   if (!pin_ && reply_mode_ != ReplyMode::On) about.pinned = anchor();
@@ -125,6 +145,7 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
   } else if (!await_turn(request, cutter)) {
     return Handled::Stall;
   }
+  ++requests_;
   begin_effect(request, cutter);
   return Handled::Yes;
 }

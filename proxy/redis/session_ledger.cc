@@ -152,11 +152,11 @@ bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
   const Side right = other_is_right ? other(exchange.answer)
                      : alone        ? exchange.answer
                                     : right_before(*dual, exchange.answer);
-  if (route_ != interlay_.route() && right != interlay_.route()->authority()) mark(kByFormer);
+  if (route_ != newest_route() && right != newest_route()->authority()) mark(kByFormer);
   std::vector<Suspect> suspects;
   bool known = false;  // some keys are in the ledger as they should be, and may be all of them
   KnownSuspects& to_rely_on = interlay_.known_suspects();
-  const bool teaches = route_ == interlay_.route() && !exchange.either && right == exchange.answer;
+  const bool teaches = route_ == newest_route() && !exchange.either && right == exchange.answer;
   const std::uint64_t period = teaches ? to_rely_on.period() : 0;
   if (!dual->sole) {
     dual->for_each_key([&](std::int32_t db, std::string_view key) {
@@ -181,7 +181,7 @@ bool RedisSession::note(const Exchange& exchange, Doubt doubt) {
 // While writes go to both sides by the newest table: one of them may have what the other has not.
 void RedisSession::mark(const char* why) {
   const LedgerDoor& ledger = loop().shared_writes().ledger;
-  const InterlayRoute& newest = *interlay_.route();
+  const InterlayRoute& newest = *newest_route();
   if (ledger.note_all && newest.authority()) ledger.note_all(newest, why, nullptr);
 }
 
@@ -290,7 +290,7 @@ bool RedisSession::relies_on_ledger(const Pending& request, const RequestCutter&
   const RequestFacts& facts = request.facts;
   const Plan& plan = request.plan;
   KnownSuspects& known = interlay_.known_suspects();
-  if (!known.any(plan.answer) || route_ != interlay_.route() || plan.either ||
+  if (!known.any(plan.answer) || route_ != newest_route() || plan.either ||
       !interlay_.down(other(plan.answer)) || reply_mode_ != ReplyMode::On || facts.blocks ||
       !facts.spec || facts.key_count == 0 || writes_elsewhere(*facts.spec)) {
     return false;

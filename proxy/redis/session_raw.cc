@@ -71,7 +71,7 @@ void RedisSession::send_raw(std::string_view bytes) {
   counters().server_out.add(bytes.size());
   // A server runs nothing for strangers, nor behind malformed bytes. The session's own table may be
   // an old one: it takes up no other.
-  const InterlayRoute& newest = *interlay_.route();
+  const InterlayRoute& newest = *newest_route();
   if (raw_ends_ || entered_ == Entered::No || !newest.authority() ||
       !may_write(*newest.commands, bytes)) {
     return;

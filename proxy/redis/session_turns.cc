@@ -109,7 +109,7 @@ void RedisSession::begin_to_write_both() {
   begin_event();
   if (streaming_ && streaming_->answer && !queue_.empty()) leave_to_former(*queue_.back());
   if (blocking_ > 0) {
-    const bool goes_over = refresh_route() && route_ == interlay_.route();
+    const bool goes_over = refresh_route() && route_ == newest_route();
     for (Exchange* one = queue_.front(); one; one = one->next) {
       if (!one->blocks || one->kind != Kind::Write || one->dual) continue;
       if (!goes_over || !stand_in_order(*one)) leave_to_former(*one);

@@ -156,16 +156,16 @@ STRATEGIES = {
                "write_mode": {"mode": "dual_write", "policy": "old_authoritative"}},
     "blue_green": {"type": "blue_green", "active_is_new": False},
     "shadow_traffic": {"type": "shadow_traffic"},
+    "time_window": {"type": "time_window", "window_start": "2024-01-15T02:00:00Z",
+                    "window_end": "2024-01-15T04:00:00Z", "executed": False},
+    "geographic": {"type": "geographic", "regions": {"us-east-1": True, "eu-west-1": False}},
+    "rolling_update": {"type": "rolling_update",
+                       "migrated_instances": ["instance-1", "instance-2"], "total_instances": 5},
 }
 
 LATER_STRATEGIES = [
-    {"type": "rolling_update", "migrated_instances": ["instance-1", "instance-2"],
-     "total_instances": 5},
     {"type": "strangler_fig", "features": {"feature_a": True, "feature_b": False}},
     {"type": "feature_flag", "flags": {"new_database": True}, "rollout_percentage": 0.25},
-    {"type": "geographic", "regions": {"us-east-1": True, "eu-west-1": False}},
-    {"type": "time_window", "window_start": "2024-01-15T02:00:00Z",
-     "window_end": "2024-01-15T04:00:00Z", "executed": False},
 ]
 
 

@@ -6,7 +6,7 @@ Every key exists on both sides with the side's name as its value, so each reply 
 import unittest
 
 from harness import RawConn, RedisServer, ReplyError, Sidecar, encode, value_of, wait_until
-from load import Load
+from load import Load, run_phases
 
 OLD, NEW = b"old", b"new"
 KEYS = [f"user:{number}" for number in range(3000)]
@@ -72,17 +72,7 @@ class UnderLoad(Pair):
 
     def run_phases(self, calls):
         """`calls`: (function, the only side that may answer after it). Checks every phase."""
-        with Load(self.port) as load:
-            expected = {0: OLD}
-            for call, side in calls:
-                expected[load.change(call)] = side
-        self.assertEqual(load.trouble(), [])
-        self.assertEqual(load.errors(), {}, "clients saw errors")
-        for phase, side in expected.items():
-            replies = load.replies(phase)
-            wrong = {reply: count for reply, count in replies.items() if reply != side}
-            self.assertEqual(wrong, {}, f"after call {phase} only {side} may answer; {replies}")
-            self.assertGreaterEqual(sum(replies.values()), 250)
+        run_phases(self, self.port, calls)
 
     def test_canary_a_patch_is_in_force_everywhere_when_it_answers(self):
         patch = self.sidecar.patch

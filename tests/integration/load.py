@@ -35,7 +35,8 @@ class Client(threading.Thread):
 
     def _run(self):
         keys = self._load.keys
-        with socket.create_connection(("127.0.0.1", self._load.port), 10 * SLOWNESS) as conn:
+        with socket.create_connection(("127.0.0.1", self._load.port), 10 * SLOWNESS,
+                                      (self._load.source, 0)) as conn:
             conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             turn = self._number
             while not self._load.stopped:
@@ -65,9 +66,11 @@ class Client(threading.Thread):
 class Load:
     """`clients` of them on `port`, every third with pipelines of 16. A context manager."""
 
-    def __init__(self, port, clients=50, keys=500):
+    def __init__(self, port, clients=50, keys=500, source="127.0.0.1"):
         self.port = port
+        self.source = source  # the address that they come from
         self.keys = [f"key:{number}" for number in range(keys)]
+        self.clients = clients
         self.phase = 0
         self.stopped = False
         self._calls = 0
@@ -128,3 +131,24 @@ class Load:
                     if reply not in (b"old", b"new"):
                         found[reply] = found.get(reply, 0) + count
         return found
+
+
+def run_phases(test, port, calls, first=b"old"):
+    """`calls`: (function, the only side that may answer after it), run one after the other under load;
+    before them `first` may. Checks every phase."""
+    with Load(port) as load:
+        expected = {0: first}
+        for call, side in calls:
+            expected[load.change(call)] = side
+    check_phases(test, load, expected)
+
+
+def check_phases(test, load, expected):
+    """`expected`: phase -> the only side that may have answered in it. Nobody has seen an error."""
+    test.assertEqual(load.trouble(), [])
+    test.assertEqual(load.errors(), {}, "clients saw errors")
+    for phase, side in expected.items():
+        replies = load.replies(phase)
+        wrong = {reply: count for reply, count in replies.items() if reply != side}
+        test.assertEqual(wrong, {}, f"after call {phase} only {side} may answer; {replies}")
+        test.assertGreaterEqual(sum(replies.values()), 5 * load.clients)

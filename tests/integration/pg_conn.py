@@ -75,8 +75,9 @@ class PgConn(RawConn):
     """
 
     def __init__(self, port, user=None, database=None, host="127.0.0.1", limit_s=5.0, password=None,
-                 version=VERSION_3_0, tls=None, direct_tls=None, receive_buffer=None, **parameters):
-        super().__init__(port, host, limit_s, receive_buffer)
+                 version=VERSION_3_0, tls=None, direct_tls=None, receive_buffer=None, source=None,
+                 **parameters):
+        super().__init__(port, host, limit_s, receive_buffer, source=source)
         self._cutter = MessageCutter()
         self._address = (port, host)
         self.pid, self.key = None, None

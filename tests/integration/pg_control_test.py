@@ -50,7 +50,8 @@ class PostgresPair(unittest.TestCase):
 class Rules(PostgresPair):
     def test_strategies_that_suit_a_database_start(self):
         for number, strategy in enumerate((
-                {"type": "big_bang"}, {"type": "blue_green"}, {"type": "shadow_traffic"},
+                {"type": "big_bang", "durability": False}, {"type": "blue_green"},
+                {"type": "shadow_traffic"},
                 canary(0.0), canary(0.3, BY_STATEMENT), canary(1.0),
                 canary(0.0, {"mode": "cutover", "write_percentage": 1.0}))):
             name = f"m{number}"
@@ -59,6 +60,13 @@ class Rules(PostgresPair):
                 shown = self.sidecar.must("GET", f"/migrations/{name}")["strategy"]
                 self.assertEqual({**shown, **strategy}, shown)
                 self.sidecar.must("POST", f"/migrations/{name}/rollback")
+
+    def test_a_big_bang_asks_new_to_flush_what_it_commits(self):
+        message = self.refused(
+            lambda: self.sidecar.migrate("m", {"type": "big_bang"}, "app", "new"), 409)
+        self.assertIn("durability of interlay 'app': new has fsync", message)
+        self.sidecar.patch("m", {"durability": False})
+        self.sidecar.must("POST", "/migrations/m/migrate")
 
     def test_a_split_history_is_refused_and_says_what_to_do(self):
         for name, strategy, words in (

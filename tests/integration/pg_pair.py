@@ -31,6 +31,7 @@ class PgPair(unittest.TestCase):
     loops = 1
     settings = None
     config = None  # the sidecar's file
+    args = ()  # further flags of the sidecar
     relayed = False  # whether `relay`, a FakeServer, stands before new
     tables = ()  # SQL that makes more of them, on both sides, as their owner
 
@@ -44,7 +45,8 @@ class PgPair(unittest.TestCase):
                 for statement in self.tables:
                     owner.ask(statement)
         self.relay = self.enterContext(FakeServer(self.new.port)) if self.relayed else None
-        self.sidecar = self.enterContext(Sidecar(loops=self.loops, config=self.config))
+        self.sidecar = self.enterContext(Sidecar(loops=self.loops, config=self.config,
+                                                 args=self.args))
         for name, server in (("old", self.old), ("new", self.new)):
             port = {"port": self.relay.port} if self.relayed and name == "new" else {}
             self.sidecar.must("POST", "/endpoints", {

@@ -172,13 +172,16 @@ class RawConn:
     """
 
     def __init__(self, port, host="127.0.0.1", limit_s=5.0, receive_buffer=None, tls=None,
-                 session=None):
-        """`tls`: an ssl.SSLContext to speak TLS with; `session`: one of its sessions to resume."""
+                 session=None, source=None):
+        """`tls`: an ssl.SSLContext to speak TLS with; `session`: one of its sessions to resume;
+        `source`: the address to come from."""
         local = host.startswith("/")  # the path of a Unix socket, which has no port
         self.socket = socket.socket(socket.AF_UNIX if local else socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(limit_s)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect(host if local else (host, port))
         if not local:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

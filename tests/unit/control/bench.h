@@ -28,6 +28,7 @@
 #include "control/service/migrations.h"
 #include "control/service/repairs.h"
 #include "control/service/templates.h"
+#include "control/service/timekeeper.h"
 #include "control/service/verifications.h"
 #include "control/service/watched_servers.h"
 #include "temp_folder.h"
@@ -222,12 +223,12 @@ class CapturedLog {
 // One life of the process: from opening the store to its end, clean or not.
 class Life {
  public:
-  Life(const std::string& path, RecordedPlane& recorded, ToldServers& told,
+  Life(const std::string& path, RecordedPlane& recorded, ToldServers& told, Clock clock,
        const DeclaredResources& declared = {})
       : data_plane(recorded.plane()),
         servers(told.prober()),
         store(open(path)),
-        keeper(*store, data_plane, servers, {}),
+        keeper(*store, data_plane, servers, {}, {.instance = "one", .region = "here"}),
         listeners(data_plane, 0),
         new_only_writes(*store, keeper, data_plane),
         ledger({}),
@@ -239,7 +240,8 @@ class Life {
         verifications(keeper, ledger, told.verifier()),
         migrations(keeper, *store, interlays, new_only_writes, ledger, verifications, servers,
                    data_plane),
-        conductor(keeper, servers, new_only_writes),
+        conductor(keeper, servers, new_only_writes, clock),
+        timekeeper(keeper, conductor, std::move(clock)),
         divergence(keeper, ledger, verifications),
         repairs(keeper, ledger),
         booted(boot_all(declared)) {}
@@ -263,6 +265,7 @@ class Life {
   Verifications verifications;
   Migrations migrations;
   Conductor conductor;
+  Timekeeper timekeeper;
   Divergence divergence;
   Repairs repairs;
   const Status booted;
@@ -285,6 +288,7 @@ struct Bench {
   TempFolder folder;
   RecordedPlane plane;
   ToldServers told;
+  std::int64_t now = 1'705'283'999;  // Unix time: a second before 2024-01-15T02:00:00Z
   // On the heap, where a sanitizer sees the mutexes of one life end before those of the next begin.
   std::unique_ptr<Life> life;
   Call call{.actor = "tester", .if_match = {}};
@@ -307,7 +311,8 @@ struct Bench {
     plane.epochs.clear();
     plane.open.clear();
     plane.telemetry = {};
-    life = std::make_unique<Life>(path(), plane, told, declared);
+    life = std::make_unique<Life>(
+        path(), plane, told, [this] { return now; }, declared);
   }
 
   void add_endpoint(const std::string& id, int port) {

@@ -39,11 +39,11 @@ struct Scene {
     put(state.migrations, migration);
   }
 
-  Table build(const Table* previous = nullptr) const {
+  Table build(const Table* previous = nullptr, const Self& self = {}) const {
     InterlaySettings defaults;
     defaults.pipeline_max = 77;
     return build_table(
-        state, 9, defaults,
+        state, 9, defaults, self,
         {.commands_of = [](const Endpoint&) { return redis::CommandTable::built_in(); },
          .catalog_of = [](const InterlayDefinition&, const Endpoint&) -> CatalogOfDatabase {
            return {};
@@ -71,6 +71,55 @@ TEST_CASE("table: a strategy is in force exactly in the statuses that route") {
     CHECK(route.settings.pipeline_max == 77);
     if (route.new_side) CHECK(route.new_side->host == "b");
   }
+}
+
+TEST_CASE("table: a completed rolling update is on new, whatever the sidecar is called now") {
+  for (const auto status : {MigrationStatus::Running, MigrationStatus::Completed}) {
+    Scene scene(status);
+    Migration migration = *scene.state.migrations.begin()->second;
+    migration.spec.strategy = RollingUpdateSpec{{"a"}, 1};
+    put(scene.state.migrations, migration);
+    const auto strategy_at = [&](const char* instance) {
+      return std::get<RollingUpdate>(
+          *scene.build(nullptr, {.instance = instance}).interlays.front()->strategy);
+    };
+    CHECK(strategy_at("a").here_migrated);
+    CHECK(strategy_at("b").here_migrated == (status == MigrationStatus::Completed));
+  }
+}
+
+TEST_CASE(
+    "table: clients whose networks say otherwise than the sidecar's region have a route apart") {
+  Scene scene(MigrationStatus::Running);
+  Migration migration = *scene.state.migrations.begin()->second;
+  migration.spec.strategy = GeographicSpec{{{"eu", true}, {"us", false}}};
+  put(scene.state.migrations, migration);
+  InterlayDefinition interlay = *scene.state.interlays.at(scene.interlay);
+  interlay.regions = {{"eu", {{.prefix = 8}}}, {"us", {{.prefix = 16}}}};
+  const Table without = scene.build(nullptr, {.region = "eu"});
+  CHECK(without.interlays.front()->elsewhere == nullptr);
+  put(scene.state.interlays, interlay);
+  for (const char* region : {"eu", "us", ""}) {
+    CAPTURE(region);
+    const bool gone = std::string(region) == "eu";
+    const Table table = scene.build(nullptr, {.region = region});
+    const InterlayRoute& route = *table.interlays.front();
+    REQUIRE(route.elsewhere != nullptr);
+    CHECK(route.networks.size() == 2);
+    CHECK(std::get<Geographic>(*route.strategy).region_migrated == gone);
+    CHECK(std::get<Geographic>(*route.elsewhere->strategy).region_migrated != gone);
+    CHECK(route.elsewhere->new_side == route.new_side);
+    CHECK(same_routes(table, scene.build(&table, {.region = region})));
+  }
+  const Table before = scene.build(nullptr, {.region = "eu"});
+  interlay.regions["us"] = {{.prefix = 24}};
+  put(scene.state.interlays, interlay);
+  CHECK_FALSE(same_routes(before, scene.build(&before, {.region = "eu"})));
+  migration.status = MigrationStatus::Completed;
+  put(scene.state.migrations, migration);
+  const Table after = scene.build(nullptr, {.region = "nowhere"});
+  CHECK(std::get<Geographic>(*after.interlays.front()->strategy).region_migrated);
+  CHECK(after.interlays.front()->elsewhere == nullptr);
 }
 
 TEST_CASE("table: equal routes are shared with the table before, changed ones are not") {

@@ -43,6 +43,27 @@ TEST_CASE("canary: a share of n is exactly n of a million buckets, the lowest on
   }
 }
 
+TEST_CASE("canary: split by who asks, a read goes by that one's bucket, and writes as before") {
+  for (const SplitBy by : {SplitBy::User, SplitBy::Session, SplitBy::Request}) {
+    for (Canary canary : canaries()) {
+      if (splits_writes(canary)) continue;  // such a split is refused: each key has one history
+      Canary by_key = canary;
+      canary.split_by = by;
+      CHECK(split_by(canary) == by);
+      for (Facts request : requests()) {
+        for (const std::uint32_t caller : kBuckets) {
+          request.caller_bucket = caller;
+          Facts as_key = request;
+          if (request.kind == Kind::Read && request.keyed) {
+            as_key.bucket_low = as_key.bucket_high = caller;
+          }
+          CHECK(plan_canary(canary, request) == plan_canary(by_key, as_key));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("canary: raising a share never moves a key back") {
   for (const std::uint32_t bucket : kBuckets) {
     for (const std::uint32_t low : kShares) {

@@ -10,6 +10,15 @@ namespace {
 
 using namespace grid;
 
+std::vector<Strategy> strategies() {
+  std::vector<Strategy> all{BigBang{},         BlueGreen{false},     BlueGreen{true},
+                            ShadowTraffic{},   RollingUpdate{false}, RollingUpdate{true},
+                            Geographic{false}, Geographic{true},     TimeWindow{false},
+                            TimeWindow{true}};
+  for (const Canary& canary : canaries()) all.emplace_back(canary);
+  return all;
+}
+
 TEST_CASE("plan: asks the strategy in force") {
   const Canary canary = dual_write(250'000, Policy::BestEffort);
   for (const Facts& request : requests()) {
@@ -17,13 +26,14 @@ TEST_CASE("plan: asks the strategy in force") {
     CHECK(plan(canary, request) == plan_canary(canary, request));
     CHECK(plan(BlueGreen{true}, request) == plan_blue_green({true}, request));
     CHECK(plan(ShadowTraffic{}, request) == plan_shadow_traffic({}, request));
+    CHECK(plan(RollingUpdate{true}, request) == plan_rolling_update({true}, request));
+    CHECK(plan(Geographic{true}, request) == plan_geographic({true}, request));
+    CHECK(plan(TimeWindow{true}, request) == plan_time_window({true}, request));
   }
 }
 
 TEST_CASE("plan: a published message reaches both sides under every strategy") {
-  std::vector<Strategy> strategies{BigBang{}, BlueGreen{false}, BlueGreen{true}, ShadowTraffic{}};
-  for (const Canary& canary : canaries()) strategies.emplace_back(canary);
-  for (const Strategy& strategy : strategies) {
+  for (const Strategy& strategy : strategies()) {
     const bool shadow = std::holds_alternative<ShadowTraffic>(strategy);
     const Plan published = plan(strategy, keyless(Kind::Publish));
     CHECK(published.answer == home(strategy));
@@ -32,9 +42,7 @@ TEST_CASE("plan: a published message reaches both sides under every strategy") {
 }
 
 TEST_CASE("plan: what belongs to one side's own state is answered at home") {
-  std::vector<Strategy> strategies{BigBang{}, BlueGreen{false}, BlueGreen{true}, ShadowTraffic{}};
-  for (const Canary& canary : canaries()) strategies.emplace_back(canary);
-  for (const Strategy& strategy : strategies) {
+  for (const Strategy& strategy : strategies()) {
     CHECK(plan(strategy, keyless(Kind::Other)) == Plan{.answer = home(strategy)});
     CHECK(plan(strategy, sided(keyless(Kind::Read))) == Plan{.answer = home(strategy)});
   }

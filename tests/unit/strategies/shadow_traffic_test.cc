@@ -36,6 +36,20 @@ TEST_CASE("shadow_traffic: reads, writes and messages are copied, transactions i
   }
 }
 
+TEST_CASE("shadow_traffic: with a write mode old decides writes that both get; reads are copied") {
+  const ShadowTraffic shadow{.write_mode = WriteMode{}};
+  for (const Facts& request : requests()) {
+    const Plan plan = plan_shadow_traffic(shadow, request);
+    const Plan without = plan_shadow_traffic({}, request);
+    CHECK(plan.answer == without.answer);
+    const bool write = request.kind != Kind::Read && without.second == Second::Copy;
+    CHECK(plan.second == (write ? Second::Write : without.second));
+    CHECK_FALSE(plan.either);
+  }
+  CHECK(dual_write_authority(shadow) == Side::Old);
+  CHECK(home(shadow) == Side::Old);
+}
+
 TEST_CASE("shadow_traffic: without writes only reads are copied, whatever they are pinned to") {
   for (const Facts& request : requests()) {
     const Plan plan = plan_shadow_traffic({.writes = false}, request);

@@ -172,6 +172,32 @@ TEST_CASE(
   CHECK_FALSE(bench.plane.route("cache").strategy.has_value());
 }
 
+TEST_CASE("rolling_update: its name moves a sidecar, the number of all lets it be completed") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", R"({"type":"rolling_update","total_instances":2})");
+  const auto here = [&] {
+    return std::get<RollingUpdate>(*bench.plane.route("cache").strategy).here_migrated;
+  };
+  CHECK_FALSE(here());
+  const TablePtr table = bench.plane.table;
+  must(bench.patch_strategy("m", R"({"migrated_instances":["another"]})"));
+  CHECK(bench.plane.table == table);  // nothing is new to this one
+  must(bench.patch_strategy("m", R"({"migrated_instances":["another","one"]})"));
+  CHECK(here());
+  must(bench.patch_strategy("m", R"({"migrated_instances":["another"]})"));
+  CHECK_FALSE(here());
+  CHECK(said(bench.life->conductor.complete("m", bench.call))
+            .find("409 Migration error: Cannot set Completed migration in status: Running: its "
+                  "strategy still sends traffic to old") == 0);
+  must(bench.patch_strategy("m", R"({"migrated_instances":["another","one"]})"));
+  bench.restart();
+  CHECK(here());
+  CHECK(bench.status("m") == "running");  // being complete is the operator's to say
+  must(bench.life->conductor.complete("m", bench.call));
+  CHECK(here());
+}
+
 TEST_CASE("migrations: cancel ends what has not started, and rolls back what has") {
   Bench bench;
   bench.add_sides();

@@ -23,7 +23,7 @@ std::uint32_t share_in_force(const RecordedPlane& plane) {
 [[noreturn]] void change_for_ever(const std::string& path, std::uint32_t share, int reports) {
   RecordedPlane plane;
   ToldServers told;
-  Life life(path, plane, told);
+  Life life(path, plane, told, system_clock());
   const Call call{.actor = "child", .if_match = {}};
   for (;; ++share) {
     const std::string body = R"({"strategy":{"read_percentage":)" +

@@ -65,6 +65,61 @@ TEST_CASE("rules: what shadow traffic leaves out is for PostgreSQL only") {
   CHECK(for_redis(R"({"type":"shadow_traffic","shadow_writes":true})").empty());
 }
 
+TEST_CASE("rules: a write_mode is held to the same under every strategy") {
+  const std::string half = R"("write_mode":{"mode":"cutover","write_percentage":0.5}})";
+  const std::string plain = R"("write_mode":{"mode":"dual_write"}})";
+  const std::string statement = R"("write_mode":{"mode":"dual_write","engine":"statement"}})";
+  const std::string best =
+      R"("write_mode":{"mode":"dual_write","engine":"statement","policy":"best_effort"}})";
+  for (
+      const std::string strategy :
+      {R"({"type":"big_bang",)", R"({"type":"blue_green",)",
+       R"({"type":"geographic","regions":{},)", R"({"type":"rolling_update","total_instances":2,)",
+       R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z",)"}) {
+    CAPTURE(strategy);
+    CHECK(for_postgres((strategy + half).c_str()) == "strategy.write_mode.write_percentage");
+    CHECK(for_postgres((strategy + plain).c_str()) == "strategy.write_mode.engine");
+    CHECK(for_postgres((strategy + best).c_str()) == "strategy.write_mode.policy");
+    CHECK(for_postgres((strategy + statement).c_str()).empty());
+    CHECK(for_redis((strategy + half).c_str()).empty());
+    CHECK(for_redis((strategy + plain).c_str()).empty());
+    CHECK(for_redis((strategy + statement).c_str()) == "strategy.write_mode.engine");
+  }
+  const std::string shadow = R"({"type":"shadow_traffic",)" + plain;
+  CHECK(for_redis(shadow.c_str()).empty());
+  CHECK(for_postgres(shadow.c_str()) == "strategy.write_mode");
+}
+
+TEST_CASE("rules: what a canary may be split by hangs on its kind, and on its writes") {
+  const auto canary = [](const std::string& split, const std::string& mode) {
+    return R"({"type":"canary","read_percentage":0.5,"split_by":")" + split + R"(","write_mode":)" +
+           mode + "}";
+  };
+  const std::string dual = R"({"mode":"dual_write"})";
+  const std::string half = R"({"mode":"cutover","write_percentage":0.5})";
+  const std::string none = R"({"mode":"cutover","write_percentage":0.0})";
+  for (const char* split : {"user", "session", "request"}) {
+    CAPTURE(split);
+    CHECK(for_redis(canary(split, dual).c_str()).empty());
+    CHECK(for_redis(canary(split, none).c_str()).empty());
+    CHECK(for_redis(canary(split, half).c_str()) == "strategy.split_by");
+    CHECK(for_redis(canary(split, "null").c_str()) == "strategy.split_by");
+  }
+  CHECK(for_redis(canary("key", half).c_str()).empty());
+  for (const char* split : {"user", "session"})
+    CHECK(for_postgres(canary(split, none).c_str()).empty());
+  for (const char* split : {"key", "request"}) {
+    CHECK(for_postgres(canary(split, none).c_str()) == "strategy.split_by");
+  }
+}
+
+TEST_CASE("rules: a ramp of PostgreSQL splits reads, and so needs a write_mode") {
+  const std::string ramp = R"("ramp":{"steps":[0.5,1.0],"hold_s":60}})";
+  const std::string follows = R"({"type":"canary","read_percentage":0,)" + ramp;
+  CHECK(for_postgres(follows.c_str()) == "strategy.write_mode");
+  CHECK(for_redis(follows.c_str()).empty());
+}
+
 TEST_CASE("rules: dual writes of PostgreSQL name their engine, those of Redis have none") {
   CHECK(for_postgres(kNoEngine) == "strategy.write_mode.engine");
   CHECK(for_postgres(kStatement).empty());

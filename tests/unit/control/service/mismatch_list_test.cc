@@ -19,7 +19,7 @@ TEST_CASE("mismatch list: every member is there, in order, newest first as given
   sample.new_reply = "null";
   MismatchSample other;
   other.db = 3;
-  CHECK(to_text(render({sample, other})) ==
+  CHECK(to_text(render(std::vector{sample, other})) ==
         R"([{"at":"2023-11-14T22:13:20Z","interlay":"cache","sort":"write","class":"real",)"
         R"("command":"incr","db":null,"keys":["a","b\\x00"],)"
         R"("old_reply":"<1 bytes, 0a1b2c3d>","new_reply":"null"},)"

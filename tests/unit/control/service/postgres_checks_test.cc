@@ -166,6 +166,10 @@ TEST_CASE("postgres checks: a big_bang that asks for durability has it on new as
   CHECK(Findings(survey(), lax, BigBangSpec{}).refusing() == "!durability");
   CHECK(Findings(survey(), lax, BigBangSpec{.durability = false}).refusing().empty());
   CHECK(Findings(survey(), lax, BlueGreenSpec{}).refusing().empty());
+  CHECK(Findings(lax, lax, BigBangSpec{}).refusing() == "!durability");  // nothing is flushed there
+  lax = survey();
+  lax.settings["synchronous_commit"] = "off";
+  CHECK(Findings(survey(), lax, BigBangSpec{}).refusing() == "!durability");
   CHECK(Findings(lax, lax, BigBangSpec{}).refusing().empty());
 }
 

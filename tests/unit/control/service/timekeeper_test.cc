@@ -1,0 +1,333 @@
+// Windows of time by a clock that the tests set: when what happens, what is told, what a restart
+// leaves.
+#include "control/service/timekeeper.h"
+
+#include <doctest/doctest.h>
+
+#include "../bench.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr std::int64_t kStart = 1'705'284'000;  // 2024-01-15T02:00:00Z
+constexpr std::int64_t kEnd = kStart + 7'200;
+constexpr const char* kWindow =
+    R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z"})";
+
+struct WindowBench : Bench {
+  WindowBench() { add_sides(); }
+
+  void look_at(std::int64_t time) {
+    now = time;
+    life->timekeeper.look();
+  }
+  Side side() {
+    const auto& strategy = plane.route("cache").strategy;
+    return strategy ? home(*strategy) : Side::Old;
+  }
+  std::string of(const char* member) {
+    return text_of(must(life->migrations.get("m", call)).data, member);
+  }
+  bool executed() {
+    const Json data = must(life->migrations.get("m", call)).data;
+    return *data.find("strategy")->find("executed")->boolean();
+  }
+  bool said_why(const std::string& words) { return of("reason").find(words) != std::string::npos; }
+  void down(bool is) {
+    if (is) {
+      told.up.erase(2);
+    } else {
+      told.up[2] = ToldServers::healthy();
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("time_window: old before it opens, new from then on, by itself") {
+  WindowBench bench;
+  bench.add_ready("m", kWindow);
+  bench.look_at(kStart + 60);
+  CHECK(bench.status("m") == "ready");  // it was not started
+  bench.now = kStart - 100;
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(bench.said_why("everything stays on old until 2024-01-15T02:00:00Z"));
+  for (const std::int64_t time : {kStart - 100, kStart - 1}) {
+    bench.look_at(time);
+    CHECK(bench.status("m") == "running");
+    CHECK(bench.side() == Side::Old);
+    CHECK_FALSE(bench.executed());
+  }
+  bench.look_at(kStart);
+  CHECK(bench.side() == Side::New);
+  CHECK(bench.executed());
+  CHECK(bench.status("m") == "completed");
+  CHECK(bench.said_why("executed: its window has opened; everything is on new"));
+  bench.look_at(kEnd + 1);  // finished: the end is nothing to it
+  CHECK(bench.status("m") == "completed");
+  bench.restart();
+  bench.look_at(kEnd + 2);
+  CHECK(bench.side() == Side::New);
+  CHECK(bench.executed());
+}
+
+TEST_CASE("time_window: a restart before, in and after the window routes as before it") {
+  WindowBench bench;
+  bench.add_running("m", kWindow);
+  bench.restart();
+  CHECK(bench.side() == Side::Old);
+  bench.look_at(kStart - 1);
+  CHECK(bench.side() == Side::Old);
+  bench.now = kStart + 90;  // the process was down when it opened
+  bench.restart();
+  CHECK(bench.side() == Side::Old);
+  bench.life->timekeeper.look();
+  CHECK(bench.side() == Side::New);
+  CHECK(bench.said_why("its window has opened, 90 s ago"));
+}
+
+TEST_CASE("time_window: one that was missed is taken back, and says so") {
+  WindowBench bench;
+  bench.add_running("m", kWindow);
+  bench.now = kEnd;
+  bench.restart();
+  CHECK(bench.side() == Side::Old);
+  bench.life->timekeeper.look();
+  CHECK(bench.status("m") == "rolled_back");
+  CHECK(bench.side() == Side::Old);
+  CHECK(bench.said_why("the window from 2024-01-15T02:00:00Z to 2024-01-15T04:00:00Z was missed"));
+  CHECK(bench.said_why("rolled back: all traffic is on old"));
+  CHECK(bench.journal("m").back() == "rolling_back -> rolled_back by crossfade");
+}
+
+TEST_CASE("time_window: what can not be executed is tried again until the end, then taken back") {
+  WindowBench bench;
+  bench.add_running("m", kWindow);
+  bench.down(true);
+  bench.look_at(kStart);
+  CHECK(bench.side() == Side::Old);
+  CHECK(bench.said_why("not executed, tried again until 2024-01-15T04:00:00Z: the test of"));
+  const auto lines = bench.journal("m").size();
+  for (std::int64_t time = kStart + 1; time < kStart + 30; ++time) bench.look_at(time);
+  CHECK(bench.journal("m").size() == lines);  // told once
+  SUBCASE("it comes back in time") {
+    bench.down(false);
+    bench.look_at(kStart + 40);
+    CHECK(bench.status("m") == "completed");
+    CHECK(bench.side() == Side::New);
+  }
+  SUBCASE("it does not") {
+    bench.look_at(kEnd);
+    CHECK(bench.status("m") == "rolled_back");
+    CHECK(bench.said_why("has ended and the migration could not be executed: the test of"));
+  }
+}
+
+TEST_CASE("time_window: loops that do not take the table over leave it on old, to be tried again") {
+  WindowBench bench;
+  bench.add_running("m", kWindow);
+  bench.plane.publishes_to_fail = 1;
+  bench.look_at(kStart);
+  CHECK(bench.side() == Side::Old);
+  CHECK_FALSE(bench.executed());
+  CHECK(bench.status("m") == "running");
+  bench.look_at(kStart + 10);
+  CHECK(bench.side() == Side::New);
+}
+
+TEST_CASE("time_window: one that was started by force is executed by force") {
+  WindowBench bench;
+  bench.down(true);
+  bench.add_ready("m", kWindow);
+  bench.call.force = true;
+  must(bench.life->conductor.migrate("m", bench.call));
+  bench.restart();
+  bench.look_at(kStart);
+  CHECK(bench.side() == Side::New);
+}
+
+TEST_CASE("time_window: while it is paused nothing happens, and resume makes up for it") {
+  WindowBench bench;
+  bench.add_running("m", kWindow);
+  must(bench.life->conductor.pause("m", bench.call));
+  bench.look_at(kStart + 10);
+  CHECK(bench.side() == Side::Old);
+  SUBCASE("within the window") {
+    must(bench.life->conductor.resume("m", bench.call));
+    bench.look_at(kStart + 20);
+    CHECK(bench.side() == Side::New);
+  }
+  SUBCASE("after it") {
+    bench.look_at(kEnd + 10);
+    CHECK(bench.status("m") == "paused");
+    must(bench.life->conductor.resume("m", bench.call));
+    bench.look_at(kEnd + 20);
+    CHECK(bench.status("m") == "rolled_back");
+    CHECK(bench.said_why("was missed"));
+  }
+}
+
+TEST_CASE("time_window: a PATCH moves it while it waits; an ended one is not started at all") {
+  WindowBench bench;
+  bench.add_running("m", kWindow);
+  must(bench.patch_strategy("m", R"({"window_start":"2024-01-15T03:00:00Z"})"));
+  bench.look_at(kStart + 3'599);
+  CHECK(bench.side() == Side::Old);
+  bench.look_at(kStart + 3'600);
+  CHECK(bench.side() == Side::New);
+  CHECK(said(bench.patch_strategy("m", R"({"type":"blue_green"})")).find("409 ") == 0);
+  must(bench.life->conductor.rollback("m", bench.call));
+  CHECK_FALSE(bench.executed());
+  bench.now = kEnd;
+  CHECK(said(bench.life->conductor.migrate("m", bench.call))
+            .find("409 Migration error: the test of migration 'm' failed") == 0);
+  bench.call.force = true;
+  CHECK(said(bench.life->conductor.migrate("m", bench.call))
+            .find("409 Migration error: the window of migration 'm' ended at "
+                  "2024-01-15T04:00:00Z") == 0);
+  bench.call.force = false;
+  must(bench.patch_strategy("m", R"({"window_end":"2024-01-15T05:00:00Z"})"));
+  must(bench.life->conductor.migrate("m", bench.call));
+  bench.look_at(kEnd + 1);
+  CHECK(bench.side() == Side::New);
+}
+
+TEST_CASE("time_window: no PATCH makes another strategy one while it routes, or one another") {
+  WindowBench bench;
+  bench.add_running("m", R"({"type":"blue_green"})");
+  const std::string refused =
+      "409 Migration error: Cannot change strategy.type of migration in status: Running";
+  CHECK(said(bench.patch_strategy("m", kWindow)) == refused);
+  must(bench.life->conductor.rollback("m", bench.call));
+  must(bench.patch_strategy("m", kWindow));
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(said(bench.patch_strategy("m", R"({"type":"blue_green"})")) == refused);
+}
+
+TEST_CASE("time_window: a rollback that the loops do not confirm is gone on with by itself") {
+  WindowBench bench;
+  bench.add_running("m", kWindow);
+  bench.plane.publishes_to_fail = 1;
+  bench.look_at(kEnd);
+  CHECK(bench.status("m") == "rolling_back");
+  bench.look_at(kEnd + 10);
+  CHECK(bench.status("m") == "rolled_back");
+  CHECK(bench.said_why("was missed"));
+}
+
+TEST_CASE("time_window: with dual writes it is executed, and taken back unless it is completed") {
+  WindowBench bench;
+  must(bench.life->migrations.create(
+      json(
+          R"({"id":"m","strategy":{"type":"time_window","window_start":"2024-01-15T02:00:00Z",)"
+          R"("window_end":"2024-01-15T04:00:00Z","write_mode":{"mode":"dual_write","policy":"new_authoritative"}}})"),
+      bench.call));
+  bench.bind("m");
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK_FALSE(bench.plane.route("cache").authority().has_value());
+  bench.look_at(kStart);
+  CHECK(bench.status("m") == "running");
+  CHECK(bench.executed());
+  CHECK(bench.plane.route("cache").authority() == Side::New);
+  SUBCASE("the operator ends it") {
+    must(bench.patch_strategy("m", R"({"write_mode":null})"));
+    must(bench.life->conductor.complete("m", bench.call));
+    bench.look_at(kEnd + 1);
+    CHECK(bench.status("m") == "completed");
+  }
+  SUBCASE("everything is on new when the window ends") {
+    must(bench.patch_strategy("m", R"({"write_mode":null})"));
+    bench.look_at(kEnd);
+    CHECK(bench.status("m") == "completed");
+    CHECK(bench.side() == Side::New);
+  }
+  SUBCASE("nobody does") {
+    bench.look_at(kEnd);
+    CHECK(bench.status("m") == "rolled_back");
+    CHECK(bench.said_why("has ended and the migration was not completed"));
+  }
+}
+
+namespace {
+
+constexpr const char* kRamp =
+    R"({"type":"canary","read_percentage":0.05,"write_mode":{"mode":"dual_write"},"ramp":{"steps":[0.05,0.25,1.0],"hold_s":60}})";
+
+struct RampBench : WindowBench {
+  RampBench() {
+    now = 1'000;
+    add_running("m", kRamp);
+  }
+  std::uint32_t share_at(std::int64_t time) {
+    look_at(time);
+    return std::get<Canary>(*plane.route("cache").strategy).read_share;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("ramp: each step is held for its time, and the last one for good") {
+  RampBench bench;
+  CHECK(bench.share_at(1'000) == 50'000);
+  CHECK(bench.share_at(1'059) == 50'000);
+  CHECK(bench.share_at(1'060) == 250'000);
+  CHECK(bench.share_at(1'061) == 250'000);
+  CHECK(bench.share_at(1'120) == 250'000);  // held anew since it was seen
+  CHECK(bench.share_at(1'121) == 1'000'000);
+  const auto lines = bench.journal("m").size();
+  CHECK(bench.share_at(9'999) == 1'000'000);
+  CHECK(bench.journal("m").size() == lines);
+  CHECK(bench.status("m") == "running");
+}
+
+TEST_CASE("ramp: a pause, a PATCH and a restart hold it anew") {
+  RampBench bench;
+  CHECK(bench.share_at(1'000) == 50'000);
+  must(bench.life->conductor.pause("m", bench.call));
+  CHECK(bench.share_at(1'100) == 50'000);
+  must(bench.life->conductor.resume("m", bench.call));
+  CHECK(bench.share_at(1'101) == 50'000);
+  CHECK(bench.share_at(1'160) == 50'000);
+  CHECK(bench.share_at(1'161) == 250'000);
+  must(bench.patch_strategy("m", R"({"read_percentage":0.1})"));
+  CHECK(bench.share_at(1'200) == 100'000);
+  CHECK(bench.share_at(1'259) == 100'000);
+  CHECK(bench.share_at(1'260) == 250'000);
+  bench.restart();
+  CHECK(bench.share_at(2'000) == 250'000);
+  CHECK(bench.share_at(2'059) == 250'000);
+  CHECK(bench.share_at(2'060) == 1'000'000);
+}
+
+TEST_CASE("ramp: while the gate is shut it stands") {
+  RampBench bench;
+  bool open = false;
+  Timekeeper keeper(
+      bench.life->keeper, bench.life->conductor, [&] { return bench.now; },
+      [&](const Migration&) { return open; });
+  const auto share_at = [&](std::int64_t time) {
+    bench.now = time;
+    keeper.look();
+    return std::get<Canary>(*bench.plane.route("cache").strategy).read_share;
+  };
+  CHECK(share_at(1'000) == 50'000);
+  CHECK(share_at(2'000) == 50'000);
+  open = true;
+  CHECK(share_at(2'001) == 250'000);
+}
+
+TEST_CASE("timekeeper: its thread looks by itself, and ends when told to") {
+  WindowBench bench;
+  bench.now = kStart + 1;
+  bench.add_running("m", kWindow);
+  bench.life->timekeeper.start();
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (bench.status("m") != "completed" && std::chrono::steady_clock::now() < limit) {
+    std::this_thread::yield();
+  }
+  bench.life->timekeeper.stop();
+  CHECK(bench.status("m") == "completed");
+}
+
+}  // namespace crossfade
