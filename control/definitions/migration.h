@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "control/definitions/api.h"
 #include "control/definitions/identity.h"
 #include "control/definitions/strategy.h"
 #include "control/json/value.h"
@@ -50,11 +51,20 @@ struct Binding {
   bool operator==(const Binding&) const = default;
 };
 
+// An api that takes part, and the templates that serve it on the new side. Uuids.
+struct ApiBinding {
+  std::string api;
+  std::vector<TemplateBinding> bindings;
+
+  bool operator==(const ApiBinding&) const = default;
+};
+
 struct Migration {
   Identity identity;
   MigrationSpec spec;  // spec.id == identity.id
   MigrationStatus status = MigrationStatus::Pending;
-  std::vector<Binding> bindings;
+  std::vector<Binding> bindings;  // interlays
+  std::vector<ApiBinding> apis;
 };
 
 // Reads {"id", "description"?, "strategy"?, "data"?, "failure_handling"?} as POST takes it.

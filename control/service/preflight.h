@@ -14,4 +14,7 @@ namespace crossfade {
 // those of other migrations that it must not meet among them.
 std::vector<Check> preflight(const State& state, const Migration& migration, Servers& servers);
 
+// Whether what a migration says of apis can be done. Asks nobody; not to be forced.
+Check check_apis(const Migration& migration);
+
 }  // namespace crossfade
