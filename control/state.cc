@@ -13,6 +13,16 @@ MigrationPtr migration_of(const State& state, std::string_view interlay) {
   return nullptr;
 }
 
+MigrationPtr migration_of_api(const State& state, std::string_view api) {
+  for (const auto& [uuid, migration] : state.migrations) {
+    if (!holds_resources(migration->status)) continue;
+    for (const ApiBinding& binding : migration->apis) {
+      if (binding.api == api) return migration;
+    }
+  }
+  return nullptr;
+}
+
 bool writes_both(const Migration& migration) {
   return routes(migration.status) && dual_writes(migration.spec.strategy) &&
          !migration.bindings.empty();

@@ -61,6 +61,9 @@ void put(ById<Resource>& resources, Resource resource) {
 // rolled-back one may share its interlays with the one that came after it.
 MigrationPtr migration_of(const State& state, std::string_view interlay);
 
+// Likewise the one that has this api (uuid).
+MigrationPtr migration_of_api(const State& state, std::string_view api);
+
 // True while a migration sends writes to both of its sides.
 bool writes_both(const Migration& migration);
 // Likewise, and by that engine.

@@ -204,6 +204,12 @@ Json to_stored(const Migration& migration) {
   stored.set("bindings", std::move(bindings));
   stored.set("reason", migration.reason);
   stored.set("forced", migration.forced);
+  Json apis = Json::array();
+  for (const ApiBinding& binding : migration.apis) {
+    apis.push(
+        Json::object({{"api", binding.api}, {"bindings", stored_bindings(binding.bindings)}}));
+  }
+  stored.set("apis", std::move(apis));
   return stored;
 }
 
@@ -228,6 +234,18 @@ Result<Migration> migration_from_stored(const Json& stored) {
       const std::string endpoint = binding.required_string("endpoint", kIdMax);
       if (auto error = binding.finish()) fields.take(*error);
       migration.bindings.push_back({interlay, endpoint});
+    }
+  }
+  const Json* apis = fields.optional("apis");
+  if (apis != nullptr && apis->elements() != nullptr) {
+    for (const Json& element : *apis->elements()) {
+      Fields binding(element, "migration.apis");
+      ApiBinding api{.api = binding.required_string("api", kIdMax), .bindings = {}};
+      if (const Json* templates = binding.required("bindings")) {
+        take(binding, read_bindings(*templates, "migration.apis.bindings"), api.bindings);
+      }
+      if (auto error = binding.finish()) fields.take(*error);
+      migration.apis.push_back(std::move(api));
     }
   }
   if (auto error = fields.finish()) return *error;

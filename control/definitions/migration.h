@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "control/definitions/api.h"
 #include "control/definitions/identity.h"
 #include "control/definitions/strategy.h"
 #include "control/json/value.h"
@@ -51,12 +52,20 @@ struct Binding {
 };
 
 inline constexpr std::size_t kReasonMax = 16'384;  // bytes
+// An api that takes part, and the templates that serve it on the new side. Uuids.
+struct ApiBinding {
+  std::string api;
+  std::vector<TemplateBinding> bindings;
+
+  bool operator==(const ApiBinding&) const = default;
+};
 
 struct Migration {
   Identity identity;
   MigrationSpec spec;  // spec.id == identity.id
   MigrationStatus status = MigrationStatus::Pending;
-  std::vector<Binding> bindings;
+  std::vector<Binding> bindings;  // interlays
+  std::vector<ApiBinding> apis = {};
   std::string reason = {};  // of the status, as the journal has it
   bool forced = false;      // started whatever its test found
 };

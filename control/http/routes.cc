@@ -123,8 +123,8 @@ constexpr std::array kRoutes = {
             return s.migrations.add_interlay(at[0], at[1], body, call);
           }},
     Route{"POST", "/migrations/{}/api/{}", Role::Admin, true, Body::Object,
-          [](Services& s, const Segments& at, const Json&, const Call&) {
-            return s.migrations.add_api(at[0], at[1]);
+          [](Services& s, const Segments& at, const Json& body, const Call& call) {
+            return s.migrations.add_api(at[0], at[1], body, call);
           }},
     Route{"GET", "/migrations/{}/status", Role::Read, false, Body::None,
           [](Services& s, const Segments& at, const Json&, const Call&) {

@@ -8,6 +8,7 @@
 #include "control/api_rules.h"
 #include "control/service/endpoints.h"
 #include "control/service/listing.h"
+#include "control/service/migration_apis.h"
 
 namespace crossfade {
 
@@ -19,6 +20,17 @@ std::uint64_t next_order(const State& state) {
   std::uint64_t last = 0;
   for (const auto& [uuid, api] : state.apis) last = std::max(last, api->order);
   return last + 1;
+}
+
+// The migration that has an api, whatever its status, for the refusal to delete that; empty when
+// none has.
+std::string user_of(const State& state, const std::string& uuid) {
+  for (const auto& [ignored, migration] : state.migrations) {
+    for (const ApiBinding& binding : migration->apis) {
+      if (binding.api == uuid) return "migration '" + migration->identity.id + "'";
+    }
+  }
+  return {};
 }
 
 // From 1: the first that is asked.
@@ -105,6 +117,7 @@ Answer Apis::patch(const std::string& reference, const Json& body, const Call& c
   ApiDefinition patched{.identity = identity, .spec = std::move(*known), .order = current->order};
   touch(patched.identity);
   put(turn.next.apis, std::move(patched));
+  if (Status fits = check_api_bindings(turn.next); !fits) return refuse(fits.error());
   if (Status status = keeper_.commit(turn); !status) return refuse(status.error());
   spdlog::info("api {}: changed by {}", identity.id, call.actor);
   return reply(identity.uuid, 200);
@@ -117,6 +130,9 @@ Answer Apis::remove(const std::string& reference, const Call& call) {
   const Identity& identity = current->identity;
   if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
+  if (const std::string user = user_of(turn.next, identity.uuid); !user.empty()) {
+    return conflict("Api '" + identity.id + "' is used by " + user);
+  }
   turn.next.apis.erase(identity.uuid);
   if (Status status = keeper_.commit(turn); !status) return refuse(status.error());
   spdlog::info("api {}: deleted by {}", identity.id, call.actor);

@@ -130,7 +130,7 @@ Answer Conductor::test(const std::string& reference) {
   for (const Check& check : checks) rendered.push(render(check));
   return Reply{.data =
                    Json::object({{"valid", passed(checks)},
-                                 {"apis_tested", 0},
+                                 {"apis_tested", std::uint64_t{migration->apis.size()}},
                                  {"interlays_tested", std::uint64_t{migration->bindings.size()}},
                                  {"checks", std::move(rendered)}})};
 }
@@ -164,6 +164,8 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
     return changed_meanwhile(kMigrationWord, seen.identity.id);
   }
   if (held_by_another(turn.next, seen)) return interlay_held();
+  // Not by force either: the requests of its apis would go where they should not.
+  if (const Check apis = check_apis(seen); !apis.ok) return test_failed(seen, {apis});
   if (const InterlayDefinition* interlay = settled_interlay(turn.next, seen)) {
     return conflict("Interlay '" + interlay->identity.id + "' stands before the new side already");
   }

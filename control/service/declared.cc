@@ -9,6 +9,7 @@
 #include "control/definitions/login.h"
 #include "control/json/fields.h"
 #include "control/service/interlay_rules.h"
+#include "control/service/migration_apis.h"
 
 namespace crossfade {
 
@@ -110,8 +111,10 @@ Status declare_template(State& state, const TemplateSpec& spec, std::size_t inde
   TemplateSpec resolved = spec;
   resolved.endpoint = endpoint->identity.uuid;
   auto definition = declared_as(current, resolved);
-  if (!definition) return success();
-  auto meaning = meaning_of(resolved, endpoint->address.kind, join_path("templates", index));
+  const EndpointKind protocol = endpoint->address.kind;
+  if (!definition && current->meaning.protocol == protocol) return success();
+  if (!definition) definition = *current;
+  auto meaning = meaning_of(resolved, protocol, join_path("templates", index));
   if (!meaning) return Error{Errc::BadConfig, "", meaning.error().reason};
   definition->meaning = std::move(*meaning);
   put(state.templates, std::move(*definition));
@@ -132,13 +135,24 @@ Status declare_api(State& state, const ApiSpec& spec, std::size_t index) {
   return success();
 }
 
-// Apis fit their templates, whoever made them.
+// Templates fit their endpoints, and apis their templates, whoever made them.
 Status check_apis(const State& state) {
+  for (const auto& [uuid, definition] : state.templates) {
+    const Endpoint& endpoint = *state.endpoints.at(definition->spec.endpoint);
+    if (endpoint.address.kind == definition->meaning.protocol) continue;
+    return Error{Errc::BadConfig, "",
+                 "endpoints: '" + endpoint.identity.id +
+                     "' is of another kind now, but template '" + definition->identity.id +
+                     "' uses it"};
+  }
   for (const auto& [uuid, api] : state.apis) {
     const std::string path = "api '" + api->identity.id + "'";
     if (const Status status = check_api(state, api->spec, path); !status) {
       return Error{Errc::BadConfig, "", "templates: " + status.error().reason};
     }
+  }
+  if (const Status status = check_api_bindings(state); !status) {
+    return Error{Errc::BadConfig, "", "templates: " + status.error().reason};
   }
   return success();
 }
@@ -160,6 +174,16 @@ Status check_left(const State& before, const State& after) {
   };
   for (const auto& [uuid, migration] : after.migrations) {
     const std::string user = "migration '" + migration->identity.id + "'";
+    for (const ApiBinding& api : migration->apis) {
+      if (!after.apis.contains(api.api)) {
+        return missing("apis", "'" + before.apis.at(api.api)->identity.id + "'", user);
+      }
+      for (const TemplateBinding& binding : api.bindings) {
+        const std::string& needed = binding.template_ref;
+        if (after.templates.contains(needed)) continue;
+        return missing("templates", "'" + before.templates.at(needed)->identity.id + "'", user);
+      }
+    }
     for (const Binding& binding : migration->bindings) {
       if (!after.interlays.contains(binding.interlay)) {
         return missing("interlays", "'" + before.interlays.at(binding.interlay)->identity.id + "'",

@@ -3,6 +3,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "control/json/parse.h"
 #include "control/json/write.h"
 #include "control/table_builder.h"
@@ -64,7 +66,17 @@ Status check_references(const State& state) {
                    "api '" + api->identity.id + "' names a template that is not there"};
     }
   }
+  const auto has_templates = [&](const ApiBinding& api) {
+    return std::ranges::all_of(api.bindings, [&](const TemplateBinding& binding) {
+      return state.templates.contains(binding.template_ref);
+    });
+  };
   for (const auto& [uuid, migration] : state.migrations) {
+    for (const ApiBinding& api : migration->apis) {
+      if (state.apis.contains(api.api) && has_templates(api)) continue;
+      return Error{Errc::BadConfig, "read the state file",
+                   "migration '" + migration->identity.id + "' names what is not there"};
+    }
     for (const Binding& binding : migration->bindings) {
       if (state.interlays.contains(binding.interlay) &&
           state.endpoints.contains(binding.endpoint)) {

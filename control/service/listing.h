@@ -39,6 +39,8 @@ inline Refusal interlay_held() {
   return conflict("Interlay Schema already has an active migration");
 }
 
+inline Refusal api_held() { return conflict("Api Schema already has an active migration"); }
+
 inline Reply deleted(const Identity& identity) {
   return Reply{.data =
                    Json::object({{"id", identity.id}, {"uuid", identity.uuid}, {"deleted", true}})};

@@ -9,6 +9,7 @@
 #include "control/service/endpoints.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
+#include "control/service/migration_apis.h"
 #include "control/service/migration_rules.h"
 #include "control/service/right_side.h"
 #include "control/service/server_pairs.h"
@@ -139,7 +140,7 @@ Json Migrations::shown(const State& state, const Migration& migration, bool verb
   json.set("data", render(migration.spec.data));
   json.set("failure_handling", render(migration.spec.failure_handling));
   json.set("reason", migration.reason);
-  json.set("apis", Json::array());
+  json.set("apis", shown_apis(state, migration, verbose));
   Json interlays = Json::array();
   for (const Binding& binding : migration.bindings) {
     const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
@@ -321,11 +322,28 @@ Answer Migrations::add_interlay(const std::string& reference, const std::string&
   return Reply{.data = "added Interlay to migration"};
 }
 
-Answer Migrations::add_api(const std::string& reference, const std::string& api) const {
-  if (find(keeper_.state()->migrations, reference) == nullptr) {
-    return not_found(kMigrationWord, reference);
-  }
-  return not_found("Api", api);
+Answer Migrations::add_api(const std::string& reference, const std::string& api_reference,
+                           const Json& body, const Call& call) {
+  Keeper::Turn turn = keeper_.begin();
+  const MigrationPtr current = find(turn.next.migrations, reference);
+  if (current == nullptr) return not_found(kMigrationWord, reference);
+  const ApiPtr api = find(turn.next.apis, api_reference);
+  if (api == nullptr) return not_found("Api", api_reference);
+  auto binding = read_api_binding(turn.next, *api, body);
+  if (!binding) return refuse(binding.error());
+  if (migration_of_api(turn.next, api->identity.uuid) != nullptr) return api_held();
+  const bool open =
+      current->status == MigrationStatus::Pending || current->status == MigrationStatus::Ready;
+  if (!open) return refuse(forbidden_move(current->status, MigrationStatus::Ready));
+  Migration changed = *current;
+  changed.apis.push_back(std::move(*binding));
+  changed.status = MigrationStatus::Ready;
+  touch(changed.identity);
+  turn.journal(changed.identity.uuid, call.actor, name_of(current->status), name_of(changed.status),
+               "api '" + api->identity.id + "' added");
+  put(turn.next.migrations, std::move(changed));
+  if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+  return Reply{.data = "added Api to migration"};
 }
 
 Answer Migrations::status(const std::string& reference) const {
@@ -366,6 +384,7 @@ Answer Migrations::status(const std::string& reference) const {
                             {"epoch", keeper_.epoch()},
                             {"adopted_epoch", telemetry.adopted_epoch},
                             {"verification", verifications_.shown(migration->identity.uuid)},
+                            {"apis", shown_apis(*state, *migration, false)},
                             {"interlays", std::move(interlays)}}),
       .etag = etag_of(migration->identity)};
 }

@@ -43,8 +43,8 @@ class Migrations {
 
   Answer add_interlay(const std::string& reference, const std::string& interlay, const Json& body,
                       const Call& call);
-  // There are no apis in this version: says so in the words for an unknown one.
-  Answer add_api(const std::string& reference, const std::string& api) const;
+  Answer add_api(const std::string& reference, const std::string& api, const Json& body,
+                 const Call& call);
 
   Answer status(const std::string& reference) const;                    // progress, with figures
   Answer events(const std::string& reference, const Call& call) const;  // journal

@@ -17,8 +17,9 @@ namespace {
 
 Check check_resources(const Migration& migration) {
   Check check{.name = "resources"};
-  check.ok = !migration.bindings.empty();
-  check.detail = check.ok ? std::to_string(migration.bindings.size()) + " interlay(s) take part"
+  check.ok = !migration.bindings.empty() || !migration.apis.empty();
+  check.detail = check.ok ? std::to_string(migration.bindings.size()) + " interlay(s) and " +
+                                std::to_string(migration.apis.size()) + " api(s) take part"
                           : "no interlay takes part: add one first";
   return check;
 }
@@ -255,12 +256,22 @@ class InterlayChecks {
 
 }  // namespace
 
+Check check_apis(const Migration& migration) {
+  if (migration.apis.empty()) return {.name = "apis", .detail = "no api takes part"};
+  return {.name = "apis",
+          .ok = false,
+          .detail =
+              "this version does not route apis: their requests would go wherever their "
+              "interlays' go. Move interlays, in a migration without apis"};
+}
+
 std::vector<Check> preflight(const State& state, const Migration& current, const Self& self,
                              std::int64_t now, Servers& servers) {
   Migration migration = current;
   migration.spec.strategy = foreseen(std::move(migration.spec.strategy));
   std::vector<Check> checks{check_resources(migration), check_strategy(state, migration, self),
                             check_data_movement(migration)};
+  if (!migration.apis.empty()) checks.push_back(check_apis(migration));
   if (const auto* window = std::get_if<TimeWindowSpec>(&migration.spec.strategy)) {
     checks.push_back(check_window(*window, now));
   }

@@ -17,4 +17,7 @@ namespace crossfade {
 std::vector<Check> preflight(const State& state, const Migration& migration, const Self& self,
                              std::int64_t now, Servers& servers);
 
+// Whether what a migration says of apis can be done. Asks nobody; not to be forced.
+Check check_apis(const Migration& migration);
+
 }  // namespace crossfade

@@ -6,6 +6,7 @@
 #include "control/api_rules.h"
 #include "control/service/endpoints.h"
 #include "control/service/listing.h"
+#include "control/service/migration_apis.h"
 
 namespace crossfade {
 
@@ -39,6 +40,11 @@ bool binds(const std::vector<TemplateBinding>& bindings, const std::string& uuid
 std::string user_of(const State& state, const std::string& uuid) {
   for (const auto& [ignored, api] : state.apis) {
     if (binds(api->spec.bindings, uuid)) return "api '" + api->identity.id + "'";
+  }
+  for (const auto& [ignored, migration] : state.migrations) {
+    for (const ApiBinding& api : migration->apis) {
+      if (binds(api.bindings, uuid)) return "migration '" + migration->identity.id + "'";
+    }
   }
   return {};
 }
@@ -115,6 +121,7 @@ Answer Templates::patch(const std::string& reference, const Json& body, const Ca
   touch(patched.identity);
   put(turn.next.templates, std::move(patched));
   if (const auto objection = unfit_api(turn.next, identity.uuid)) return conflict(*objection);
+  if (Status fits = check_api_bindings(turn.next); !fits) return refuse(fits.error());
   if (Status status = keeper_.commit(turn); !status) return refuse(status.error());
   spdlog::info("template {}: changed by {}", identity.id, call.actor);
   return reply(identity.uuid, 200);

@@ -85,7 +85,7 @@ class Normaliser {
         ++at_;
         return true;
       case Byte::Digit:
-        return value_up_to(number_end(at_));
+        return number();
       case Byte::Letter:
         return word();
       case Byte::Operator:
@@ -127,6 +127,21 @@ class Normaliser {
     before_ = Before::Value;
     sign_.reset();
     return true;
+  }
+
+  // Servers differ in what 5abc is; a number in another base they read, or refuse, alike.
+  bool number() {
+    const std::size_t end = number_end(at_);
+    const std::string_view text = sql_.substr(at_, end - at_);
+    const bool based =
+        text.size() > 2 && text[0] == '0' && std::string_view("xob").find(lower(text[1])) != kNone;
+    const std::string_view digits = based ? "0123456789abcdefABCDEF_" : "0123456789._eE+-";
+    const std::size_t exponent = text.find_first_of("eE");
+    const bool bare = !based && exponent + 1 == text.size();  // 5e
+    if (text.substr(based ? 2 : 0).find_first_not_of(digits) != kNone || bare) return false;
+    if (!based && exponent != kNone && text.find_first_of("eE", exponent + 1) != kNone)
+      return false;
+    return value_up_to(end);
   }
 
   std::size_t number_end(std::size_t at) const {
@@ -194,7 +209,7 @@ class Normaliser {
 
   bool alone() {
     if (sql_[at_] == '.' && byte_kind(peek(1)) == Byte::Digit && before_ == Before::Open) {
-      return value_up_to(number_end(at_));
+      return number();
     }
     const bool closes = sql_[at_] == ')' || sql_[at_] == ']' || sql_[at_] == '.';
     return add(at_ + 1, closes ? Before::Value : Before::Open);

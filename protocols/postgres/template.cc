@@ -19,6 +19,22 @@ struct WithParameters {
   std::size_t places = 0;
 };
 
+constexpr const char* kPart =
+    "has a field that is part of a value or a name, or a parameter such as $1: a field stands for "
+    "a "
+    "whole value, and a parameter is written as a field";
+
+// Whether something stands beside a field that a parameter in its place would be read together
+// with.
+bool touches(std::string_view text, std::size_t begin, std::size_t end) {
+  const auto joins = [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0x80 || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+           c == '_' || c == '$' || c == '\'' || c == '"';
+  };
+  return (begin > 0 && joins(text[begin - 1])) || (end < text.size() && joins(text[end]));
+}
+
 Result<WithParameters> with_parameters(std::string_view text) {
   WithParameters read;
   std::size_t at = 0;
@@ -34,6 +50,7 @@ Result<WithParameters> with_parameters(std::string_view text) {
       --begin;
       ++end;
     }
+    if (touches(text, begin, end)) return wrong(kPart);
     auto known = std::ranges::find(read.fields, name);
     if (known == read.fields.end()) known = read.fields.insert(known, std::string(name));
     read.sql.append(text.substr(at, begin - at));
@@ -87,9 +104,7 @@ Result<Template> read_template(std::string_view query) {
   };
   const auto parameters = std::ranges::count_if(normal.values, is_parameter);
   if (static_cast<std::size_t>(parameters) != read->places) {
-    return wrong(
-        "has a field that is part of a value or a name, or a parameter such as $1: a field stands "
-        "for a whole value, and a parameter is written as a field");
+    return wrong(kPart);
   }
   const SqlFacts facts = facts_by(read->sql, *SqlCatalog::built_in());
   if (facts.pins.has(Pin::Unread) || facts.statements != 1) {

@@ -222,6 +222,41 @@ class Guide(unittest.TestCase):
         self.assertEqual(answer["data"], "migration commit completed")
         self.assertIsInstance(answer["epoch"], int)
 
+    def define_the_api(self):
+        """What the guide takes for granted: the templates and the api that it names."""
+        for name, query in (("get_user_cache", "GET user:{{id}}"),
+                            ("set_user_cache", "SET user:{{id}} {{value}}")):
+            self.sidecar.must("POST", "/templates", {"id": name, "endpoint": "old_redis", "query": query})
+        self.sidecar.must("POST", "/apis", {"id": "user_cache_api", "bindings": [
+            {"template": "get_user_cache"}, {"template": "set_user_cache"}]})
+
+    def test_the_reference_with_its_api(self):
+        self.define_the_api()
+        self.succeeds(CREATE_CANARY, status=201)
+        self.assertEqual(self.succeeds(ADD_API), {"status": "success", "data": "added Api to migration"})
+        self.assertEqual(self.succeeds(GET)["data"]["status"], "ready")
+        self.succeeds(ADD_INTERLAY)
+        data = self.succeeds(TEST)["data"]
+        self.assertEqual((data["apis_tested"], data["interlays_tested"]), (1, 1))
+        (api,) = self.succeeds(GET)["data"]["apis"]
+        self.assertEqual((api["id"], [one["template"] for one in api["bindings"]]),
+                         ("user_cache_api", ["get_user_cache", "set_user_cache"]))
+        (verbose,) = self.succeeds(LIST_VERBOSE)["data"]
+        self.assertRegex(verbose["apis"][0]["uuid"], UUID)
+        self.assertEqual(verbose["apis"][0]["migration"]["id"], "redis_migration_v2")
+        self.succeeds(CREATE_BIG_BANG, status=201)
+        self.fails(ADD_API.replace("redis_migration_v2", "test_migration"), 409,
+                   "Migration error", "Api Schema already has an active migration")
+        # Apis are not routed by this version, and it says so instead of moving everything.
+        self.sidecar.must("PATCH", "/migrations/redis_migration_v2", {"data": "none"})
+        for query in ("", "?force=true"):
+            status, body = self.sidecar.api("POST", f"/migrations/redis_migration_v2/migrate{query}")
+            self.assertEqual((status, [check["name"] for check in body["checks"]]), (409, ["apis"]))
+        with RawConn(self.port) as client:
+            client.call("SET", "user:1", "value")
+        self.assertEqual((self.old.call("GET", "user:1"), self.new.call("GET", "user:1")),
+                         (b"value", None))
+
     def test_lists_and_single_ones_have_the_printed_fields(self):
         self.succeeds(CREATE_CANARY, status=201)
         self.succeeds(ADD_INTERLAY)

@@ -247,6 +247,21 @@ TEST_CASE("declared: what an api of the API needs stays declared, and fits it") 
   CHECK(text_of(must(bench.life->templates.get("t")).data, "query") == "GET {{id}}");
 }
 
+TEST_CASE("declared: an endpoint keeps its kind while a template of the API uses it") {
+  Bench bench;
+  const auto of_kind = [](const std::string& kind, const std::string& query) {
+    return declared(R"({"endpoints":[{"id":"a","kind":")" + kind +
+                    R"(","config":{"host":"10.0.0.1","port":1}}],"templates":[
+                    {"id":"t","endpoint":"a","query":")" +
+                    query + "\"}]}");
+  };
+  bench.restart(of_kind("redis", "VALUES {{x}}"));
+  CHECK(reloaded(bench, of_kind("postgres", "VALUES ({{x}})")) == "ok");
+  bench.add_template("mine", "a", "SELECT {{x}}");
+  CHECK(reloaded(bench, of_kind("redis", "GET {{x}}")) ==
+        "endpoints: 'a' is of another kind now, but template 'mine' uses it");
+}
+
 TEST_CASE("declared: apis of the file come first, in its order") {
   Bench bench;
   const std::string second = R"({"id":"second","bindings":[{"template":"t"}]})";

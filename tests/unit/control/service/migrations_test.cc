@@ -36,7 +36,7 @@ TEST_CASE("migrations: what is not there has the guide's words") {
         "404 Not found: Interlay 'nope' does not exist");
   CHECK(said(migrations.add_interlay("m", "cache", json(R"({"endpoint":"nope"})"), bench.call)) ==
         "404 Not found: Endpoint 'nope' does not exist");
-  CHECK(said(migrations.add_api("m", "user_cache_api")) ==
+  CHECK(said(migrations.add_api("m", "user_cache_api", json("{}"), bench.call)) ==
         "404 Not found: Api 'user_cache_api' does not exist");
   CHECK(said(migrations.create(json(R"({"id":"m"})"), bench.call)) ==
         "409 Migration error: Migration 'm' already exists");

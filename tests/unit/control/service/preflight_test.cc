@@ -17,7 +17,7 @@ TEST_CASE(
       if (!*check.find("ok")->boolean()) names.push_back(text_of(check, "name"));
     }
     CHECK(*data.find("valid") == Json(names.empty()));
-    CHECK(*data.find("apis_tested") == Json(0));
+    CHECK(*data.find("apis_tested") == Json(std::uint64_t{0}));
     CHECK(*data.find("interlays_tested") == Json(std::uint64_t{1}));
     return names;
   };

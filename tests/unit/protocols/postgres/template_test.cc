@@ -65,11 +65,14 @@ TEST_CASE("normal form: values are given as they were written") {
   CHECK(normal.values[2].text == "- 5");
   CHECK(normal.values[3].text == "true");
   CHECK(normal.values[4].text == "1.5e3");
+  REQUIRE(normalise("select 0xfF, .5e-7, 1_000, 2.", normal));
+  CHECK(normal.values.size() == 4);
 }
 
 TEST_CASE("normal form: what has no clear end, and what is no SQL, has none") {
   for (const char* text : {"select 'a", "select \"a", "select $a$ b", "select $", "select {a}",
-                           "select E'a\\'", "select \\d", "$$"}) {
+                           "select E'a\\'", "select \\d", "$$", "select 5abc", "select 5e",
+                           "select 5e1e1", "select 0x1g", "select 1_e"}) {
     CHECK_MESSAGE(form_of(text) == "none", text);
   }
 }
@@ -123,6 +126,11 @@ TEST_CASE("sql template: what says nothing, or not enough, is refused with its r
   CHECK(refusal("SELECT a FROM t WHERE b = E'{{x}}'") == whole);
   CHECK(refusal("SELECT \"{{x}}\" FROM t") == whole);
   CHECK(refusal("SELECT a FROM t WHERE b = $1") == whole);
+  CHECK(refusal("SELECT {{x}}5") == whole);
+  CHECK(refusal("SELECT {{x}}b") == whole);
+  CHECK(refusal("SELECT a{{x}}") == whole);
+  CHECK(refusal("SELECT 'a''{{x}}'") == whole);
+  CHECK(refusal("SELECT '{{x}}''{{y}}'") == whole);
   CHECK(refusal("SELECT a FROM {{table}}") == grammar);
   CHECK(refusal("SELECT a; SELECT b") == grammar);
   CHECK(refusal("") == grammar);

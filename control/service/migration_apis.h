@@ -1,0 +1,26 @@
+// Apis in migrations: which templates serve them on the new side. Pure.
+#pragma once
+
+#include <string>
+
+#include "control/state.h"
+#include "protocols/base/result.h"
+
+namespace crossfade {
+
+// Reads {"id"?, "bindings": [{"template"|"template_id", "fields"?}]} for that api.
+//   errors  BadInput with the path; NotFound: a template
+Result<ApiBinding> read_api_binding(const State& state, const ApiDefinition& api, const Json& body);
+
+// A template of the api itself passes its requests unchanged. Any other one is of one other
+// endpoint, which speaks the same, and has all that it requires from the fields of the api.
+//   errors  BadInput with the path below `path`
+Status check_api_binding(const State& state, const ApiBinding& binding, const std::string& path);
+
+// Whether all apis in migrations still fit; names the migration and the api that do not.
+Status check_api_bindings(const State& state);
+
+// "apis" of a migration: with all that a GET of them shows when verbose.
+Json shown_apis(const State& state, const Migration& migration, bool verbose);
+
+}  // namespace crossfade
