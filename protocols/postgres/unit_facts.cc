@@ -12,7 +12,7 @@
 namespace crossfade::postgres {
 namespace {
 
-constexpr std::size_t kFewParses = 16;  // are found faster one by one
+constexpr std::size_t kFewNames = 16;  // are found faster one by one
 
 using What = TransactionStep::What;
 using Access = TransactionStep::Access;
@@ -226,7 +226,7 @@ void UnitReader::begin(SqlClassifier& classifier, SqlReading reading, Users user
   facts_.users = users;
   texts_.clear();
   parsed_.clear();
-  parsed_index_ = nullptr;
+  index_ = nullptr;
   bound_.clear();
   custom_.clear();
   named_.clear();
@@ -309,17 +309,21 @@ void UnitReader::note_parse(std::string_view name, Facts facts) {
   const Parsed* const before = name.empty() ? nullptr : parsed_as(name);
   Facts any = either(before ? before->any : nullptr, facts ? facts : unknown());
   parsed_.push_back({name, std::move(facts), std::move(any)});
-  if (parsed_index_) (*parsed_index_)[name] = parsed_.size() - 1;
-  if (parsed_index_ || parsed_.size() <= kFewParses) return;
-  parsed_index_ = std::make_unique<std::map<std::string_view, std::size_t>>();
-  for (std::size_t i = 0; i < parsed_.size(); ++i) (*parsed_index_)[parsed_[i].name] = i;
+  if (index_) index_->parsed[name] = parsed_.size() - 1;
+  if (!index_ && parsed_.size() > kFewNames) index_names();
+}
+
+void UnitReader::index_names() {
+  index_ = std::make_unique<Index>();
+  for (std::size_t i = 0; i < parsed_.size(); ++i) index_->parsed[parsed_[i].name] = i;
+  index_->bound.insert(bound_.begin(), bound_.end());
 }
 
 // The last of that name; null: none.
 const UnitReader::Parsed* UnitReader::parsed_as(std::string_view name) const {
-  if (parsed_index_) {
-    const auto found = parsed_index_->find(name);
-    return found == parsed_index_->end() ? nullptr : &parsed_[found->second];
+  if (index_) {
+    const auto found = index_->parsed.find(name);
+    return found == index_->parsed.end() ? nullptr : &parsed_[found->second];
   }
   const auto is_it = [&](const Parsed& parsed) { return parsed.name == name; };
   const auto found = std::find_if(parsed_.rbegin(), parsed_.rend(), is_it);
@@ -455,8 +459,17 @@ void UnitReader::on_bind(const Piece& first) {
 }
 
 void UnitReader::note_portal(std::string_view name, const Facts& facts) {
-  bound_.push_back(name);
+  if (!is_bound(name)) {
+    bound_.push_back(name);
+    if (index_) index_->bound.insert(name);
+    if (!index_ && bound_.size() > kFewNames) index_names();
+  }
   keep_portal(name, facts);
+}
+
+bool UnitReader::is_bound(std::string_view portal) const {
+  if (index_) return index_->bound.contains(portal);
+  return std::ranges::find(bound_, portal) != bound_.end();
 }
 
 // Where a named portal is already Bind and DECLARE fail: it stays what it was.
@@ -480,7 +493,7 @@ void UnitReader::keep_portal(std::string_view name, const Facts& facts) {
 void UnitReader::on_execute(const Piece& first) {
   const auto execute = view_execute(first.body());
   if (!execute) return on_unknown();
-  if (std::ranges::find(bound_, execute->portal) != bound_.end()) return;
+  if (is_bound(execute->portal)) return;
   const auto found = portals_.find(execute->portal);
   if (found == portals_.end()) return on_unknown();
   if (found->second->only_reads()) return;

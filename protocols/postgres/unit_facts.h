@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -150,6 +151,8 @@ class UnitReader {
   void on_parse(const Piece& first);
   void note_parse(std::string_view name, Facts facts);
   const Parsed* parsed_as(std::string_view name) const;
+  bool is_bound(std::string_view portal) const;
+  void index_names();
   void on_bind(const Piece& first);
   void on_execute(const Piece& first);
   void note_portal(std::string_view name, const Facts& facts);
@@ -183,9 +186,13 @@ class UnitReader {
   UnitFacts facts_;
   std::vector<Facts> texts_;
   std::vector<Parsed> parsed_;
-  // The last of each name; null: they are few, and looked through.
-  std::unique_ptr<std::map<std::string_view, std::size_t>> parsed_index_;
-  std::vector<std::string_view> bound_;  // portals of this unit, as views of it
+  std::vector<std::string_view> bound_;  // portals of this unit, each once, as views of it
+  // Of both; null: they are few, and looked through.
+  struct Index {
+    std::map<std::string_view, std::size_t> parsed;  // the last of each name
+    std::set<std::string_view> bound;
+  };
+  std::unique_ptr<Index> index_;
   // What the portals of earlier units of the transaction run, too.
   std::map<std::string, Facts, std::less<>> portals_;
   std::vector<std::string> custom_;

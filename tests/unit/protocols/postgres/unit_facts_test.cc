@@ -330,6 +330,22 @@ TEST_CASE("unit facts: a pipelined unit costs in proportion to its messages") {
   }
 }
 
+TEST_CASE("unit facts: so does one of many portals") {
+  const auto read = [&](std::size_t portals) {
+    Reading reading;
+    reading.tell(parse("", "SELECT * FROM t"));
+    for (std::size_t i = 0; i < portals; ++i) {
+      reading.tell(bind_portal("p" + std::to_string(i), ""));
+    }
+    for (std::size_t i = 0; i < portals; ++i) reading.tell(execute("p" + std::to_string(i)));
+    CHECK(reading.facts().only_reads);
+  };
+  read(1'000);
+  const double few = seconds_for([&] { read(1'000); });
+  const double many = seconds_for([&] { read(20'000); });
+  CHECK(many < 100 * few);  // 400 times as much, were it each with each
+}
+
 TEST_CASE("unit facts: a portal runs the last of the unnamed statements before it") {
   Reading reading;
   reading.tell(parse("", "UPDATE t SET a = 1"));
