@@ -19,6 +19,7 @@ void SessionState::sent(std::uint64_t id, const Piece& first, Facts facts) {
       sent_parse(id, first, std::move(facts));
       break;
     case from_client::kBind:
+      if (first.body().starts_with('\0')) break;  // most portals have no name
       if (const auto bind = view_bind(first.body()); bind && !bind->portal.empty()) {
         keep({id, first.type, kPortal, std::string(bind->portal), {}, 0, {}});
       }

@@ -49,6 +49,8 @@ class SessionState {
   //   facts   of a Parse's text
   //   cost    a copy of each Parse
   void sent(std::uint64_t id, const Piece& first, Facts facts = {});
+  // Likewise of a Describe or an Execute, which leave nothing.
+  void sent_more() { segment_ = Segment::Open; }
   // The first piece of a reply to the message `id`, of one made by us, too.
   void answered(std::uint64_t id, char type, std::string_view body) {
     const bool drops = type == from_server::kCommandComplete && body.starts_with('D');

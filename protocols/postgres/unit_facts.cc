@@ -158,6 +158,11 @@ bool minds_blocks(const SqlFacts& facts) {
   return facts.locks.has(SqlLock::Table) || says_step(facts);
 }
 
+// It has no effect on anything, be it a lock or code of users that nobody has read.
+bool is_mere_read(const SqlFacts& facts) {
+  return facts.only_reads() && facts.steps.empty() && facts.locks.empty() && !facts.user_code;
+}
+
 // Nothing of it stays in the session, or ends anything there.
 bool says_no_more(const SqlFacts& facts) {
   return facts.steps.empty() && facts.pins.empty() && facts.strongest < SqlClass::Ddl &&
@@ -187,9 +192,11 @@ SessionState::Facts facts_with_types(SessionState::Facts facts, bool of_users) {
 }
 
 void UnitFacts::add(const SqlFacts& facts) {
-  const bool opens = parts == 0 ? begins_read_only(facts) && begins(facts) == 1
-                                : opens_read_only && begins(facts) == 0;
-  opens_read_only = opens && is_tame(facts);
+  if (is_mere_read(facts)) {
+    opens_read_only &= parts > 0;
+  } else {
+    add_effects_of(facts);
+  }
   strongest = std::max(strongest, facts.strongest);
   only_reads &= facts.only_reads();
   writes |= facts.writes;
@@ -199,6 +206,18 @@ void UnitFacts::add(const SqlFacts& facts) {
       facts.drawn_by_definitions && !(as_another && facts.strongest != SqlClass::Ddl);
   sided |= facts.sided;
   sorted = parts == 0 && facts.sorted;
+  commits_unseen |= facts.commits_unseen;
+  how = weaker(how, how_of(facts));
+  written_listed &= facts.writes_listed;
+  read_listed &= facts.reads_listed;
+  ++parts;
+}
+
+// All that a mere read has none of.
+void UnitFacts::add_effects_of(const SqlFacts& facts) {
+  const bool opens = parts == 0 ? begins_read_only(facts) && begins(facts) == 1
+                                : opens_read_only && begins(facts) == 0;
+  opens_read_only = opens && is_tame(facts);
   changes_session |= postgres::changes_session(facts);
   says_session |= postgres::says_session(facts);
   changes_block |= postgres::changes_block(facts);
@@ -206,15 +225,14 @@ void UnitFacts::add(const SqlFacts& facts) {
   says_begin |= says(What::Begin, facts);
   leaves = after(facts, leaves);
   copies |= has_step<CopyStep>(facts);
-  commits_unseen |= facts.commits_unseen;
   controls |= has_step<TransactionStep>(facts);
+<<<<<<< HEAD
   commits |= says(What::Commit, facts);
   commits_another |= says(What::CommitPrepared, facts);
   how = weaker(how, how_of(facts));
+=======
+>>>>>>> b1ac08a0dcd7798a18c79ca16969314f4803c7ad
   minds_blocks |= postgres::minds_blocks(facts);
-  written_listed &= facts.writes_listed;
-  read_listed &= facts.reads_listed;
-  ++parts;
 }
 
 void UnitReader::begin(SqlClassifier& classifier, SqlReading reading, Users users,

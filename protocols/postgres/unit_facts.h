@@ -80,6 +80,9 @@ struct UnitFacts {
   }
   // Of two servers that are to stay alike only one may run it: the other would end otherwise.
   bool is_for_one() const { return copies || (writes && !deterministic && !drawn_by_definitions); }
+
+ private:
+  void add_effects_of(const SqlFacts& facts);
 };
 
 // Types that users have made have another OID on another server: what is prepared with such

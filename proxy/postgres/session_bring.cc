@@ -63,9 +63,10 @@ void PostgresSession::bring_for(Upstream& up, const Piece& piece) {
     if (subject && subject->kind == kStatement) bring_statement(up, subject->name);
   } else if (piece.type == from_client::kParse) {
     // One that is there makes the Parse fail, as it should; one that no more should be does not.
+    if (piece.body().starts_with('\0')) return;  // it replaces what is there
     const auto name = view_parse_name(piece.body());
     const bool underway = name && state_.underway(*name) != SessionState::Underway::Nothing;
-    if (!name || name->empty() || underway) return;
+    if (!name || underway) return;
     bring_statement(up, *name);
   }
 }

@@ -181,10 +181,14 @@ std::uint64_t PostgresSession::on_request(const Piece& piece) {
   }
   was_used_ = true;
   const std::uint64_t copy_id = copying() ? copy_request(id, piece) : 0;
-  if (watched_) {
-    note_request(id, copy_id, piece);
-  } else {
+  const bool leaves_nothing =
+      piece.type == from_client::kExecute || piece.type == from_client::kDescribe;
+  if (!watched_) {
     glance(piece);
+  } else if (leaves_nothing && !dual_under_way()) {
+    state_.sent_more();
+  } else {
+    note_request(id, copy_id, piece);
   }
   if (ends_unit(piece.type)) note_unit_end(id);
   if (piece.type == from_client::kTerminate) last_words_ = true;
