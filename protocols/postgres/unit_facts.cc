@@ -226,12 +226,8 @@ void UnitFacts::add_effects_of(const SqlFacts& facts) {
   leaves = after(facts, leaves);
   copies |= has_step<CopyStep>(facts);
   controls |= has_step<TransactionStep>(facts);
-<<<<<<< HEAD
   commits |= says(What::Commit, facts);
   commits_another |= says(What::CommitPrepared, facts);
-  how = weaker(how, how_of(facts));
-=======
->>>>>>> b1ac08a0dcd7798a18c79ca16969314f4803c7ad
   minds_blocks |= postgres::minds_blocks(facts);
 }
 

@@ -188,6 +188,9 @@ class DualTransaction {
   Transaction status = Transaction::Idle;         // of the first side behind it
   Transaction second_status = Transaction::Idle;  // likewise
   WrittenRows rows;                               // of the whole
+  std::uint64_t begin_id = 0;  // of the BEGIN that is ours, on the first side; 0: none
+  bool begin_failed = false;   // its error is the client's, and nothing else that comes of the unit
+  unsigned rollbacks = 0;      // of ours that the first side was told
   bool first_failed = false;
   bool second_failed = false;
   bool turn = false;          // the ReadyForQuery that was waited for has come

@@ -378,6 +378,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void note_rows(const Piece& piece);
   std::uint64_t next_kept_id();
   void keep_for_second(const Piece& piece);
+  Goes on_first_begin(char type, std::string_view body);
   Goes on_first_answer(char type, std::string_view body);
   Goes on_second_answer(Upstream& up, const Answer& answer, char type, std::string_view body);
   void on_second_skipped(Upstream& up);

@@ -210,6 +210,20 @@ void PostgresSession::note_rows(const Piece& piece) {
 
 // --- answers
 
+// A cancel may have met it. A block that has not begun is none; in one that has failed at once
+// nothing of the unit is run, and what made it fail is told in place of that.
+Goes PostgresSession::on_first_begin(char type, std::string_view body) {
+  if (type == from_server::kErrorResponse) {
+    dual_->begin_failed = true;
+    return Goes::Held;
+  }
+  if (type != from_server::kReadyForQuery || !dual_->begin_failed) return Goes::Nowhere;
+  dual_->begin_failed = view_ready(body) != Transaction::Idle;
+  dual_->first_failed = dual_->begin_failed;
+  if (!dual_->begin_failed) dual_->held.clear();
+  return Goes::Nowhere;
+}
+
 Goes PostgresSession::on_first_answer(char type, std::string_view body) {
   const bool ours = dual_->stage == Stage::FirstCommit || dual_->stage == Stage::FirstRollback;
   if (dual_->stage != Stage::First && !ours) return Goes::Held;

@@ -288,6 +288,9 @@ Goes PostgresSession::note_injected(Upstream& up, const Answer& answer, char typ
     if (ready) on_inventory_told();
     return Goes::Nowhere;
   }
+  if (dual_under_way() && &up == &server() && answer.id == dual_->begin_id) {
+    return on_first_begin(type, body);
+  }
   if (!failed) return Goes::Nowhere;
   if (&up != &server()) {
     on_second_skipped(up);
