@@ -66,6 +66,8 @@ void make_worse(RelationEntry& entry, const RelationEntry& other) {
   entry.hidden = std::max(entry.hidden, other.hidden);
   entry.drawn.insert(entry.drawn.end(), other.drawn.begin(), other.drawn.end());
   entry.users.insert(entry.users.end(), other.users.begin(), other.users.end());
+  entry.reading_defaults.insert(entry.reading_defaults.end(), other.reading_defaults.begin(),
+                                other.reading_defaults.end());
   entry.says_user |= other.says_user;
 }
 
@@ -133,6 +135,10 @@ bool SqlCatalog::is_volatile_type(std::string_view name) const {
   return !types_.empty() && types_.contains(name);
 }
 
+bool SqlCatalog::is_read_for(std::string_view type) const {
+  return !read_for_.empty() && read_for_.contains(type);
+}
+
 bool SqlCatalog::is_volatile_field(std::string_view name) const {
   return !fields_.empty() && fields_.contains(name);
 }
@@ -155,6 +161,8 @@ void SqlCatalog::add_relation(std::string_view schema, std::string_view name,
 void SqlCatalog::add_volatile_type(std::string_view name) { types_.emplace(name, true); }
 
 void SqlCatalog::add_volatile_field(std::string_view name) { fields_.emplace(name, true); }
+
+void SqlCatalog::add_reading_cast(std::string_view type) { read_for_.emplace(type, true); }
 
 void SqlCatalog::add_setting(std::string_view name) {
   if (has_all_settings()) settings_.emplace(name);

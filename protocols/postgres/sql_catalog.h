@@ -62,7 +62,9 @@ struct RelationEntry {
   // Columns whose defaults the server draws (sequence, clock, chance), unless values are given.
   std::vector<std::string> drawn;
   std::vector<std::string> users = {};  // likewise: whose defaults say the user's name
-  bool says_user = false;               // its policies, or what it is made of, do
+  // Likewise: whose defaults run users' functions, which read who knows what.
+  std::vector<std::string> reading_defaults = {};
+  bool says_user = false;  // its policies, or what it is made of, do
 };
 
 // The columns of a table's primary key, in the order of their names.
@@ -97,6 +99,8 @@ class SqlCatalog {
   const PrimaryKey* primary_key(std::string_view schema, std::string_view name) const;
   // A cast to this type may run volatile code.
   bool is_volatile_type(std::string_view name) const;
+  // A cast to this type may run a user's function, which reads who knows what.
+  bool is_read_for(std::string_view type) const;
   // `row.name` may be a call of a volatile function that takes a row.
   bool is_volatile_field(std::string_view name) const;
 
@@ -124,6 +128,7 @@ class SqlCatalog {
   void add_key_column(std::string_view schema, std::string_view name, PrimaryKey::Column column);
   void add_volatile_type(std::string_view name);
   void add_volatile_field(std::string_view name);
+  void add_reading_cast(std::string_view type);
   void add_volatile_cast() { casts_ = Casts::Volatile; }
   // Replaces what is known of a name: the word of an operator.
   void declare_function(std::string_view schema, std::string_view name, FunctionEntry entry);
@@ -150,6 +155,7 @@ class SqlCatalog {
   Names<bool> fields_;
   enum class GivenSettings : std::uint8_t { None, Some } given_settings_ = GivenSettings::None;
   enum class Casts : std::uint8_t { Harmless, Volatile } casts_ = Casts::Harmless;
+  Names<bool> read_for_;  // types
 };
 
 }  // namespace crossfade::postgres

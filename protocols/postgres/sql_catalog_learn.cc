@@ -101,6 +101,10 @@ class Learner {
     }
     if (row.what == "u") return take_setter(row);
     if (row.what == "k") return take_key(row);
+    if (row.what == "x") {
+      catalog_->add_reading_cast(row.name);
+      return true;
+    }
     if (row.what == "w") {  // immutable: the function's own row says what it is besides
       catalog_->add_function(row.schema, row.name, {.order = Order::Counts});
       return true;
@@ -186,8 +190,10 @@ class Learner {
     if (!row.detail.empty()) {
       const SqlFacts facts = read(row.detail);
       if (facts.strongest == SqlClass::PureRead) {
-        if (!facts.says_user) return true;
-        entry.users.swap(entry.drawn);
+        if (facts.user_code) entry.reading_defaults = entry.drawn;
+        if (facts.says_user) entry.users = entry.drawn;
+        if (!facts.user_code && !facts.says_user) return true;
+        entry.drawn.clear();
       }
       if (facts.pins.has(Pin::HiddenCode)) entry.hidden = Hidden::Code;
     }

@@ -129,6 +129,10 @@ answer(rank, oid, what, schema, name, mark, detail) AS (
   SELECT DISTINCT 3, 0::oid, 't', '', t.typname::text, '', d.detail
   FROM types d JOIN pg_type t ON t.oid = d.oid
   UNION ALL
+  SELECT DISTINCT 4, 0::oid, 'x', '', t.typname::text, '', ''
+  FROM pg_cast c JOIN functions f ON f.oid = c.castfunc JOIN pg_type t ON t.oid = c.casttarget
+  WHERE f.author = 'u' AND f.volatility <> 'i'
+  UNION ALL
   SELECT DISTINCT 4, 0::oid, 'a', '', f.proname::text, '', ''
   FROM functions f JOIN pg_type t ON t.oid = f.proargtypes[0]
   WHERE f.prokind = 'f' AND f.volatility = 'v' AND f.author <> 's' AND f.pronargs > 0

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "protocols/postgres/sql_catalog.h"
+#include "protocols/postgres/words.h"
 
 namespace crossfade::postgres {
 namespace {
@@ -116,15 +117,6 @@ constexpr const char* kOrdered =
 constexpr const char* kOperators =
     "= <> != < > <= >= + - * / % ^ || ~ !~ ~* !~* ~~ !~~ ~~* !~~* & | # << >> && @> <@ -> ->> #> "
     "#>> ? ?| ?& @@ @? |/ ||/ @ #- -|- &< &> <-> ^@";
-
-template <class Visit>
-void each_word(std::string_view words, Visit&& visit) {
-  while (!words.empty()) {
-    const std::size_t size = std::min(words.find(' '), words.size());
-    if (size > 0) visit(words.substr(0, size));
-    words.remove_prefix(std::min(size + 1, words.size()));
-  }
-}
 
 using Natures = std::vector<std::pair<std::string_view, FunctionNature>>;
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "protocols/postgres/moment.h"
+#include "protocols/postgres/sql_settings.h"
 
 namespace crossfade::postgres {
 namespace {
@@ -30,11 +31,6 @@ bool is_server_type(std::string_view name) {
            name == "regnamespace" || name == "regconfig" || name == "regdictionary" ||
            name == "regcollation")) ||
          name == "oid" || name == "xid" || name == "tid" || name == "pg_lsn";
-}
-
-// Settings that say which server it is.
-bool is_server_setting(std::string_view name) {
-  return same_letters(name, "server_version") || same_letters(name, "server_version_num");
 }
 
 // Of PostgreSQL's own. Those that the grammar has words for go by their inner names.
@@ -122,7 +118,7 @@ void SqlJudge::calls(const SqlCall& call) {
   }
   if (entry->author == Author::User) leans();
   if (entry->author != Author::User) {
-    if (call.function.name == "current_setting" && is_server_setting(call.first)) is_sided();
+    if (call.function.name == "current_setting" && !is_session_setting(call.first)) is_sided();
     if (const auto nature = nature_of(call.function.name)) {
       apply(*nature, call);
       return;
@@ -211,6 +207,10 @@ void SqlJudge::casts_to(std::string_view type) {
   if (is_server_type(type)) is_sided();
   if (!is_common_type(type)) leans();
   if (catalog_.is_volatile_type(type)) hides_code();
+  if (!catalog_.is_read_for(type)) return;
+  leans();
+  reads_unseen();
+  runs_user_code();
 }
 
 void SqlJudge::selects_field(std::string_view name) {
@@ -329,6 +329,10 @@ void SqlJudge::settle_target(const Target& target) {
 void SqlJudge::draws_defaults(const Target& target, const RelationEntry& entry) {
   if (asks_any(target, entry.drawn)) is_drawn();
   if (asks_any(target, entry.users)) says_user();
+  if (!asks_any(target, entry.reading_defaults)) return;
+  leans();
+  reads_unseen();
+  runs_user_code();
 }
 
 // The write may leave one of these to its default.

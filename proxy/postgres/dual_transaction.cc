@@ -68,9 +68,7 @@ void DualTransaction::begin_unit(Frame unit_frame, std::uint64_t now_ns) {
   messages.clear();
   held.clear();
   for (ResultDigest& digest : digests) digest.clear();
-  first_failed = second_failed = turn = holds_on = begin_failed = false;
-  begin_id = 0;
-  rollbacks = 0;
+  first_failed = second_failed = turn = holds_on = false;
   leg_ns = now_ns;
   took_ns = 0;
 }

@@ -9,8 +9,8 @@
 //   First          one is being run on the first side
 //   Second         likewise on the second side
 //   FirstCommit    the first side commits what was wrapped
-//   FirstRollback  likewise rolls it back
-//   SecondCommit   the second side commits it
+//   SecondCommit   likewise the second side
+//   FirstRollback  the first side rolls back what was wrapped
 //   Disk           what may differ is being written to the ledger
 //
 // Holds data only: no sockets, no clock. See session_dual.cc for what is done with it.
@@ -51,8 +51,8 @@ class DualTransaction {
     First,
     Second,
     FirstCommit,
-    FirstRollback,
     SecondCommit,
+    FirstRollback,
     Disk
   };
   // What a unit is run in.
@@ -160,6 +160,14 @@ class DualTransaction {
   bool refused = false;          // the second side has failed what the first had done
   bool defines = false;          // definitions that the first side has committed
 
+  // --- a block that is ours
+  std::uint64_t ours_id = 0;  // on the first side, of BEGIN or the last ROLLBACK
+  // The first side's error to BEGIN, which is told in place of its next one.
+  std::string why_unwrapped;
+  unsigned rollbacks = 0;     // asked of the first side
+  bool commit_told = false;   // the first side has said that it has committed
+  bool second_alone = false;  // the second may have, whatever becomes of the first
+
   // --- the unit
   Frame frame = Frame::Block;
   bool for_second = false;
@@ -188,9 +196,6 @@ class DualTransaction {
   Transaction status = Transaction::Idle;         // of the first side behind it
   Transaction second_status = Transaction::Idle;  // likewise
   WrittenRows rows;                               // of the whole
-  std::uint64_t begin_id = 0;  // of the BEGIN that is ours, on the first side; 0: none
-  bool begin_failed = false;   // its error is the client's, and nothing else that comes of the unit
-  unsigned rollbacks = 0;      // of ours that the first side was told
   bool first_failed = false;
   bool second_failed = false;
   bool turn = false;          // the ReadyForQuery that was waited for has come

@@ -17,8 +17,8 @@
 // (session_opening), logins (session_login), units and their sides (session_units), statements that
 // a server lacks (session_bring), going from one server to another (session_crossing), what servers
 // send (session_replies), copies for new while old answers (session_shadow,
-// session_shadow_compare), transactions on both sides (session_dual, session_dual_end), cancelling
-// (session_cancel).
+// session_shadow_compare), transactions on both sides (session_dual, session_dual_wrap,
+// session_dual_end), cancelling (session_cancel).
 #pragma once
 
 #include <array>
@@ -373,12 +373,10 @@ class PostgresSession final : public Session, public StreamOwner {
   bool second_is_ready();
   bool second_holds_all(Upstream& up);
   bool leave_out(Drop why, Doubt doubt = Doubt::Unsent);
-  DualTransaction::Frame frame_of(const Unit& unit) const;
   void begin_dual_unit(std::string_view bytes, const Unit& unit);
   void note_rows(const Piece& piece);
   std::uint64_t next_kept_id();
   void keep_for_second(const Piece& piece);
-  Goes on_first_begin(char type, std::string_view body);
   Goes on_first_answer(char type, std::string_view body);
   Goes on_second_answer(Upstream& up, const Answer& answer, char type, std::string_view body);
   void on_second_skipped(Upstream& up);
@@ -393,17 +391,26 @@ class PostgresSession final : public Session, public StreamOwner {
   void send_script();
   void second_answered();
   void go_on_after_second();
-  void tell_first(std::string_view text);
-  void commit_first();
-  void first_committed();
-  void roll_first_back();
-  void first_rolled_back();
-  void second_committed();
   void unit_over();
   void forget_script();
   void roll_second_back();
   void second_lost(Drop why);
   void check_second();
+  // --- blocks that are ours: session_dual_wrap.cc
+  DualTransaction::Frame frame_of(const Unit& unit) const;
+  void wrap();
+  std::uint64_t ask_ours(Upstream& up, std::string_view text, Mark mark);
+  bool is_ours(const Upstream& up, std::uint64_t id) const;
+  Goes on_ours(char type, std::string_view body);
+  void run_unwrapped();
+  bool says_why_unwrapped();
+  Goes on_first_commit(char type, std::string_view body);
+  void commit_first();
+  void first_committed();
+  void second_committed();
+  void roll_first_back();
+  void first_rolled_back();
+  // --- its end: session_dual_end.cc
   void conclude_dual();
   void name_rows(DualTransaction::Doubts& doubts, WrittenRows::Which which);
   bool note_doubts(const InterlayRoute& route, const DualTransaction::Doubts& doubts, bool waits);

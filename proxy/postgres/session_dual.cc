@@ -19,24 +19,6 @@ namespace {
 using Stage = DualTransaction::Stage;
 using Frame = DualTransaction::Frame;
 
-// The client has begun no block: while one side waits for the other it is not the client that
-// idles.
-constexpr std::string_view kBegin = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0";
-
-std::string query_of(std::string_view text) {
-  std::string query;
-  append_query(query, text);
-  return query;
-}
-
-constexpr unsigned kRollbacksMax = 4;
-
-// More than that it commits can be told of a unit only by its text.
-bool can_be_wrapped(const UnitFacts& facts) {
-  return facts.strongest == SqlClass::Write && facts.deterministic && !facts.copies &&
-         !facts.controls && !facts.changes_session && !facts.minds_blocks &&
-         facts.leaves == Leaves::AsItWas;
-}
 }  // namespace
 
 // --- before a unit
@@ -162,24 +144,12 @@ bool PostgresSession::leave_out(Drop why, Doubt doubt) {
   return true;
 }
 
-// What is one transaction on one server by itself is made one on both.
-DualTransaction::Frame PostgresSession::frame_of(const Unit& unit) const {
-  if (block_ != Block::None) return Frame::Block;
-  const bool wrapped = !dual_->sits_out() && unit.end == Unit::End::Closed;
-  return wrapped && can_be_wrapped(reader_.facts()) ? Frame::Wrapped : Frame::Bare;
-}
-
 void PostgresSession::begin_dual_unit(std::string_view bytes, const Unit& unit) {
   dual_->begin_unit(frame_of(unit), now_ns_);
   dual_->is_query = bytes[0] == from_client::kQuery;
   dual_->add(reader_);
   loop().mark_busy(*this);
-  if (dual_->frame != Frame::Wrapped) return;
-  for (Upstream& up : upstreams_) {
-    const std::uint64_t id = inject(up, query_of(kBegin), from_client::kQuery);
-    if (&up == &server()) dual_->begin_id = id;
-    up.holds.unnamed = 0;  // a Query drops it
-  }
+  if (dual_->frame == Frame::Wrapped) wrap();
 }
 
 // Of the message that is kept next: until the script is sent the second side gets nothing else.
@@ -210,20 +180,6 @@ void PostgresSession::note_rows(const Piece& piece) {
 
 // --- answers
 
-// A cancel may have met it. A block that has not begun is none; in one that has failed at once
-// nothing of the unit is run, and what made it fail is told in place of that.
-Goes PostgresSession::on_first_begin(char type, std::string_view body) {
-  if (type == from_server::kErrorResponse) {
-    dual_->begin_failed = true;
-    return Goes::Held;
-  }
-  if (type != from_server::kReadyForQuery || !dual_->begin_failed) return Goes::Nowhere;
-  dual_->begin_failed = view_ready(body) != Transaction::Idle;
-  dual_->first_failed = dual_->begin_failed;
-  if (!dual_->begin_failed) dual_->held.clear();
-  return Goes::Nowhere;
-}
-
 Goes PostgresSession::on_first_answer(char type, std::string_view body) {
   const bool ours = dual_->stage == Stage::FirstCommit || dual_->stage == Stage::FirstRollback;
   if (dual_->stage != Stage::First && !ours) return Goes::Held;
@@ -232,10 +188,10 @@ Goes PostgresSession::on_first_answer(char type, std::string_view body) {
     dual_->turn = true;
     return Goes::Nowhere;
   }
-  if (dual_->stage == Stage::FirstRollback || dual_->begin_failed) return Goes::Nowhere;
-  if (type == from_server::kErrorResponse) dual_->first_failed = true;
-  if (dual_->stage == Stage::FirstCommit) {
-    return type == from_server::kErrorResponse ? Goes::Client : Goes::Nowhere;
+  if (dual_->stage == Stage::FirstCommit) return on_first_commit(type, body);
+  if (type == from_server::kErrorResponse) {
+    dual_->first_failed = true;
+    if (says_why_unwrapped()) return Goes::Nowhere;
   }
   // The client is to send something for that.
   const bool asks = type == from_server::kCopyInResponse || type == from_server::kCopyBothResponse;
@@ -285,7 +241,8 @@ Goes PostgresSession::on_second_answer(Upstream& up, const Answer& answer, char 
 
 // An error to a message of ours.
 void PostgresSession::on_second_skipped(Upstream& up) {
-  const bool among_its_unit = dual_under_way() && up.side() == dual_->second();
+  const bool among_its_unit =
+      dual_ && dual_->stage == Stage::Second && up.side() == dual_->second();
   if (among_its_unit) {
     dual_->second_failed = true;
   } else {
@@ -412,6 +369,8 @@ void PostgresSession::second_answered() {
   if (dual_->second_failed || dual_->second_status != dual_->status) {
     dual_->refused = true;
     leave_out(Drop::StateRefused, Doubt::Outcome);
+    dual_->second_alone =
+        dual_->frame == Frame::Wrapped && dual_->second_status == Transaction::Idle;
     roll_second_back();
   } else {
     const auto& [first, second] = dual_->digests;
@@ -432,72 +391,12 @@ void PostgresSession::unit_over() {
   finish_dual_unit();
 }
 
-void PostgresSession::tell_first(std::string_view text) {
-  const std::string query = query_of(text);
-  server().owed().sent({from_client::kQuery, '\0', query.size()}, Mark::Forward);
-  server().holds.unnamed = 0;
-  server().stream().write_copy(query);
-  server().stream().flush();
-  counters().server_out.add(query.size());
-}
-
-void PostgresSession::commit_first() {
-  tell_first("COMMIT");
-  dual_->stage = Stage::FirstCommit;
-}
-
-void PostgresSession::roll_first_back() {
-  tell_first("ROLLBACK");
-  ++dual_->rollbacks;
-  dual_->stage = Stage::FirstRollback;
-}
-
-// A cancel may have met it, too. The client has begun no block, and must not be left in one.
-void PostgresSession::first_rolled_back() {
-  if (dual_->status == Transaction::Idle) return finish_dual_unit();
-  if (dual_->rollbacks < kRollbacksMax) return roll_first_back();
-  lose_server("it did not roll back what has failed there");
-}
-
-void PostgresSession::first_committed() {
-  if (dual_->first_failed) {
-    // What it says of itself stays, but not that it is complete.
-    const bool told = dual_->held.starts_with(from_server::kCommandComplete);
-    if (told) dual_->held.erase(0, whole_size(dual_->held, kServerSmallMax));
-    roll_second_back();
-    return finish_dual_unit();
-  }
-  if (dual_->sits_out()) return conclude_dual();
-  Upstream& up = at(dual_->second());
-  const std::string query = query_of("COMMIT");
-  up.owed().sent({from_client::kQuery, '\0', query.size()}, Mark::Compare);
-  up.holds.unnamed = 0;
-  up.stream().write_copy(query);
-  up.stream().flush();
-  counters().server_out.add(query.size());
-  dual_->stage = Stage::SecondCommit;
-  dual_->leg_ns = now_ns_;
-}
-
-void PostgresSession::second_committed() {
-  if (dual_->second_failed) {
-    dual_->refused = true;
-    leave_out(Drop::StateRefused, Doubt::Outcome);
-  }
-  conclude_dual();
-}
-
 // --- without the second side
 
 void PostgresSession::roll_second_back() {
   Upstream& up = at(dual_->second());
   if (!std::exchange(dual_->second_begun, false) || up.state() != Upstream::State::Open) return;
-  const std::string query = query_of("ROLLBACK");
-  up.owed().sent({from_client::kQuery, '\0', query.size()}, Mark::Skip);
-  up.holds.unnamed = 0;
-  up.stream().write_copy(query);
-  up.stream().flush();
-  counters().server_out.add(query.size());
+  ask_ours(up, "ROLLBACK", Mark::Skip);
 }
 
 // Its connection is closed: what it had not committed is rolled back by that.
@@ -508,6 +407,8 @@ void PostgresSession::second_lost(Drop why) {
       stage == Stage::SecondCommit ||
       (stage == Stage::Second && (dual_->frame == Frame::Bare || dual_->controls));
   leave_out(why, may_have_committed ? Doubt::Unanswered : Doubt::Unsent);
+  // It may have read what is ours as it likes: see second_alone.
+  dual_->second_alone |= stage == Stage::Second && dual_->frame == Frame::Wrapped;
   if (stage == Stage::Second) go_on_after_second();
   if (stage == Stage::SecondCommit) conclude_dual();
 }

@@ -141,7 +141,7 @@ void PostgresSession::abandon_dual() {
   const bool commits = stage == Stage::FirstCommit || stage == Stage::SecondCommit;
   const bool runs = stage == Stage::First || stage == Stage::Second;
   const bool may_have_committed =
-      commits || (runs && (dual_->frame == Frame::Bare || dual_->controls));
+      commits || dual_->second_alone || (runs && (dual_->frame == Frame::Bare || dual_->controls));
   if (may_have_committed) {
     auto doubts = dual_->doubts(Doubt::Unanswered);
     name_rows(doubts, WrittenRows::Which::All);

@@ -275,6 +275,7 @@ Goes PostgresSession::on_trial_reply(char type, std::string_view body) {
 // error is theirs.
 Goes PostgresSession::note_injected(Upstream& up, const Answer& answer, char type,
                                     std::string_view body) {
+  if (is_ours(up, answer.id)) return on_ours(type, body);
   const bool failed = type == from_server::kErrorResponse;
   const bool ready = type == from_server::kReadyForQuery;
   if (answer.id != 0 && answer.id >= up.holds.giving_first_id && answer.id <= up.holds.giving_id) {
@@ -287,9 +288,6 @@ Goes PostgresSession::note_injected(Upstream& up, const Answer& answer, char typ
     if (failed) on_inventory_failed(body);
     if (ready) on_inventory_told();
     return Goes::Nowhere;
-  }
-  if (dual_under_way() && &up == &server() && answer.id == dual_->begin_id) {
-    return on_first_begin(type, body);
   }
   if (!failed) return Goes::Nowhere;
   if (&up != &server()) {

@@ -509,7 +509,11 @@ class ReadsBeside(Dual):
         "create procedure logs(said text) language sql as $$insert into log values (said)$$",
         "create function logged(said text) returns int language sql as "
         "$$insert into log values (said) returning 1$$",
-        "create function counted() returns bigint language sql stable as $$select count(*) from staging$$")
+        "create function counted() returns bigint language sql stable as $$select count(*) from staging$$",
+        "create table counts (k int, n bigint default counted())", "create type whole as (a int)",
+        "create function counted(whole) returns text language sql stable as "
+        "$$select count(*)::text from staging$$",
+        "create cast (whole as text) with function counted(whole)")
 
     def setUp(self):
         super().setUp()
@@ -532,7 +536,7 @@ class ReadsBeside(Dual):
     def test_a_suspected_table_is_read_where_it_is_by_whatever_name(self):
         self.stages()
         for sql in ("select count(*) from staging", "select count(*) from public.staging",
-                    "select count(*) from seen", "select counted()"):
+                    "select count(*) from seen", "select counted()", "select row(1)::whole::text"):
             with self.subTest(sql):
                 self.assertEqual(self.client.value(sql), "3")
         self.client.ask("insert into part (a) values (1)")
@@ -558,6 +562,24 @@ class ReadsBeside(Dual):
         self.client.ask("commit")
         self.assertEqual(self.suspected(), {"staging": "chance", "sums": "spread", "log": "spread"})
         self.equal("select * from parent")
+
+    def test_what_a_default_makes_from_what_is_suspected_is_suspected(self):
+        self.stages()
+        self.client.ask("insert into counts (k, n) values (1, 1)")
+        self.assertEqual(self.suspected(), {"staging": "chance"})
+        self.client.ask("insert into counts (k) values (2)")
+        self.assertEqual(self.suspected(), {"staging": "chance", "counts": "spread"})
+        self.client.ask("insert into log values (row(1)::whole::text)")
+        self.assertEqual(self.suspected(), {"staging": "chance", "counts": "spread", "log": "spread"})
+        self.assertEqual(self.client.value("select n from counts where k = 2"), "3")
+
+    def test_what_a_server_alone_has_in_its_settings_is_not_written_twice(self):
+        self.client.ask("insert into log values (current_setting('work_mem'))")
+        self.nothing_suspected()
+        self.client.ask("insert into log values (current_setting('port'))")
+        self.assertEqual(self.suspected(), {"log": "chance"})
+        self.assertEqual(self.client.value("select current_setting('port')"), str(self.first.port))
+        self.assertEqual(self.client.value("select count(*) from log"), "2")
 
     def test_what_a_transaction_makes_from_its_own_doubts_is_suspected(self):
         self.client.ask("begin")

@@ -138,11 +138,12 @@ class OtherDatabase(Identity):
                        database="other")
         self.migrate(reads(1.0))
         client = self.enterContext(PgConn(self.port, "app", "other"))
-        port = "select current_setting('port')"
-        wait_until(lambda: client.value(port) == str(self.new.port), 10, "reads come from new")
+        told = "select current_setting('geqo_threshold')"  # a session's own, but for where it comes from
+        self.new.sql("alter system set geqo_threshold = 13", "select pg_reload_conf()")
+        wait_until(lambda: client.value(told) == "13", 10, "reads come from new")
         client.ask("begin read only")
         self.assertEqual(client.value("select one()"), "1")
-        self.assertEqual(client.value(port), str(self.old.port))
+        self.assertEqual(client.value(told), "12")
         client.ask("commit")
 
     def test_that_does_not_exist_is_refused_as_by_the_server(self):

@@ -48,10 +48,14 @@ class PgPair(unittest.TestCase):
         self.sidecar = self.enterContext(Sidecar(loops=self.loops, config=self.config,
                                                  args=self.args))
         for name, server in (("old", self.old), ("new", self.new)):
-            port = {"port": self.relay.port} if self.relayed and name == "new" else {}
             self.sidecar.must("POST", "/endpoints", {
-                "id": name, "kind": "postgres", "config": {**endpoint(server), **port}})
+                "id": name, "kind": "postgres",
+                "config": {**endpoint(server), "port": self.reached_at(name, server)}})
         self.port = self.sidecar.add_interlay(INTERLAY, "old", settings=self.settings)
+
+    def reached_at(self, name, server):
+        """The port that the sidecar is told."""
+        return self.relay.port if self.relayed and name == "new" else server.port
 
     def connect(self, **more):
         return self.enterContext(PgConn(self.port, "app", "app", limit_s=10 * SLOWNESS, **more))
