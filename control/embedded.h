@@ -5,6 +5,7 @@
 
 namespace crossfade {
 
-extern const std::string_view kToolsJson;  // control/mcp/tools.json
+extern const std::string_view kToolsJson;    // control/mcp/tools.json
+extern const std::string_view kOpenApiJson;  // control/http/openapi.json
 
 }  // namespace crossfade

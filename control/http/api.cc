@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "control/embedded.h"
 #include "control/json/fields.h"
 #include "control/json/parse.h"
 #include "control/json/write.h"
@@ -15,6 +16,7 @@ namespace crossfade {
 namespace {
 
 constexpr std::uint32_t kEventsPage = 1000;  // most events in one answer
+constexpr std::string_view kOpenApiPath = "/api/v1/openapi.json";
 
 Refusal unauthorized(const char* why) {
   return {.status = 401, .error = "Unauthorized", .message = why};
@@ -199,6 +201,11 @@ std::optional<Refusal> Api::check_call(const HttpHead& head, Ticket& ticket) con
     if (!known) return refusal_of_status(405, "this path has " + ticket.match.allowed);
     return check_phase(false);
   }
+  if (head.path == kOpenApiPath) {  // as it is the same whatever the sidecar does
+    ticket.match.allowed = "GET";
+    if (head.method != "GET") return refusal_of_status(405, "this path has GET");
+    return std::nullopt;
+  }
   ticket.match = match_route(head.method, head.path);
   if (ticket.match.route == nullptr) {
     return ticket.match.allowed.empty()
@@ -231,6 +238,7 @@ HttpResponse Api::handle(const HttpHead& head, const std::string& body) {
   if (!head.path.starts_with(kApiBase)) return probe(head);
   Ticket ticket;
   if (const auto refusal = check_call(head, ticket)) return response_of(*refusal);
+  if (head.path == kOpenApiPath) return {.body = std::string(kOpenApiJson)};
   if (is_mcp_path(head.path)) return serve_mcp(head, body, ticket.actor);
   if (!ticket.match.route->changes) return run(ticket, head, body);
   const std::shared_lock changing(changing_);

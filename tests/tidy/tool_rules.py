@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 
 from tree import CPP, ROOT, Finding, of_kind
 
@@ -28,4 +29,14 @@ def scripts_parse(files):
                 yield Finding(path, 0, result.stderr.strip())
 
 
-RULES = (cpp_is_formatted, scripts_parse)
+def the_api_reference_is_of_its_document(files):
+    maker = "docs/make_api_reference.py"
+    if maker not in files:
+        return
+    result = subprocess.run([sys.executable, str(ROOT / maker), "--check"], capture_output=True, text=True,
+                            check=False)
+    if result.returncode != 0:
+        yield Finding("docs/api-reference.md", 0, result.stdout.strip() or result.stderr.strip())
+
+
+RULES = (cpp_is_formatted, scripts_parse, the_api_reference_is_of_its_document)
