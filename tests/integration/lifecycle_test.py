@@ -1,0 +1,152 @@
+"""Each status of a migration, and each verb through REST: what may follow is the table of
+control/lifecycle.h, and all else is refused in the mission's words and changes nothing. Also calls that race.
+"""
+
+import contextlib
+import sqlite3
+import threading
+import unittest
+
+from harness import RedisServer, Sidecar
+
+# status -> what each verb makes of it; what is missing is refused.
+MOVES = {
+    "pending": {"cancel": "rolled_back"},
+    "ready": {"cancel": "rolled_back", "migrate": "running"},
+    "running": {"pause": "paused", "complete": "completed", "rollback": "rolled_back",
+                "cancel": "rolled_back"},
+    "paused": {"resume": "running", "rollback": "rolled_back", "cancel": "rolled_back"},
+    "completed": {"rollback": "rolled_back"},
+    "failed": {"migrate": "running", "rollback": "rolled_back", "cancel": "rolled_back"},
+    "rolled_back": {"migrate": "running"},
+}
+# Whither each verb would go, as refusals have it.
+TITLES = {"migrate": "Running", "pause": "Paused", "resume": "Running", "complete": "Completed",
+          "rollback": "RollingBack", "cancel": "RolledBack"}
+STATUS_TITLES = {"pending": "Pending", "ready": "Ready", "running": "Running", "paused": "Paused",
+                 "completed": "Completed", "failed": "Failed", "rolled_back": "RolledBack"}
+ALL_NEW = {"type": "blue_green", "active_is_new": True}
+
+
+class WithServers(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.old = cls.enterClassContext(RedisServer())
+        cls.new = cls.enterClassContext(RedisServer(save="3600 1"))
+
+    def begin(self):
+        sidecar = self.enterContext(Sidecar())
+        sidecar.add_endpoint("old", self.old)
+        sidecar.add_endpoint("new", self.new)
+        sidecar.add_interlay("cache", "old")
+        return sidecar
+
+    def call(self, sidecar, verb, query=""):
+        return sidecar.api("POST", f"/migrations/m/{verb}{query}")
+
+    def status(self, sidecar):
+        return sidecar.must("GET", "/migrations/m")["status"]
+
+
+class Table(WithServers):
+    def bring_to(self, sidecar, status):
+        sidecar.must("POST", "/migrations", {"id": "m", "strategy": ALL_NEW})
+        if status == "pending":
+            return
+        sidecar.must("POST", "/migrations/m/interlay/cache", {"endpoint": "new"})
+        if status == "failed":  # which no call brings about
+            sidecar.kill9()
+            with contextlib.closing(sqlite3.connect(sidecar.state)) as store, store:
+                changed = store.execute("update documents set body = json_set(body, '$.status', 'failed') "
+                                        "where kind = 'migration'").rowcount
+            self.assertEqual(changed, 1)
+            sidecar.restart()
+        verbs = {"running": ["migrate"], "paused": ["migrate", "pause"], "completed": ["migrate", "complete"],
+                 "rolled_back": ["migrate", "rollback"]}
+        for verb in verbs.get(status, []):
+            self.assertLess(self.call(sidecar, verb)[0], 300)
+        self.assertEqual(self.status(sidecar), status)
+
+    def test_each_verb_in_each_status(self):
+        for status, moves in MOVES.items():
+            sidecar = None
+            for verb in sorted(TITLES, key=lambda verb: verb in moves):  # refusals change nothing
+                with self.subTest(status=status, verb=verb):
+                    if sidecar is None:
+                        sidecar = self.begin()
+                        self.bring_to(sidecar, status)
+                    if verb not in moves:
+                        self.is_refused(sidecar, verb, status)
+                        continue
+                    code, body = self.call(sidecar, verb)
+                    self.assertEqual((code, self.status(sidecar)), (200, moves[verb]), body)
+                    sidecar.terminate()
+                    sidecar = None
+
+    def is_refused(self, sidecar, verb, status):
+        events = sidecar.must("GET", "/migrations/m/events")
+        code, body = self.call(sidecar, verb)
+        words = f"Cannot set {TITLES[verb]} migration in status: {STATUS_TITLES[status]}"
+        self.assertEqual((code, body["error"], body["message"]), (409, "Migration error", words))
+        self.assertEqual(self.status(sidecar), status)
+        self.assertEqual(sidecar.must("GET", "/migrations/m/events"), events)
+
+
+class Races(WithServers):
+    def at_once(self, count, call):
+        """What `count` threads were answered, that all began at the same moment."""
+        barrier, answers = threading.Barrier(count), []
+
+        def work(number):
+            barrier.wait()
+            answers.append(call(number))
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return answers
+
+    def test_of_many_that_start_it_one_does(self):
+        for _ in range(5):
+            with Sidecar() as sidecar:
+                sidecar.add_endpoint("old", self.old)
+                sidecar.add_endpoint("new", self.new)
+                sidecar.add_interlay("cache", "old")
+                sidecar.create_migration("m", ALL_NEW, "cache", "new")
+                codes = sorted(code for code, _ in self.at_once(8, lambda _: self.call(sidecar, "migrate")))
+                self.assertEqual(codes, [200] + [409] * 7)
+                started = [event for event in sidecar.must("GET", "/migrations/m/events")
+                           if event["to"] == "running"]
+                self.assertEqual(len(started), 1)
+
+    def test_of_many_changes_to_one_etag_one_is_made(self):
+        sidecar = self.begin()
+        sidecar.create_migration("m", {"type": "canary", "read_percentage": 0.0}, "cache", "new")
+        sidecar.must("POST", "/migrations/m/migrate")
+        for turn in range(5):
+            _, headers, _ = sidecar.http("GET", "/api/v1/migrations/m")
+            etag = headers["etag"]
+            answers = self.at_once(8, lambda number: sidecar.api(
+                "PATCH", "/migrations/m",
+                {"strategy": {"type": "canary", "read_percentage": (8 * turn + number + 1) / 100}},
+                headers={"If-Match": etag}))
+            self.assertEqual(sorted(code for code, _ in answers), [200] + [412] * 7)
+            (made,) = [body["data"] for code, body in answers if code == 200]
+            self.assertEqual(sidecar.must("GET", "/migrations/m")["strategy"], made["strategy"])
+
+    def test_of_a_rollback_and_a_completion_at_once_the_last_one_is_what_stands(self):
+        for _ in range(5):
+            with Sidecar() as sidecar:
+                sidecar.add_endpoint("old", self.old)
+                sidecar.add_endpoint("new", self.new)
+                port = sidecar.add_interlay("cache", "old")
+                sidecar.migrate("m", ALL_NEW, "cache", "new")
+                self.at_once(2, lambda number: self.call(sidecar, ("rollback", "complete")[number]))
+                # A rollback is possible before a completion and behind it.
+                self.assertEqual(self.status(sidecar), "rolled_back")
+                self.assertGreater(port, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
