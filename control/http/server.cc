@@ -446,7 +446,7 @@ class Server : public httplib::Server {
     fill(response, ours);
     if (!ours.stream) return;
     response.set_chunked_content_provider(
-        ours.content_type, [this, stream = ours.stream](std::size_t, httplib::DataSink& sink) {
+        ours.content_type, [stream = ours.stream](std::size_t, httplib::DataSink& sink) {
           Pieces pieces(sink, *stream_);
           stream(pieces);
           sink.done();

@@ -178,7 +178,7 @@ void SessionState::define_unnamed(Pending& pending) {
     return;
   }
   bytes_ = bytes;
-  if (!unnamed_) unnamed_.emplace();
+  if (!unnamed_) unnamed_ = Statement{};
   unnamed_->message = std::move(pending.message);
   unnamed_->serial = pending.serial;
   unnamed_->facts = std::move(pending.facts);

@@ -478,9 +478,9 @@ TEST_CASE("strategy: reads that go to new where only a part of the writes does a
       {GeographicSpec{{{"eu", true}}, half}, true},
       {GeographicSpec{{{"eu", false}}, half}, false},
       {TimeWindowSpec{1, 2, false, half}, true}};
-  for (const auto& [spec, objected] : some) {
-    CAPTURE(type_of(spec));
-    CHECK(history_objection(spec).has_value() == objected);
+  for (const auto& one : some) {
+    CAPTURE(type_of(one.first));
+    CHECK(history_objection(one.first).has_value() == one.second);
   }
 }
 
