@@ -11,7 +11,7 @@ from memory import sanitized
 from pg_conn import PgConn, ServerError
 from pg_messages import (COPY_DONE, FLUSH, SYNC, bind, close, copy_data, describe, execute, fields_of,
                          kind_of, message, parse, query, row_of)
-from pg_pair import PgPair, reads
+from pg_pair import PgFlipped, PgPair, reads
 
 WRITE = "update t set n = 7 where id = 1"
 
@@ -192,18 +192,10 @@ class Trials(PgPair):
         self.assertEqual(self.side_of(client), "new")
 
 
-class Over(PgPair):
+class Over(PgFlipped):
     """Sessions that go from old to new."""
 
     tables = ("create table t (id int primary key, n int)", "insert into t values (1, 0)")
-
-    def setUp(self):
-        super().setUp()
-        self.migrate({"type": "blue_green", "active_is_new": False})
-        self.client = self.connect()
-
-    def flip(self, new=True):
-        self.patch({"type": "blue_green", "active_is_new": new})
 
     def ask(self, messages):
         self.client.send(messages)

@@ -75,3 +75,15 @@ class PgPair(unittest.TestCase):
 
     def comes_to(self, client, side, what=None):
         wait_until(lambda: self.side_of(client) == side, 10, what or f"reads come from {side}")
+
+
+class PgFlipped(PgPair):
+    """A blue_green migration, and a `client` that goes to the other server at each flip."""
+
+    def setUp(self):
+        super().setUp()
+        self.migrate({"type": "blue_green", "active_is_new": False})
+        self.client = self.connect()
+
+    def flip(self, new=True):
+        self.patch({"type": "blue_green", "active_is_new": new})

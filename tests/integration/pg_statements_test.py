@@ -6,7 +6,7 @@ import unittest
 
 from harness import wait_until
 from pg_messages import (SYNC, bind, close, describe, execute, fields_of, kind_of, parse, query, row_of)
-from pg_pair import PgPair, reads
+from pg_pair import PgFlipped, PgPair, reads
 
 WHICH = "select side from here"
 
@@ -21,16 +21,8 @@ def told(messages):
     return [shown.get(kind_of(one), kind_of)(one) for one in messages]
 
 
-class Flipped(PgPair):
+class Flipped(PgFlipped):
     """A session that goes to the other server at each flip."""
-
-    def setUp(self):
-        super().setUp()
-        self.migrate({"type": "blue_green", "active_is_new": False})
-        self.client = self.connect()
-
-    def flip(self, new=True):
-        self.patch({"type": "blue_green", "active_is_new": new})
 
     def ask(self, messages):
         self.client.send(messages)
