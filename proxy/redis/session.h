@@ -422,6 +422,7 @@ class RedisSession final : public Session, private StreamOwner {
   bool paced_ = false;         // requests wait until the second side has caught up with our writes
   bool quit_ = false;          // the client has said QUIT: a server reads nothing after it
   bool probe_lost_ = false;    // home went away before it could say who may enter
+  bool unasked_ = false;       // ... so that what waited for it is not to ask again
   bool client_ended_ = false;  // the client sends no more
   bool expect_close_ = false;  // QUIT, SHUTDOWN: the server closes, that is no failure
   bool close_when_answered_ = false;

@@ -161,7 +161,7 @@ bool RedisSession::may_overtake_reads(const RequestFacts& facts) const {
 
 // Nobody reaches the other side whom the home side would not let in: it is asked once per login.
 RedisSession::Handled RedisSession::ask_entry() {
-  if (entered_ == Entered::No) return Handled::Yes;
+  if (entered_ == Entered::No || unasked_) return Handled::Yes;
   if (entered_ == Entered::Asking || state_pending_ > 0) return Handled::Stall;
   Upstream& judge = upstream(anchor());
   if (!reach(judge, Interlay::Use::Needed)) return Handled::Yes;

@@ -208,6 +208,8 @@ def add_tests(mode):
     for script in SCRIPTS:
         if "one side" in script.options and mode not in ONE_SIDE_ANSWERS:
             continue
+        if mode is PassThroughFourLoops and any(step.op == "turn" for step in script.steps):
+            continue  # a turn of one loop orders nothing between connections of two
         name = "test_" + re.sub(r"\W+", "_", script.id).strip("_")
         if name in mode.__dict__:
             raise ValueError(f"two scripts are called {script.id}")

@@ -219,6 +219,10 @@ class Play:
             data = data[at:]
         conn.send(data)
         self._target.turn()
+        if not self._pace:
+            # A server may answer the turn before it writes what the step has pushed to others: those
+            # bytes are out before it reads again.
+            self._target.turn()
 
     def _keep_pace(self, wanted):
         def arrived():
