@@ -149,8 +149,9 @@ ONE_AT_A_TIME = ("clients/", "difference_test", "random_sessions", "interleaving
                  "pg_identity", "pg_login", "pg_new_only", "pg_portals", "pg_sided_reads", "server_pairs",
                  "access", "apis_test", "client_test", "durability", "logging", "metrics_page", "mission",
                  "openapi", "pg_dual_ours", "pg_redefined", "pg_statements", "write_modes")
-# It waits for hours of the clock under load; what it adds are threads, of which ASan sees nothing.
-BY_THE_CLOCK = ("timed_test",)
+# What they add is load on many threads, which TSan runs, or one more client program, whose bytes other files
+# send, too: ASan would see nothing new in minutes of CPU.
+LOADS = ("timed_test", "equality_test", "pg_mix_test", "strategies_test", "clients/redis_cli", "clients/node_test")
 
 
 def sanitized(preset, without=()):
@@ -209,7 +210,7 @@ def tidy():
 
 
 SUITES = {"tidy": tidy, "unit": unit, "integration": integration, "deploy": deploy,
-          "asan": lambda: sanitized("asan", BY_THE_CLOCK),
+          "asan": lambda: sanitized("asan", LOADS),
           "tsan": lambda: sanitized("tsan", ONE_AT_A_TIME), "fuzz": fuzz}
 
 

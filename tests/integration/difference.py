@@ -134,8 +134,7 @@ class Target:
                                "clients gone")
                 except TimeoutError:
                     pass  # a comparison of what follows tells whether it mattered
-            for command in RESET:
-                server.call(*command)
+            server.calls(RESET)
             for name in keeps:
                 server.call("CONFIG", "SET", name, self._config[server.port][name.encode()])
 

@@ -155,13 +155,14 @@ class Through(Mode):
             sidecar.add_endpoint("new", servers[1])
             sidecar.migrate("m", cls.strategy, "redis", "new")
         cls.sidecar = sidecar
-        if "write_mode" in (cls.strategy or {}):
+        writes_both = "write_mode" in (cls.strategy or {})
+        if writes_both:
             # The watch for restarts keeps a connection to each: all others are clients' affair.
             wait_until(lambda: all(b"cmd=info" in one.call("CLIENT", "LIST") for one in servers), 10,
                        "both servers are watched")
         # The repair worker's commands would show in MONITOR and SLOWLOG.
-        return Target(cls.__name__, port, servers,
-                      lambda: sidecar.metric("crossfade_ledger_entries") == 0)
+        repaired = (lambda: sidecar.metric("crossfade_ledger_entries") == 0) if writes_both else None
+        return Target(cls.__name__, port, servers, repaired)
 
 
 class PassThrough(Through):

@@ -114,6 +114,11 @@ class RedisServer(Process):
     def call(self, *args, limit_s=10.0):
         """One command over the harness's own connection (made again after a restart); an error reply
         raises ReplyError."""
+        [value] = self.calls([args], limit_s)
+        return value
+
+    def calls(self, commands, limit_s=10.0):
+        """Likewise many commands, in one piece."""
         if self._client is not None:
             self._client.available()
             if self._client.eof:
@@ -124,14 +129,16 @@ class RedisServer(Process):
             if self.password:
                 self._client.call("AUTH", self.password)
         try:
-            value = self._client.call(*args, limit_s=limit_s * SLOWNESS)
+            self._client.send(b"".join(encode(*args) for args in commands))
+            values = [self._client.read(limit_s * SLOWNESS) for _ in commands]
         except (EOFError, TimeoutError):
             self._client.close()
             self._client = None
             raise
-        if isinstance(value, ReplyError):
-            raise value
-        return value
+        for value in values:
+            if isinstance(value, ReplyError):
+                raise value
+        return values
 
     def info(self, section="everything"):
         """INFO as a dict of text."""
@@ -321,14 +328,14 @@ class Sidecar(Process):
 
     # Metrics
 
-    def metrics(self):
-        """Prometheus samples: 'name{label="value",…}' -> float."""
+    def metrics(self, prefix=""):
+        """Prometheus samples that begin so: 'name{label="value",…}' -> float."""
         status, _, text = self.http("GET", "/metrics", token=None)
         if status != 200:
             raise ApiError("GET /metrics", status, text)
         samples = {}
         for line in text.decode().splitlines():
-            if line and not line.startswith("#"):
+            if line.startswith(prefix) and line and not line.startswith("#"):
                 name, _, value = line.rpartition(" ")
                 samples[name] = float(value)
         return samples
@@ -336,7 +343,7 @@ class Sidecar(Process):
     def metric(self, name, **labels):
         """Sum of all samples of that name that have these labels; 0.0 when there is none."""
         total = 0.0
-        for sample, value in self.metrics().items():
+        for sample, value in self.metrics(name).items():
             base, _, rest = sample.partition("{")
             found = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', rest))
             if base == name and all(found.get(k) == v for k, v in labels.items()):
