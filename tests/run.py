@@ -149,9 +149,10 @@ ONE_AT_A_TIME = ("clients/", "difference_test", "random_sessions", "interleaving
                  "pg_identity", "pg_login", "pg_new_only", "pg_portals", "pg_sided_reads", "server_pairs",
                  "access", "apis_test", "client_test", "durability", "logging", "metrics_page", "mission",
                  "openapi", "pg_dual_ours", "pg_redefined", "pg_statements", "write_modes")
-# What they add is load on many threads, which TSan runs, or one more client program, whose bytes other files
-# send, too: ASan would see nothing new in minutes of CPU.
-LOADS = ("timed_test", "equality_test", "pg_mix_test", "strategies_test", "clients/redis_cli", "clients/node_test")
+# What they add is load on many threads, which TSan runs, or one more client program, whose bytes other
+# files send, too: ASan would see nothing new in minutes of CPU.
+LOADS = ("timed_test", "equality_test", "pg_mix_test", "strategies_test", "clients/redis_cli",
+         "clients/node_test")
 
 
 def sanitized(preset, without=()):

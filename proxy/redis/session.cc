@@ -370,8 +370,8 @@ void RedisSession::end_event() {
   }
   if ((stalled_ && queue_.empty() && entered_ != Entered::Asking) ||
       (paced_ && second_writes_ <= kPaceBelow)) {
-    // What waited for a judge that went away enters unasked, or gets its error; what comes later may
-    // ask again.
+    // What waited for a judge that went away enters unasked, or gets its error; what comes later
+    // may ask again.
     const bool lost = std::exchange(probe_lost_, false) && !home_lost_;
     bool& way_on = may_enter_unasked() ? unasked_ : home_lost_;
     if (lost) way_on = true;

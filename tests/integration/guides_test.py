@@ -1,5 +1,5 @@
-"""The guides are true: each example of the strategies and the walk-through work as printed, and behind each call
-the servers are asked that the guide says.
+"""The guides are true: each example of the strategies and the walk-through work as printed, and behind each
+call the servers are asked that the guide says.
 """
 
 import contextlib
