@@ -44,7 +44,7 @@ struct ControlPlane::Parts {
           new_only_writes(*store, keeper, parts.data_plane),
           dual_writes(*parts.ledger, keeper, parts.servers, parts.data_plane),
           endpoints(keeper, parts.servers),
-          interlays(keeper, parts.servers, listeners),
+          interlays(keeper, parts.servers, listeners, parts.auth),
           templates(keeper),
           apis(keeper),
           verifications(keeper, *parts.ledger, parts.verifier),
@@ -113,6 +113,7 @@ struct ControlPlane::Parts {
   Servers servers;
   const Verifier verifier;
   Mismatches mismatches;
+  AuthDoor auth;
   const std::shared_ptr<Ledger> ledger;  // the doors have it too, and may outlive this
   const std::shared_ptr<CatalogBell> bell = std::make_shared<CatalogBell>();  // likewise
   std::unique_ptr<Running> running;
@@ -272,6 +273,8 @@ WatchDoors ControlPlane::watch_doors() {
 void ControlPlane::show_mismatches(Mismatches mismatches) {
   parts_->mismatches = std::move(mismatches);
 }
+
+void ControlPlane::set_auth_door(AuthDoor door) { parts_->auth = std::move(door); }
 
 void ControlPlane::drain() {
   if (parts_->running == nullptr) return;

@@ -54,6 +54,8 @@ class ControlPlane {
 
   // What "mismatches" of …/divergence shows. Before start().
   void show_mismatches(Mismatches mismatches);
+  // Who tries the auth queries that interlays are given. Before start(); not called after stop().
+  void set_auth_door(AuthDoor door);
 
   void drain();
   void stop();

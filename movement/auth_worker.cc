@@ -29,8 +29,8 @@ std::optional<std::string_view> given(std::string_view text) {
   return text;
 }
 
-AuthLookup failed(std::string why) {
-  return {.found = AuthLookup::Found::Failed, .why = std::move(why)};
+AuthLookup failed(std::string why, Errc errc) {
+  return {.found = AuthLookup::Found::Failed, .why = std::move(why), .errc = errc};
 }
 
 AuthLookup nobody(std::string why = {}) {
@@ -38,10 +38,10 @@ AuthLookup nobody(std::string why = {}) {
 }
 
 AuthLookup judged(PostgresRow fields, const std::string& user) {
-  if (fields.size() != 3) return failed("the auth query gives no three columns");
+  if (fields.size() != 3) return failed("the auth query gives no three columns", Errc::BadInput);
   const postgres::AuthRow row{fields[0], given(fields[1]), given(fields[2])};
   auto answer = postgres::judge(row, user, now());
-  if (!answer) return failed(answer.error().message());
+  if (!answer) return failed(answer.error().message(), Errc::BadInput);
   const auto* usable = std::get_if<postgres::Usable>(&answer.value());
   if (usable == nullptr) return nobody();
   if (const auto* scram = std::get_if<postgres::ScramVerifier>(&usable->verifier)) {
@@ -67,7 +67,7 @@ void AuthWorker::stop() {
     stopped_ = true;
     left.swap(waiting_);
   }
-  for (Job& job : left) job.done(failed("the sidecar is stopping"));
+  for (Job& job : left) job.done(failed("the sidecar is stopping", Errc::Unavailable));
 }
 
 AuthDoor AuthWorker::door() {
@@ -90,7 +90,7 @@ void AuthWorker::offer(Job job) {
       return;
     }
   }
-  job.done(failed("too many logins wait for their auth query"));
+  job.done(failed("too many logins wait for their auth query", Errc::Overloaded));
 }
 
 // Nothing: there was nothing to ask for a while, or the end is requested.
@@ -136,15 +136,16 @@ AuthWorker::Server& AuthWorker::server_of(const EndpointAddress& address) {
 // A connection that was kept may have ended meanwhile: then a new one is tried.
 AuthLookup AuthWorker::ask_server(const Job& job, const std::stop_token& stop) {
   Server& server = server_of(job.at);
-  if (Clock::now() < server.left_until) return failed(server.why);
+  if (Clock::now() < server.left_until) return failed(server.why, server.errc);
   const Deadline end = Clock::now() + std::chrono::milliseconds(limits_.answer_ms);
   const bool kept = server.connection.has_value();
   if (!kept) {
     auto connection = PostgresConnection::open(job.at, "", end, stop, kOptions);
     if (!connection) {
       server.why = connection.error().message();
+      server.errc = connection.error().code;
       server.left_until = Clock::now() + kLeftAlone;
-      return failed(server.why);
+      return failed(server.why, server.errc);
     }
     server.connection = std::move(*connection);
   }
@@ -159,9 +160,9 @@ AuthLookup AuthWorker::ask_server(const Job& job, const std::stop_token& stop) {
       });
   if (asked) return answer;
   server.connection.reset();
-  if (several) return failed("the auth query gives several rows for one user");
+  if (several) return failed("the auth query gives several rows for one user", Errc::BadInput);
   if (asked.error().code == Errc::Unavailable && kept) return ask_server(job, stop);
-  return failed(asked.error().message());
+  return failed(asked.error().message(), asked.error().code);
 }
 
 }  // namespace crossfade

@@ -61,6 +61,7 @@ class AuthWorker {
     std::optional<PostgresConnection> connection = {};
     Clock::time_point left_until{};
     std::string why = {};  // it is left alone
+    Errc errc = Errc::Unavailable;
   };
   using Key = std::tuple<std::string, std::string, std::string,
                          std::string>;  // endpoint, who asks what, for whom

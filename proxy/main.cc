@@ -130,6 +130,7 @@ int serve(const FlagValues& flags) {
   crossfade::AuthWorker auth;
   auth.start();
   loops.set_auth_door(auth.door());
+  control.set_auth_door(auth.door());
   if (auto started = control.start(); !started) return fail(started.error());
   crossfade::RepairDoors doors = control.repair_doors();
   loops.open_doors(doors);

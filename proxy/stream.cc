@@ -331,7 +331,8 @@ void Stream::flush_gathered() {
 void Stream::keep(std::string_view bytes) {
   if (pending_.size() >= kPiece) {
     full_bytes_ += pending_.size();
-    full_.push_back(std::exchange(pending_, std::string()));
+    full_.push_back(std::move(pending_));
+    pending_.clear();
   }
   pending_.append(bytes);
   gauge_add(bytes.size());

@@ -211,6 +211,7 @@ struct AuthLookup {
   Found found = Found::Failed;
   postgres::ScramVerifier verifier = {};
   std::string why = {};  // Failed, and what an operator should know of Nobody; without secrets
+  Errc errc = Errc::Unavailable;  // Failed: whether it is the query's fault or the server's
 };
 
 struct AuthDoor {

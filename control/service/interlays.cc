@@ -3,6 +3,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <chrono>
+#include <future>
+#include <memory>
 #include <optional>
 
 #include "control/definitions/login.h"
@@ -94,12 +97,45 @@ void Interlays::learn(const Endpoint& endpoint) {
   }
 }
 
+Status Interlays::try_query(const InterlayLogin& login, const Endpoint& endpoint) const {
+  if (!login.query || !auth_.look_up) return success();
+  const auto told = std::make_shared<std::promise<AuthLookup>>();
+  std::future<AuthLookup> answer = told->get_future();
+  auth_.look_up(endpoint.address, *login.query, login.query->username,
+                [told](AuthLookup found) { told->set_value(std::move(found)); });
+  // Longer than one question may take: others may be before it.
+  const bool in_time =
+      answer.wait_for(std::chrono::milliseconds(2 * kCheckTimeout_ms)) == std::future_status::ready;
+  const AuthLookup found = in_time ? answer.get() : AuthLookup{.why = "not asked in time"};
+  if (found.found != AuthLookup::Found::Failed) return success();
+  return Error{found.errc, "auth.auth_query",
+               "no user can be looked up at endpoint '" + endpoint.identity.id + "': " + found.why +
+                   "; with ?check=false the interlay takes it unseen"};
+}
+
+// What is wrong with the call itself is said by those who carry it out.
+Status Interlays::try_patched_query(const std::string& reference, const Json& body) const {
+  const StatePtr state = keeper_.state();
+  const InterlayPtr current = find(state->interlays, reference);
+  if (current == nullptr) return success();
+  const auto spec = patch_interlay(spec_of(*current), body);
+  if (!spec || !spec->login.query) return success();
+  const EndpointPtr endpoint = find(state->endpoints, spec->endpoint);
+  if (endpoint == nullptr) return success();
+  const bool same =
+      spec->login.query == current->login.query && endpoint->identity.uuid == current->endpoint;
+  return same ? success() : try_query(spec->login, *endpoint);
+}
+
 Answer Interlays::create(const Json& body, const Call& call) {
   auto spec = read_interlay(body, "");
   if (!spec) return refuse(spec.error());
   if (Status loaded = load_tls(spec->tls, "tls"); !loaded) return refuse(loaded.error());
   if (const EndpointPtr endpoint = find(keeper_.state()->endpoints, spec->endpoint)) {
     learn(*endpoint);  // before the turn: it may take a while
+    if (call.check) {
+      if (Status asked = try_query(spec->login, *endpoint); !asked) return refuse(asked.error());
+    }
   }
   Keeper::Turn turn = keeper_.begin();
   if (find(turn.next.interlays, spec->id) != nullptr) return already_exists(kWhat, spec->id);
@@ -151,6 +187,9 @@ Answer Interlays::create(const Json& body, const Call& call) {
 }
 
 Answer Interlays::patch(const std::string& reference, const Json& body, const Call& call) {
+  if (call.check) {  // before the turn: it may take a while
+    if (Status asked = try_patched_query(reference, body); !asked) return refuse(asked.error());
+  }
   Keeper::Turn turn = keeper_.begin();
   const InterlayPtr current = find(turn.next.interlays, reference);
   if (current == nullptr) return not_found(kWhat, reference);

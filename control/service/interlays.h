@@ -8,13 +8,16 @@
 #include "control/service/keeper.h"
 #include "control/service/listeners.h"
 #include "control/service/servers.h"
+#include "strategies/login.h"
+#include "strategies/ports.h"
 
 namespace crossfade {
 
 class Interlays {
  public:
-  Interlays(Keeper& keeper, Servers& servers, Listeners& listeners)
-      : keeper_(keeper), servers_(servers), listeners_(listeners) {}
+  // `auth` is read at each call that needs it.
+  Interlays(Keeper& keeper, Servers& servers, Listeners& listeners, const AuthDoor& auth)
+      : keeper_(keeper), servers_(servers), listeners_(listeners), auth_(auth) {}
 
   Answer list() const;
   Answer get(const std::string& reference) const;
@@ -33,11 +36,15 @@ class Interlays {
   // Asks the endpoint's server for its commands, or its catalog, unless it has told them; a dead
   // one is asked again later.
   void learn(const Endpoint& endpoint);
+  // Whether users can be looked up there as the login says, by looking up who asks.
+  Status try_query(const InterlayLogin& login, const Endpoint& endpoint) const;
+  Status try_patched_query(const std::string& reference, const Json& body) const;
   Answer set_running(const std::string& reference, const Call& call, const bool wanted);
 
   Keeper& keeper_;
   Servers& servers_;
   Listeners& listeners_;
+  const AuthDoor& auth_;
 };
 
 }  // namespace crossfade

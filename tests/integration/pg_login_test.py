@@ -66,13 +66,13 @@ class Case(unittest.TestCase):
         for secret in (PASSWORD, stored, server, VERIFIER, "asks\""):
             self.assertNotIn(secret, shown)
 
-    def port(self, server, auth=None, tls=False, **config):
+    def port(self, server, auth=None, tls=False, check=True, **config):
         self.sidecar.must("POST", "/endpoints?check=false", {
             "id": "old", "kind": "postgres", "config": {"host": "127.0.0.1", "port": server.port, **config}})
         body = {"id": "i", "endpoint": "old", "port": 0, "auth": auth}
         if tls:
             body["tls"] = {"server_cert": self.pair[0], "server_key": self.pair[1]}
-        return self.sidecar.must("POST", "/interlays", body)["port"]
+        return self.sidecar.must("POST", "/interlays" if check else "/interlays?check=false", body)["port"]
 
     def enter(self, port, user="app", password=PASSWORD, **more):
         return self.enterContext(PgConn(port, user, "app", password=password, limit_s=10 * SLOWNESS, **more))
@@ -264,7 +264,7 @@ class TerminateTest(Case):
 
     def test_a_server_that_can_not_be_asked_is_no_wrong_password(self):
         auth = {"mode": "terminate", "auth_query": {"username": "asker", "password": "no longer"}}
-        port = self.port(self.plain, auth)
+        port = self.port(self.plain, auth, check=False)
         self.assertEqual(self.refusal(port)["C"], "08006")
         self.assertIn("could not be looked up", self.sidecar.log_text())
         self.assertEqual(self.counted(), {"look_up": 1})
@@ -424,6 +424,43 @@ class ApiTest(Case):
             status, answer = self.sidecar.api("PATCH", "/interlays/i", {"auth": auth})
             self.assertEqual(status, 400, answer)
             self.assertIn(message, answer["message"])
+
+    def test_a_query_that_can_not_work_is_refused(self):
+        asker = TerminateTest.asker
+        body = {"id": "i", "endpoint": "old", "port": 0}
+        self.port(self.plain)
+        self.sidecar.must("DELETE", "/interlays/i")
+        rows = "SELECT usename, passwd, valuntil FROM "
+        for query, why in (
+                ({**asker, "password": "no longer"}, "password authentication failed"),
+                ({**asker, "username": "nobody"}, "password authentication failed"),
+                ({**asker, "database": "nowhere"}, 'database "nowhere" does not exist'),
+                ({**asker, "query": f"{rows}pg_nothing WHERE usename = $1"}, '"pg_nothing" does not exist'),
+                ({**asker, "query": f"{rows}pg_shadow WHERE usename <> $1 LIMIT 1"}, "row of another user"),
+                ({**asker, "query": "SELECT rolname, rolpassword, rolvaliduntil FROM pg_authid WHERE"
+                                    " rolname = $1", "username": "app", "password": PASSWORD},
+                 "permission denied")):
+            with self.subTest(why=why):
+                auth = {"mode": "terminate", "auth_query": query}
+                for method, path, call in (("POST", "/interlays", {**body, "auth": auth}),
+                                           ("PATCH", "/interlays/kept", {"auth": auth})):
+                    if method == "PATCH":
+                        self.sidecar.must("POST", "/interlays", {**body, "id": "kept"})
+                    status, answer = self.sidecar.api(method, path, call)
+                    self.assertEqual(status, 400, answer)
+                    self.assertIn("auth.auth_query: ", answer["message"])
+                    self.assertIn(why, answer["message"])
+                    self.sidecar.must(method, path + "?check=false", call)
+                self.sidecar.must("DELETE", "/interlays/i")
+                self.sidecar.must("DELETE", "/interlays/kept")
+
+    def test_a_query_of_a_server_that_is_away_is_refused_for_now(self):
+        server = self.enterContext(PostgresServer())
+        self.port(server)
+        server.stop()
+        status, answer = self.sidecar.api("PATCH", "/interlays/i", {"auth": TerminateTest.query})
+        self.assertEqual(status, 503, answer)
+        self.assertIsNone(self.sidecar.must("GET", "/interlays/i")["auth"])
 
 
 del Case  # holds no test of its own
