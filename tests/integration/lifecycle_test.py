@@ -109,16 +109,14 @@ class Races(WithServers):
 
     def test_of_many_that_start_it_one_does(self):
         for _ in range(5):
-            with Sidecar() as sidecar:
-                sidecar.add_endpoint("old", self.old)
-                sidecar.add_endpoint("new", self.new)
-                sidecar.add_interlay("cache", "old")
-                sidecar.create_migration("m", ALL_NEW, "cache", "new")
-                codes = sorted(code for code, _ in self.at_once(8, lambda _: self.call(sidecar, "migrate")))
-                self.assertEqual(codes, [200] + [409] * 7)
-                started = [event for event in sidecar.must("GET", "/migrations/m/events")
-                           if event["to"] == "running"]
-                self.assertEqual(len(started), 1)
+            sidecar = self.begin()
+            sidecar.create_migration("m", ALL_NEW, "cache", "new")
+            answers = self.at_once(8, lambda _, sidecar=sidecar: self.call(sidecar, "migrate"))
+            self.assertEqual(sorted(code for code, _ in answers), [200] + [409] * 7)
+            started = [event for event in sidecar.must("GET", "/migrations/m/events")
+                       if event["to"] == "running"]
+            self.assertEqual(len(started), 1)
+            sidecar.terminate()
 
     def test_of_many_changes_to_one_etag_one_is_made(self):
         sidecar = self.begin()
@@ -137,15 +135,13 @@ class Races(WithServers):
 
     def test_of_a_rollback_and_a_completion_at_once_the_last_one_is_what_stands(self):
         for _ in range(5):
-            with Sidecar() as sidecar:
-                sidecar.add_endpoint("old", self.old)
-                sidecar.add_endpoint("new", self.new)
-                port = sidecar.add_interlay("cache", "old")
-                sidecar.migrate("m", ALL_NEW, "cache", "new")
-                self.at_once(2, lambda number: self.call(sidecar, ("rollback", "complete")[number]))
-                # A rollback is possible before a completion and behind it.
-                self.assertEqual(self.status(sidecar), "rolled_back")
-                self.assertGreater(port, 0)
+            sidecar = self.begin()
+            sidecar.migrate("m", ALL_NEW, "cache", "new")
+            self.at_once(2, lambda number, sidecar=sidecar: self.call(sidecar,
+                                                                      ("rollback", "complete")[number]))
+            # A rollback is possible before a completion and behind it.
+            self.assertEqual(self.status(sidecar), "rolled_back")
+            sidecar.terminate()
 
 
 if __name__ == "__main__":
