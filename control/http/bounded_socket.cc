@@ -2,6 +2,7 @@
 #include "control/http/bounded_socket.h"
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -56,6 +57,17 @@ bool BoundedSocket::has_peer() const {
   if ((poller.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) return false;
   char byte;
   return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+}
+
+std::string BoundedSocket::peer() const {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (::getpeername(socket_, generic, &size) != 0) return {};
+  std::array<char, NI_MAXHOST> host{};
+  constexpr int kAsNumber = NI_NUMERICHOST;
+  if (::getnameinfo(generic, size, host.data(), host.size(), nullptr, 0, kAsNumber) != 0) return {};
+  return host.data();
 }
 
 void BoundedSocket::finish() {

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "tls/context.h"
@@ -39,6 +40,8 @@ class BoundedSocket {
   // False when the client has closed the connection. It sends nothing more, so what is readable is
   // its end.
   bool has_peer() const;
+  // The address of the client as text, "127.0.0.1"; empty when it is not known any more.
+  std::string peer() const;
   // Nothing more will be written.
   void finish();
 

@@ -42,8 +42,8 @@ class Stream : public httplib::Stream {
   ssize_t read(char* into, size_t size) override { return socket_.read(into, size); }
   ssize_t write(const char* from, size_t size) override { return socket_.write({from, size}); }
   void get_remote_ip_and_port(std::string& ip, int& port) const override {
-    ip.clear();
-    port = 0;
+    ip = socket_.peer();
+    port = 0;  // of no use
   }
   void get_local_ip_and_port(std::string& ip, int& port) const override {
     ip.clear();
@@ -143,7 +143,8 @@ HttpHead head_of(const httplib::Request& request) {
                 .host = request.get_header_value("Host"),
                 .origin = request.get_header_value("Origin"),
                 .mcp_session = request.get_header_value("Mcp-Session-Id"),
-                .mcp_revision = request.get_header_value("MCP-Protocol-Version")};
+                .mcp_revision = request.get_header_value("MCP-Protocol-Version"),
+                .peer = request.remote_addr};
   for (const auto& [name, value] : request.params) head.query[name] = value;
   return head;
 }
