@@ -99,9 +99,12 @@ bool read_parameter(const HttpHead& head, const char* name, bool& into) {
 std::optional<Refusal> read_call(const HttpHead& head, Call& call) {
   call.if_match = head.if_match;
   call.verbose = is_true(head.verbose);
+  // For the data to have moved. Nothing moves data yet, so there is never any to wait for.
+  bool wait = false;
   if (!read_parameter(head, "verbose", call.verbose) ||
-      !read_parameter(head, "check", call.check) || !read_parameter(head, "force", call.force)) {
-    return bad_request("the query's verbose, check and force must be true or false");
+      !read_parameter(head, "check", call.check) || !read_parameter(head, "force", call.force) ||
+      !read_parameter(head, "wait", wait)) {
+    return bad_request("the query's verbose, check, force and wait must be true or false");
   }
   if (!read_parameter(head, "after", std::uint64_t{INT64_MAX}, call.after) ||
       !read_parameter(head, "limit", kEventsPage, call.limit)) {

@@ -92,6 +92,39 @@ class Table(WithServers):
         self.assertEqual(sidecar.must("GET", "/migrations/m/events"), events)
 
 
+class Waiting(WithServers):
+    """`wait` of `migrate`: for data that moves, of which there is none."""
+
+    def test_whether_it_waits_or_not_the_strategy_is_in_force_when_it_answers(self):
+        strategies = (
+            ALL_NEW,
+            {"type": "canary", "read_percentage": 0.1, "ramp": {"steps": [0.5, 1.0], "hold_s": 3600}},
+            {"type": "time_window", "window_start": "2098-01-01T00:00:00Z",
+             "window_end": "2099-01-01T00:00:00Z"})
+        for strategy in strategies:
+            for query in ("", "?wait=true", "?wait=false", "?wait=TRUE"):
+                with self.subTest(strategy=strategy["type"], query=query), self.begin() as sidecar:
+                    sidecar.create_migration("m", strategy, "cache", "new")
+                    code, body = self.call(sidecar, "migrate", query)
+                    self.assertEqual((code, body["data"]), (200, "migration commit completed"))
+                    status = sidecar.must("GET", "/migrations/m/status")
+                    self.assertEqual(status["status"], "running")
+                    self.assertEqual(status["adopted_epoch"], body["epoch"])
+                    # It waits neither for a window nor for the steps of a ramp.
+                    shown = status["strategy"]
+                    self.assertEqual(shown.get("read_percentage"), strategy.get("read_percentage"))
+                    self.assertFalse(shown.get("executed"))
+
+    def test_other_values_start_nothing(self):
+        sidecar = self.begin()
+        sidecar.create_migration("m", ALL_NEW, "cache", "new")
+        for value in ("", "perhaps", "2", "true%20"):
+            code, body = self.call(sidecar, "migrate", f"?wait={value}")
+            self.assertEqual((code, body["error"]), (400, "Bad Request"))
+            self.assertIn("wait must be true or false", body["message"])
+        self.assertEqual(self.status(sidecar), "ready")
+
+
 class Races(WithServers):
     def at_once(self, count, call):
         """What `count` threads were answered, that all began at the same moment."""

@@ -206,6 +206,12 @@ TEST_CASE("api: parameters of the query are what they must be") {
   CHECK(status("verbose", "true") == 200);
   CHECK(status("verbose", "FALSE") == 200);
   CHECK(status("verbose", "perhaps") == 400);
+  CHECK(status("wait", "true") == 200);
+  CHECK(status("wait", "false") == 200);
+  for (const char* wait : {"", "perhaps", "2", "true "}) {
+    CAPTURE(wait);
+    CHECK(status("wait", wait) == 400);
+  }
   CHECK(status("limit", "10") == 200);
   for (const char* limit : {"-1", "x", "1001", "1.5", "99999999999999999999"}) {
     CAPTURE(limit);
