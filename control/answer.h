@@ -2,6 +2,7 @@
 // beyond its status numbers.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <variant>
 
@@ -19,9 +20,10 @@ struct Reply {
 
 struct Refusal {
   int status = 400;
-  std::string error;               // the class: "Bad Request", "Not found", …
-  std::string message;             // a sentence; never a secret
-  Json beside = Json::object({});  // further top-level members, next to "error" and "message"
+  std::string error;                // the class: "Bad Request", "Not found", …
+  std::string message;              // a sentence; never a secret
+  Json beside = Json::object({});   // further top-level members, next to "error" and "message"
+  std::uint32_t retry_after_s = 0;  // when to ask again; 0: it is not said
 };
 
 using Answer = std::variant<Reply, Refusal>;

@@ -38,8 +38,12 @@ struct ControlLimits {
   std::uint32_t body_max = 1u << 20;          // bytes of one request body
   std::uint32_t request_timeout_ms = 10'000;  // for a whole request to arrive, and a reply to leave
   std::uint32_t connections_max = 64;         // served at once; the longest silent one makes room
-  bool probes_token = false;                  // /healthz and /readyz need a token
-  bool metrics_token = false;                 // /metrics needs a token
+  std::uint32_t token_failures_max = 20;      // calls at once without a right token, by address
+  std::uint32_t token_failures_per_minute = 10;   // of them: come back
+  std::uint32_t failing_peers_max = 4096;         // addresses that are remembered
+  std::uint32_t refusals_logged_per_minute = 60;  // lines
+  bool probes_token = false;                      // /healthz and /readyz need a token
+  bool metrics_token = false;                     // /metrics needs a token
 
   bool operator==(const ControlLimits&) const = default;
 };

@@ -24,6 +24,8 @@ constexpr std::uint32_t kLedgerMax = 100'000'000;      // entries
 constexpr std::uint32_t kBodyMin = 1024;               // bytes
 constexpr std::uint32_t kBodyMax = 64u << 20;          // bytes
 constexpr std::uint32_t kRequestTimeoutMax = 600'000;  // ms
+constexpr std::uint32_t kFailuresMax = 1'000'000;      // calls, lines
+constexpr std::uint32_t kFailingPeersMax = 1'000'000;  // addresses
 constexpr std::uint32_t kCompareMax = 100'000;         // pairs, samples
 constexpr std::uint32_t kCompareBytesMax = 64u << 20;  // bytes of a reply
 constexpr std::uint32_t kCompareKeptMax = 1u << 30;    // bytes of all kept ones of a loop
@@ -80,6 +82,12 @@ Status read_control(const Json& json, const std::string& path, ProcessConfig& co
   read_whole(fields, "request_timeout_ms", 100, kRequestTimeoutMax,
              config.limits.request_timeout_ms);
   read_whole(fields, "connections_max", 4, 1024, config.limits.connections_max);
+  read_whole(fields, "token_failures_max", 1, kFailuresMax, config.limits.token_failures_max);
+  read_whole(fields, "token_failures_per_minute", 1, kFailuresMax,
+             config.limits.token_failures_per_minute);
+  read_whole(fields, "failing_peers_max", 1, kFailingPeersMax, config.limits.failing_peers_max);
+  read_whole(fields, "refusals_logged_per_minute", 1, kFailuresMax,
+             config.limits.refusals_logged_per_minute);
   config.limits.probes_token = fields.boolean("probes_token").value_or(config.limits.probes_token);
   config.limits.metrics_token =
       fields.boolean("metrics_token").value_or(config.limits.metrics_token);

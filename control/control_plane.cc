@@ -25,6 +25,19 @@
 
 namespace crossfade {
 
+namespace {
+
+EntryRules entry_rules(const ControlLimits& limits) {
+  return {.probes_token = limits.probes_token,
+          .metrics_token = limits.metrics_token,
+          .failures = {.rate = {.at_once = limits.token_failures_max,
+                                .per_minute = limits.token_failures_per_minute},
+                       .peers_max = limits.failing_peers_max},
+          .refusals_logged_per_minute = limits.refusals_logged_per_minute};
+}
+
+}  // namespace
+
 struct ControlPlane::Parts {
   Parts(ProcessConfig process_config, DataPlane plane, Prober prober, Verifier compares)
       : config(std::move(process_config)),
@@ -61,9 +74,8 @@ struct ControlPlane::Parts {
           api({endpoints, interlays, templates, apis, migrations, conductor, divergence,
                verifications},
               {.not_ready = [this] { return not_ready(); },
-               .metrics = [&parts](const auto& answered) { return parts.metrics(answered); }},
-              parts.config.tokens, parts.config.limits.probes_token,
-              parts.config.limits.metrics_token, parts.config.version),
+               .metrics = [&parts](const auto& figures) { return parts.metrics(figures); }},
+              parts.config.tokens, entry_rules(parts.config.limits), parts.config.version),
           http({.body_max = parts.config.limits.body_max,
                 .request_timeout_ms = parts.config.limits.request_timeout_ms,
                 .connections_max = parts.config.limits.connections_max},
@@ -100,12 +112,13 @@ struct ControlPlane::Parts {
     HttpServer http;  // last: its threads use all the others, and end first
   };
 
-  std::string metrics(const std::map<int, std::uint64_t>& answered) const {
+  std::string metrics(const ApiFigures& figures) const {
     return render_metrics(data_plane.telemetry(), {.version = config.version,
                                                    .instance = config.instance,
                                                    .region = config.region,
-                                                   .requests = answered,
-                                                   .ledger = ledger->figures()});
+                                                   .requests = figures.answered,
+                                                   .ledger = ledger->figures(),
+                                                   .token_failures = figures.token_failures});
   }
 
   ProcessConfig config;

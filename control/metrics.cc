@@ -269,6 +269,12 @@ std::string render_metrics(const Telemetry& telemetry, const ControlFigures& con
     families.counter("crossfade_control_requests_total", "Control calls answered, by HTTP status",
                      {{"code", std::to_string(status)}}, count);
   }
+  families.counter("crossfade_control_token_failures_total",
+                   "Control calls with no token, or with an unknown one", {},
+                   control.token_failures.failed);
+  families.counter("crossfade_control_token_refusals_total",
+                   "Of those: refused with 429, as their address had failed too often", {},
+                   control.token_failures.refused);
   add_ledger(families, control.ledger);
   for (const InterlayTraffic& traffic : telemetry.interlays) {
     add_interlay(families, traffic);

@@ -1,18 +1,12 @@
 // The one place that knows all strategies: each question is asked of the strategy in force.
 #include "strategies/migration.h"
 
+#include "protocols/base/visit.h"
 #include "strategies/canary.h"
 #include "strategies/one_side.h"
 
 namespace crossfade {
 namespace {
-
-template <class... Visitors>
-struct Visit : Visitors... {
-  using Visitors::operator()...;
-};
-template <class... Visitors>
-Visit(Visitors...) -> Visit<Visitors...>;
 
 // What all but a canary come to: one side has the reads, writes follow them or go by the write
 // mode.

@@ -57,33 +57,19 @@ Result<TemplateBinding> read_binding(const Json& json, const std::string& path) 
   if (older && newer) fields.complain("template", "is given beside template_id: give one of them");
   binding.template_ref = fields.required_string(older ? "template_id" : "template", kIdMax);
   if (const Json* map = fields.optional("fields")) {
-    auto read = read_map(*map, fields.path_of("fields"));
-    if (read) {
-      binding.fields = std::move(*read);
-    } else {
-      fields.take(read.error());
-    }
+    fields.take(read_map(*map, fields.path_of("fields")), binding.fields);
   }
   if (auto error = fields.finish()) return *error;
   return binding;
 }
 
-template <class T>
-void take(Fields& fields, Result<T> read, T& into) {
-  if (read) {
-    into = std::move(*read);
-  } else {
-    fields.take(read.error());
-  }
-}
-
 // The members that POST and PATCH share; absent ones stay as they are.
 void read_members(Fields& fields, ApiSpec& spec) {
   if (const Json* json = fields.optional("fields")) {
-    take(fields, read_fields(*json, fields.path_of("fields")), spec.fields);
+    fields.take(read_fields(*json, fields.path_of("fields")), spec.fields);
   }
   if (const Json* json = fields.optional("bindings")) {
-    take(fields, read_bindings(*json, fields.path_of("bindings")), spec.bindings);
+    fields.take(read_bindings(*json, fields.path_of("bindings")), spec.bindings);
   }
   if (fields.optional("description") != nullptr) {
     spec.description = fields.string("description", kDescriptionMax).value_or("");

@@ -29,9 +29,7 @@ void read_settings(Fields& fields, Json settings, InterlaySpec& spec) {
     spec.regions = std::move(*regions);
     settings.erase("regions");
   }
-  auto numbers = read_interlay_settings(settings, path, spec.settings);
-  if (!numbers) return fields.take(numbers.error());
-  spec.settings = std::move(*numbers);
+  fields.take(read_interlay_settings(settings, path, spec.settings), spec.settings);
 }
 
 // Everything but id, endpoint and port, which POST requires and PATCH does not.
@@ -41,31 +39,16 @@ void read_common(Fields& fields, InterlaySpec& spec) {
     spec.bind = *bind;
   }
   if (const Json* json = fields.optional("tls")) {
-    auto tls = read_port_tls(*json, fields.path_of("tls"), spec.tls);
-    if (tls) {
-      spec.tls = std::move(*tls);
-    } else {
-      fields.take(tls.error());
-    }
+    fields.take(read_port_tls(*json, fields.path_of("tls"), spec.tls), spec.tls);
   }
   if (const Json* json = fields.optional("auth")) {
-    auto login = read_login(*json, fields.path_of("auth"), spec.login);
-    if (login) {
-      spec.login = std::move(*login);
-    } else {
-      fields.take(login.error());
-    }
+    fields.take(read_login(*json, fields.path_of("auth"), spec.login), spec.login);
   }
   if (const Json* settings = fields.optional("settings"); settings && !settings->is_null()) {
     read_settings(fields, *settings, spec);
   }
   if (const Json* names = fields.optional("sql")) {
-    auto read = read_sql_names(*names, fields.path_of("sql"), spec.sql);
-    if (read) {
-      spec.sql = std::move(*read);
-    } else {
-      fields.take(read.error());
-    }
+    fields.take(read_sql_names(*names, fields.path_of("sql"), spec.sql), spec.sql);
   }
   if (fields.optional("description") != nullptr) {
     spec.description = fields.string("description", kDescriptionMax).value_or("");

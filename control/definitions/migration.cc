@@ -118,26 +118,16 @@ bool executed(const StrategySpec& strategy) {
   return window != nullptr && window->executed;
 }
 
-// Sets `into` from a result, or records its error.
-template <class T>
-void take(Fields& fields, Result<T> read, T& into) {
-  if (read) {
-    into = std::move(*read);
-  } else {
-    fields.take(read.error());
-  }
-}
-
 // The members that POST and PATCH share; absent ones stay as they are.
 void read_members(Fields& fields, MigrationSpec& spec) {
   if (fields.optional("description") != nullptr) {
     spec.description = fields.string("description", kDescriptionMax).value_or("");
   }
   if (const Json* data = fields.optional("data")) {
-    take(fields, read_data(*data, "data"), spec.data);
+    fields.take(read_data(*data, "data"), spec.data);
   }
   if (const Json* failure = fields.optional("failure_handling")) {
-    take(fields, read_failure_handling(*failure, "failure_handling"), spec.failure_handling);
+    fields.take(read_failure_handling(*failure, "failure_handling"), spec.failure_handling);
   }
   if (fields.optional("guardrails") != nullptr) {
     fields.complain("guardrails", "is not supported by this version");
@@ -152,7 +142,7 @@ Result<MigrationSpec> read_migration(const Json& body) {
   spec.id = read_id(fields, "id");
   read_members(fields, spec);
   if (const Json* strategy = fields.optional("strategy")) {
-    take(fields, read_strategy(*strategy, "strategy"), spec.strategy);
+    fields.take(read_strategy(*strategy, "strategy"), spec.strategy);
   }
   if (executed(spec.strategy)) fields.take(error_at("strategy.executed", kOursToSay));
   if (auto error = fields.finish()) return *error;
@@ -166,7 +156,7 @@ Result<MigrationSpec> patch_migration(const MigrationSpec& spec, const Json& bod
   if (id && *id != spec.id) fields.complain("id", "can not be changed");
   read_members(fields, patched);
   if (const Json* strategy = fields.optional("strategy")) {
-    take(fields, patch_strategy(spec.strategy, *strategy, "strategy"), patched.strategy);
+    fields.take(patch_strategy(spec.strategy, *strategy, "strategy"), patched.strategy);
   }
   if (!fields.failed() && executed(spec.strategy) != executed(patched.strategy)) {
     const bool leaves = !std::holds_alternative<TimeWindowSpec>(patched.strategy);
@@ -220,7 +210,7 @@ Result<Migration> migration_from_stored(const Json& stored) {
   migration.spec.id = migration.identity.id;
   read_members(fields, migration.spec);
   if (const Json* strategy = fields.required("strategy")) {
-    take(fields, read_strategy(*strategy, "strategy"), migration.spec.strategy);
+    fields.take(read_strategy(*strategy, "strategy"), migration.spec.strategy);
   }
   const auto status = migration_status(fields.required_string("status", kWordMax));
   if (!status) fields.complain("status", "is not a known status");
@@ -242,7 +232,7 @@ Result<Migration> migration_from_stored(const Json& stored) {
       Fields binding(element, "migration.apis");
       ApiBinding api{.api = binding.required_string("api", kIdMax), .bindings = {}};
       if (const Json* templates = binding.required("bindings")) {
-        take(binding, read_bindings(*templates, "migration.apis.bindings"), api.bindings);
+        binding.take(read_bindings(*templates, "migration.apis.bindings"), api.bindings);
       }
       if (auto error = binding.finish()) fields.take(*error);
       migration.apis.push_back(std::move(api));

@@ -7,6 +7,7 @@
 #include "control/definitions/identity.h"
 #include "control/definitions/instant.h"
 #include "control/json/fields.h"
+#include "protocols/base/visit.h"
 
 namespace crossfade {
 
@@ -17,13 +18,6 @@ constexpr std::size_t kInstanceMax = 256;  // bytes of an instance's id
 constexpr std::uint64_t kInstancesMax = 10'000;
 constexpr std::size_t kStepsMax = 100;
 constexpr std::uint64_t kHoldMax_s = 31'536'000;  // a year
-
-template <class... Visitors>
-struct Visit : Visitors... {
-  using Visitors::operator()...;
-};
-template <class... Visitors>
-Visit(Visitors...) -> Visit<Visitors...>;
 
 constexpr std::pair<const char*, SplitBy> kSplits[] = {{"key", SplitBy::Key},
                                                        {"user", SplitBy::User},

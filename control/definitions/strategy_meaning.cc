@@ -4,17 +4,11 @@
 #include <cmath>
 
 #include "control/definitions/strategy.h"
+#include "protocols/base/visit.h"
 
 namespace crossfade {
 
 namespace {
-
-template <class... Visitors>
-struct Visit : Visitors... {
-  using Visitors::operator()...;
-};
-template <class... Visitors>
-Visit(Visitors...) -> Visit<Visitors...>;
 
 std::uint32_t share_of(double percentage) {
   return static_cast<std::uint32_t>(std::llround(percentage * kWhole));

@@ -50,12 +50,7 @@ void read_members(Fields& fields, TemplateSpec& spec) {
     spec.kind = kind == "read" ? Kind::Read : Kind::Write;
   }
   if (const Json* json = fields.optional("fields")) {
-    auto read = read_fields(*json, fields.path_of("fields"));
-    if (read) {
-      spec.fields = std::move(*read);
-    } else {
-      fields.take(read.error());
-    }
+    fields.take(read_fields(*json, fields.path_of("fields")), spec.fields);
   }
   if (fields.optional("description") != nullptr) {
     spec.description = fields.string("description", kDescriptionMax).value_or("");

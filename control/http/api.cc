@@ -27,6 +27,9 @@ HttpResponse response_of(const Refusal& refusal) {
   for (const auto& [name, value] : *refusal.beside.members()) json.set(name, value);
   HttpResponse response{.status = refusal.status, .body = to_text(json)};
   if (refusal.status == 401) response.challenge = "Bearer";
+  if (refusal.retry_after_s > 0) {
+    response.headers.emplace_back("Retry-After", std::to_string(refusal.retry_after_s));
+  }
   return response;
 }
 
@@ -96,9 +99,12 @@ bool read_parameter(const HttpHead& head, const char* name, bool& into) {
 std::optional<Refusal> read_call(const HttpHead& head, Call& call) {
   call.if_match = head.if_match;
   call.verbose = is_true(head.verbose);
+  // For the data to have moved. Nothing moves data yet, so there is never any to wait for.
+  bool wait = false;
   if (!read_parameter(head, "verbose", call.verbose) ||
-      !read_parameter(head, "check", call.check) || !read_parameter(head, "force", call.force)) {
-    return bad_request("the query's verbose, check and force must be true or false");
+      !read_parameter(head, "check", call.check) || !read_parameter(head, "force", call.force) ||
+      !read_parameter(head, "wait", wait)) {
+    return bad_request("the query's verbose, check, force and wait must be true or false");
   }
   if (!read_parameter(head, "after", std::uint64_t{INT64_MAX}, call.after) ||
       !read_parameter(head, "limit", kEventsPage, call.limit)) {
@@ -132,12 +138,12 @@ Result<Json> read_body(Body wanted, const std::string& text) {
 
 }  // namespace
 
-Api::Api(Services services, Hooks hooks, Tokens tokens, bool probes_token, bool metrics_token,
-         std::string version)
+Api::Api(Services services, Hooks hooks, Tokens tokens, EntryRules rules, std::string version)
     : services_(services),
       hooks_(std::move(hooks)),
-      probes_token_(probes_token),
-      metrics_token_(metrics_token),
+      rules_(rules),
+      token_failures_(rules.failures),
+      refusal_log_(rules.refusals_logged_per_minute),
       mcp_(std::move(version)),
       tokens_(std::make_shared<const Tokens>(std::move(tokens))) {}
 
@@ -171,18 +177,38 @@ HttpResponse Api::counted(HttpResponse response) {
   return response;
 }
 
-std::optional<Refusal> Api::check_token(const HttpHead& head, Role needed,
-                                        std::string* actor) const {
+// A call without a right token. Said to everybody alike: who has failed too often learns no more.
+Refusal Api::fail(const HttpHead& head, const char* why) {
+  const auto pause = token_failures_.fail(head.peer, Allowance::Clock::now());
+  Refusal refusal = unauthorized(why);
+  if (pause) {
+    refusal = {.status = 429,
+               .error = "Too Many Requests",
+               .message = "token_failures_max: too many calls from this address had no right token",
+               .retry_after_s = static_cast<std::uint32_t>(pause->count())};
+  }
+  log_refusal(refusal.status, head, "");
+  return refusal;
+}
+
+void Api::log_refusal(int status, const HttpHead& head, const std::string& token) {
+  const std::string line =
+      refusal_log_.line(status, head.peer, head.method, head.path, token, Allowance::Clock::now());
+  if (!line.empty()) spdlog::warn("{}", line);
+}
+
+std::optional<Refusal> Api::check_token(const HttpHead& head, Role needed, std::string* actor) {
   std::shared_ptr<const Tokens> tokens;
   {
     const std::lock_guard held(mutex_);
     tokens = tokens_;
   }
   const std::string presented = bearer(head.authorization);
-  if (presented.empty()) return unauthorized("send Authorization: Bearer <token>");
+  if (presented.empty()) return fail(head, "send Authorization: Bearer <token>");
   const Token* token = find_token(*tokens, presented);
-  if (token == nullptr) return unauthorized("the token is not known");
+  if (token == nullptr) return fail(head, "the token is not known");
   if (needed == Role::Admin && token->role != Role::Admin) {
+    log_refusal(403, head, token->name);
     return Refusal{.status = 403,
                    .error = "Forbidden",
                    .message = "this needs the role admin, the token has the role read"};
@@ -193,7 +219,7 @@ std::optional<Refusal> Api::check_token(const HttpHead& head, Role needed,
 
 // Everything that can be said before the body is read. Whether a path exists is told to those only
 // who have a token.
-std::optional<Refusal> Api::check_call(const HttpHead& head, Ticket& ticket) const {
+std::optional<Refusal> Api::check_call(const HttpHead& head, Ticket& ticket) {
   if (auto refusal = check_token(head, Role::Read, &ticket.actor)) return refusal;
   if (is_mcp_path(head.path)) {  // what it calls is checked again, as a call
     ticket.match.allowed = kMcpMethods;
@@ -250,7 +276,7 @@ HttpResponse Api::handle(const HttpHead& head, const std::string& body) {
 HttpResponse Api::serve_mcp(const HttpHead& head, const std::string& body,
                             const std::string& actor) {
   // By the token of the request, so that a tool may what its caller may.
-  const ApiDoor door = [this, authorization = head.authorization](
+  const ApiDoor door = [this, authorization = head.authorization, peer = head.peer](
                            const char* method, const std::string& path,
                            const std::map<std::string, std::string>& query, const Json& given) {
     HttpHead inner;
@@ -258,12 +284,15 @@ HttpResponse Api::serve_mcp(const HttpHead& head, const std::string& body,
     inner.path = std::string(kApiBase) + path;
     inner.query = query;
     inner.authorization = authorization;
+    inner.peer = peer;
     const HttpResponse response = handle(inner, given.is_null() ? "" : to_text(given));
     auto answered = parse_json(response.body);
     return ApiOutcome{.status = response.status,
                       .body = answered ? std::move(*answered) : Json::object({})};
   };
-  return mcp_.handle(head, body, actor, door);
+  HttpResponse response = mcp_.handle(head, body, actor, door);
+  if (response.status == 403) log_refusal(403, head, actor);  // sent by a page of elsewhere
+  return response;
 }
 
 HttpResponse Api::run(const Ticket& ticket, const HttpHead& head, const std::string& body) {
@@ -291,16 +320,16 @@ HttpResponse Api::probe(const HttpHead& head) {
     response.allow = "GET";
     return response;
   }
-  if (metrics ? metrics_token_ : probes_token_) {
+  if (metrics ? rules_.metrics_token : rules_.probes_token) {
     if (const auto refusal = check_token(head, Role::Read, nullptr)) return response_of(*refusal);
   }
   if (metrics) {
-    std::map<int, std::uint64_t> answered;
+    ApiFigures figures{.answered = {}, .token_failures = token_failures_.counts()};
     {
       const std::lock_guard held(mutex_);
-      answered = answered_;
+      figures.answered = answered_;
     }
-    return {.body = hooks_.metrics(answered),
+    return {.body = hooks_.metrics(figures),
             .content_type = "text/plain; version=0.0.4; charset=utf-8"};
   }
   return head.path == "/readyz" ? readiness() : HttpResponse{.body = R"({"status":"alive"})"};

@@ -14,14 +14,23 @@
 #include <string>
 #include <vector>
 
+#include "control/http/entry.h"
+#include "control/http/refusal_log.h"
 #include "control/http/routes.h"
 #include "control/http/server.h"
+#include "control/http/token_failures.h"
 #include "control/http/tokens.h"
 #include "control/mcp/mcp.h"
 
 namespace crossfade {
 
 using Tokens = std::vector<Token>;
+
+// What was counted since the process began.
+struct ApiFigures {
+  std::map<int, std::uint64_t> answered;  // by HTTP status
+  TokenFailureCounts token_failures;
+};
 
 class Api {
  public:
@@ -30,13 +39,12 @@ class Api {
   struct Hooks {
     // Why the process is not ready although nothing is starting or draining; empty: it is ready.
     std::function<std::string()> not_ready;
-    // The metrics page; given how many calls were answered, by status.
-    std::function<std::string(const std::map<int, std::uint64_t>&)> metrics;
+    // The metrics page.
+    std::function<std::string(const ApiFigures&)> metrics;
   };
 
   // The services must not be used before enter(Phase::Ready).
-  Api(Services services, Hooks hooks, Tokens tokens, bool probes_token, bool metrics_token,
-      std::string version);
+  Api(Services services, Hooks hooks, Tokens tokens, EntryRules rules, std::string version);
 
   HttpHandlers handlers();
 
@@ -53,8 +61,10 @@ class Api {
 
   std::optional<HttpResponse> admit(const HttpHead& head);
   HttpResponse handle(const HttpHead& head, const std::string& body);
-  std::optional<Refusal> check_token(const HttpHead& head, Role needed, std::string* actor) const;
-  std::optional<Refusal> check_call(const HttpHead& head, Ticket& ticket) const;
+  std::optional<Refusal> check_token(const HttpHead& head, Role needed, std::string* actor);
+  std::optional<Refusal> check_call(const HttpHead& head, Ticket& ticket);
+  Refusal fail(const HttpHead& head, const char* why);
+  void log_refusal(int status, const HttpHead& head, const std::string& token);
   std::optional<Refusal> check_phase(bool changes) const;
   HttpResponse serve_mcp(const HttpHead& head, const std::string& body, const std::string& actor);
   HttpResponse run(const Ticket& ticket, const HttpHead& head, const std::string& body);
@@ -64,8 +74,9 @@ class Api {
 
   Services services_;
   const Hooks hooks_;
-  const bool probes_token_;
-  const bool metrics_token_;
+  const EntryRules rules_;
+  TokenFailures token_failures_;
+  RefusalLog refusal_log_;
   Mcp mcp_;
   std::atomic<Phase> phase_{Phase::Starting};
   std::shared_mutex

@@ -1,7 +1,6 @@
 // The only file that includes httplib.h.
 #include "control/http/server.h"
 
-#include <fcntl.h>
 #include <httplib.h>
 #include <poll.h>
 #include <spdlog/spdlog.h>
@@ -16,9 +15,9 @@
 #include <thread>
 #include <vector>
 
+#include "control/http/bounded_socket.h"
 #include "control/http/connections.h"
 #include "tls/context.h"
-#include "tls/socket.h"
 
 namespace crossfade {
 
@@ -33,127 +32,27 @@ constexpr auto kLinger = std::chrono::milliseconds(500);
 constexpr std::size_t kLingerMax = 4u
                                    << 20;  // bytes read and thrown away so that a refusal is seen
 
-// A socket whose request must be here `limit` after its making, in so many bytes, however slowly
-// they come, and whose response must be gone `limit` after its first byte.
-class BoundedStream : public httplib::Stream {
+// A bounded socket, as httplib takes it.
+class Stream : public httplib::Stream {
  public:
-  BoundedStream(socket_t socket, Clock::duration limit, std::size_t bytes_max)
-      : socket_(socket), limit_(limit), read_until_(Clock::now() + limit), bytes_left_(bytes_max) {}
+  explicit Stream(BoundedSocket& socket) : socket_(socket) {}
 
-  // Begins TLS, which has the time of the request; false when that fails.
-  bool secure(TlsHandle handle) {
-    const int flags = ::fcntl(socket_, F_GETFL);
-    if (flags < 0 || ::fcntl(socket_, F_SETFL, flags | O_NONBLOCK) != 0) return false;
-    tls_.emplace(std::move(handle), socket_, TlsSocket::Role::Server);
-    return until_done([this] { return tls_->handshake(); }, read_until_) >= 0;
-  }
-  // What is written next has the time of a reply of its own.
-  void begin_piece() { write_until_.reset(); }
-  // False when the client has closed the connection. It sends nothing more, so what is readable is
-  // its end.
-  bool has_peer() const {
-    pollfd poller{.fd = socket_, .events = POLLIN | POLLRDHUP, .revents = 0};
-    if (::poll(&poller, 1, 0) <= 0) return true;
-    if ((poller.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) return false;
-    char byte;
-    return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
-  }
-  // Nothing more will be written.
-  void finish() {
-    if (tls_) tls_->close_notify();
-  }
-
-  bool is_readable() const override { return begin_ != end_ || wait(POLLIN, read_until_); }
-  bool is_writable() const override {
-    return wait(POLLOUT, write_until_.value_or(Clock::now() + limit_));
-  }
-
-  ssize_t read(char* into, size_t size) override {
-    // httplib asks for single bytes while it reads the head.
-    if (begin_ == end_) {
-      if (bytes_left_ == 0) return -1;
-      const ssize_t got = receive(std::min(buffer_.size(), bytes_left_));
-      if (got <= 0) return got;
-      begin_ = 0;
-      end_ = static_cast<std::size_t>(got);
-      bytes_left_ -= end_;
-    }
-    const std::size_t count = std::min(size, end_ - begin_);
-    std::copy_n(buffer_.data() + begin_, count, into);
-    begin_ += count;
-    return static_cast<ssize_t>(count);
-  }
-
-  ssize_t write(const char* from, size_t size) override {
-    if (!write_until_) write_until_ = Clock::now() + limit_;
-    if (tls_) {
-      const ssize_t put = until_done([&] { return tls_->write({from, size}); }, *write_until_);
-      return put > 0 ? put : -1;
-    }
-    if (!wait(POLLOUT, *write_until_)) return -1;
-    return ::send(socket_, from, size, MSG_NOSIGNAL);
-  }
-
-  // Who calls from where is logged nowhere.
+  bool is_readable() const override { return socket_.is_readable(); }
+  bool is_writable() const override { return socket_.is_writable(); }
+  ssize_t read(char* into, size_t size) override { return socket_.read(into, size); }
+  ssize_t write(const char* from, size_t size) override { return socket_.write({from, size}); }
   void get_remote_ip_and_port(std::string& ip, int& port) const override {
-    ip.clear();
-    port = 0;
+    ip = socket_.peer();
+    port = 0;  // of no use
   }
   void get_local_ip_and_port(std::string& ip, int& port) const override {
     ip.clear();
     port = 0;
   }
-  socket_t socket() const override { return socket_; }
+  socket_t socket() const override { return socket_.descriptor(); }
 
  private:
-  ssize_t receive(std::size_t most) {
-    if (tls_) return until_done([&] { return tls_->read(buffer_.data(), most); }, read_until_);
-    if (!wait(POLLIN, read_until_)) return -1;
-    return ::recv(socket_, buffer_.data(), most, 0);
-  }
-
-  // Takes a step of TLS as often as it has to wait; bytes, 0 at the end, -1 for a failure.
-  template <class Step>
-  ssize_t until_done(Step&& step, Clock::time_point until) {
-    for (;;) {
-      const TlsSocket::Step taken = step();
-      switch (taken.outcome) {
-        case TlsSocket::Outcome::Some:
-          return static_cast<ssize_t>(taken.size);
-        case TlsSocket::Outcome::Closed:
-          return 0;
-        case TlsSocket::Outcome::Failed:
-          return -1;
-        case TlsSocket::Outcome::AwaitsRead:
-          if (!wait(POLLIN, until)) return -1;
-          break;
-        case TlsSocket::Outcome::AwaitsWrite:
-          if (!wait(POLLOUT, until)) return -1;
-          break;
-      }
-    }
-  }
-
-  bool wait(short events, Clock::time_point until) const {
-    for (;;) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
-      if (left.count() <= 0) return false;
-      pollfd poller{.fd = socket_, .events = events, .revents = 0};
-      const int ready = ::poll(&poller, 1, static_cast<int>(left.count()));
-      if (ready > 0) return true;
-      if (ready == 0 || errno != EINTR) return false;
-    }
-  }
-
-  const socket_t socket_;
-  std::optional<TlsSocket> tls_;
-  const Clock::duration limit_;
-  const Clock::time_point read_until_;
-  std::optional<Clock::time_point> write_until_;
-  std::size_t bytes_left_;
-  std::array<char, 4096> buffer_;
-  std::size_t begin_ = 0;
-  std::size_t end_ = 0;
+  BoundedSocket& socket_;
 };
 
 // A client that sends a request line of no known method, and does not listen.
@@ -244,7 +143,8 @@ HttpHead head_of(const httplib::Request& request) {
                 .host = request.get_header_value("Host"),
                 .origin = request.get_header_value("Origin"),
                 .mcp_session = request.get_header_value("Mcp-Session-Id"),
-                .mcp_revision = request.get_header_value("MCP-Protocol-Version")};
+                .mcp_revision = request.get_header_value("MCP-Protocol-Version"),
+                .peer = request.remote_addr};
   for (const auto& [name, value] : request.params) head.query[name] = value;
   return head;
 }
@@ -286,16 +186,16 @@ void close_gently(socket_t socket) {
 // Pieces of a response as chunks.
 class Pieces : public EventSink {
  public:
-  Pieces(httplib::DataSink& sink, BoundedStream& stream) : sink_(sink), stream_(stream) {}
+  Pieces(httplib::DataSink& sink, BoundedSocket& socket) : sink_(sink), socket_(socket) {}
   bool send(std::string_view bytes) override {
-    stream_.begin_piece();
+    socket_.begin_piece();
     return open_ = open_ && sink_.write(bytes.data(), bytes.size());
   }
-  bool open() const override { return open_ && stream_.has_peer(); }
+  bool open() const override { return open_ && socket_.has_peer(); }
 
  private:
   httplib::DataSink& sink_;
-  BoundedStream& stream_;
+  BoundedSocket& socket_;
   bool open_ = true;
 };
 
@@ -447,33 +347,34 @@ class Server : public httplib::Server {
     if (!ours.stream) return;
     response.set_chunked_content_provider(
         ours.content_type, [stream = ours.stream](std::size_t, httplib::DataSink& sink) {
-          Pieces pieces(sink, *stream_);
+          Pieces pieces(sink, *socket_);
           stream(pieces);
           sink.done();
           return true;
         });
   }
 
-  bool process_and_close_socket(socket_t socket) override {
+  bool process_and_close_socket(socket_t descriptor) override {
     const auto limit = std::chrono::milliseconds(limits_.request_timeout_ms);
     bool ok = false;
     {
-      Connections::Guest guest(connections_, socket);
-      BoundedStream stream(socket, limit, kHeadMax + limits_.body_max * 2ull);
+      Connections::Guest guest(connections_, descriptor);
+      BoundedSocket socket(descriptor, limit, kHeadMax + limits_.body_max * 2ull);
+      Stream stream(socket);
       guest_ = &guest;
-      stream_ = &stream;
+      socket_ = &socket;
       bool closed = false;
-      ok = secured(stream) && process_request(stream, true, closed, [](Request&) {});
-      stream.finish();
+      ok = secured(socket) && process_request(stream, true, closed, [](Request&) {});
+      socket.finish();
     }
-    close_gently(socket);
+    close_gently(descriptor);
     return ok;
   }
 
-  bool secured(BoundedStream& stream) const {
+  bool secured(BoundedSocket& socket) const {
     if (!tls_) return true;
     auto handle = tls_->begin();
-    return handle && stream.secure(std::move(*handle));
+    return handle && socket.secure(std::move(*handle));
   }
 
   const HttpLimits limits_;
@@ -487,7 +388,7 @@ class Server : public httplib::Server {
   // The handlers of httplib are not told which connection they serve; each runs on one thread
   // throughout.
   static inline thread_local Connections::Guest* guest_ = nullptr;
-  static inline thread_local BoundedStream* stream_ = nullptr;
+  static inline thread_local BoundedSocket* socket_ = nullptr;
 };
 
 }  // namespace

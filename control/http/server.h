@@ -39,6 +39,7 @@ struct HttpHead {
   std::string origin;
   std::string mcp_session;   // Mcp-Session-Id
   std::string mcp_revision;  // MCP-Protocol-Version
+  std::string peer;          // address of the client; empty when it has gone
 };
 
 // Where a response goes that is not one body.

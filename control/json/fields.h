@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "control/json/value.h"
@@ -53,6 +54,15 @@ class Fields {
   void complain(std::string_view name, std::string_view complaint);
   // Records the error of a nested reading, which has its own path.
   void take(const Error& error);
+  // Sets `into` to what a nested reading gave, or records its error.
+  template <class T>
+  void take(Result<T> read, T& into) {
+    if (read) {
+      into = std::move(*read);
+    } else {
+      take(read.error());
+    }
+  }
   bool failed() const { return error_.has_value(); }
 
   std::string path_of(std::string_view name) const { return join_path(path_, name); }

@@ -7,148 +7,15 @@ import subprocess
 import unittest
 
 from harness import ADMIN, READ, RawConn, RedisServer, Sidecar
+from mission_requests import printed
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 
-CREATE_BIG_BANG = r"""
-curl http://{host}:8000/api/v1/migrations \
-  -H "Content-Type: application/json" \
-  -H "Authorization: Bearer $TOKEN" \
-  -d '{
-    "id": "test_migration",
-    "description": "Redis migration",
-    "strategy": {
-      "type": "big_bang",
-      "durability": true
-    },
-    "data": null,
-    "failure_handling": null
-  }'
-"""
-
-CREATE_CANARY = r"""
-curl http://{host}:8000/api/v1/migrations \
-  -H "Content-Type: application/json" \
-  -H "Authorization: Bearer $TOKEN" \
-  -d '{
-    "id": "redis_migration_v2",
-    "description": "Migrate to new Redis cluster",
-    "strategy": {
-      "type": "canary",
-      "read_percentage": 0.05,
-      "write_mode": {
-        "mode": "dual_write",
-        "policy": "old_authoritative"
-      }
-    },
-    "data": {
-      "type": "scan",
-      "replace": "replace"
-    },
-    "failure_handling": "rollback_all"
-  }'
-"""
-
-LIST = r"""
-curl http://{host}:8000/api/v1/migrations \
-  -H "Authorization: Bearer $TOKEN"
-"""
-
-LIST_VERBOSE = r"""
-curl http://{host}:8000/api/v1/migrations \
-  -H "Authorization: Bearer $TOKEN" \
-  -H "X-Eden-Verbose: true"
-"""
-
-GET = r"""
-curl http://{host}:8000/api/v1/migrations/redis_migration_v2 \
-  -H "Authorization: Bearer $TOKEN"
-"""
-
-ADD_API = r"""
-curl http://{host}:8000/api/v1/migrations/redis_migration_v2/api/user_cache_api \
-  -H "Content-Type: application/json" \
-  -H "Authorization: Bearer $TOKEN" \
-  -d '{
-    "id": "user_cache_api",
-    "bindings": [
-      {
-        "template": "get_user_cache",
-        "fields": {}
-      },
-      {
-        "template": "set_user_cache",
-        "fields": {}
-      }
-    ]
-  }'
-"""
-
-ADD_INTERLAY = r"""
-curl http://{host}:8000/api/v1/migrations/redis_migration_v2/interlay/cache_interlay \
-  -H "Content-Type: application/json" \
-  -H "Authorization: Bearer $TOKEN" \
-  -d '{
-    "endpoint": "new_redis_cluster"
-  }'
-"""
-
-TEST = r"""
-curl http://{host}:8000/api/v1/migrations/redis_migration_v2/test \
-  -H "Authorization: Bearer $TOKEN" \
-  -X POST
-"""
-
-MIGRATE = r"""
-curl http://{host}:8000/api/v1/migrations/redis_migration_v2/migrate \
-  -H "Authorization: Bearer $TOKEN" \
-  -X POST
-"""
-
-ROLLOUT_START = r"""
-curl http://{host}:8000/api/v1/migrations \
-  -H "Content-Type: application/json" \
-  -H "Authorization: Bearer $TOKEN" \
-  -d '{
-    "id": "canary_migration",
-    "strategy": {
-      "type": "canary",
-      "read_percentage": 0.05,
-      "write_mode": {"mode": "dual_write", "policy": "old_authoritative"}
-    }
-  }'
-"""
-
-ROLLOUT_25 = r"""
-curl http://{host}:8000/api/v1/migrations/canary_migration \
-  -H "Content-Type: application/json" \
-  -H "Authorization: Bearer $TOKEN" \
-  -X PATCH \
-  -d '{
-    "strategy": {
-      "type": "canary",
-      "read_percentage": 0.25,
-      "write_mode": {"mode": "dual_write", "policy": "old_authoritative"}
-    }
-  }'
-"""
-
-ROLLOUT_75 = ROLLOUT_25.replace("0.25", "0.75")
-
-ROLLOUT_ALL = r"""
-curl http://{host}:8000/api/v1/migrations/canary_migration \
-  -H "Content-Type: application/json" \
-  -H "Authorization: Bearer $TOKEN" \
-  -X PATCH \
-  -d '{
-    "strategy": {
-      "type": "canary",
-      "read_percentage": 1.0,
-      "write_mode": {"mode": "cutover", "write_percentage": 1.0}
-    }
-  }'
-"""
+# In the order in which the documents print them.
+(CREATE_BIG_BANG, CREATE_CANARY, LIST, LIST_VERBOSE, GET, ADD_API, ADD_INTERLAY, TEST,
+ MIGRATE) = printed("migrations-api-reference.txt")
+ROLLOUT_START, ROLLOUT_25, ROLLOUT_75, ROLLOUT_ALL = printed("migrations-guide.txt")[-4:]
 
 STRATEGIES = {
     "big_bang": {"type": "big_bang"},

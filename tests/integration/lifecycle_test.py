@@ -92,6 +92,39 @@ class Table(WithServers):
         self.assertEqual(sidecar.must("GET", "/migrations/m/events"), events)
 
 
+class Waiting(WithServers):
+    """`wait` of `migrate`: for data that moves, of which there is none."""
+
+    def test_whether_it_waits_or_not_the_strategy_is_in_force_when_it_answers(self):
+        strategies = (
+            ALL_NEW,
+            {"type": "canary", "read_percentage": 0.1, "ramp": {"steps": [0.5, 1.0], "hold_s": 3600}},
+            {"type": "time_window", "window_start": "2098-01-01T00:00:00Z",
+             "window_end": "2099-01-01T00:00:00Z"})
+        for strategy in strategies:
+            for query in ("", "?wait=true", "?wait=false", "?wait=TRUE"):
+                with self.subTest(strategy=strategy["type"], query=query), self.begin() as sidecar:
+                    sidecar.create_migration("m", strategy, "cache", "new")
+                    code, body = self.call(sidecar, "migrate", query)
+                    self.assertEqual((code, body["data"]), (200, "migration commit completed"))
+                    status = sidecar.must("GET", "/migrations/m/status")
+                    self.assertEqual(status["status"], "running")
+                    self.assertEqual(status["adopted_epoch"], body["epoch"])
+                    # It waits neither for a window nor for the steps of a ramp.
+                    shown = status["strategy"]
+                    self.assertEqual(shown.get("read_percentage"), strategy.get("read_percentage"))
+                    self.assertFalse(shown.get("executed"))
+
+    def test_other_values_start_nothing(self):
+        sidecar = self.begin()
+        sidecar.create_migration("m", ALL_NEW, "cache", "new")
+        for value in ("", "perhaps", "2", "true%20"):
+            code, body = self.call(sidecar, "migrate", f"?wait={value}")
+            self.assertEqual((code, body["error"]), (400, "Bad Request"))
+            self.assertIn("wait must be true or false", body["message"])
+        self.assertEqual(self.status(sidecar), "ready")
+
+
 class Races(WithServers):
     def at_once(self, count, call):
         """What `count` threads were answered, that all began at the same moment."""
@@ -109,16 +142,14 @@ class Races(WithServers):
 
     def test_of_many_that_start_it_one_does(self):
         for _ in range(5):
-            with Sidecar() as sidecar:
-                sidecar.add_endpoint("old", self.old)
-                sidecar.add_endpoint("new", self.new)
-                sidecar.add_interlay("cache", "old")
-                sidecar.create_migration("m", ALL_NEW, "cache", "new")
-                codes = sorted(code for code, _ in self.at_once(8, lambda _: self.call(sidecar, "migrate")))
-                self.assertEqual(codes, [200] + [409] * 7)
-                started = [event for event in sidecar.must("GET", "/migrations/m/events")
-                           if event["to"] == "running"]
-                self.assertEqual(len(started), 1)
+            sidecar = self.begin()
+            sidecar.create_migration("m", ALL_NEW, "cache", "new")
+            answers = self.at_once(8, lambda _, sidecar=sidecar: self.call(sidecar, "migrate"))
+            self.assertEqual(sorted(code for code, _ in answers), [200] + [409] * 7)
+            started = [event for event in sidecar.must("GET", "/migrations/m/events")
+                       if event["to"] == "running"]
+            self.assertEqual(len(started), 1)
+            sidecar.terminate()
 
     def test_of_many_changes_to_one_etag_one_is_made(self):
         sidecar = self.begin()
@@ -137,15 +168,13 @@ class Races(WithServers):
 
     def test_of_a_rollback_and_a_completion_at_once_the_last_one_is_what_stands(self):
         for _ in range(5):
-            with Sidecar() as sidecar:
-                sidecar.add_endpoint("old", self.old)
-                sidecar.add_endpoint("new", self.new)
-                port = sidecar.add_interlay("cache", "old")
-                sidecar.migrate("m", ALL_NEW, "cache", "new")
-                self.at_once(2, lambda number: self.call(sidecar, ("rollback", "complete")[number]))
-                # A rollback is possible before a completion and behind it.
-                self.assertEqual(self.status(sidecar), "rolled_back")
-                self.assertGreater(port, 0)
+            sidecar = self.begin()
+            sidecar.migrate("m", ALL_NEW, "cache", "new")
+            self.at_once(2, lambda number, sidecar=sidecar: self.call(sidecar,
+                                                                      ("rollback", "complete")[number]))
+            # A rollback is possible before a completion and behind it.
+            self.assertEqual(self.status(sidecar), "rolled_back")
+            sidecar.terminate()
 
 
 if __name__ == "__main__":

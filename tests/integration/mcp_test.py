@@ -122,6 +122,18 @@ class BadMessages(WithSidecar):
             self.assertEqual((given, json.loads(text)["error"]["code"]), (status, code), body)
         self.assertEqual(self.rpc("ping", Mcp_Session_Id=session)[0], 200)
 
+    def test_wait_is_true_or_false_and_starts_nothing_else(self):
+        session = self.begin()
+        self.sidecar.create_migration("m", {"type": "shadow_traffic"}, "cache", "new")
+        call = {"name": "run_migration", "arguments": {"migration_id": "m", "mode": "migrate"}}
+        call["arguments"]["wait"] = "perhaps"
+        _, answer = self.rpc("tools/call", call, Mcp_Session_Id=session)
+        self.assertEqual(answer["error"]["code"], -32602)
+        self.assertEqual(self.sidecar.must("GET", "/migrations/m")["status"], "ready")
+        call["arguments"]["wait"] = True
+        _, answer = self.rpc("tools/call", call, Mcp_Session_Id=session)
+        self.assertEqual(answer["result"]["structuredContent"]["status"], "running")
+
     def test_notifications_and_responses_are_taken_without_an_answer(self):
         session = self.begin()
         for message in ({"jsonrpc": "2.0", "method": "notifications/initialized"},

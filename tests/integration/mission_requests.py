@@ -54,6 +54,11 @@ def kept():
     return json.loads(KEPT.read_text(encoding="utf-8"))
 
 
+def printed(document):
+    """The commands of that document, in its order."""
+    return [one["request"] for one in kept()[document]]
+
+
 def main():
     KEPT.write_text(json.dumps(taken_from(sys.argv[1]), indent=1) + "\n", encoding="utf-8")
 

@@ -15,7 +15,6 @@
 #include <string>
 #include <vector>
 
-#include "control/json/parse.h"
 #include "control/json/write.h"
 #include "control/service/apis.h"
 #include "control/service/boot.h"
@@ -31,6 +30,7 @@
 #include "control/service/timekeeper.h"
 #include "control/service/verifications.h"
 #include "control/service/watched_servers.h"
+#include "json_literal.h"
 #include "temp_folder.h"
 
 namespace crossfade {
@@ -174,12 +174,6 @@ struct ToldServers {
     return probe;
   }
 };
-
-inline Json json(std::string_view text) {
-  auto parsed = parse_json(text);
-  REQUIRE_MESSAGE(parsed.ok(), text);
-  return *parsed;
-}
 
 inline const Reply& must(const Answer& answer) {
   const auto* refusal = std::get_if<Refusal>(&answer);

@@ -180,6 +180,14 @@ TEST_CASE("config: what is wrong in the file is named by its JSON path") {
       {R"({"control":"127.0.0.1:1"})", "control: must be an object, is a string"},
       {R"({"control":{"metrics_token":1}})",
        "control.metrics_token: must be true or false, is a number"},
+      {R"({"control":{"token_failures_max":0}})",
+       "control.token_failures_max: must be a whole number from 1 to 1000000"},
+      {R"({"control":{"token_failures_per_minute":0.5}})",
+       "control.token_failures_per_minute: must be a whole number from 1 to 1000000"},
+      {R"({"control":{"failing_peers_max":0}})",
+       "control.failing_peers_max: must be a whole number from 1 to 1000000"},
+      {R"({"control":{"refusals_logged_per_minute":-1}})",
+       "control.refusals_logged_per_minute: must be a whole number from 1 to 1000000"},
       {R"({"log":{"level":"loud"}})", "log.level: must be trace, debug, info, warn or error"},
       {R"({"log":{"format":"xml"}})", "log.format: must be text or json"},
       {R"({"log":{"file":"x"}})", "log.file: is not a known field"},
@@ -292,6 +300,20 @@ TEST_CASE(
         secrets + ": tokens[0].name: 'ops' is declared twice");
   CHECK(refusal({{"secrets", path}}) == path + ": interlays: is not a known field");
   CHECK(refusal({{"secrets", folder.file("none.json")}}) != "accepted");
+}
+
+TEST_CASE("config: what becomes of calls without a right token is set in the file") {
+  ProcessConfig config;
+  CHECK(config.limits.token_failures_max == 20);
+  CHECK(config.limits.failing_peers_max == 4096);
+  REQUIRE(read_config_document(*parse_json(R"({"control":{"token_failures_max":1,
+      "token_failures_per_minute":2,"failing_peers_max":3,"refusals_logged_per_minute":4}})"),
+                               config)
+              .ok());
+  CHECK(config.limits.token_failures_max == 1);
+  CHECK(config.limits.token_failures_per_minute == 2);
+  CHECK(config.limits.failing_peers_max == 3);
+  CHECK(config.limits.refusals_logged_per_minute == 4);
 }
 
 TEST_CASE("config: limits of the file are the defaults of every interlay") {

@@ -89,6 +89,12 @@ TEST_CASE("metrics: what the data plane counts is published under its names") {
   CHECK(found[R"(crossfade_control_requests_total{code="404"})"] == 1);
 }
 
+TEST_CASE("metrics: calls without a right token are published") {
+  auto found = samples(render_metrics(busy(), {"1", "h", "", {}, {}, {.failed = 9, .refused = 4}}));
+  CHECK(found["crossfade_control_token_failures_total"] == 9);
+  CHECK(found["crossfade_control_token_refusals_total"] == 4);
+}
+
 TEST_CASE("metrics: what the ledger counts is published by migration") {
   LedgerFigures ledger;
   LedgerCounts counts{.migration = "m", .entries = 3, .needs_full_verification = true};
@@ -97,7 +103,7 @@ TEST_CASE("metrics: what the ledger counts is published by migration") {
   ledger.migrations.push_back(counts);
   ledger.commits.counts[10] = 6;
   ledger.write_failures = 7;
-  auto found = samples(render_metrics(busy(), {"1", "h", "", {}, ledger}));
+  auto found = samples(render_metrics(busy(), {"1", "h", "", {}, ledger, {}}));
   CHECK(found[R"(crossfade_ledger_entries{migration="m"})"] == 3);
   CHECK(found[R"(crossfade_ledger_needs_full_verification{migration="m"})"] == 1);
   CHECK(found[R"(crossfade_ledger_noted_total{migration="m",reason="unsent"})"] == 4);

@@ -11,6 +11,19 @@ namespace crossfade {
 
 namespace {
 
+// For tests that fail more often than an address may.
+EntryRules patient() {
+  EntryRules rules;
+  rules.failures.rate.at_once = 1000;
+  return rules;
+}
+
+EntryRules strict() {
+  EntryRules rules;
+  rules.failures.rate = {.at_once = 3, .per_minute = 1};
+  return rules;
+}
+
 // An API over a bench, called without a network.
 struct Door {
   Bench bench;
@@ -18,29 +31,32 @@ struct Door {
   Api api;
   HttpHandlers handlers;
 
-  explicit Door(bool probes_token = false, bool metrics_token = false)
+  explicit Door(EntryRules rules = {})
       : api({bench.life->endpoints, bench.life->interlays, bench.life->templates, bench.life->apis,
              bench.life->migrations, bench.life->conductor, bench.life->divergence,
              bench.life->verifications},
             {.not_ready = [this] { return not_ready; },
              .metrics =
-                 [](const auto& answered) {
+                 [](const ApiFigures& figures) {
                    std::string text;
-                   for (const auto& [status, count] : answered) {
+                   for (const auto& [status, count] : figures.answered) {
                      text += std::to_string(status) + "=" + std::to_string(count) + " ";
                    }
-                   return text;
+                   return text + "failed=" + std::to_string(figures.token_failures.failed) +
+                          " refused=" + std::to_string(figures.token_failures.refused);
                  }},
             {{"adm", Role::Admin, sha256_of("admin-secret")},
              {"rd", Role::Read, sha256_of("read-secret")}},
-            probes_token, metrics_token, "0.0.0"),
+            rules, "0.0.0"),
         handlers(api.handlers()) {
     api.enter(Api::Phase::Ready);
   }
 
   HttpResponse call(const std::string& method, const std::string& path,
-                    const std::string& token = "admin-secret", const std::string& body = "") {
+                    const std::string& token = "admin-secret", const std::string& body = "",
+                    const std::string& peer = "10.0.0.1") {
     HttpHead head;
+    head.peer = peer;
     head.method = method;
     head.path = path;
     if (!token.empty()) head.authorization = "Bearer " + token;
@@ -70,7 +86,7 @@ void check_refusal(const HttpResponse& response, int status, const std::string& 
 }  // namespace
 
 TEST_CASE("api: every route refuses who has no token, an unknown one, or too small a role") {
-  Door door;
+  Door door(patient());
   for (const Route& route : routes()) {
     const std::string path = concrete(route);
     CAPTURE(route.method);
@@ -190,6 +206,12 @@ TEST_CASE("api: parameters of the query are what they must be") {
   CHECK(status("verbose", "true") == 200);
   CHECK(status("verbose", "FALSE") == 200);
   CHECK(status("verbose", "perhaps") == 400);
+  CHECK(status("wait", "true") == 200);
+  CHECK(status("wait", "false") == 200);
+  for (const char* wait : {"", "perhaps", "2", "true "}) {
+    CAPTURE(wait);
+    CHECK(status("wait", wait) == 400);
+  }
   CHECK(status("limit", "10") == 200);
   for (const char* limit : {"-1", "x", "1001", "1.5", "99999999999999999999"}) {
     CAPTURE(limit);
@@ -285,7 +307,7 @@ TEST_CASE("api: readiness says why it is not") {
 TEST_CASE("api: probes and metrics ask for a token only when told to") {
   Door open;
   CHECK(open.call("GET", "/metrics", "").status == 200);
-  Door closed(true, true);
+  Door closed({.probes_token = true, .metrics_token = true});
   for (const char* path : {"/healthz", "/readyz", "/metrics"}) {
     CAPTURE(path);
     CHECK(closed.call("GET", path, "").status == 401);
@@ -298,7 +320,67 @@ TEST_CASE("api: answers are counted by status") {
   door.call("GET", "/api/v1/migrations");
   door.call("GET", "/api/v1/migrations", "");
   door.call("GET", "/api/v1/migrations", "guess");
-  CHECK(door.call("GET", "/metrics", "").body == "200=1 401=2 ");
+  CHECK(door.call("GET", "/metrics", "").body == "200=1 401=2 failed=2 refused=0");
+}
+
+TEST_CASE("api: who shows wrong tokens too often is told 429, and when to come again") {
+  Door door(strict());
+  for (int i = 0; i < 3; ++i) CHECK(door.call("GET", "/api/v1/endpoints", "guess").status == 401);
+  for (const char* token : {"guess", "", "admin-secret2"}) {
+    CAPTURE(token);
+    const HttpResponse refused = door.call("POST", "/api/v1/endpoints", token, "{}");
+    check_refusal(refused, 429, "Too Many Requests");
+    REQUIRE(refused.headers.size() == 1);
+    CHECK(refused.headers[0].first == "Retry-After");
+    const int wait_s = std::stoi(refused.headers[0].second);
+    CHECK(wait_s > 0);
+    CHECK(wait_s <= 60);
+    CHECK(refused.challenge.empty());
+  }
+  CHECK(door.call("GET", "/metrics", "").body == "401=3 429=3 failed=6 refused=3");
+}
+
+TEST_CASE("api: failures of others behind one's address keep nobody out who has a right token") {
+  Door door(strict());
+  for (int i = 0; i < 10; ++i) door.call("GET", "/api/v1/endpoints", "guess");
+  CHECK(door.call("GET", "/api/v1/endpoints").status == 200);
+  CHECK(door.call("GET", "/api/v1/endpoints", "read-secret").status == 200);
+  // That the role is too small is another matter, however often.
+  for (int i = 0; i < 10; ++i) {
+    CHECK(door.call("GET", "/api/v1/migrations/m", "read-secret").status == 403);
+  }
+  // A right token gives no failures back.
+  CHECK(door.call("GET", "/api/v1/endpoints", "guess").status == 429);
+  CHECK(door.call("GET", "/api/v1/endpoints", "guess", "", "10.0.0.2").status == 401);
+  CHECK(door.call("GET", "/healthz", "").status == 200);
+  CHECK(door.call("GET", "/readyz", "guess").status == 200);
+  CHECK(door.call("GET", "/metrics", "guess").status == 200);
+}
+
+TEST_CASE("api: the limit on wrong tokens is one limit, at whatever path") {
+  EntryRules rules = strict();
+  rules.metrics_token = true;
+  Door door(rules);
+  CHECK(door.call("GET", "/metrics", "guess").status == 401);
+  CHECK(door.call("POST", "/api/v1/mcp/migrations", "guess", "{}").status == 401);
+  CHECK(door.call("GET", "/api/v1/no/such/path", "guess").status == 401);
+  for (const char* path : {"/metrics", "/api/v1/mcp/migrations", "/api/v1/tools/migrations",
+                           "/api/v1/no/such/path", "/api/v1/openapi.json"}) {
+    CAPTURE(path);
+    check_refusal(door.call("GET", path, "guess"), 429, "Too Many Requests");
+  }
+}
+
+TEST_CASE("api: who is not let in is in the log with address, call and name, not with a token") {
+  Door door(strict());
+  for (int i = 0; i < 4; ++i) door.call("GET", "/api/v1/endpoints", "wr0ng-secret");
+  door.call("POST", "/api/v1/endpoints", "read-secret", "{}");
+  const std::string log = door.bench.log.text();
+  CHECK(log.find("control port: 401 for 10.0.0.1: GET /api/v1/endpoints") != log.npos);
+  CHECK(log.find("control port: 429 for 10.0.0.1: GET /api/v1/endpoints") != log.npos);
+  CHECK(log.find("control port: 403 for 10.0.0.1, token rd: POST /api/v1/endpoints") != log.npos);
+  CHECK(log.find("wr0ng-secret") == log.npos);
+  CHECK(log.find("read-secret") == log.npos);
 }
 
 TEST_CASE("api: no secret leaves by any door") {
