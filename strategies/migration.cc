@@ -44,9 +44,19 @@ Whole whole(const Strategy& strategy) {
       strategy);
 }
 
+// Old answers it, as if nobody took part yet.
+Plan plan_staying(const Strategy& strategy, const Facts& request) {
+  const std::optional<WriteMode>& write_mode = whole(strategy).write_mode;
+  if (!write_mode && std::holds_alternative<ShadowTraffic>(strategy)) {
+    return {.answer = request.pinned.value_or(Side::Old)};
+  }
+  return plan_one_side(Side::Old, write_mode, request);
+}
+
 }  // namespace
 
 Plan plan(const Strategy& strategy, const Facts& request) {
+  if (request.stays) return plan_staying(strategy, request);
   return std::visit(
       Visit{[&](const BigBang& big_bang) { return plan_big_bang(big_bang, request); },
             [&](const Canary& canary) { return plan_canary(canary, request); },

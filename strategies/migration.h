@@ -92,7 +92,8 @@ Plan plan_rolling_update(const RollingUpdate& rolling, const Facts& request);
 Plan plan_geographic(const Geographic& geographic, const Facts& request);
 Plan plan_time_window(const TimeWindow& window, const Facts& request);
 
-// Where one request goes.
+// Where one request goes. One that stays is read from old, whatever the strategy says; what is
+// written to both sides is so whoever it belongs to, as others may read the same keys from new.
 Plan plan(const Strategy& strategy, const Facts& request);
 
 // The side that judges logins and answers what belongs to no key: PING, INFO, SCAN, SUBSCRIBE, …

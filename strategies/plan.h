@@ -25,6 +25,7 @@ struct Facts {
   std::uint32_t bucket_high = 0;
   std::uint32_t caller_bucket = 0;  // of who asks, as the strategy's split_by says
   bool sided = false;  // belongs to one side's own state (cursors, script SHAs, server info)
+  bool stays = false;  // of a migration of apis: belongs to none that moves
   std::optional<Side> pinned;  // the session must stay on this side (MULTI, WATCH, subscription, …)
 
   bool operator==(const Facts&) const = default;

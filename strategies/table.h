@@ -19,6 +19,8 @@
 
 namespace crossfade {
 
+class ApiSet;
+
 // What a server behind an endpoint speaks.
 enum class EndpointKind : std::uint8_t { Redis, Postgres };
 constexpr const char* name_of(EndpointKind kind) {
@@ -76,6 +78,8 @@ struct InterlayRoute {
   std::optional<EndpointAddress> new_side;  // set exactly when `strategy` is
   std::optional<Strategy> strategy;         // nullopt: everything to old
   std::string migration;                    // id of the migration in force, for messages
+  // Redis: of a migration that moves apis, what belongs to them; null: all requests move.
+  std::shared_ptr<const ApiSet> apis = {};
   std::shared_ptr<const redis::CommandTable> commands;  // never null
   // What names in SQL stand for on old, in that database; null for Redis. To sessions of any other
   // database it says nothing: they have postgres::SqlCatalog::built_in(). So has everybody while

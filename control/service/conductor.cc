@@ -58,6 +58,13 @@ bool held_by_another(const State& state, const Migration& migration) {
   return false;
 }
 
+bool api_held_by_another(const State& state, const Migration& migration) {
+  return std::ranges::any_of(migration.apis, [&](const ApiBinding& part) {
+    const MigrationPtr holder = migration_of_api(state, part.api);
+    return holder != nullptr && holder->identity.uuid != migration.identity.uuid;
+  });
+}
+
 // No client of any of its interlays is answered by old, wherever it is.
 bool all_on_new(const State& state, const Migration& migration, const Self& self) {
   const StrategySpec& strategy = migration.spec.strategy;
@@ -164,8 +171,9 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
     return changed_meanwhile(kMigrationWord, seen.identity.id);
   }
   if (held_by_another(turn.next, seen)) return interlay_held();
+  if (api_held_by_another(turn.next, seen)) return api_held();
   // Not by force either: the requests of its apis would go where they should not.
-  if (const Check apis = check_apis(seen); !apis.ok) return test_failed(seen, {apis});
+  if (const Check apis = check_apis(turn.next, seen); !apis.ok) return test_failed(seen, {apis});
   if (const InterlayDefinition* interlay = settled_interlay(turn.next, seen)) {
     return conflict("Interlay '" + interlay->identity.id + "' stands before the new side already");
   }

@@ -42,6 +42,64 @@ Status check_other(const State& state, const ApiDefinition& api, const TemplateB
   return success();
 }
 
+constexpr const char* kWritesWouldMove =
+    "writes of an api would go to new alone, and those of the same keys that are of no api (MULTI, "
+    "scripts, DEL of many) to old: neither side would have both. Give write_mode a dual_write "
+    "with old_authoritative, whose writes go to both sides whoever they belong to, or, where "
+    "something else feeds new, a cutover with a write_percentage of 0.0";
+
+constexpr const char* kOldWouldLag =
+    "requests of no api are read from old, which may be behind under new_authoritative: give "
+    "write_mode the policy old_authoritative";
+
+// Requests of no api stay on old: it has to have all that is written.
+std::optional<std::string> strategy_objection_of_apis(const StrategySpec& strategy) {
+  const auto& mode = write_mode_of(strategy);
+  if (!mode) {
+    if (std::holds_alternative<ShadowTrafficSpec>(strategy)) return std::nullopt;
+    return kWritesWouldMove;
+  }
+  switch (mode->mode) {
+    case WriteMode::Mode::Cutover:
+      if (mode->write_percentage > 0) return kWritesWouldMove;
+      break;
+    case WriteMode::Mode::DualWrite:
+      if (mode->policy == Policy::NewAuthoritative) return kOldWouldLag;
+      break;
+  }
+  return std::nullopt;
+}
+
+bool stands_before(const State& state, const Binding& binding, const std::string& endpoint) {
+  return state.interlays.at(binding.interlay)->endpoint == endpoint;
+}
+
+std::optional<std::string> api_objection(const State& state, const Migration& migration,
+                                         const ApiBinding& part) {
+  const ApiDefinition& api = *state.apis.at(part.api);
+  const std::string& uuid = endpoint_of(state, api.spec);
+  const Endpoint& endpoint = *state.endpoints.at(uuid);
+  const std::string id = "api " + quoted(api.identity.id);
+  if (endpoint.address.kind != EndpointKind::Redis) {
+    return id +
+           " is of PostgreSQL: this version routes requests of Redis by api, and moves "
+           "PostgreSQL by interlays";
+  }
+  for (const TemplateBinding& binding : part.bindings) {
+    if (is_own(api, binding)) continue;
+    return id + " is to be served by template " +
+           quoted(state.templates.at(binding.template_ref)->identity.id) +
+           ": this version passes requests as they are, and renders none anew. Bind templates of "
+           "the api itself";
+  }
+  const bool before = std::ranges::any_of(migration.bindings, [&](const Binding& binding) {
+    return stands_before(state, binding, uuid);
+  });
+  if (before) return std::nullopt;
+  return id + " has no new side: add the interlay before endpoint " + quoted(endpoint.identity.id) +
+         " to the migration, with the endpoint that its requests are to go to";
+}
+
 Status check_mapping(const TemplateDefinition& definition, const TemplateBinding& binding,
                      const std::string& place) {
   for (const auto& [from, to] : binding.fields) {
@@ -98,8 +156,39 @@ Status check_api_binding(const State& state, const ApiBinding& binding, const st
   return success();
 }
 
+std::optional<std::string> apis_objection(const State& state, const Migration& migration) {
+  if (migration.apis.empty()) return std::nullopt;
+  for (const ApiBinding& part : migration.apis) {
+    if (auto objection = api_objection(state, migration, part)) return objection;
+  }
+  return strategy_objection_of_apis(foreseen(migration.spec.strategy));
+}
+
+std::string what_moves_by_api(const State& state, const Migration& migration) {
+  if (migration.apis.empty()) return "no api takes part";
+  std::size_t templates = 0;
+  for (const ApiBinding& part : migration.apis) templates += part.bindings.size();
+  std::string sentence = "what matches one of " + std::to_string(templates) + " template(s) of " +
+                         std::to_string(migration.apis.size()) +
+                         " api(s) goes by the strategy; all else is answered by old";
+  for (const Binding& binding : migration.bindings) {
+    const bool whole = std::ranges::none_of(migration.apis, [&](const ApiBinding& part) {
+      return stands_before(state, binding, endpoint_of(state, state.apis.at(part.api)->spec));
+    });
+    if (!whole) continue;
+    sentence += "; interlay " + quoted(state.interlays.at(binding.interlay)->identity.id) +
+                " has no api, and moves as a whole";
+  }
+  return sentence;
+}
+
 Status check_api_bindings(const State& state) {
   for (const auto& [uuid, migration] : state.migrations) {
+    if (const auto objection = apis_objection(state, *migration);
+        objection && routes(migration->status)) {
+      return Error{Errc::Conflict, "",
+                   "Migration '" + migration->identity.id + "' routes by api: " + *objection};
+    }
     for (const ApiBinding& binding : migration->apis) {
       const std::string& api = state.apis.at(binding.api)->identity.id;
       const Status status = check_api_binding(state, binding, "");

@@ -1,6 +1,7 @@
 // Apis in migrations: which templates serve them on the new side. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "control/state.h"
@@ -17,7 +18,15 @@ Result<ApiBinding> read_api_binding(const State& state, const ApiDefinition& api
 //   errors  BadInput with the path below `path`
 Status check_api_binding(const State& state, const ApiBinding& binding, const std::string& path);
 
-// Whether all apis in migrations still fit; names the migration and the api that do not.
+// What a migration says of its apis can not be done: their endpoints, what serves them on the new
+// side, or what the strategy would do with requests that are of none. Nothing where it has none.
+std::optional<std::string> apis_objection(const State& state, const Migration& migration);
+
+// How many templates it moves, of how many apis; which of its interlays move as a whole.
+std::string what_moves_by_api(const State& state, const Migration& migration);
+
+// Whether all apis in migrations still fit, and can be routed where they are; names the migration
+// and the api that do not.
 Status check_api_bindings(const State& state);
 
 // "apis" of a migration: with all that a GET of them shows when verbose.

@@ -36,8 +36,15 @@ Error cannot_change(const char* what, MigrationStatus status) {
       std::string("Cannot change ") + what + " of migration in status: " + title_of(status)};
 }
 
+Migration with_spec(const Migration& migration, MigrationSpec spec) {
+  Migration patched = migration;
+  patched.spec = std::move(spec);
+  return patched;
+}
+
 // What a PATCH may change depends on how far the migration is.
-Status check_patch(const Migration& migration, const MigrationSpec& patched, const Call& call) {
+Status check_patch(const State& state, const Migration& migration, const MigrationSpec& patched,
+                   const Call& call) {
   const MigrationStatus status = migration.status;
   const MigrationSpec& spec = migration.spec;
   if (!(patched.data == spec.data) && (routes(status) || status == MigrationStatus::RollingBack)) {
@@ -51,6 +58,10 @@ Status check_patch(const Migration& migration, const MigrationSpec& patched, con
   if (routes(status) && other_type &&
       (is_executed(patched.strategy) || is_executed(spec.strategy))) {
     return cannot_change("strategy.type", status);
+  }
+  if (const auto unroutable = apis_objection(state, with_spec(migration, patched));
+      routes(status) && unroutable) {
+    return Error{Errc::Conflict, "", "strategy: " + *unroutable};
   }
   const auto objection = history_objection(patched.strategy);
   if (routes(status) && objection && !call.force) {
@@ -71,12 +82,6 @@ Status check_right_side(const Migration& migration, const MigrationSpec& patched
                "strategy.write_mode.policy: " + *objection +
                    " (GET …/divergence), or PATCH with ?force=true: the migration then needs full "
                    "verification"};
-}
-
-Migration with_spec(const Migration& migration, MigrationSpec spec) {
-  Migration patched = migration;
-  patched.spec = std::move(spec);
-  return patched;
 }
 
 bool begins_to_write_both(const Migration& migration, const MigrationSpec& patched) {
@@ -214,7 +219,7 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
   if (const auto objection = strategy_objection(turn.next, with_spec(*current, *spec))) {
     return bad_request(*objection);
   }
-  if (const Status status = check_patch(*current, *spec, call); !status)
+  if (const Status status = check_patch(turn.next, *current, *spec, call); !status)
     return refuse(status.error());
   if (begins_to_write_both(*current, *spec)) {
     const auto pairs = pair_checks(turn.next, with_spec(*current, *spec), servers_);

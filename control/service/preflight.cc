@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "control/service/endpoints.h"
+#include "control/service/migration_apis.h"
 #include "control/service/postgres_checks.h"
 #include "control/service/server_pairs.h"
 
@@ -256,13 +257,11 @@ class InterlayChecks {
 
 }  // namespace
 
-Check check_apis(const Migration& migration) {
-  if (migration.apis.empty()) return {.name = "apis", .detail = "no api takes part"};
-  return {.name = "apis",
-          .ok = false,
-          .detail =
-              "this version does not route apis: their requests would go wherever their "
-              "interlays' go. Move interlays, in a migration without apis"};
+Check check_apis(const State& state, const Migration& migration) {
+  if (auto objection = apis_objection(state, migration)) {
+    return {.name = "apis", .ok = false, .detail = std::move(*objection)};
+  }
+  return {.name = "apis", .detail = what_moves_by_api(state, migration)};
 }
 
 std::vector<Check> preflight(const State& state, const Migration& current, const Self& self,
@@ -271,7 +270,7 @@ std::vector<Check> preflight(const State& state, const Migration& current, const
   migration.spec.strategy = foreseen(std::move(migration.spec.strategy));
   std::vector<Check> checks{check_resources(migration), check_strategy(state, migration, self),
                             check_data_movement(migration)};
-  if (!migration.apis.empty()) checks.push_back(check_apis(migration));
+  if (!migration.apis.empty()) checks.push_back(check_apis(state, migration));
   if (const auto* window = std::get_if<TimeWindowSpec>(&migration.spec.strategy)) {
     checks.push_back(check_window(*window, now));
   }

@@ -18,6 +18,6 @@ std::vector<Check> preflight(const State& state, const Migration& migration, con
                              std::int64_t now, Servers& servers);
 
 // Whether what a migration says of apis can be done. Asks nobody; not to be forced.
-Check check_apis(const Migration& migration);
+Check check_apis(const State& state, const Migration& migration);
 
 }  // namespace crossfade

@@ -167,7 +167,7 @@ class RedisSession final : public Session, private StreamOwner {
   static bool scans_keyspace(const RequestFacts& facts) {  // its cursors are the server's
     return facts.cursor && facts.key_count == 0;
   }
-  Plan plan_for(const RequestFacts& facts) const;
+  Plan plan_for(const Pending& request, const RequestCutter& cutter) const;
   std::uint32_t caller_bucket(SplitBy by) const;
   // The keys of a request as bits, one for many keys: without a bit in common they have no key in
   // common.

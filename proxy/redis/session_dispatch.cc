@@ -6,6 +6,7 @@
 
 #include "proxy/loop.h"
 #include "proxy/redis/session.h"
+#include "strategies/api_set.h"
 
 namespace crossfade::redis {
 
@@ -62,14 +63,16 @@ std::uint32_t RedisSession::caller_bucket(SplitBy by) const {
   return 0;
 }
 
-Plan RedisSession::plan_for(const RequestFacts& facts) const {
+Plan RedisSession::plan_for(const Pending& request, const RequestCutter& cutter) const {
   if (!route_->strategy) return Plan{};
+  const RequestFacts& facts = request.facts;
   Facts about{.kind = facts.kind,
               .keyed = facts.key_count > 0,
               .bucket_low = facts.bucket_low,
               .bucket_high = facts.bucket_high,
               .caller_bucket = caller_bucket(split_by(*route_->strategy)),
               .sided = facts.sided || facts.cursor,
+              .stays = route_->apis && !route_->apis->moves(cutter, request.bytes),
               .pinned = pin_};
   if (!pin_ && reply_mode_ != ReplyMode::On) about.pinned = anchor();
   if (!pin_ && scans_keyspace(facts) && !facts.cursor_starts) about.pinned = scan_side_;
@@ -94,7 +97,7 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
     return Handled::Yes;
   }
   if (attempts_ > 0) return Handled::Stall;
-  request.plan = plan_for(request.facts);
+  request.plan = plan_for(request, cutter);
   if (request.facts.kind == Kind::Read && !pin_) keep_from_stale(request, cutter);
   if (request.plan.split) {
     counters().refused_split.add();

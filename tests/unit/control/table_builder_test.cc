@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "strategies/api_set.h"
+
 namespace crossfade {
 
 namespace {
@@ -132,6 +134,64 @@ TEST_CASE("table: equal routes are shared with the table before, changed ones ar
   migration.spec.strategy = CanarySpec{.read_percentage = 0.6};
   put(scene.state.migrations, migration);
   CHECK_FALSE(same_routes(second, scene.build(&second)));
+}
+
+TEST_CASE(
+    "table: a migration of apis has all templates up to the last that moves, in their order") {
+  Scene scene(MigrationStatus::Running);
+  const std::string old = scene.state.interlays.at(scene.interlay)->endpoint;
+  std::uint64_t order = 0;
+  const auto add_api = [&](const std::string& id, const std::vector<std::string>& queries,
+                           const std::string& endpoint) {
+    ApiDefinition api{.identity = make_identity(id, Origin::Api), .spec = {}, .order = ++order};
+    for (const std::string& query : queries) {
+      TemplateDefinition one{
+          .identity = make_identity(query, Origin::Api), .spec = {}, .meaning = {}};
+      one.spec.query = query;
+      one.spec.endpoint = endpoint;
+      api.spec.bindings.push_back({one.identity.uuid, {}});
+      put(scene.state.templates, one);
+    }
+    put(scene.state.apis, api);
+    return api;
+  };
+  const ApiDefinition first = add_api("z", {"GET a:{{x}}"}, old);
+  const ApiDefinition part = add_api("y", {"GET b:{{x}}", "GET c:{{x}}"}, old);
+  add_api("x", {"GET d:{{x}}"}, old);
+  const ApiDefinition elsewhere = add_api("w", {"GET e:{{x}}"}, "another endpoint");
+  Migration migration = *scene.state.migrations.begin()->second;
+  CHECK(scene.build().interlays.front()->apis == nullptr);
+  migration.apis = {{elsewhere.identity.uuid, elsewhere.spec.bindings}};
+  put(scene.state.migrations, migration);
+  CHECK(scene.build().interlays.front()->apis == nullptr);
+
+  migration.apis.push_back({part.identity.uuid, {part.spec.bindings.front()}});
+  put(scene.state.migrations, migration);
+  using Entries = std::vector<ApiSet::Entry>;
+  const Table table = scene.build();
+  const std::shared_ptr<const ApiSet> apis = table.interlays.front()->apis;
+  REQUIRE(apis != nullptr);
+  CHECK(apis->entries() == Entries{{"GET a:{{x}}", false}, {"GET b:{{x}}", true}});
+
+  // Made anew only where something of it has changed.
+  CHECK(same_routes(table, scene.build(&table)));
+  migration.spec.strategy = CanarySpec{.read_percentage = 0.6};
+  put(scene.state.migrations, migration);
+  const Table patched = scene.build(&table);
+  CHECK_FALSE(same_routes(table, patched));
+  CHECK(patched.interlays.front()->apis == apis);
+  TemplateDefinition changed = *scene.state.templates.at(first.spec.bindings.front().template_ref);
+  changed.spec.query = "GET b:{{y}}";
+  put(scene.state.templates, changed);
+  const Table later = scene.build(&patched);
+  CHECK_FALSE(same_routes(patched, later));
+  CHECK(later.interlays.front()->apis->entries().front() == ApiSet::Entry{"GET b:{{y}}", false});
+
+  // None of its templates moves: not the same as no api.
+  migration.apis.back().bindings.clear();
+  put(scene.state.migrations, migration);
+  REQUIRE(scene.build().interlays.front()->apis != nullptr);
+  CHECK(scene.build().interlays.front()->apis->entries().empty());
 }
 
 TEST_CASE("table: of two migrations with one interlay the one that is not rolled back decides") {

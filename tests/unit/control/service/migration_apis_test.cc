@@ -1,8 +1,9 @@
 // Apis in migrations: bound to templates that serve them, held by one migration at a time, shown,
-// kept, and not started by anything as long as nothing routes them.
+// kept, routed where nothing is lost by it, and not started by anything where something would be.
 #include <algorithm>
 
 #include "../bench.h"
+#include "strategies/api_set.h"
 
 namespace crossfade {
 
@@ -141,22 +142,142 @@ TEST_CASE("migration apis: what it needs is neither deleted nor changed under it
   CHECK(said(bench.life->apis.remove("users", bench.call)) == "200");
 }
 
-TEST_CASE("migration apis: nothing starts a migration that has one, not even force") {
+namespace {
+
+constexpr const char* kDual =
+    R"({"type":"canary","read_percentage":0.5,"write_mode":{"mode":"dual_write"}})";
+
+// What `migrate` says of it, by force, too: the one check that failed.
+std::string refusal_of(Bound& bench, const std::string& migration) {
+  std::string detail;
+  for (const bool force : {false, true}) {
+    bench.call.force = force;
+    const std::string answer = said(bench.life->conductor.migrate(migration, bench.call));
+    const std::string begin =
+        "409 Migration error: the test of migration '" + migration + "' failed: apis: ";
+    CHECK(answer.starts_with(begin));
+    detail = answer.substr(std::min(begin.size(), answer.size()));
+  }
+  bench.call.force = false;
+  const Json test = must(bench.life->conductor.test(migration)).data;
+  CHECK(*test.find("valid") == Json(false));
+  CHECK(text_of(bench.got(), "status") == "ready");
+  CHECK_FALSE(bench.plane.route("cache").strategy.has_value());
+  return detail;
+}
+
+std::string apis_check(Bound& bench) {
+  const Json test = must(bench.life->conductor.test("m")).data;
+  for (const Json& check : *test.find("checks")->elements()) {
+    if (text_of(check, "name") == "apis") return text_of(check, "detail");
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("migration apis: under a strategy that old stays complete by they are routed") {
+  const std::vector<std::string> strategies = {
+      kDual, R"({"type":"shadow_traffic"})",
+      R"({"type":"blue_green","active_is_new":true,"write_mode":{"mode":"dual_write"}})",
+      R"({"type":"big_bang","write_mode":{"mode":"dual_write"}})",
+      R"({"type":"canary","read_percentage":0.0,)"
+      R"("write_mode":{"mode":"cutover","write_percentage":0.0}})"};
+  for (const std::string& strategy : strategies) {
+    CAPTURE(strategy);
+    Bound bench;
+    must(bench.patch("m", R"({"strategy":)" + strategy + "}"));
+    bench.bind("m");
+    must(bench.add(R"({"bindings":[{"template":"get"}]})"));
+    CHECK(apis_check(bench) ==
+          "what matches one of 1 template(s) of 1 api(s) goes by the strategy; all else is "
+          "answered by old");
+    CHECK(said(bench.life->conductor.migrate("m", bench.call)) == "200");
+    CHECK(bench.status("m") == "running");
+    REQUIRE(bench.plane.route("cache").apis != nullptr);
+    bench.restart();
+    CHECK(bench.plane.route("cache").apis != nullptr);
+    CHECK(said(bench.life->conductor.complete("m", bench.call)).starts_with("409"));
+    must(bench.life->conductor.rollback("m", bench.call));
+    CHECK(bench.plane.route("cache").apis == nullptr);
+  }
+}
+
+TEST_CASE("migration apis: where requests of no api would lose something nothing starts it") {
   Bound bench;
   bench.bind("m");
   must(bench.add(kOwn));
-  const Json test = must(bench.life->conductor.test("m")).data;
-  CHECK(*test.find("valid") == Json(false));
-  CHECK(*test.find("apis_tested") == Json(std::uint64_t{1}));
-  CHECK(*test.find("interlays_tested") == Json(std::uint64_t{1}));
-  for (const bool force : {false, true}) {
-    bench.call.force = force;
-    const std::string answer = said(bench.life->conductor.migrate("m", bench.call));
-    CHECK(answer.starts_with("409 Migration error: the test of migration 'm' failed: "));
-    CHECK(answer.find("apis: this version does not route apis") != std::string::npos);
+  for (const char* strategy : {R"({"type":"blue_green"})", R"({"type":"big_bang"})",
+                               R"({"type":"canary","read_percentage":0.5})",
+                               R"({"type":"canary","read_percentage":0.1,"write_mode":)"
+                               R"({"mode":"cutover","write_percentage":0.5}})",
+                               R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z",)"
+                               R"("window_end":"2044-01-15T02:00:00Z"})"}) {
+    CAPTURE(strategy);
+    must(bench.patch("m", std::string(R"({"strategy":)") + strategy + "}"));
+    CHECK(refusal_of(bench, "m").starts_with("writes of an api would go to new alone"));
   }
-  CHECK(text_of(bench.got(), "status") == "ready");
-  CHECK_FALSE(bench.plane.route("cache").strategy.has_value());
+  must(bench.patch("m", R"({"strategy":{"type":"blue_green","active_is_new":true,)"
+                        R"("write_mode":{"mode":"dual_write","policy":"new_authoritative"}}})"));
+  CHECK(refusal_of(bench, "m").starts_with("requests of no api are read from old"));
+}
+
+TEST_CASE("migration apis: what is not passed as it is, or has no new side, is not started") {
+  Bound bench;
+  must(bench.patch("m", std::string(R"({"strategy":)") + kDual + "}"));
+  must(bench.add(R"({"bindings":[{"template":"new_get","fields":{"key":"id"}}]})"));
+  bench.bind("m");
+  CHECK(refusal_of(bench, "m").starts_with("api 'users' is to be served by template 'new_get': "));
+
+  bench.add_api("third", R"([{"template":"third"}])");
+  must(bench.life->conductor.cancel("m", bench.call));
+  bench.add_ready("n", kDual);
+  must(bench.add(R"({"bindings":[{"template":"third"}]})", "third", "n"));
+  const std::string answer = said(bench.life->conductor.migrate("n", bench.call));
+  CHECK(answer.find("api 'third' has no new side: add the interlay before endpoint 'third'") !=
+        std::string::npos);
+
+  bench.add_api("sql", R"([{"template":"sql"}])");
+  must(bench.life->conductor.cancel("n", bench.call));
+  bench.add_ready("o", kDual);
+  must(bench.add(R"({"bindings":[{"template":"sql"}]})", "sql", "o"));
+  CHECK(said(bench.life->conductor.migrate("o", bench.call)).find("api 'sql' is of PostgreSQL") !=
+        std::string::npos);
+}
+
+TEST_CASE("migration apis: while it routes nothing is changed to what can not be routed") {
+  Bound bench;
+  must(bench.patch("m", std::string(R"({"strategy":)") + kDual + "}"));
+  bench.bind("m");
+  must(bench.add(R"({"bindings":[{"template":"get"}]})"));
+  must(bench.life->conductor.migrate("m", bench.call));
+  bench.call.force = true;
+  const std::string answer = said(bench.patch("m", R"({"strategy":{"write_mode":null}})"));
+  CHECK(answer.starts_with("409 Migration error: strategy: writes of an api would go to new"));
+  CHECK(said(bench.patch("m", R"({"strategy":{"read_percentage":0.7}})")) == "200");
+  CHECK(said(bench.life->apis.patch("users", json(R"({"bindings":[{"template":"set"}]})"),
+                                    bench.call))
+            .starts_with("409"));
+  // Another api that is asked later, or a template of its own that changes, is in force at once.
+  const auto entries = [&] { return bench.plane.route("cache").apis->entries(); };
+  CHECK(entries().size() == 1);
+  must(bench.life->templates.patch("get", json(R"({"query":"GET person:{{id}}"})"), bench.call));
+  CHECK(entries().front().query == "GET person:{{id}}");
+}
+
+TEST_CASE("migration apis: one that was rolled back does not take an api from who has it now") {
+  Bound bench;
+  must(bench.patch("m", std::string(R"({"strategy":)") + kDual + "}"));
+  bench.bind("m");
+  must(bench.add(R"({"bindings":[{"template":"get"}]})"));
+  must(bench.life->conductor.migrate("m", bench.call));
+  must(bench.life->conductor.rollback("m", bench.call));
+  bench.add_migration("n", kDual);
+  must(bench.add(R"({"bindings":[{"template":"get"}]})", "users", "n"));
+  CHECK(said(bench.life->conductor.migrate("m", bench.call)) ==
+        "409 Migration error: Api Schema already has an active migration");
+  must(bench.life->conductor.cancel("n", bench.call));
+  CHECK(said(bench.life->conductor.migrate("m", bench.call)) == "200");
 }
 
 }  // namespace crossfade

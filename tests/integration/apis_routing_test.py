@@ -1,0 +1,275 @@
+"""Requests by api: which of them the strategy moves, seen at two real servers by live clients.
+
+Where both servers hold the same keys, old with the value "old" and new with "new", a reply tells who
+answered; where they begin equal, dual writes have to keep them so, whoever the writes belong to.
+"""
+
+import random
+import unittest
+
+from harness import RawConn, RedisServer, Sidecar, encode, value_of, wait_until
+from ledger import Ledger
+from load import Load
+
+OLD, NEW = b"old", b"new"
+DUAL = {"mode": "dual_write", "policy": "old_authoritative"}
+GREEN = {"type": "blue_green", "active_is_new": True, "write_mode": DUAL}
+BLUE = {"type": "blue_green", "active_is_new": False, "write_mode": DUAL}
+
+
+def canary(share):
+    return {"type": "canary", "read_percentage": share, "write_mode": DUAL}
+
+
+class Apis(unittest.TestCase):
+    """Apis in the order in which they are asked: "secrets", "users", "rest"; "users" is the migration's,
+    with all of its templates but that of HGET."""
+
+    loops = 1
+
+    def setUp(self):
+        self.old = self.enterContext(RedisServer())
+        self.new = self.enterContext(RedisServer())
+        self.sidecar = self.enterContext(Sidecar(loops=self.loops))
+        self.sidecar.add_endpoint("old", self.old)
+        self.sidecar.add_endpoint("new", self.new)
+        self.port = self.sidecar.add_interlay("cache", "old")
+        self.define("secrets", "GET user:{{id}}:secret")
+        self.define("users", "GET user:{{id}}", "SET user:{{id}} {{value}}", "HGET user:{{id}} {{field}}")
+        self.define("rest", "GET {{key}}")
+
+    def define(self, api, *queries):
+        """An api with templates "<api>0", "<api>1", …"""
+        names = [f"{api}{number}" for number in range(len(queries))]
+        for name, query in zip(names, queries):
+            self.sidecar.must("POST", "/templates", {"id": name, "endpoint": "old", "query": query})
+        self.sidecar.must("POST", "/apis",
+                          {"id": api, "bindings": [{"template": name} for name in names]})
+
+    def migrate(self, strategy, templates=("users0", "users1")):
+        self.sidecar.create_migration("m", strategy, "cache", "new")
+        self.sidecar.must("POST", "/migrations/m/api/users",
+                          {"bindings": [{"template": name} for name in templates]})
+        self.sidecar.must("POST", "/migrations/m/migrate")
+
+    def client(self):
+        return self.enterContext(RawConn(self.port))
+
+    def fill(self, *keys):
+        for server, value in ((self.old, OLD), (self.new, NEW)):
+            server.call("MSET", *[x for key in keys for x in (key, value)])
+
+
+class Sides(Apis):
+    def setUp(self):
+        super().setUp()
+        self.fill("user:1", "user:1:secret", "order:1")
+        for server, value in ((self.old, OLD), (self.new, NEW)):
+            server.call("HSET", "user:2", "name", value)
+
+    def test_only_what_a_template_of_the_migration_has_is_read_from_new(self):
+        self.migrate(GREEN)
+        client = self.client()
+        self.assertEqual(client.call("GET", "user:1"), NEW)
+        self.assertEqual(client.call("gEt", "user:1"), NEW)
+        client.send(b"get user:1\r\n")
+        self.assertEqual(client.read(), NEW)
+        self.assertEqual(self.new.commandstats()["get"], 3)
+        before = self.new.commandstats()
+        self.assertEqual(client.call("GET", "user:1:secret"), OLD, "an api that was defined before has it")
+        self.assertEqual(client.call("GET", "order:1"), OLD, "an api that is not the migration's")
+        self.assertEqual(client.call("HGET", "user:2", "name"), OLD, "its template is not bound")
+        self.assertEqual(client.call("MGET", "user:1"), [OLD], "no template")
+        self.assertEqual(client.call("EVAL_RO", "return redis.call('get', KEYS[1])", 1, "user:1"), OLD)
+        self.assertEqual(client.call("STRLEN", "user:1"), 3)
+        after = self.new.commandstats()
+        for command in ("get", "hget", "mget", "eval_ro", "strlen"):
+            self.assertEqual(after.get(command, 0), before.get(command, 0), command)
+
+    def test_transactions_and_watches_stay_on_old(self):
+        self.migrate(GREEN)
+        client = self.client()
+        client.send(encode("WATCH", "user:1") + encode("GET", "user:1") + encode("UNWATCH"))
+        self.assertEqual([value_of(raw) for raw in client.replies(3)], ["OK", OLD, "OK"])
+        self.assertEqual(client.call("GET", "user:1"), NEW)
+        client.send(encode("MULTI") + encode("GET", "user:1") + encode("GET", "order:1") + encode("EXEC"))
+        self.assertEqual(value_of(client.replies(4)[3]), [OLD, OLD])
+
+    def test_writes_reach_both_sides_whoever_they_belong_to(self):
+        self.migrate(canary(1.0))
+        client = self.client()
+        for key in ("user:3", "order:3"):
+            self.assertEqual(client.call("SET", key, "both"), "OK")
+            self.assertEqual(client.call("GET", key), b"both")
+            self.assertEqual((self.old.call("GET", key), self.new.call("GET", key)), (b"both", b"both"))
+        client.send(encode("MULTI") + encode("APPEND", "user:3", "!") + encode("EXEC"))
+        client.replies(3)
+        self.assertEqual((client.call("GET", "user:3"), self.new.call("GET", "user:3")), (b"both!", b"both!"))
+        self.assertEqual(client.call("DEL", "user:3", "order:3"), 2)
+        self.assertEqual(client.call("GET", "user:3"), None)
+
+    def test_an_api_that_is_asked_before_takes_requests_at_once_and_gives_them_back(self):
+        self.migrate(GREEN)
+        client = self.client()
+        bindings = self.sidecar.must("GET", "/apis/secrets")["bindings"]
+        self.sidecar.must("POST", "/templates",
+                          {"id": "one", "endpoint": "old", "query": "GET user:1"})
+        for given, side in ((bindings + [{"template": "one"}], OLD), (bindings, NEW)):
+            self.sidecar.must("PATCH", "/apis/secrets", {"bindings": given})
+            self.assertEqual(client.call("GET", "user:1"), side)
+        self.sidecar.must("PATCH", "/templates/users0", {"query": "GET order:{{id}}"})
+        self.assertEqual((client.call("GET", "user:1"), client.call("GET", "order:1")), (OLD, NEW))
+
+    def test_a_rollback_takes_all_back(self):
+        self.migrate(GREEN)
+        client = self.client()
+        self.assertEqual(client.call("GET", "user:1"), NEW)
+        self.sidecar.must("POST", "/migrations/m/rollback")
+        self.assertEqual(client.call("GET", "user:1"), OLD)
+
+    def test_what_would_lose_something_is_refused_while_it_runs(self):
+        self.migrate(GREEN)
+        for change in ({"strategy": {"write_mode": None}},
+                       {"strategy": {"write_mode": {"mode": "dual_write", "policy": "new_authoritative"}}},
+                       {"strategy": {"write_mode": {"mode": "cutover", "write_percentage": 1.0}}}):
+            status, answer = self.sidecar.api("PATCH", "/migrations/m?force=true", change)
+            self.assertEqual(status, 409, answer)
+        status, answer = self.sidecar.api("POST", "/migrations/m/complete")
+        self.assertEqual(status, 409, answer)
+        self.assertEqual(self.client().call("GET", "user:1"), NEW)
+
+
+class Shadow(Apis):
+    def copied(self):
+        stats = self.new.commandstats()
+        return {name: stats.get(name, 0) for name in ("get", "set", "mget", "incr", "hget", "exec")}
+
+    def test_the_requests_of_the_api_are_copied_and_no_others(self):
+        self.migrate({"type": "shadow_traffic"})
+        client = self.client()
+        big = b"x" * (1 << 20)
+        for args in (("SET", "user:1", "a"), ("SET", "user:2", big), ("GET", "user:1"),
+                     ("GET", "user:1:secret"), ("SET", "order:1", big), ("INCR", "n"), ("GET", "n"),
+                     ("MGET", "user:1"), ("MULTI",), ("SET", "user:1", "b"), ("EXEC",), ("GET", "user:2")):
+            client.call(*args, limit_s=10)
+        wait_until(lambda: self.copied()["get"] >= 2, 10, "the copies")
+        self.assertEqual(self.copied(), {"get": 2, "set": 2, "mget": 0, "incr": 0, "hget": 0, "exec": 0})
+        self.assertEqual(self.new.call("GET", "user:2"), big)
+        self.assertEqual(self.new.call("GET", "user:1"), b"a")
+
+    def test_with_a_write_mode_all_writes_are_made_and_reads_of_the_api_copied(self):
+        self.migrate({"type": "shadow_traffic", "write_mode": DUAL})
+        client = self.client()
+        for args in (("SET", "user:1", "a"), ("INCR", "n"), ("GET", "n"), ("GET", "user:1")):
+            client.call(*args)
+        wait_until(lambda: self.copied()["get"] >= 1, 10, "the copy")
+        self.assertEqual((self.new.call("GET", "n"), self.new.call("GET", "user:1")), (b"1", b"a"))
+        self.assertEqual(self.copied()["get"], 3)
+
+
+class UnderLoad(Apis):
+    loops = 4
+
+    def setUp(self):
+        super().setUp()
+        self.keys = [f"user:{number}" for number in range(500)]
+        self.others = [f"order:{number}" for number in range(500)]
+        self.fill(*self.keys, *self.others)
+
+    def loads(self):
+        users, others = Load(self.port, clients=20), Load(self.port, clients=10)
+        users.keys, others.keys = self.keys, self.others
+        return users, others
+
+    def test_a_patch_moves_the_api_for_all_clients_at_once_and_nothing_else(self):
+        users, others = self.loads()
+        expected = {0: OLD}
+        with others, users:
+            for call, side in ((lambda: self.migrate(canary(0.0)), OLD),
+                               *[(lambda: self.sidecar.patch("m", canary(1.0)), NEW),
+                                 (lambda: self.sidecar.patch("m", canary(0.0)), OLD),
+                                 (lambda: self.sidecar.patch("m", GREEN), NEW),
+                                 (lambda: self.sidecar.patch("m", BLUE), OLD)] * 2,
+                               (lambda: self.sidecar.patch("m", GREEN), NEW),
+                               (lambda: self.sidecar.must("POST", "/migrations/m/rollback"), OLD)):
+                expected[users.change(call)] = side
+        self.assertEqual(users.trouble() + others.trouble(), [])
+        for phase, side in expected.items():
+            self.assertEqual(set(users.replies(phase)), {side}, phase)
+        self.assertEqual(set(others.replies(0)), {OLD})
+
+    def on_new(self):
+        with RawConn(self.port) as client:
+            client.send(b"".join(encode("GET", key) for key in self.keys + self.others))
+            replies = [value_of(raw) for raw in client.replies(1000, 30)]
+        return {key for key, reply in zip(self.keys + self.others, replies) if reply == NEW}
+
+    def test_kill_9_changes_nothing(self):
+        self.migrate(canary(0.4))
+        before = self.on_new()
+        self.assertTrue(before)
+        self.assertLess(before, set(self.keys))
+        self.sidecar.kill9()
+        self.sidecar.restart()
+        self.assertEqual(self.on_new(), before)
+        self.sidecar.patch("m", canary(1.0))
+        self.assertEqual(self.on_new(), set(self.keys))
+
+
+class Equal(Apis):
+    """Requests of an api and of none, mixed: clients hear what one server says, and both sides end equal."""
+
+    loops = 2
+
+    @staticmethod
+    def requests(seed, count):
+        dice = random.Random(seed)
+
+        def key():
+            return f"{dice.choice(('user', 'order'))}:{dice.randrange(6)}"
+        forms = (lambda: ("GET", key()), lambda: ("SET", key(), dice.randrange(100)),
+                 lambda: ("INCR", key()), lambda: ("MGET", key(), key()), lambda: ("DEL", key(), key()),
+                 lambda: ("APPEND", key(), "x"), lambda: ("GET", key() + ":secret"),
+                 lambda: ("HSET", key(), "f", dice.randrange(9)), lambda: ("HGET", key(), "f"),
+                 lambda: ("LPUSH", key(), dice.randrange(9)), lambda: ("TYPE", key()),
+                 lambda: ("EXISTS", key(), key()), lambda: ("RENAME", key(), key()),
+                 lambda: ("EVAL", "return redis.call('set', KEYS[1], ARGV[1])", 1, key(), dice.randrange(9)))
+        for _ in range(count):
+            if dice.random() < 0.1:
+                yield from (("MULTI",), dice.choice(forms)(), dice.choice(forms)(), ("EXEC",))
+            else:
+                yield dice.choice(forms)()
+
+    def test_replies_are_those_of_one_server(self):
+        self.migrate(canary(0.5))
+        real = self.enterContext(RedisServer())
+        for seed in range(8):
+            share = (0.0, 0.5, 1.0)[seed % 3]
+            self.sidecar.patch("m", canary(share))
+            wanted = b"".join(encode(*args) for args in self.requests(seed, 300))
+            count = sum(1 for _ in self.requests(seed, 300))
+            with RawConn(self.port) as client, RawConn(real.port) as alone:
+                client.send(wanted)
+                alone.send(wanted)
+                self.assertEqual(client.replies(count, 60), alone.replies(count, 60), seed)
+        digests = {server.call("DEBUG", "DIGEST") for server in (self.old, self.new, real)}
+        self.assertEqual(len(digests), 1, digests)
+        self.assertEqual(Ledger(self.sidecar, "m").total, 0)
+
+    def test_many_clients_leave_both_sides_equal(self):
+        self.migrate(canary(0.5))
+        clients = [self.client() for _ in range(20)]
+        counts = []
+        for seed, client in enumerate(clients):
+            requests = list(self.requests(100 + seed, 150))
+            client.send(b"".join(encode(*args) for args in requests))
+            counts.append(len(requests))
+        for client, count in zip(clients, counts):
+            client.replies(count, 60)
+        wait_until(lambda: self.old.call("DEBUG", "DIGEST") == self.new.call("DEBUG", "DIGEST"), 20,
+                   "both sides equal")
+        Ledger(self.sidecar, "m").until_empty()
+
+
+if __name__ == "__main__":
+    unittest.main()
