@@ -16,6 +16,7 @@
 #include "control/service/certificates.h"
 #include "control/service/divergence.h"
 #include "control/service/dual_writes.h"
+#include "control/service/guard.h"
 #include "control/service/housekeeper.h"
 #include "control/service/repairs.h"
 #include "control/service/timekeeper.h"
@@ -55,7 +56,10 @@ struct ControlPlane::Parts {
           repairs(keeper, *parts.ledger),
           watched_servers(keeper, *parts.ledger),
           housekeeper(keeper, parts.servers, new_only_writes, dual_writes),
-          timekeeper(keeper, conductor, system_clock()),
+          guard(keeper, conductor, parts.servers, new_only_writes, parts.data_plane,
+                monotonic_clock(), system_dice()),
+          timekeeper(keeper, conductor, system_clock(),
+                     [this](const Migration& migration) { return guard.may_go_on(migration); }),
           catalog_watch(keeper, parts.servers, parts.bell,
                         std::chrono::milliseconds(parts.config.catalog_ms)),
           api({endpoints, interlays, templates, apis, migrations, conductor, divergence,
@@ -94,6 +98,7 @@ struct ControlPlane::Parts {
     Repairs repairs;
     WatchedServers watched_servers;
     Housekeeper housekeeper;
+    Guard guard;
     Timekeeper timekeeper;
     CatalogWatch catalog_watch;
     Api api;
@@ -105,7 +110,8 @@ struct ControlPlane::Parts {
                                                    .instance = config.instance,
                                                    .region = config.region,
                                                    .requests = answered,
-                                                   .ledger = ledger->figures()});
+                                                   .ledger = ledger->figures(),
+                                                   .guard = running->guard.figures()});
   }
 
   ProcessConfig config;
@@ -151,6 +157,7 @@ Status ControlPlane::start() {
   }
   running.housekeeper.start();
   running.catalog_watch.start();
+  running.guard.start();
   running.timekeeper.start();
   running.api.enter(Api::Phase::Ready);
   const StatePtr state = running.keeper.state();
@@ -284,6 +291,7 @@ void ControlPlane::stop() {
   parts_->running->http.stop();
   parts_->running->verifications.stop();
   parts_->running->timekeeper.stop();
+  parts_->running->guard.stop();
   parts_->running->catalog_watch.stop();
   parts_->running->housekeeper.stop();
   parts_->ledger->stop(Ledger::End::Clean);
