@@ -148,6 +148,12 @@ TEST_CASE("guard: one that is not down for long, or only seems so, or may be so,
     bench.traffic().down[kNew] = true;
     bench.pass(200);
   }
+  SUBCASE("it answers, and wants a password that clients have and we do not") {
+    bench.run(kShadow, "");
+    bench.told.refusing[2] = Error{Errc::BadConfig, "ask endpoint 'new'", "NOAUTH"};
+    bench.traffic().down[kNew] = true;
+    bench.pass(200);
+  }
   SUBCASE("it does not count") {
     bench.run(kShadow, R"("guardrails":{"new_side_down_s":null})");
     bench.go_down();
