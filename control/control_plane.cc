@@ -16,6 +16,7 @@
 #include "control/service/certificates.h"
 #include "control/service/divergence.h"
 #include "control/service/dual_writes.h"
+#include "control/service/guard.h"
 #include "control/service/housekeeper.h"
 #include "control/service/repairs.h"
 #include "control/service/timekeeper.h"
@@ -68,7 +69,10 @@ struct ControlPlane::Parts {
           repairs(keeper, *parts.ledger),
           watched_servers(keeper, *parts.ledger),
           housekeeper(keeper, parts.servers, new_only_writes, dual_writes),
-          timekeeper(keeper, conductor, system_clock()),
+          guard(keeper, conductor, parts.servers, new_only_writes, parts.data_plane,
+                monotonic_clock(), system_dice()),
+          timekeeper(keeper, conductor, system_clock(),
+                     [this](const Migration& migration) { return guard.may_go_on(migration); }),
           catalog_watch(keeper, parts.servers, parts.bell,
                         std::chrono::milliseconds(parts.config.catalog_ms)),
           api({endpoints, interlays, templates, apis, migrations, conductor, divergence,
@@ -106,6 +110,7 @@ struct ControlPlane::Parts {
     Repairs repairs;
     WatchedServers watched_servers;
     Housekeeper housekeeper;
+    Guard guard;
     Timekeeper timekeeper;
     CatalogWatch catalog_watch;
     Api api;
@@ -118,7 +123,8 @@ struct ControlPlane::Parts {
                                                    .region = config.region,
                                                    .requests = figures.answered,
                                                    .ledger = ledger->figures(),
-                                                   .token_failures = figures.token_failures});
+                                                   .token_failures = figures.token_failures,
+                                                   .guard = running->guard.figures()});
   }
 
   ProcessConfig config;
@@ -165,6 +171,7 @@ Status ControlPlane::start() {
   }
   running.housekeeper.start();
   running.catalog_watch.start();
+  running.guard.start();
   running.timekeeper.start();
   running.api.enter(Api::Phase::Ready);
   const StatePtr state = running.keeper.state();
@@ -300,6 +307,7 @@ void ControlPlane::stop() {
   parts_->running->http.stop();
   parts_->running->verifications.stop();
   parts_->running->timekeeper.stop();
+  parts_->running->guard.stop();
   parts_->running->catalog_watch.stop();
   parts_->running->housekeeper.stop();
   parts_->ledger->stop(Ledger::End::Clean);

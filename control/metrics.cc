@@ -255,6 +255,18 @@ void add_ledger(Families& families, const LedgerFigures& ledger) {
                    ledger.write_failures);
 }
 
+void add_guard(Families& families, const GuardFigures& guard) {
+  for (std::size_t action = 0; action < kGuardActions; ++action) {
+    for (std::size_t cause = 0; cause < kGuardCauses; ++cause) {
+      families.counter("crossfade_guardrail_actions_total",
+                       "What was done by itself as new failed, by what and why",
+                       {{"action", name_of(static_cast<GuardAction>(action))},
+                        {"cause", name_of(static_cast<GuardCause>(cause))}},
+                       guard[action][cause]);
+    }
+  }
+}
+
 }  // namespace
 
 std::string render_metrics(const Telemetry& telemetry, const ControlFigures& control) {
@@ -276,6 +288,7 @@ std::string render_metrics(const Telemetry& telemetry, const ControlFigures& con
                    "Of those: refused with 429, as their address had failed too often", {},
                    control.token_failures.refused);
   add_ledger(families, control.ledger);
+  add_guard(families, control.guard);
   for (const InterlayTraffic& traffic : telemetry.interlays) {
     add_interlay(families, traffic);
     add_tls(families, traffic);

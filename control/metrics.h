@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "control/guard_figures.h"
 #include "control/http/token_failures.h"
 #include "control/ledger/entry.h"
 #include "strategies/telemetry.h"
@@ -19,6 +20,7 @@ struct ControlFigures {
   std::map<int, std::uint64_t> requests;  // answered, by HTTP status
   LedgerFigures ledger = {};
   TokenFailureCounts token_failures = {};
+  GuardFigures guard = {};
 };
 
 // Prometheus text exposition format, version 0.0.4. Labels hold ids of interlays and fixed words

@@ -121,8 +121,9 @@ InterlayRoute build_route(const State& state, const InterlayDefinition& interlay
                       .mock_secret = interlay.mock_secret};
   const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
   if (migration == nullptr || !routes(migration->status)) return route;
-  const auto target =
-      state.endpoints.find(binding_of(*migration, interlay.identity.uuid)->endpoint);
+  const Binding& binding = *binding_of(*migration, interlay.identity.uuid);
+  if (binding.taken_back) return route;
+  const auto target = state.endpoints.find(binding.endpoint);
   assert(target != state.endpoints.end());
   route.new_side = target->second->address;
   route.strategy = in_force(*migration, self);

@@ -10,6 +10,7 @@ void InterlayCounters::add_to(InterlayTraffic& out) const {
     }
     out.errors[side] += errors[side].get();
     out.failures[side] += failures[side].get();
+    out.unreached[side] += unreached[side].get();
     leg[side].add_to(out.leg[side]);
     out.down[side] = out.down[side] || down[side].get() != 0;
   }
@@ -25,6 +26,8 @@ void InterlayCounters::add_to(InterlayTraffic& out) const {
     }
   }
   out.fallbacks += fallbacks.get();
+  out.fallbacks_unsent += fallbacks_unsent.get();
+  out.fallbacks_unanswered += fallbacks_unanswered.get();
   out.new_only_writes += new_only_writes.get();
   out.new_only_unsure += new_only_unsure.get();
   out.order_waits += order_waits.get();

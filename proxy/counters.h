@@ -72,6 +72,8 @@ struct InterlayCounters {
   LatencyCounter proxy;
   std::array<SecondCounters, 2> second;  // [0] copies, [1] dual writes
   Counter order_waits, suspect_reads, suspected;
+  Counter fallbacks_unsent, fallbacks_unanswered;
+  std::array<Counter, kSides> unreached;
   Counter fallbacks, new_only_writes, new_only_unsure, refused_split, protocol_errors;
   std::array<Counter, kLimits> limits;
   Counter client_in, client_out, server_in, server_out;

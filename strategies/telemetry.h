@@ -278,8 +278,13 @@ struct InterlayTraffic {
   std::array<Histogram, kSides> leg;             // sent -> reply complete
   Histogram proxy;                               // the sidecar's own share of one request
   std::array<SecondCounts, 2> second;            // [0] copies (shadow), [1] dual writes
-  MismatchCounts mismatches;           // of those mismatched: what came of them (main fills it in)
-  std::uint64_t fallbacks = 0;         // reads that failed on new and were answered by old
+  MismatchCounts mismatches;    // of those mismatched: what came of them (main fills it in)
+  std::uint64_t fallbacks = 0;  // reads that failed on new and were answered by old
+  // Of these: not sent to new at all, and sent there (so among its requests) and not answered.
+  std::uint64_t fallbacks_unsent = 0;
+  std::uint64_t fallbacks_unanswered = 0;
+  // Of its errors: told by us for a side that could not be reached, and not among its requests.
+  std::array<std::uint64_t, kSides> unreached{};
   std::uint64_t new_only_writes = 0;   // writes answered by new that old did not get ...
   std::uint64_t new_only_unsure = 0;   // ... and those among them that it may have got
   std::uint64_t order_waits = 0;       // dual writes that had to wait for others of their keys

@@ -129,8 +129,8 @@ void read_members(Fields& fields, MigrationSpec& spec) {
   if (const Json* failure = fields.optional("failure_handling")) {
     fields.take(read_failure_handling(*failure, "failure_handling"), spec.failure_handling);
   }
-  if (fields.optional("guardrails") != nullptr) {
-    fields.complain("guardrails", "is not supported by this version");
+  if (const Json* guardrails = fields.optional("guardrails")) {
+    take(fields, read_guardrails(*guardrails, "guardrails"), spec.guardrails);
   }
 }
 
@@ -186,10 +186,13 @@ Json to_stored(const Migration& migration) {
   stored.set("strategy", render(migration.spec.strategy));
   stored.set("data", render(migration.spec.data));
   stored.set("failure_handling", render(migration.spec.failure_handling));
+  stored.set("guardrails", render(migration.spec.guardrails));
   stored.set("status", name_of(migration.status));
   Json bindings = Json::array();
   for (const Binding& binding : migration.bindings) {
-    bindings.push(Json::object({{"interlay", binding.interlay}, {"endpoint", binding.endpoint}}));
+    bindings.push(Json::object({{"interlay", binding.interlay},
+                                {"endpoint", binding.endpoint},
+                                {"taken_back", binding.taken_back}}));
   }
   stored.set("bindings", std::move(bindings));
   stored.set("reason", migration.reason);
@@ -222,8 +225,9 @@ Result<Migration> migration_from_stored(const Json& stored) {
       Fields binding(element, "migration.bindings");
       const std::string interlay = binding.required_string("interlay", kIdMax);
       const std::string endpoint = binding.required_string("endpoint", kIdMax);
+      const bool taken_back = binding.boolean("taken_back").value_or(false);
       if (auto error = binding.finish()) fields.take(*error);
-      migration.bindings.push_back({interlay, endpoint});
+      migration.bindings.push_back({interlay, endpoint, taken_back});
     }
   }
   const Json* apis = fields.optional("apis");

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "control/definitions/api.h"
+#include "control/definitions/guardrails.h"
 #include "control/definitions/identity.h"
 #include "control/definitions/strategy.h"
 #include "control/json/value.h"
@@ -39,6 +41,7 @@ struct MigrationSpec {
   StrategySpec strategy;
   DataMovement data;
   FailureHandling failure_handling;
+  std::optional<Guardrails> guardrails = {};
 
   bool operator==(const MigrationSpec&) const = default;
 };
@@ -47,6 +50,8 @@ struct MigrationSpec {
 struct Binding {
   std::string interlay;
   std::string endpoint;
+  // Failed alone, and sends everything to old while the others go on (allow_partial).
+  bool taken_back = false;
 
   bool operator==(const Binding&) const = default;
 };
@@ -70,7 +75,8 @@ struct Migration {
   bool forced = false;      // started whatever its test found
 };
 
-// Reads {"id", "description"?, "strategy"?, "data"?, "failure_handling"?} as POST takes it.
+// Reads {"id", "description"?, "strategy"?, "data"?, "failure_handling"?, "guardrails"?} as POST
+// takes it.
 //   errors  BadInput with the path, or the mission's words for a strategy that this version lacks
 Result<MigrationSpec> read_migration(const Json& body);
 

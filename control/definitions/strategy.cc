@@ -176,7 +176,7 @@ void read_common(Fields& fields, StrategySpec& spec) {
     if (std::holds_alternative<ShadowTrafficSpec>(spec)) check_shadow(fields, *mode);
   }
   if (fields.optional("guardrails") != nullptr) {
-    fields.complain("guardrails", "is not supported by this version");
+    fields.complain("guardrails", "belongs to the migration, beside its strategy");
   }
   if (const auto* canary = std::get_if<CanarySpec>(&spec)) return check_ramp(fields, *canary);
   for (const char* name : {"split_by", "ramp"}) {

@@ -35,6 +35,12 @@ void set_executed(Keeper::Turn& turn, const std::string& uuid, bool executed) {
   put(turn.next.migrations, std::move(migration));
 }
 
+void take_all_along(Keeper::Turn& turn, const std::string& uuid) {
+  Migration migration = *turn.next.migrations.at(uuid);
+  for (Binding& binding : migration.bindings) binding.taken_back = false;
+  put(turn.next.migrations, std::move(migration));
+}
+
 void note_force(Keeper::Turn& turn, const std::string& uuid, bool forced) {
   Migration migration = *turn.next.migrations.at(uuid);
   migration.forced = forced;
@@ -65,14 +71,16 @@ bool api_held_by_another(const State& state, const Migration& migration) {
   });
 }
 
-// No client of any of its interlays is answered by old, wherever it is.
+// No client of any of its interlays is answered by old, wherever it is, but those of interlays that
+// were taken back.
 bool all_on_new(const State& state, const Migration& migration, const Self& self) {
   const StrategySpec& strategy = migration.spec.strategy;
   return everything_on_new(strategy, self) &&
          std::ranges::all_of(migration.bindings, [&](const Binding& binding) {
-           return std::ranges::all_of(
-               networks_of(strategy, state.interlays.at(binding.interlay)->regions),
-               [](const RegionNetwork& one) { return one.migrated; });
+           return binding.taken_back ||
+                  std::ranges::all_of(
+                      networks_of(strategy, state.interlays.at(binding.interlay)->regions),
+                      [](const RegionNetwork& one) { return one.migrated; });
          });
 }
 
@@ -186,6 +194,7 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
                     rfc3339(window->window_end) + ": PATCH window_start and window_end");
   }
   set_executed(turn, uuid, false);
+  take_all_along(turn, uuid);
   set_status(turn, uuid, MigrationStatus::Running, call.actor, how_started(seen, call));
   note_force(turn, uuid, call.force);
   if (std::holds_alternative<BigBangSpec>(seen.spec.strategy) &&
@@ -354,18 +363,56 @@ Answer Conductor::step(const Migration& seen, double share) {
   return moved(seen.identity, seen.status);
 }
 
-Answer Conductor::take_back(const Migration& seen, const std::string& why) {
+Answer Conductor::take_back(const Migration& seen, const std::string& why,
+                            const std::string& actor) {
   Keeper::Turn turn = keeper_.begin();
   if (!stands_as(turn.next, seen)) return changed_meanwhile(kMigrationWord, seen.identity.id);
-  return roll_back(turn, seen, kOurselves, why);
+  return roll_back(turn, seen, actor, why);
 }
 
-void Conductor::note(const Migration& seen, const std::string& what) {
+Answer Conductor::take_back_interlay(const Migration& seen, const std::string& interlay,
+                                     const std::string& why, const std::string& actor) {
+  Keeper::Turn turn = keeper_.begin();
+  if (!stands_as(turn.next, seen)) return changed_meanwhile(kMigrationWord, seen.identity.id);
+  const std::string& uuid = seen.identity.uuid;
+  Migration migration = seen;
+  for (Binding& binding : migration.bindings) {
+    if (binding.interlay == interlay) binding.taken_back = true;
+  }
+  new_only_writes_.sample();
+  const auto count = new_only_writes_.count(uuid, interlay);
+  migration.reason = why + "; interlay '" + turn.next.interlays.at(interlay)->identity.id +
+                     "' goes back to old, the others go on";
+  if (count.writes > 0 || !count.exact) {
+    migration.reason += "; at least " + std::to_string(count.writes) +
+                        " of its writes went to new only and are not on old";
+  }
+  turn.journal(uuid, actor, name_of(seen.status), name_of(seen.status), migration.reason);
+  touch(migration.identity);
+  put(turn.next.migrations, std::move(migration));
+  // As a rollback: not taken back when a loop is late.
+  const Status status = keeper_.commit(turn, Keeper::OnTimeout::KeepForward);
+  if (!status) return refuse(status.error());
+  return moved(seen.identity, seen.status);
+}
+
+Answer Conductor::hold(const Migration& seen, const std::string& why, const std::string& actor) {
+  Keeper::Turn turn = keeper_.begin();
+  if (!stands_as(turn.next, seen)) return changed_meanwhile(kMigrationWord, seen.identity.id);
+  if (!may_move(seen.status, MigrationStatus::Paused)) {
+    return refuse(forbidden_move(seen.status, MigrationStatus::Paused));
+  }
+  set_status(turn, seen.identity.uuid, MigrationStatus::Paused, actor, why);
+  if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
+  return moved(seen.identity, MigrationStatus::Paused);
+}
+
+void Conductor::note(const Migration& seen, const std::string& what, const std::string& actor) {
   Keeper::Turn turn = keeper_.begin();
   if (!stands_as(turn.next, seen)) return;
   Migration migration = seen;
   migration.reason = what.substr(0, kReasonMax);  // its version stays: nothing is changed by it
-  turn.journal(seen.identity.uuid, kOurselves, name_of(seen.status), name_of(seen.status), what);
+  turn.journal(seen.identity.uuid, actor, name_of(seen.status), name_of(seen.status), what);
   put(turn.next.migrations, std::move(migration));
   if (const Status status = keeper_.make_durable(turn); !status) {
     spdlog::warn("migration {}: {}", seen.identity.id, status.error().message());

@@ -51,11 +51,17 @@ class Conductor {
   // Tests, and sends everything to new.
   Answer execute(const Migration& seen, const std::string& how);
   // Everything to old, and why; goes on with what was begun.
-  Answer take_back(const Migration& seen, const std::string& why);
+  Answer take_back(const Migration& seen, const std::string& why,
+                   const std::string& actor = kOurselves);
+  // One of its interlays (uuid) to old, and why; the others go on.
+  Answer take_back_interlay(const Migration& seen, const std::string& interlay,
+                            const std::string& why, const std::string& actor);
+  // As pause().
+  Answer hold(const Migration& seen, const std::string& why, const std::string& actor);
   // A canary's share of reads becomes that one.
   Answer step(const Migration& seen, double share);
   // A line for the journal.
-  void note(const Migration& seen, const std::string& what);
+  void note(const Migration& seen, const std::string& what, const std::string& actor = kOurselves);
 
   // At boot, after the table is published: ends the rollbacks that a crash interrupted.
   void finish_rollbacks();

@@ -3,6 +3,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "control/json/fields.h"
 #include "control/json/write.h"
 #include "control/service/divergence.h"
@@ -63,6 +65,12 @@ Status check_patch(const State& state, const Migration& migration, const Migrati
       routes(status) && unroutable) {
     return Error{Errc::Conflict, "", "strategy: " + *unroutable};
   }
+  const bool some_back = std::ranges::any_of(migration.bindings, &Binding::taken_back);
+  if (some_back && dual_writes(patched.strategy)) {
+    return Error{Errc::Conflict, "",
+                 "strategy: an interlay of this migration was taken back to old, where its writes "
+                 "would go to one side unseen by those to both; roll back and start again"};
+  }
   const auto objection = history_objection(patched.strategy);
   if (routes(status) && objection && !call.force) {
     return Error{
@@ -93,7 +101,7 @@ bool begins_to_write_both(const Migration& migration, const MigrationSpec& patch
 Status settle_interlays(State& state, const Migration& migration) {
   for (const Binding& binding : migration.bindings) {
     const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
-    if (interlay.endpoint == binding.endpoint) continue;
+    if (binding.taken_back || interlay.endpoint == binding.endpoint) continue;
     if (interlay.identity.origin == Origin::File) {
       return Error{Errc::Conflict, "",
                    "Interlay '" + interlay.identity.id +
@@ -144,6 +152,7 @@ Json Migrations::shown(const State& state, const Migration& migration, bool verb
   Json json = brief(migration);
   json.set("data", render(migration.spec.data));
   json.set("failure_handling", render(migration.spec.failure_handling));
+  json.set("guardrails", render(migration.spec.guardrails));
   json.set("reason", migration.reason);
   json.set("apis", shown_apis(state, migration, verbose));
   Json interlays = Json::array();
@@ -153,6 +162,7 @@ Json Migrations::shown(const State& state, const Migration& migration, bool verb
     if (verbose) one = interlays_.shown(state, interlay);
     one.set("old_endpoint", state.endpoints.at(interlay.endpoint)->identity.id);
     one.set("new_endpoint", state.endpoints.at(binding.endpoint)->identity.id);
+    if (binding.taken_back) one.set("taken_back", true);
     interlays.push(std::move(one));
   }
   json.set("interlays", std::move(interlays));

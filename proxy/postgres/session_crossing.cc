@@ -405,6 +405,7 @@ void PostgresSession::check_trial() {
   const bool silent = interlay_.answered_at_ns(server().side()) < trial_began_ns_;
   if (silent) interlay_.failed(server().side(), Interlay::Failure::Answer, now_ns_);
   if (!canceller_) cancel_for_nobody(server());
+  counters().fallbacks_unanswered.add();
   fall_back();
 }
 

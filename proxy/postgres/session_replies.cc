@@ -432,6 +432,7 @@ bool PostgresSession::go_on_without(Upstream& up) {
   if (on_trial_) interlay_.failed(up.side(), Interlay::Failure::Answer, now_ns_);
   up.close();
   if (on_trial_) {
+    counters().fallbacks_unanswered.add();
     fall_back();
     return true;
   }

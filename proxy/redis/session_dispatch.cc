@@ -284,6 +284,7 @@ bool RedisSession::dispatch(Pending& request) {
   if (refused || !reach(*up, use)) {
     if (plan.fallback && reach(upstream(other(plan.answer)), kNeeded)) {
       counters().fallbacks.add();
+      counters().fallbacks_unsent.add();
       plan.answer = other(plan.answer);
       plan.fallback = false;
       up = &upstream(plan.answer);
@@ -439,6 +440,7 @@ bool RedisSession::send_silently(Pending& request) {
 
 void RedisSession::unreachable(Side side) {
   counters().errors[static_cast<std::size_t>(side)].add();
+  counters().unreached[static_cast<std::size_t>(side)].add();
   refuse("-ERR crossfade: " + std::string(name_of(side)) + " endpoint '" + route_->at(side)->id +
          "' is unreachable, try again\r\n");
 }

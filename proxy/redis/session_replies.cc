@@ -442,6 +442,7 @@ void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
     }
     torn = false;
   }
+  counters().fallbacks_unanswered.add(again.size());
   for (Exchange* exchange : again) retry_on_other_side(exchange);
 }
 

@@ -62,6 +62,8 @@ class Errors(unittest.TestCase):
              "strategy.write_mode.mode: must be dual_write or cutover"),
             ("POST", "/migrations", {"id": "m", "data": {"type": "scan", "replace": "maybe"}},
              "data.replace: must be none, replace or merge"),
+            ("POST", "/migrations", {"id": "m", "guardrails": {"error_rate": 2}},
+             "guardrails.error_rate: must be a number from 0 to 1"),
             ("POST", "/migrations", {"id": "m", "failure_handling": {"type": "shrug"}},
              "failure_handling.type: must be rollback_all, retry_then_all or allow_partial"),
             ("PATCH", "/migrations/bound", {"strategy": {"type": "canary"}},

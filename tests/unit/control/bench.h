@@ -22,6 +22,7 @@
 #include "control/service/divergence.h"
 #include "control/service/dual_writes.h"
 #include "control/service/endpoints.h"
+#include "control/service/guard.h"
 #include "control/service/housekeeper.h"
 #include "control/service/interlays.h"
 #include "control/service/migrations.h"
@@ -218,7 +219,7 @@ class CapturedLog {
 class Life {
  public:
   Life(const std::string& path, RecordedPlane& recorded, ToldServers& told, Clock clock,
-       const DeclaredResources& declared = {})
+       MonotonicClock monotonic = monotonic_clock(), const DeclaredResources& declared = {})
       : data_plane(recorded.plane()),
         servers(told.prober()),
         store(open(path)),
@@ -235,6 +236,8 @@ class Life {
         migrations(keeper, *store, interlays, new_only_writes, ledger, verifications, servers,
                    data_plane),
         conductor(keeper, servers, new_only_writes, clock),
+        guard(keeper, conductor, servers, new_only_writes, data_plane, std::move(monotonic),
+              [] { return 0.5; }),
         timekeeper(keeper, conductor, std::move(clock)),
         divergence(keeper, ledger, verifications),
         repairs(keeper, ledger),
@@ -259,6 +262,7 @@ class Life {
   Verifications verifications;
   Migrations migrations;
   Conductor conductor;
+  Guard guard;
   Timekeeper timekeeper;
   Divergence divergence;
   Repairs repairs;
@@ -282,6 +286,7 @@ struct Bench {
   TempFolder folder;
   RecordedPlane plane;
   ToldServers told;
+  std::int64_t now_ms = 0;           // of the guard
   std::int64_t now = 1'705'283'999;  // Unix time: a second before 2024-01-15T02:00:00Z
   // On the heap, where a sanitizer sees the mutexes of one life end before those of the next begin.
   std::unique_ptr<Life> life;
@@ -306,7 +311,7 @@ struct Bench {
     plane.open.clear();
     plane.telemetry = {};
     life = std::make_unique<Life>(
-        path(), plane, told, [this] { return now; }, declared);
+        path(), plane, told, [this] { return now; }, [this] { return now_ms; }, declared);
   }
 
   void add_endpoint(const std::string& id, int port) {

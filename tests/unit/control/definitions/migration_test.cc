@@ -32,8 +32,27 @@ TEST_CASE("migration: null, words and objects for data and failure handling") {
         "failure_handling: must be rollback_all, retry_then_all or allow_partial");
   CHECK(read(R"("failure_handling":{"type":"rollback_all","retry_count":3})") ==
         "failure_handling.retry_count: belongs to retry_then_all only");
-  CHECK(read(R"("guardrails":{})") == "guardrails: is not supported by this version");
   CHECK(read(R"("description":7)") == "description: must be a string, is a number");
+}
+
+TEST_CASE("migration: guardrails have safe defaults, and complaints name their place") {
+  const auto read = [](const std::string& rails) {
+    auto spec = read_migration(json(R"({"id":"m","guardrails":)" + rails + "}"));
+    return spec.ok() ? to_text(render(spec->guardrails)) : spec.error().reason;
+  };
+  CHECK(read("null") == "null");
+  CHECK(read("{}") == R"({"window_s":60,"min_requests":100,"error_rate":null,"p99_ratio":null,)"
+                      R"("mismatch_rate":null,"new_side_down_s":60,"action":"rollback"})");
+  const std::string all = R"({"window_s":2,"min_requests":5,"error_rate":0.05,"p99_ratio":1.5,)"
+                          R"("mismatch_rate":0.0,"new_side_down_s":null,"action":"pause"})";
+  CHECK(read(all) == all);
+  CHECK(read("7") == "guardrails: must be an object, is a number");
+  CHECK(read(R"({"window_s":0})") == "guardrails.window_s: must be a whole number from 1 to 86400");
+  CHECK(read(R"({"error_rate":2})") == "guardrails.error_rate: must be a number from 0 to 1");
+  CHECK(read(R"({"p99_ratio":0.5})") == "guardrails.p99_ratio: must be a number from 1 to 1000");
+  CHECK(read(R"({"p99_ratio":"2"})") == "guardrails.p99_ratio: must be a number from 1 to 1000");
+  CHECK(read(R"({"action":"panic"})") == "guardrails.action: must be rollback or pause");
+  CHECK(read(R"({"errors":1})") == "guardrails.errors: is not a known field");
 }
 
 TEST_CASE("migration: it comes back from the store as it went in") {
@@ -42,8 +61,9 @@ TEST_CASE("migration: it comes back from the store as it went in") {
   migration.spec = *read_migration(json(
       R"({"id":"m","description":"d","strategy":{"type":"canary","read_percentage":0.07},
           "data":{"type":"scan","replace":"replace"},
-          "failure_handling":{"type":"retry_then_all","retry_count":9}})"));
-  migration.bindings = {{make_uuid(), make_uuid()}, {make_uuid(), make_uuid()}};
+          "failure_handling":{"type":"retry_then_all","retry_count":9},
+          "guardrails":{"p99_ratio":2.5,"new_side_down_s":null}})"));
+  migration.bindings = {{make_uuid(), make_uuid()}, {make_uuid(), make_uuid(), true}};
   for (const MigrationStatus status : kMigrationStatuses) {
     migration.status = status;
     auto restored = migration_from_stored(json(to_text(to_stored(migration))));

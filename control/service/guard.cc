@@ -1,0 +1,316 @@
+// The thread that looks at new.
+#include "control/service/guard.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+
+#include "strategies/migration.h"
+
+namespace crossfade {
+
+namespace {
+
+constexpr std::chrono::milliseconds kRound{500};
+constexpr std::int64_t kBetweenTries_ms = 5'000;
+constexpr std::uint32_t kProbe_ms = 1'000;
+constexpr std::int64_t kBetweenProbesDown_ms = 1'000;
+constexpr std::int64_t kBetweenProbesWell_ms = 5'000;
+constexpr std::int64_t kFirstPause_ms = 1'000;
+constexpr std::int64_t kPauseMax_ms = 60'000;
+
+const InterlayTraffic* traffic_of(const Telemetry& telemetry, const std::string& interlay) {
+  const auto found = std::ranges::find(telemetry.interlays, interlay, &InterlayTraffic::id);
+  return found == telemetry.interlays.end() ? nullptr : &*found;
+}
+
+std::optional<Side> authority_of(const Migration& migration, const Self& self) {
+  return dual_write_authority(to_strategy(migration.spec.strategy, self));
+}
+
+// A ramp that begins at nobody: what is to be judged comes with its first step.
+bool sends_nothing_to_new(const StrategySpec& strategy) {
+  const auto* canary = std::get_if<CanarySpec>(&strategy);
+  return canary != nullptr && canary->read_percentage == 0 && !dual_writes(strategy);
+}
+
+std::size_t going_on(const Migration& migration) {
+  return static_cast<std::size_t>(
+      std::ranges::count(migration.bindings, false, &Binding::taken_back));
+}
+
+}  // namespace
+
+std::int64_t retry_pause_ms(std::uint32_t retry, double dice) {
+  std::int64_t pause = kFirstPause_ms;
+  for (std::uint32_t i = 1; i < retry && pause < kPauseMax_ms; ++i) pause *= 2;
+  pause = std::min(pause, kPauseMax_ms);
+  return pause / 2 + static_cast<std::int64_t>(static_cast<double>(pause - pause / 2) * dice);
+}
+
+Dice system_dice() {
+  return [chance = std::mt19937_64(std::random_device{}())]() mutable {
+    return std::uniform_real_distribution<>()(chance);
+  };
+}
+
+void Guard::start() {
+  thread_ = std::thread([this] { work(); });
+}
+
+void Guard::stop() {
+  {
+    const std::lock_guard held(mutex_);
+    ending_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Guard::wait() {
+  std::unique_lock held(mutex_);
+  return !wake_.wait_for(held, kRound, [this] { return ending_; });
+}
+
+void Guard::work() {
+  do {
+    look();
+  } while (wait());
+}
+
+bool Guard::may_go_on(const Migration& migration) const {
+  const std::lock_guard held(mutex_);
+  const auto found = well_.find(migration.identity.uuid);
+  return found != well_.end() && found->second == migration.identity.version;
+}
+
+GuardFigures Guard::figures() const {
+  const std::lock_guard held(mutex_);
+  return figures_;
+}
+
+void Guard::look() {
+  const StatePtr state = keeper_.state();
+  const auto is_running = [&](const std::string& uuid) {
+    const auto found = state->migrations.find(uuid);
+    return found != state->migrations.end() && found->second->status == MigrationStatus::Running;
+  };
+  std::erase_if(watched_, [&](const auto& one) { return !is_running(one.first); });
+  std::map<std::string, std::uint64_t> well;
+  std::optional<Telemetry> telemetry;
+  for (const auto& [uuid, migration] : state->migrations) {
+    if (begun_.contains(uuid)) finish(*migration);
+    if (migration->status != MigrationStatus::Running) continue;
+    if (!telemetry) telemetry = data_plane_.telemetry();
+    if (attend(*state, *migration, *telemetry) == Sight::Well) {
+      well[uuid] = migration->identity.version;
+    }
+  }
+  const std::lock_guard held(mutex_);
+  well_ = std::move(well);
+}
+
+// A rollback whose table some loop did not take over in time is on disk, and to be ended.
+void Guard::finish(const Migration& migration) {
+  if (migration.status != MigrationStatus::RollingBack) {
+    begun_.erase(migration.identity.uuid);
+    return;
+  }
+  const Answer answer = conductor_.take_back(migration, migration.reason, kGuardActor);
+  if (const auto* refusal = std::get_if<Refusal>(&answer)) {
+    spdlog::error("migration {}: {}", migration.identity.id, refusal->message);
+  }
+}
+
+// What is judged is the migration as it is: of another share, or another policy, other counts.
+Guard::Watched& Guard::watched(const Migration& migration) {
+  Watched& one = watched_[migration.identity.uuid];
+  if (one.version == migration.identity.version) return one;
+  one.version = migration.identity.version;
+  for (auto& [uuid, watch] : one.interlays) {
+    watch = Watch{.failures = watch.failures,
+                  .ask_at_ms = watch.ask_at_ms,
+                  .down_since_ms = watch.down_since_ms};
+  }
+  return one;
+}
+
+Guard::Sight Guard::attend(const State& state, const Migration& migration,
+                           const Telemetry& telemetry) {
+  Sight worst = Sight::Well;
+  for (const Binding& binding : migration.bindings) {
+    if (binding.taken_back) continue;
+    const InterlayTraffic* traffic =
+        traffic_of(telemetry, state.interlays.at(binding.interlay)->identity.id);
+    if (traffic == nullptr) continue;
+    worst = std::max(worst, attend(state, migration, binding, *traffic));
+    if (worst == Sight::Acted) break;  // the migration is another one by now
+  }
+  return worst;
+}
+
+Guard::Sight Guard::attend(const State& state, const Migration& migration, const Binding& binding,
+                           const InterlayTraffic& traffic) {
+  const std::int64_t now = clock_();
+  Watched& all = watched(migration);
+  Watch& watch = all.interlays[binding.interlay];
+  const Guardrails rails = migration.spec.guardrails.value_or(Guardrails{});
+  if (now < watch.retry_at_ms) {
+    watch.window.forget();
+    return Sight::Sick;
+  }
+  watch.window.note(now, guard_counts(traffic, authority_of(migration, keeper_.self())),
+                    rails.window_s);
+  look_after(state, binding, traffic, watch);
+  if (now < all.again_at_ms) return Sight::Sick;
+  std::optional<Crossing> crossing = too_long_down(state, binding, rails, watch);
+  if (!crossing) crossing = watch.window.crossing(rails);
+  if (crossing) {
+    crossing->why = "interlay '" + traffic.id + "': " + crossing->why;
+    fail(migration, binding, watch, *crossing);
+    return watch.hesitated ? Sight::Sick : Sight::Acted;
+  }
+  if (watch.down_since_ms) return Sight::Sick;
+  watch.hesitated = false;
+  if (watch.retries > 0) {
+    if (!watch.window.full()) return Sight::Sick;
+    conductor_.note(migration,
+                    fmt::format("interlay '{}': well again after retry {} of {}", traffic.id,
+                                watch.retries, migration.spec.failure_handling.retry_count),
+                    kGuardActor);
+    watch.retries = 0;
+  }
+  const bool tells = !migration.spec.guardrails || watch.window.enough(rails) ||
+                     sends_nothing_to_new(migration.spec.strategy);
+  return tells ? Sight::Well : Sight::Unsure;
+}
+
+// Down is what we are not answered by, whoever gave the hint: a loop that is asked nothing any more
+// does not hear that new is back, and one whose sessions are all on old does not say that it is
+// down.
+void Guard::look_after(const State& state, const Binding& binding, const InterlayTraffic& traffic,
+                       Watch& watch) {
+  const auto index = static_cast<std::size_t>(Side::New);
+  const std::uint64_t failures = traffic.failures[index];
+  const bool hint = traffic.down[index] || (watch.failures && failures > *watch.failures);
+  const std::int64_t now = clock_();
+  if (!hint) watch.failures = failures;
+  if ((!hint && !watch.down_since_ms) || now < watch.ask_at_ms) return;
+  watch.failures = failures;
+  if (answers(state, binding)) {
+    watch.down_since_ms = std::nullopt;
+    watch.ask_at_ms = now + kBetweenProbesWell_ms;
+  } else {
+    if (!watch.down_since_ms) watch.down_since_ms = now;
+    watch.ask_at_ms = now + kBetweenProbesDown_ms;
+  }
+}
+
+std::optional<Crossing> Guard::too_long_down(const State& state, const Binding& binding,
+                                             const Guardrails& rails, Watch& watch) {
+  if (!watch.down_since_ms || !rails.new_side_down_s) return std::nullopt;
+  const std::int64_t for_ms = clock_() - *watch.down_since_ms;
+  // A retry has waited already.
+  if (watch.retries == 0 && for_ms < std::int64_t{*rails.new_side_down_s} * 1'000) {
+    return std::nullopt;
+  }
+  if (answers(state, binding)) {
+    watch.down_since_ms = std::nullopt;
+    return std::nullopt;
+  }
+  return Crossing{GuardCause::NewSideDown, fmt::format("new is down for {} s, guardrail {} s",
+                                                       for_ms / 1'000, *rails.new_side_down_s)};
+}
+
+bool Guard::answers(const State& state, const Binding& binding) {
+  const Endpoint& endpoint = *state.endpoints.at(binding.endpoint);
+  const Status status = servers_.check(endpoint.identity.uuid, endpoint.address, kProbe_ms);
+  // One that does not let us in lets clients in who bring credentials of their own.
+  return status.ok() || status.error().code != Errc::Unavailable;
+}
+
+void Guard::fail(const Migration& migration, const Binding& binding, Watch& watch,
+                 const Crossing& crossing) {
+  const bool pauses =
+      migration.spec.guardrails && migration.spec.guardrails->action == Guardrails::Action::Pause;
+  if (pauses) {
+    return done(
+        migration, GuardAction::Pause, crossing,
+        conductor_.hold(migration, crossing.why + "; paused, routing stays as it is", kGuardActor));
+  }
+  if (would_leave_writes(migration, watch, crossing)) return;
+  switch (migration.spec.failure_handling.type) {
+    case FailureHandling::Type::RollbackAll:
+      return roll_back(migration, watch, crossing);
+    case FailureHandling::Type::RetryThenAll:
+      if (watch.retries < migration.spec.failure_handling.retry_count) {
+        return retry(migration, watch, crossing);
+      }
+      return roll_back(migration, watch, crossing);
+    case FailureHandling::Type::AllowPartial:
+      if (going_on(migration) == 1 || dual_writes(migration.spec.strategy)) {
+        return roll_back(migration, watch, crossing);
+      }
+      return done(
+          migration, GuardAction::RollbackInterlay, crossing,
+          conductor_.take_back_interlay(migration, binding.interlay, crossing.why, kGuardActor));
+  }
+}
+
+// Without guardrails nobody has said that what clients have written to new may be lost to them.
+bool Guard::would_leave_writes(const Migration& migration, Watch& watch, const Crossing& crossing) {
+  if (migration.spec.guardrails) return false;
+  const NewOnlyWrites::Count count = new_only_writes_.count(migration);
+  if (count.writes == 0 && count.exact) return false;
+  watched_[migration.identity.uuid].again_at_ms = clock_() + kBetweenTries_ms;
+  if (watch.hesitated) return true;
+  watch.hesitated = true;
+  const std::string what = fmt::format(
+      "{}; not rolled back, as {}{} writes are on new only: POST …/rollback leaves them there, and "
+      "so would guardrails",
+      crossing.why, count.exact ? "" : "at least ", count.writes);
+  spdlog::warn("migration {}: {}", migration.identity.id, what);
+  conductor_.note(migration, what, kGuardActor);
+  return true;
+}
+
+void Guard::retry(const Migration& migration, Watch& watch, const Crossing& crossing) {
+  ++watch.retries;
+  const std::int64_t pause = retry_pause_ms(watch.retries, dice_());
+  watch.retry_at_ms = clock_() + pause;
+  watch.window.forget();
+  const std::string what =
+      fmt::format("{}; retry {} of {} in {:.1f} s", crossing.why, watch.retries,
+                  migration.spec.failure_handling.retry_count, static_cast<double>(pause) / 1e3);
+  spdlog::warn("migration {}: {}", migration.identity.id, what);
+  conductor_.note(migration, what, kGuardActor);
+  const std::lock_guard held(mutex_);
+  ++figures_[static_cast<std::size_t>(GuardAction::Retry)]
+            [static_cast<std::size_t>(crossing.cause)];
+}
+
+void Guard::roll_back(const Migration& migration, const Watch& watch, const Crossing& crossing) {
+  std::string why = crossing.why;
+  if (watch.retries > 0) why += fmt::format("; still so after {} retries", watch.retries);
+  begun_.insert(migration.identity.uuid);
+  done(migration, GuardAction::Rollback, crossing,
+       conductor_.take_back(migration, why, kGuardActor));
+}
+
+void Guard::done(const Migration& migration, GuardAction action, const Crossing& crossing,
+                 const Answer& answer) {
+  if (const auto* refusal = std::get_if<Refusal>(&answer)) {
+    spdlog::error("migration {}: {}: {}", migration.identity.id, crossing.why, refusal->message);
+    watched_[migration.identity.uuid].again_at_ms = clock_() + kBetweenTries_ms;
+    return;
+  }
+  spdlog::warn("migration {}: {} by itself: {}", migration.identity.id, name_of(action),
+               crossing.why);
+  const std::lock_guard held(mutex_);
+  ++figures_[static_cast<std::size_t>(action)][static_cast<std::size_t>(crossing.cause)];
+}
+
+}  // namespace crossfade
