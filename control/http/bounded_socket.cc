@@ -103,13 +103,15 @@ ssize_t BoundedSocket::until_done(Step&& step, Clock::time_point until) {
 }
 
 bool BoundedSocket::wait(short events, Clock::time_point until) const {
+  std::chrono::milliseconds pause(0);
   for (;;) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
     if (left.count() <= 0) return false;
     pollfd poller{.fd = socket_, .events = events, .revents = 0};
-    const int ready = ::poll(&poller, 1, static_cast<int>(left.count()));
+    const int ready = ::poll(&poller, 1, static_cast<int>(std::min(left, pause).count()));
     if (ready > 0) return true;
-    if (ready == 0 || errno != EINTR) return false;
+    if ((ready < 0 && errno != EINTR) || is_given_up()) return false;
+    pause = kPatience;
   }
 }
 

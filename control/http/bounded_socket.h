@@ -1,17 +1,24 @@
-// A socket whose request must be here `limit` after its making, in so many bytes, however slowly
-// they come, and whose response must be gone `limit` after its first byte. Over TLS or without.
+// A socket whose request must be here `limit` after it came, in so many bytes, however slowly they
+// come, and whose response must be gone `limit` after its first byte. Over TLS or without.
+//
+// Where others want its thread it may be given up earlier: not before kPatience, and never while
+// there is something to read. Who had to wait for a thread has had that time
+// to send, and gets kShortest more.
 //
 // Knows nothing of HTTP. Owns no descriptor.
 #pragma once
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "tls/context.h"
 #include "tls/socket.h"
@@ -22,8 +29,17 @@ class BoundedSocket {
  public:
   using Clock = std::chrono::steady_clock;
 
-  BoundedSocket(int socket, Clock::duration limit, std::size_t bytes_max)
-      : socket_(socket), limit_(limit), read_until_(Clock::now() + limit), bytes_left_(bytes_max) {}
+  static constexpr auto kPatience = std::chrono::milliseconds(250);
+  static constexpr auto kShortest = std::chrono::milliseconds(100);  // once it has a thread
+
+  BoundedSocket(int socket, Clock::time_point came, Clock::duration limit, std::size_t bytes_max,
+                std::function<bool()> gives_way)
+      : socket_(socket),
+        gives_way_(std::move(gives_way)),
+        limit_(limit),
+        patient_until_(std::max(came + kPatience, Clock::now() + kShortest)),
+        read_until_(came + limit),
+        bytes_left_(bytes_max) {}
 
   // Begins TLS, which has the time of the request; false when that fails.
   bool secure(TlsHandle handle);
@@ -53,9 +69,13 @@ class BoundedSocket {
   ssize_t until_done(Step&& step, Clock::time_point until);
   bool wait(short events, Clock::time_point until) const;
 
+  bool is_given_up() const { return Clock::now() >= patient_until_ && gives_way_(); }
+
   const int socket_;
+  const std::function<bool()> gives_way_;
   std::optional<TlsSocket> tls_;
   const Clock::duration limit_;
+  const Clock::time_point patient_until_;
   const Clock::time_point read_until_;
   std::optional<Clock::time_point> write_until_;
   std::size_t bytes_left_;

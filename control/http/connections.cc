@@ -24,9 +24,14 @@ void Connections::Guest::arrived() {
   connections_.working_.splice(connections_.working_.end(), connections_.waiting_, place_);
 }
 
-void Connections::make_room() {
-  const std::lock_guard held(mutex_);
-  if (!waiting_.empty()) ::shutdown(waiting_.front(), SHUT_RDWR);
+bool Connections::Guest::gives_way(std::size_t wanted) const {
+  const std::lock_guard held(connections_.mutex_);
+  if (!waiting_) return false;
+  for (auto one = connections_.waiting_.begin(); wanted > 0; ++one, --wanted) {
+    if (one == connections_.waiting_.end()) return false;
+    if (one == place_) return true;
+  }
+  return false;
 }
 
 void Connections::close() {

@@ -4,6 +4,7 @@
 // Knows nothing of HTTP: a connection is a descriptor that is waiting or not.
 #pragma once
 
+#include <cstddef>
 #include <list>
 #include <mutex>
 
@@ -22,14 +23,15 @@ class Connections {
     // Its request is here: from now on it is worked for, and not turned away.
     void arrived();
 
+    // True when `wanted` others want the thread of one that waits, and this is one of those who
+    // have waited longest.
+    bool gives_way(std::size_t wanted) const;
+
    private:
     Connections& connections_;
     std::list<int>::iterator place_;
     bool waiting_ = true;
   };
-
-  // Turns away whoever has been waiting longest, if anybody is; its thread notices at once.
-  void make_room();
 
   // From now on nobody waits, until open(): whoever does, and whoever comes, is turned away.
   void close();

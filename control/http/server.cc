@@ -17,6 +17,7 @@
 
 #include "control/http/bounded_socket.h"
 #include "control/http/connections.h"
+#include "control/http/lobby.h"
 #include "tls/context.h"
 
 namespace crossfade {
@@ -27,6 +28,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kPathMax = 1024;       // bytes; the longest of ours has about 300
 constexpr std::size_t kHeadMax = 64u << 10;  // bytes of request line and headers, beside the body's
+// Connections that have sent nothing yet, for each thread.
+constexpr std::size_t kSilentOfEach = 16;
+constexpr int kBacklog = 1024;  // connections that wait to be accepted
 constexpr auto kReopenPause = std::chrono::milliseconds(100);
 constexpr auto kLinger = std::chrono::milliseconds(500);
 constexpr std::size_t kLingerMax = 4u
@@ -75,26 +79,38 @@ class Nobody : public httplib::Stream {
   std::string_view left_ = "NONE / HTTP/1.1\r\n\r\n";
 };
 
-// A fixed number of threads; work that finds none free asks for room.
+// A fixed number of threads, for connections that have begun to send.
 class Workers : public httplib::TaskQueue {
  public:
-  // `on_end` is called when no more connections will come, before anything is waited for.
-  Workers(std::size_t count, Connections& connections, std::function<void()> on_end)
-      : connections_(connections), on_end_(std::move(on_end)) {
+  // `serve` has the connection to itself, and closes it. `on_end` is called when no more of them
+  // will come, before anything is waited for.
+  Workers(const HttpLimits& limits, Connections& connections,
+          std::function<void(Lobby::Visitor)> serve, std::function<void()> on_end)
+      : connections_(connections),
+        serve_(std::move(serve)),
+        on_end_(std::move(on_end)),
+        lobby_(limits.connections_max * kSilentOfEach,
+               std::chrono::milliseconds(limits.request_timeout_ms),
+               [this](Lobby::Visitor visitor) { push(visitor); }) {
+    const std::size_t count = limits.connections_max;
     connections_.open();
     for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
     idle_ = count;
   }
 
-  void enqueue(std::function<void()> task) override {
+  // What the library wants done with a connection is to give it to enter().
+  void enqueue(std::function<void()> task) override { task(); }
+  void enter(int descriptor) { lobby_.enter(descriptor); }
+
+  // How many connections have begun to send and find no thread free.
+  std::size_t wanted() {
     const std::lock_guard held(mutex_);
-    tasks_.push_back(std::move(task));
-    if (tasks_.size() > idle_) connections_.make_room();
-    wake_.notify_one();
+    return visitors_.size() > idle_ ? visitors_.size() - idle_ : 0;
   }
 
   void shutdown() override {
     on_end_();
+    lobby_.close();
     {
       const std::lock_guard held(mutex_);
       ending_ = true;
@@ -105,31 +121,37 @@ class Workers : public httplib::TaskQueue {
   }
 
  private:
+  void push(Lobby::Visitor visitor) {
+    const std::lock_guard held(mutex_);
+    visitors_.push_back(visitor);
+    wake_.notify_one();
+  }
+
   void work() {
     std::unique_lock held(mutex_);
     for (;;) {
-      wake_.wait(held, [this] { return ending_ || !tasks_.empty(); });
-      if (tasks_.empty()) return;
-      auto task = std::move(tasks_.front());
-      tasks_.pop_front();
+      wake_.wait(held, [this] { return ending_ || !visitors_.empty(); });
+      if (visitors_.empty()) return;
+      const Lobby::Visitor visitor = visitors_.front();
+      visitors_.pop_front();
       --idle_;
-      // Others may still be waiting for a thread; each arrival made room once only.
-      if (tasks_.size() > idle_) connections_.make_room();
       held.unlock();
-      task();
+      serve_(visitor);
       held.lock();
       ++idle_;
     }
   }
 
   Connections& connections_;
+  const std::function<void(Lobby::Visitor)> serve_;
   const std::function<void()> on_end_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::function<void()>> tasks_;
+  std::deque<Lobby::Visitor> visitors_;  // without a thread
   std::vector<std::thread> threads_;
   std::size_t idle_ = 0;
   bool ending_ = false;
+  Lobby lobby_;  // last: its thread uses the others
 };
 
 HttpHead head_of(const httplib::Request& request) {
@@ -205,7 +227,10 @@ class Server : public httplib::Server {
          std::shared_ptr<TlsServer> tls)
       : limits_(limits), handlers_(handlers), connections_(connections), tls_(std::move(tls)) {
     new_task_queue = [this] {
-      return new Workers(limits_.connections_max, connections_, [this] { forget_listener(); });
+      workers_ = new Workers(
+          limits_, connections_, [this](Lobby::Visitor visitor) { serve_visitor(visitor); },
+          [this] { forget_listener(); });
+      return workers_;
     };
     // Its default would share the port with any other process that asks for it.
     set_socket_options([](socket_t socket) {
@@ -221,6 +246,8 @@ class Server : public httplib::Server {
   std::optional<std::uint16_t> bind(const std::string& host, std::uint16_t port) {
     const int bound = port == 0 ? bind_to_any_port(host) : bind_to_port(host, port) ? port : -1;
     if (bound <= 0) return std::nullopt;
+    // Again: the library lets five wait, and what the sixth sends is lost for a second.
+    ::listen(svr_sock_, kBacklog);
     return static_cast<std::uint16_t>(bound);
   }
 
@@ -354,21 +381,27 @@ class Server : public httplib::Server {
         });
   }
 
+  // Called by the library as soon as there is a connection.
   bool process_and_close_socket(socket_t descriptor) override {
+    workers_->enter(descriptor);
+    return true;
+  }
+
+  void serve_visitor(Lobby::Visitor visitor) {
     const auto limit = std::chrono::milliseconds(limits_.request_timeout_ms);
-    bool ok = false;
     {
-      Connections::Guest guest(connections_, descriptor);
-      BoundedSocket socket(descriptor, limit, kHeadMax + limits_.body_max * 2ull);
+      Connections::Guest guest(connections_, visitor.descriptor);
+      BoundedSocket socket(visitor.descriptor, visitor.came, limit,
+                           kHeadMax + limits_.body_max * 2ull,
+                           [&] { return guest.gives_way(workers_->wanted()); });
       Stream stream(socket);
       guest_ = &guest;
       socket_ = &socket;
       bool closed = false;
-      ok = secured(socket) && process_request(stream, true, closed, [](Request&) {});
+      if (secured(socket)) process_request(stream, true, closed, [](Request&) {});
       socket.finish();
     }
-    close_gently(descriptor);
-    return ok;
+    close_gently(visitor.descriptor);
   }
 
   bool secured(BoundedSocket& socket) const {
@@ -380,6 +413,7 @@ class Server : public httplib::Server {
   const HttpLimits limits_;
   const HttpHandlers handlers_;
   Connections& connections_;
+  Workers* workers_ = nullptr;  // the library's; there while it listens
   const std::shared_ptr<TlsServer> tls_;
   std::mutex mutex_;
   std::condition_variable wake_;

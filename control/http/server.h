@@ -6,9 +6,9 @@
 //   - a request must arrive whole within request_timeout_ms, its reply must leave within that too,
 //   and its
 //     head and body are bounded: a slow or endless sender costs one thread for a bounded time
-//   - connections_max threads; when all are taken, the connection that has been silent longest
-//   makes room,
-//     so that slow senders can not lock others out
+//   - connections_max threads, for connections that have begun to send; silent ones cost none. When
+//     all threads are taken, those who have sent for longest, and longer than a request needs, make
+//     room, so that slow senders can not lock others out, nor a crowd that sends as it should
 //
 // Only server.cc includes httplib.h.
 #pragma once

@@ -178,6 +178,25 @@ TEST_CASE("http: however many slow senders there are, the next request is served
   for (int i = 0; i < 5; ++i) CHECK(http(echo.port(), "GET", "/a").status == 200);
 }
 
+TEST_CASE("http: many who send as they should, all at once, are all served by few threads") {
+  Echo echo({.body_max = 1024, .request_timeout_ms = 60'000, .connections_max = 4});
+  std::list<Wire> crowd;
+  // More than there are threads, and as many as may be silent: they come first, and send later.
+  for (int i = 0; i < 64; ++i) crowd.emplace_back(echo.port());
+  for (Wire& wire : crowd) wire.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+  for (Wire& wire : crowd) CHECK(answer_of(wire.rest()).status == 200);
+}
+
+TEST_CASE("http: of more silent connections than there is room for the first have to go") {
+  Echo echo({.body_max = 1024, .request_timeout_ms = 60'000, .connections_max = 4});
+  std::list<Wire> silent;
+  for (int i = 0; i < 65; ++i) silent.emplace_back(echo.port());
+  CHECK(silent.front().rest().empty());
+  silent.pop_front();
+  for (Wire& wire : silent) wire.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+  for (Wire& wire : silent) CHECK(answer_of(wire.rest()).status == 200);
+}
+
 TEST_CASE("http: a port that is taken is refused, also when its owner would share it") {
   Echo echo;
   HttpServer second({}, {});
