@@ -130,7 +130,7 @@ void read_members(Fields& fields, MigrationSpec& spec) {
     fields.take(read_failure_handling(*failure, "failure_handling"), spec.failure_handling);
   }
   if (const Json* guardrails = fields.optional("guardrails")) {
-    take(fields, read_guardrails(*guardrails, "guardrails"), spec.guardrails);
+    fields.take(read_guardrails(*guardrails, "guardrails"), spec.guardrails);
   }
 }
 

@@ -229,7 +229,7 @@ class Life {
         ledger({}),
         dual_writes(ledger, keeper, servers, data_plane),
         endpoints(keeper, servers),
-        interlays(keeper, servers, listeners),
+        interlays(keeper, servers, listeners, auth),
         templates(keeper),
         apis(keeper),
         verifications(keeper, ledger, told.verifier()),
@@ -252,6 +252,7 @@ class Life {
   std::unique_ptr<Store> store;
   Keeper keeper;
   Listeners listeners;
+  AuthDoor auth;
   NewOnlyWrites new_only_writes;
   Ledger ledger;
   DualWrites dual_writes;
