@@ -27,14 +27,30 @@ const InterlayTraffic* traffic_of(const Telemetry& telemetry, const std::string&
   return found == telemetry.interlays.end() ? nullptr : &*found;
 }
 
-std::optional<Side> authority_of(const Migration& migration, const Self& self) {
-  return dual_write_authority(to_strategy(migration.spec.strategy, self));
+template <class... Visitors>
+struct Visit : Visitors... {
+  using Visitors::operator()...;
+};
+template <class... Visitors>
+Visit(Visitors...) -> Visit<Visitors...>;
+
+// Of this sidecar; geographic: it may, for clients of other regions.
+bool reads_new(const Strategy& strategy) {
+  return std::visit(Visit{[](const BigBang&) { return true; },
+                          [](const Canary& canary) { return canary.read_share > 0; },
+                          [](const BlueGreen& blue_green) { return blue_green.active_is_new; },
+                          [](const ShadowTraffic&) { return true; },
+                          [](const RollingUpdate& rolling) { return rolling.here_migrated; },
+                          [](const Geographic&) { return true; },
+                          [](const TimeWindow& window) { return window.executed; }},
+                    strategy);
 }
 
-// A ramp that begins at nobody: what is to be judged comes with its first step.
-bool sends_nothing_to_new(const StrategySpec& strategy) {
-  const auto* canary = std::get_if<CanarySpec>(&strategy);
-  return canary != nullptr && canary->read_percentage == 0 && !dual_writes(strategy);
+// Nobody is hurt by a new side that is asked nothing, and it says nothing: a window that has not
+// opened, a ramp that begins at nobody.
+bool sends_nothing_to_new(const Strategy& strategy) {
+  return !reads_new(strategy) && !dual_write_authority(strategy) && !splits_writes(strategy) &&
+         home(strategy) == Side::Old;
 }
 
 std::size_t going_on(const Migration& migration) {
@@ -141,19 +157,25 @@ Guard::Watched& Guard::watched(const Migration& migration) {
 Guard::Sight Guard::attend(const State& state, const Migration& migration,
                            const Telemetry& telemetry) {
   Sight worst = Sight::Well;
+  const Strategy strategy = to_strategy(migration.spec.strategy, keeper_.self());
+  if (sends_nothing_to_new(strategy)) {
+    watched_.erase(migration.identity.uuid);
+    return worst;
+  }
   for (const Binding& binding : migration.bindings) {
     if (binding.taken_back) continue;
     const InterlayTraffic* traffic =
         traffic_of(telemetry, state.interlays.at(binding.interlay)->identity.id);
     if (traffic == nullptr) continue;
-    worst = std::max(worst, attend(state, migration, binding, *traffic));
+    worst = std::max(worst,
+                     attend(state, migration, binding, *traffic, dual_write_authority(strategy)));
     if (worst == Sight::Acted) break;  // the migration is another one by now
   }
   return worst;
 }
 
 Guard::Sight Guard::attend(const State& state, const Migration& migration, const Binding& binding,
-                           const InterlayTraffic& traffic) {
+                           const InterlayTraffic& traffic, std::optional<Side> authority) {
   const std::int64_t now = clock_();
   Watched& all = watched(migration);
   Watch& watch = all.interlays[binding.interlay];
@@ -162,8 +184,7 @@ Guard::Sight Guard::attend(const State& state, const Migration& migration, const
     watch.window.forget();
     return Sight::Sick;
   }
-  watch.window.note(now, guard_counts(traffic, authority_of(migration, keeper_.self())),
-                    rails.window_s);
+  watch.window.note(now, guard_counts(traffic, authority), rails.window_s);
   look_after(state, binding, traffic, watch);
   if (now < all.again_at_ms) return Sight::Sick;
   std::optional<Crossing> crossing = too_long_down(state, binding, rails, watch);
@@ -183,8 +204,7 @@ Guard::Sight Guard::attend(const State& state, const Migration& migration, const
                     kGuardActor);
     watch.retries = 0;
   }
-  const bool tells = !migration.spec.guardrails || watch.window.enough(rails) ||
-                     sends_nothing_to_new(migration.spec.strategy);
+  const bool tells = !migration.spec.guardrails || watch.window.enough(rails);
   return tells ? Sight::Well : Sight::Unsure;
 }
 

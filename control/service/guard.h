@@ -96,7 +96,7 @@ class Guard {
   Watched& watched(const Migration& migration);
   Sight attend(const State& state, const Migration& migration, const Telemetry& telemetry);
   Sight attend(const State& state, const Migration& migration, const Binding& binding,
-               const InterlayTraffic& traffic);
+               const InterlayTraffic& traffic, std::optional<Side> authority);
   void look_after(const State& state, const Binding& binding, const InterlayTraffic& traffic,
                   Watch& watch);
   std::optional<Crossing> too_long_down(const State& state, const Binding& binding,

@@ -163,6 +163,30 @@ TEST_CASE("guard: one that is not down for long, or only seems so, or may be so,
   CHECK(bench.reasons().empty());
 }
 
+TEST_CASE("guard: a new side that is asked nothing is not judged") {
+  GuardBench bench;
+  SUBCASE("before a window opens") {
+    bench.run(
+        R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z"})",
+        with_rails());
+  }
+  SUBCASE("as blue_green stands on old") { bench.run(R"({"type":"blue_green"})", with_rails()); }
+  SUBCASE("before a ramp's first step") {
+    bench.run(R"({"type":"canary","read_percentage":0})", with_rails());
+  }
+  bench.go_down();
+  bench.pass(200);
+  CHECK(bench.status("m") == "running");
+  CHECK(bench.reasons().empty());
+  CHECK(bench.may_go_on());
+  // A window is executed, and becomes nothing else.
+  const Answer flipped = bench.patch_strategy("m", R"({"type":"blue_green","active_is_new":true})");
+  if (std::holds_alternative<Reply>(flipped)) {
+    bench.pass(61);
+    CHECK(bench.status("m") == "rolled_back");
+  }
+}
+
 TEST_CASE("guard: without guardrails no writes are left on new by itself") {
   GuardBench bench;
   const std::string rails = R"("guardrails":{})";
