@@ -1,9 +1,8 @@
 // A socket whose request must be here `limit` after it came, in so many bytes, however slowly they
 // come, and whose response must be gone `limit` after its first byte. Over TLS or without.
 //
-// Where others want its thread it may be given up earlier: not before kPatience, and never while
-// there is something to read. Who had to wait for a thread has had that time
-// to send, and gets kShortest more.
+// Where others want its thread it may be given up earlier: not before it has had it for kPatience,
+// and never while there is something to read.
 //
 // Knows nothing of HTTP. Owns no descriptor.
 #pragma once
@@ -30,14 +29,13 @@ class BoundedSocket {
   using Clock = std::chrono::steady_clock;
 
   static constexpr auto kPatience = std::chrono::milliseconds(250);
-  static constexpr auto kShortest = std::chrono::milliseconds(100);  // once it has a thread
 
   BoundedSocket(int socket, Clock::time_point came, Clock::duration limit, std::size_t bytes_max,
                 std::function<bool()> gives_way)
       : socket_(socket),
         gives_way_(std::move(gives_way)),
         limit_(limit),
-        patient_until_(std::max(came + kPatience, Clock::now() + kShortest)),
+        patient_until_(Clock::now() + kPatience),
         read_until_(came + limit),
         bytes_left_(bytes_max) {}
 

@@ -327,6 +327,15 @@ class Crowd(Robust):
         for sidecar in (self.sidecar, self.other):
             sidecar.migrate("m", {"type": "canary", "read_percentage": 0.0}, "cache", "new")
 
+    def status_of(self, sidecar, method, path, body):
+        """One call in one piece: a thousand threads of Python would keep a second piece back for long."""
+        data = b"" if body is None else json.dumps(body).encode()
+        head = (f"{method} /api/v1{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\nConnection: close\r\n\r\n")
+        with socket.create_connection(sidecar.control, 60 * SLOWNESS) as wire:
+            wire.sendall(head.encode() + data)
+            return int(wire.makefile("rb").readline().split()[1])
+
     def call_at_once(self, sidecar):
         """AT_ONCE calls, each of a thread of its own, that all begin together; their statuses, counted."""
         barrier = threading.Barrier(AT_ONCE)
@@ -338,8 +347,8 @@ class Crowd(Robust):
                                   ("GET", "/interlays", None),
                                   ("PATCH", "/migrations/m", {"description": str(number)}))[number % 4]
             try:
-                answers.append(sidecar.api(method, path, body, limit_s=60)[0])
-            except OSError as error:
+                answers.append(self.status_of(sidecar, method, path, body))
+            except (OSError, IndexError) as error:
                 answers.append(repr(error))
         threads = [threading.Thread(target=work, args=(number,)) for number in range(AT_ONCE)]
         for thread in threads:
