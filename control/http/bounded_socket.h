@@ -9,7 +9,6 @@
 
 #include <sys/types.h>
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>

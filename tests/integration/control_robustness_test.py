@@ -367,7 +367,8 @@ class Crowd(Robust):
                 figures[whose].append(latency.p99_us)
         own, other = (statistics.median(figures[whose]) for whose in ("own", "other"))
         # A noisy machine moves the p99 of rounds by tenths; a data port that waits for calls, by factors.
-        self.assertLess(own, 1.5 * other + 200, f"p99 of rounds, in us: {figures}")
+        if SLOWNESS == 1:  # a sanitizer's figures are its own
+            self.assertLess(own, 1.5 * other + 200, f"p99 of rounds, in us: {figures}")
         self.serves()
 
 
