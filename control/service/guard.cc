@@ -8,6 +8,7 @@
 #include <chrono>
 #include <random>
 
+#include "protocols/base/visit.h"
 #include "strategies/migration.h"
 
 namespace crossfade {
@@ -26,13 +27,6 @@ const InterlayTraffic* traffic_of(const Telemetry& telemetry, const std::string&
   const auto found = std::ranges::find(telemetry.interlays, interlay, &InterlayTraffic::id);
   return found == telemetry.interlays.end() ? nullptr : &*found;
 }
-
-template <class... Visitors>
-struct Visit : Visitors... {
-  using Visitors::operator()...;
-};
-template <class... Visitors>
-Visit(Visitors...) -> Visit<Visitors...>;
 
 // Of this sidecar; geographic: it may, for clients of other regions.
 bool reads_new(const Strategy& strategy) {

@@ -82,7 +82,8 @@ class PgTarget:
             server.sql(statement)
 
     def holds(self, condition):
-        return any(server.value(condition) == "t" for server in self.servers)
+        quantifier = all if condition.startswith("all ") else any
+        return quantifier(server.value(condition.removeprefix("all ")) == "t" for server in self.servers)
 
 
 class PgPlayer:

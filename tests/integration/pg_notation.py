@@ -7,7 +7,7 @@
     b[0]> …   b[3]> …   b[1C|E]> …      waits for nothing; for three messages; up to a C or E after a 1
     ~ \\d+ ms                            masks this pattern in what the next step waits for
     !sql create table x ()              on every server, as superuser; `set role app` is said there
-    !until select …                     polls every server until one of them answers t
+    !until select … | !until all select …    polls every server until one of them answers t; until all do
     !wait b A                           waits as b[A]> does
     !open b user=x database=y           connects and logs in (3.2: first word); a connection that is
                                         not opened so logs in as app at its first message
