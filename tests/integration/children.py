@@ -7,6 +7,7 @@ server can be restarted on its port.
 """
 
 import atexit
+import fcntl
 import os
 import random
 import shutil
@@ -25,6 +26,8 @@ _children = []
 _folders = []
 _lock = threading.Lock()
 _handed_out = set()
+# One byte for each port: a lock on it is the port's.
+_ports = open(os.path.join(tempfile.gettempdir(), f"crossfade-ports-{os.getuid()}"), "ab")
 
 
 def wait_until(condition, limit_s, what):
@@ -41,12 +44,21 @@ def wait_until(condition, limit_s, what):
         pause = min(pause * 1.5, 0.02)
 
 
+def claim(port):
+    """Whether no other test process has handed it out. The kernel forgets the lock as this one ends."""
+    try:
+        fcntl.lockf(_ports, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
 def free_port():
-    """A port of 127.0.0.1 that nobody listens on and that this process has not handed out before."""
+    """A port of 127.0.0.1 that nobody listens on and that no running test process has handed out before."""
     while True:
         port = random.SystemRandom().randrange(20000, 32000)
         with _lock:
-            if port in _handed_out:
+            if port in _handed_out or not claim(port):
                 continue
             _handed_out.add(port)
         with socket.socket() as probe:
