@@ -18,6 +18,7 @@ import unittest
 
 from harness import ADMIN, SLOWNESS, RawConn, RedisServer, Sidecar, temp_folder, wait_until
 from latency import Latency
+from load import at_once
 from memory import MIB, grew_less, reset_peak
 
 BESIDE = 0
@@ -338,24 +339,15 @@ class Crowd(Robust):
 
     def call_at_once(self, sidecar):
         """AT_ONCE calls, each of a thread of its own, that all begin together; their statuses, counted."""
-        barrier = threading.Barrier(AT_ONCE)
-        answers = []
-
-        def work(number):
-            barrier.wait()
+        def call(number):
             method, path, body = (("GET", "/migrations", None), ("GET", "/migrations/m/status", None),
                                   ("GET", "/interlays", None),
                                   ("PATCH", "/migrations/m", {"description": str(number)}))[number % 4]
             try:
-                answers.append(self.status_of(sidecar, method, path, body))
+                return self.status_of(sidecar, method, path, body)
             except (OSError, IndexError) as error:
-                answers.append(repr(error))
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(AT_ONCE)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return {answer: answers.count(answer) for answer in set(answers)}
+                return repr(error)
+        return collections.Counter(at_once(AT_ONCE, call))
 
     def test_a_thousand_calls_at_once_are_answered_and_data_does_not_wait_for_them(self):
         figures = {"own": [], "other": []}

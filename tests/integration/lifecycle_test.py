@@ -4,10 +4,10 @@ control/lifecycle.h, and all else is refused in the mission's words and changes 
 
 import contextlib
 import sqlite3
-import threading
 import unittest
 
 from harness import RedisServer, Sidecar
+from load import at_once
 
 # status -> what each verb makes of it; what is missing is refused.
 MOVES = {
@@ -126,25 +126,11 @@ class Waiting(WithServers):
 
 
 class Races(WithServers):
-    def at_once(self, count, call):
-        """What `count` threads were answered, that all began at the same moment."""
-        barrier, answers = threading.Barrier(count), []
-
-        def work(number):
-            barrier.wait()
-            answers.append(call(number))
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return answers
-
     def test_of_many_that_start_it_one_does(self):
         for _ in range(5):
             sidecar = self.begin()
             sidecar.create_migration("m", ALL_NEW, "cache", "new")
-            answers = self.at_once(8, lambda _, sidecar=sidecar: self.call(sidecar, "migrate"))
+            answers = at_once(8, lambda _, sidecar=sidecar: self.call(sidecar, "migrate"))
             self.assertEqual(sorted(code for code, _ in answers), [200] + [409] * 7)
             started = [event for event in sidecar.must("GET", "/migrations/m/events")
                        if event["to"] == "running"]
@@ -158,7 +144,7 @@ class Races(WithServers):
         for turn in range(5):
             _, headers, _ = sidecar.http("GET", "/api/v1/migrations/m")
             etag = headers["etag"]
-            answers = self.at_once(8, lambda number: sidecar.api(
+            answers = at_once(8, lambda number: sidecar.api(
                 "PATCH", "/migrations/m",
                 {"strategy": {"type": "canary", "read_percentage": (8 * turn + number + 1) / 100}},
                 headers={"If-Match": etag}))
@@ -170,7 +156,7 @@ class Races(WithServers):
         for _ in range(5):
             sidecar = self.begin()
             sidecar.migrate("m", ALL_NEW, "cache", "new")
-            self.at_once(2, lambda number, sidecar=sidecar: self.call(sidecar,
+            at_once(2, lambda number, sidecar=sidecar: self.call(sidecar,
                                                                       ("rollback", "complete")[number]))
             # A rollback is possible before a completion and behind it.
             self.assertEqual(self.status(sidecar), "rolled_back")

@@ -14,6 +14,21 @@ from children import SLOWNESS, wait_until
 from resp import encode
 
 
+def at_once(count, call):
+    """What `count` threads were answered by call(number), that all began at the same moment."""
+    barrier, answers = threading.Barrier(count), []
+
+    def work(number):
+        barrier.wait()
+        answers.append(call(number))
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
 class Client(threading.Thread):
     """Closed loop of GETs, `depth` at a time. `seen[phase]` counts replies by their bytes."""
 

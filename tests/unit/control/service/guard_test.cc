@@ -15,6 +15,10 @@ constexpr std::size_t kNew = static_cast<std::size_t>(Side::New);
 constexpr const char* kShadow = R"({"type":"shadow_traffic"})";
 constexpr const char* kRails = R"({"window_s":10,"min_requests":100,"error_rate":0.05})";
 
+std::string with_rails(const std::string& more = "") {
+  return R"("guardrails":)" + std::string(kRails) + more;
+}
+
 struct GuardBench : Bench {
   GuardBench() { add_sides(); }
 
@@ -53,6 +57,15 @@ struct GuardBench : Bench {
     must(life->conductor.migrate("m", call));
     pass(1);
   }
+  // Ready, with two interlays, of which one may go back alone.
+  void add_partial(const std::string& strategy) {
+    add_interlay("other", "old", 7002);
+    must(life->migrations.create(json(R"({"id":"m","strategy":)" + strategy + "," +
+                                      with_rails(R"(,"failure_handling":"allow_partial"})")),
+                                 call));
+    bind("m");
+    must(life->migrations.add_interlay("m", "other", json(R"({"endpoint":"new"})"), call));
+  }
   bool both(const std::string& id = "cache") { return plane.route(id).strategy.has_value(); }
   std::vector<std::string> reasons() {
     std::vector<std::string> lines;
@@ -72,10 +85,6 @@ struct GuardBench : Bench {
   }
   bool may_go_on() { return life->guard.may_go_on(*find(life->keeper.state()->migrations, "m")); }
 };
-
-std::string with_rails(const std::string& more = "") {
-  return R"("guardrails":)" + std::string(kRails) + more;
-}
 
 }  // namespace
 
@@ -250,13 +259,7 @@ TEST_CASE("guard: pauses between retries double up to a minute, with chance in t
 
 TEST_CASE("guard: allow_partial takes back what failed, and the last one takes all along") {
   GuardBench bench;
-  bench.add_interlay("other", "old", 7002);
-  must(bench.life->migrations.create(json(R"({"id":"m","strategy":)" + std::string(kShadow) + "," +
-                                          with_rails(R"(,"failure_handling":"allow_partial"})")),
-                                     bench.call));
-  bench.bind("m");
-  must(
-      bench.life->migrations.add_interlay("m", "other", json(R"({"endpoint":"new"})"), bench.call));
+  bench.add_partial(kShadow);
   must(bench.life->conductor.migrate("m", bench.call));
   bench.pass(1);
   bench.answer_copies(200, 30);
@@ -286,13 +289,7 @@ TEST_CASE("guard: allow_partial takes back what failed, and the last one takes a
 
 TEST_CASE("guard: what writes to both sides is taken back as a whole") {
   GuardBench bench;
-  bench.add_interlay("other", "old", 7002);
-  must(bench.life->migrations.create(json(R"({"id":"m","strategy":)" + std::string(kCanary) + "," +
-                                          with_rails(R"(,"failure_handling":"allow_partial"})")),
-                                     bench.call));
-  bench.bind("m");
-  must(
-      bench.life->migrations.add_interlay("m", "other", json(R"({"endpoint":"new"})"), bench.call));
+  bench.add_partial(kCanary);
   Call forced = bench.call;
   forced.force = true;
   must(bench.life->conductor.migrate("m", forced));
