@@ -191,7 +191,12 @@ class DualWrites(Pair):
         self.sidecar.migrate("m", canary(share, policy), "cache", "new")
 
     def assert_soon(self, server, key, value):
-        wait_until(lambda: server.call("GET", key) == value, 5, f"{key} is {value!r}")
+        def is_so():
+            try:
+                return server.call("GET", key) == value
+            except ReplyError:  # WRONGTYPE: a repair has not reached it yet
+                return False
+        wait_until(is_so, 5, f"{key} is {value!r}")
 
     def test_every_write_reaches_both_sides(self):
         self.start("old_authoritative")
