@@ -6,6 +6,7 @@
 
 #include "control/api_rules.h"
 #include "strategies/api_set.h"
+#include "strategies/sql_api_set.h"
 
 namespace crossfade {
 
@@ -24,10 +25,10 @@ bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
   return one.id == other.id && one.uuid == other.uuid && one.old_side == other.old_side &&
          one.new_side == other.new_side && one.strategy == other.strategy &&
          one.migration == other.migration && one.apis == other.apis &&
-         one.commands == other.commands && one.catalog == other.catalog &&
-         one.catalog_database == other.catalog_database && one.settings == other.settings &&
-         one.tls == other.tls && one.login == other.login && one.networks == other.networks &&
-         same_ends(one, other);
+         one.sql_apis == other.sql_apis && one.commands == other.commands &&
+         one.catalog == other.catalog && one.catalog_database == other.catalog_database &&
+         one.settings == other.settings && one.tls == other.tls && one.login == other.login &&
+         one.networks == other.networks && same_ends(one, other);
 }
 
 // What has been called complete stays on new, whoever and wherever this sidecar says it is when it
@@ -84,20 +85,33 @@ std::vector<ApiSet::Entry> entries_of(const State& state, const Migration& migra
   return entries;
 }
 
-// Null where the migration has no api of the endpoint: all requests move. Made only where it
-// differs from that of the table before: a thousand templates take milliseconds.
-std::shared_ptr<const ApiSet> api_set_of(const State& state, const Migration& migration,
-                                         const InterlayDefinition& interlay,
-                                         const Table* previous) {
-  if (!has_api_of(state, migration, interlay.endpoint)) return nullptr;
-  assert(state.endpoints.at(interlay.endpoint)->address.kind == EndpointKind::Redis);
-  std::vector<ApiSet::Entry> entries = entries_of(state, migration, interlay.endpoint);
+// Made only where it differs from that of the table before: a thousand templates take milliseconds.
+//   member   of routes, where they have it
+template <class Set>
+std::shared_ptr<const Set> set_of(std::vector<typename Set::Entry> entries, const Table* previous,
+                                  std::shared_ptr<const Set> InterlayRoute::*member) {
   if (previous != nullptr) {
-    for (const InterlayRoutePtr& old : previous->interlays) {
-      if (old->apis && old->apis->entries() == entries) return old->apis;
+    for (const InterlayRoutePtr& route : previous->interlays) {
+      const std::shared_ptr<const Set>& before = (*route).*member;
+      if (before && before->entries() == entries) return before;
     }
   }
-  return std::make_shared<const ApiSet>(std::move(entries));
+  return std::make_shared<const Set>(std::move(entries));
+}
+
+// Nothing where the migration has no api of the endpoint: all requests move.
+void add_apis(InterlayRoute& route, const State& state, const Migration& migration,
+              const std::string& endpoint, const Table* previous) {
+  if (!has_api_of(state, migration, endpoint)) return;
+  std::vector<ApiSet::Entry> entries = entries_of(state, migration, endpoint);
+  switch (route.old_side.kind) {
+    case EndpointKind::Redis:
+      route.apis = set_of(std::move(entries), previous, &InterlayRoute::apis);
+      return;
+    case EndpointKind::Postgres:
+      route.sql_apis = set_of(std::move(entries), previous, &InterlayRoute::sql_apis);
+      return;
+  }
 }
 
 InterlayRoute build_route(const State& state, const InterlayDefinition& interlay,
@@ -128,7 +142,7 @@ InterlayRoute build_route(const State& state, const InterlayDefinition& interlay
   route.new_side = target->second->address;
   route.strategy = in_force(*migration, self);
   route.migration = migration->identity.id;
-  route.apis = api_set_of(state, *migration, interlay, previous);
+  add_apis(route, state, *migration, interlay.endpoint, previous);
   tell_regions_apart(route, *migration, interlay.regions);
   return route;
 }

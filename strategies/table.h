@@ -20,6 +20,7 @@
 namespace crossfade {
 
 class ApiSet;
+class SqlApiSet;
 
 // What a server behind an endpoint speaks.
 enum class EndpointKind : std::uint8_t { Redis, Postgres };
@@ -78,8 +79,10 @@ struct InterlayRoute {
   std::optional<EndpointAddress> new_side;  // set exactly when `strategy` is
   std::optional<Strategy> strategy;         // nullopt: everything to old
   std::string migration;                    // id of the migration in force, for messages
-  // Redis: of a migration that moves apis, what belongs to them; null: all requests move.
+  // Of a migration that moves apis, what belongs to them: of Redis the one, of PostgreSQL the
+  // other. Null: all requests move.
   std::shared_ptr<const ApiSet> apis = {};
+  std::shared_ptr<const SqlApiSet> sql_apis = {};
   std::shared_ptr<const redis::CommandTable> commands;  // never null
   // What names in SQL stand for on old, in that database; null for Redis. To sessions of any other
   // database it says nothing: they have postgres::SqlCatalog::built_in(). So has everybody while

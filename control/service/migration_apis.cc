@@ -80,11 +80,6 @@ std::optional<std::string> api_objection(const State& state, const Migration& mi
   const std::string& uuid = endpoint_of(state, api.spec);
   const Endpoint& endpoint = *state.endpoints.at(uuid);
   const std::string id = "api " + quoted(api.identity.id);
-  if (endpoint.address.kind != EndpointKind::Redis) {
-    return id +
-           " is of PostgreSQL: this version routes requests of Redis by api, and moves "
-           "PostgreSQL by interlays";
-  }
   for (const TemplateBinding& binding : part.bindings) {
     if (is_own(api, binding)) continue;
     return id + " is to be served by template " +
