@@ -19,6 +19,7 @@
 #include "protocols/postgres/template_set.h"
 #include "protocols/redis/facts.h"
 #include "protocols/redis/template_set.h"
+#include "strategies/sql_api_set.h"
 
 namespace crossfade {
 namespace {
@@ -79,11 +80,19 @@ std::vector<redis::Template> redis_templates(int count) {
   return forms;
 }
 
+std::vector<SqlApiSet::Entry> sql_entries(int count) {
+  std::vector<SqlApiSet::Entry> entries;
+  for (int i = 0; i < count; ++i) {
+    entries.push_back(
+        {"SELECT name, mail FROM users_of_" + std::to_string(i) + " WHERE id = {{id}}", true});
+  }
+  return entries;
+}
+
 std::vector<postgres::Template> sql_templates(int count) {
   std::vector<postgres::Template> forms;
-  for (int i = 0; i < count; ++i) {
-    forms.push_back(must(postgres::read_template("SELECT name, mail FROM users_of_" +
-                                                 std::to_string(i) + " WHERE id = {{id}}")));
+  for (const SqlApiSet::Entry& entry : sql_entries(count)) {
+    forms.push_back(must(postgres::read_template(entry.query)));
   }
   return forms;
 }
@@ -161,8 +170,11 @@ double compare_redis() {
 
 struct Sql {
   explicit Sql(int count)
-      : set(sql_templates(count)), texts(statements(static_cast<std::size_t>(count))) {}
+      : set(sql_templates(count)),
+        apis(sql_entries(count)),
+        texts(statements(static_cast<std::size_t>(count))) {}
   const postgres::TemplateSet set;
+  const SqlApiSet apis;
   const std::vector<std::string> texts;
 };
 
@@ -177,12 +189,14 @@ double compare_sql() {
     };
   };
   (void)compare("sql: which template", only(few), only(many));
-  postgres::SqlClassifier classifier(postgres::SqlCatalog::built_in());
+  postgres::SqlClassifier classifier(postgres::SqlCatalog::built_in(), {}, postgres::Forms::Read);
+  SqlApiSet::Scratch scratch;
+  postgres::SaidTexts said;
   const auto whole = [&](const Sql& sql) {
     return [&](std::size_t i) {
       const auto& facts = classifier.facts_of(sql.texts[i], postgres::SqlReading::Standard);
-      if (facts->statements != 1 || !postgres::normalise(sql.texts[i], normal)) std::abort();
-      if (sql.set.match(normal).has_value() != matches(i)) std::abort();
+      said.assign(1, {facts.get(), sql.texts[i]});
+      if (sql.apis.moves(said, scratch) != matches(i)) std::abort();
     };
   };
   return compare("sql: all of a statement", whole(few), whole(many));

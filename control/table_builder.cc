@@ -7,6 +7,7 @@
 #include "control/api_entries.h"
 #include "strategies/api_keys.h"
 #include "strategies/api_set.h"
+#include "strategies/sql_api_set.h"
 
 namespace crossfade {
 
@@ -25,10 +26,11 @@ bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
   return one.id == other.id && one.uuid == other.uuid && one.old_side == other.old_side &&
          one.new_side == other.new_side && one.strategy == other.strategy &&
          one.migration == other.migration && one.apis == other.apis &&
-         one.api_keys == other.api_keys && one.commands == other.commands &&
-         one.catalog == other.catalog && one.catalog_database == other.catalog_database &&
-         one.settings == other.settings && one.tls == other.tls && one.login == other.login &&
-         one.networks == other.networks && same_ends(one, other);
+         one.api_keys == other.api_keys && one.sql_apis == other.sql_apis &&
+         one.commands == other.commands && one.catalog == other.catalog &&
+         one.catalog_database == other.catalog_database && one.settings == other.settings &&
+         one.tls == other.tls && one.login == other.login && one.networks == other.networks &&
+         same_ends(one, other);
 }
 
 // What has been called complete stays on new, whoever and wherever this sidecar says it is when it
@@ -58,6 +60,7 @@ std::optional<Geographic> tell_regions_apart(InterlayRoute& route, const Migrati
 }
 
 // Made only where it differs from that of the table before: a thousand templates take milliseconds.
+//   place  where routes have it
 template <class Set>
 std::shared_ptr<const Set> set_of(std::vector<ApiSet::Entry> entries, const Table* previous,
                                   std::shared_ptr<const Set> InterlayRoute::*place) {
@@ -74,8 +77,11 @@ std::shared_ptr<const Set> set_of(std::vector<ApiSet::Entry> entries, const Tabl
 void route_by_api(InterlayRoute& route, const State& state, const Migration& migration,
                   const std::string& endpoint, const Table* previous) {
   if (!has_api_of(state, migration, endpoint)) return;
-  assert(state.endpoints.at(endpoint)->address.kind == EndpointKind::Redis);
   std::vector<ApiSet::Entry> entries = api_entries(state, migration, endpoint);
+  if (route.old_side.kind == EndpointKind::Postgres) {
+    route.sql_apis = set_of(std::move(entries), previous, &InterlayRoute::sql_apis);
+    return;
+  }
   if (!moves_writes(migration.spec.strategy)) {
     route.apis = set_of(std::move(entries), previous, &InterlayRoute::apis);
     return;

@@ -126,7 +126,9 @@ void Interlay::set_route(InterlayRoutePtr route) {
   if (classifier_ && route->catalog && route->catalog != route_->catalog) {
     classifier_->adopt(route->catalog);
   }
-  if (!(route->settings == route_->settings)) {
+  // Whether forms are read is for good.
+  const bool asks_forms = (route->sql_apis == nullptr) != (route_->sql_apis == nullptr);
+  if (!(route->settings == route_->settings) || asks_forms) {
     count_texts();
     classifier_ = nullptr;
     built_in_classifier_ = nullptr;
@@ -149,7 +151,8 @@ postgres::SqlClassifier& Interlay::classifier(std::string_view database) {
     classifier = std::make_unique<postgres::SqlClassifier>(
         ours ? route_->catalog : postgres::SqlCatalog::built_in(),
         postgres::SqlLimits{.sql_parse_max = route_->settings.sql_length_max,
-                            .sql_cache_max = route_->settings.sql_cache_max});
+                            .sql_cache_max = route_->settings.sql_cache_max},
+        route_->sql_apis ? postgres::Forms::Read : postgres::Forms::Unread);
   }
   return *classifier;
 }

@@ -17,6 +17,7 @@
 #include "protocols/base/result.h"
 #include "protocols/redis/request.h"
 #include "proxy/interlay.h"
+#include "proxy/postgres/api_scratch.h"
 #include "proxy/postgres/known_keys.h"
 #include "proxy/postgres/shared.h"
 #include "proxy/redis/dual_write.h"
@@ -64,6 +65,7 @@ class Loop {
   SharedWritesRegistry& shared_writes() { return shared_writes_; }
   postgres::Shared& postgres() { return postgres_; }
   postgres::KnownKeys& known_keys() { return known_keys_; }
+  postgres::ApiScratch& api_scratch() { return api_scratch_; }
 
   void adopt(TablePtr next, const std::vector<std::shared_ptr<InterlayCounters>>& counters);
   std::uint64_t adopted_epoch() const { return adopted_.load(std::memory_order_acquire); }
@@ -100,6 +102,7 @@ class Loop {
   SharedWritesRegistry& shared_writes_;
   postgres::Shared& postgres_;
   postgres::KnownKeys known_keys_;
+  postgres::ApiScratch api_scratch_;
   TablePtr table_;
   std::atomic<std::uint64_t> adopted_{0};
   std::vector<std::unique_ptr<Interlay>> interlays_;

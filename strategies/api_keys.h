@@ -39,8 +39,8 @@ class ApiKeys {
     Anew,    // written to `out`
     Foreign  // it names a key that new has in another form, and is none of the templates
   };
-  // True when some key of a request is one that new has in another form. Of one of which not all has
-  // arrived its keys have.
+  // True when some key of a request is one that new has in another form. Of one of which not all
+  // has arrived its keys have.
   bool in_other_form(const redis::RequestFacts& facts, const redis::RequestCutter& cutter,
                      std::string_view bytes) const;
   // The form in which a whole request goes to new.

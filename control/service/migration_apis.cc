@@ -48,6 +48,12 @@ constexpr const char* kOtherSplit =
     "writes of an api that go to new alone take its keys along, and what moves is then a matter of "
     "keys: leave split_by out, or give write_mode a dual_write with old_authoritative";
 
+constexpr const char* kWritesWouldMove =
+    " is of PostgreSQL, and its writes would go to new alone, while those to the same tables that "
+    "are of no api go to old: neither side would have both. Give write_mode a dual_write with "
+    "old_authoritative, whose writes go to both sides whoever they belong to, or, where something "
+    "else feeds new, a cutover with a write_percentage of 0.0";
+
 constexpr const char* kOldWouldLag =
     "requests of no api are read from old, which may be behind under new_authoritative: give "
     "write_mode the policy old_authoritative";
@@ -122,18 +128,33 @@ std::optional<std::string> rendering_objection(const State& state, const Migrati
   return std::nullopt;
 }
 
+// Of PostgreSQL: what is read can go by api, as it is.
+std::optional<std::string> sql_objection(const State& state, const Migration& migration,
+                                         const ApiBinding& part) {
+  const ApiDefinition& api = *state.apis.at(part.api);
+  const std::string id = "api " + quoted(api.identity.id);
+  for (const TemplateBinding& binding : part.bindings) {
+    if (is_own(api, binding)) continue;
+    return id + " is to be served by template " +
+           quoted(state.templates.at(binding.template_ref)->identity.id) +
+           ": statements of PostgreSQL are passed as they are, and none is rendered anew. Bind "
+           "templates of the api itself";
+  }
+  if (moves_writes(foreseen(migration.spec.strategy))) return id + kWritesWouldMove;
+  return std::nullopt;
+}
+
 std::optional<std::string> api_objection(const State& state, const Migration& migration,
                                          const ApiBinding& part) {
   const ApiDefinition& api = *state.apis.at(part.api);
   const std::string& uuid = endpoint_of(state, api.spec);
   const Endpoint& endpoint = *state.endpoints.at(uuid);
   const std::string id = "api " + quoted(api.identity.id);
-  if (endpoint.address.kind != EndpointKind::Redis) {
-    return id +
-           " is of PostgreSQL: this version routes requests of Redis by api, and moves "
-           "PostgreSQL by interlays";
+  if (endpoint.address.kind == EndpointKind::Postgres) {
+    if (auto objection = sql_objection(state, migration, part)) return objection;
+  } else if (auto objection = rendering_objection(state, migration, part)) {
+    return objection;
   }
-  if (auto objection = rendering_objection(state, migration, part)) return objection;
   const bool before = std::ranges::any_of(migration.bindings, [&](const Binding& binding) {
     return stands_before(state, binding, uuid);
   });

@@ -34,9 +34,9 @@ std::size_t weight_of(const Step& step) {
 }  // namespace
 
 std::size_t weight_of(const SqlFacts& facts) {
-  std::size_t weight = sizeof(SqlFacts) + 4 * kAllocationOverhead +
+  std::size_t weight = sizeof(SqlFacts) + 5 * kAllocationOverhead +
                        facts.steps.capacity() * sizeof(Step) + weight_of(facts.read) +
-                       weight_of(facts.written);
+                       weight_of(facts.written) + facts.forms.capacity() * sizeof(SqlForm);
   for (const Step& step : facts.steps) weight += weight_of(step);
   return weight;
 }

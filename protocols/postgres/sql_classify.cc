@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "protocols/postgres/sql_comments.h"
+#include "protocols/postgres/sql_forms.h"
 #include "protocols/postgres/sql_judge.h"
 #include "protocols/postgres/sql_numbers.h"
 #include "protocols/postgres/sql_tree.h"
@@ -59,10 +60,12 @@ SqlFacts classify(std::string_view sql, const SqlCatalog& catalog, SqlReading re
   return parse_facts(scratch, catalog).value_or(unknown_sql());
 }
 
-SqlClassifier::SqlClassifier(std::shared_ptr<const SqlCatalog> catalog, SqlLimits limits)
+SqlClassifier::SqlClassifier(std::shared_ptr<const SqlCatalog> catalog, SqlLimits limits,
+                             Forms forms)
     : catalog_(std::move(catalog)),
       version_(next_version()),
       limits_(limits),
+      forms_(forms),
       cache_(limits.sql_cache_max),
       unknown_(std::make_shared<const SqlFacts>(unknown_sql())) {}
 
@@ -136,6 +139,7 @@ void SqlClassifier::parse() {
   ++counts_.parsed;
   auto facts = parse_facts(scratch_, *catalog_);
   if (!facts) ++counts_.broken;
+  if (facts && forms_ == Forms::Read) facts->forms = forms_of(scratch_, *facts);
   last_ = facts ? std::make_shared<const SqlFacts>(*std::move(facts)) : unknown_;
 }
 

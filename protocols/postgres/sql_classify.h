@@ -34,14 +34,19 @@ struct SqlLimits {
   std::size_t sql_cache_max = 4 << 20;  // texts and facts, per loop
 };
 
-// Facts of one query, without a cache. `scratch` is used for the text without comments.
+// Whether anybody asks for SqlFacts::forms.
+enum class Forms : std::uint8_t { Unread, Read };
+
+// Facts of one query, without a cache and without forms. `scratch` is used for the text without
+// comments.
 //   cost  1 to 4 us for ordinary statements
 SqlFacts classify(std::string_view sql, const SqlCatalog& catalog, SqlReading reading,
                   std::size_t parse_max, std::string& scratch);
 
 class SqlClassifier {
  public:
-  explicit SqlClassifier(std::shared_ptr<const SqlCatalog> catalog, SqlLimits limits = {});
+  explicit SqlClassifier(std::shared_ptr<const SqlCatalog> catalog, SqlLimits limits = {},
+                         Forms forms = Forms::Unread);
 
   // Facts of one query; never null. The reference holds until the next call: copy the pointer to
   // keep them (a prepared statement does).
@@ -81,6 +86,7 @@ class SqlClassifier {
   std::shared_ptr<const SqlCatalog> catalog_;
   std::uint64_t version_;
   const SqlLimits limits_;
+  const Forms forms_;
   SqlCache cache_;
   Counts counts_;
   const std::shared_ptr<const SqlFacts> unknown_;

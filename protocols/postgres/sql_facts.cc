@@ -83,6 +83,7 @@ const SessionStep* plain_execute(const SqlFacts& facts) {
 }  // namespace
 
 void add_effects(SqlFacts& facts, const SqlFacts& other) {
+  facts.forms.clear();
   facts.strongest = std::max(facts.strongest, other.strongest);
   facts.writes |= other.writes;
   facts.deterministic &= other.deterministic;
@@ -122,6 +123,7 @@ SqlFacts executed(const SqlFacts& execute, const SqlFacts& prepared) {
   facts.reads_beside |= facts.writes && step->inner->user_code;
   facts.drawn_by_definitions = facts.deterministic || !facts.writes;
   settle_class(facts);
+  facts.forms = execute.forms;
   return facts;
 }
 

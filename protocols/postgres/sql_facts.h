@@ -164,6 +164,18 @@ struct Step {
   std::variant<TransactionStep, SessionStep, CopyStep> what;
 };
 
+// The normal form (sql_normal.h) of one statement, as two hashes of it.
+struct FormMark {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  friend bool operator==(const FormMark&, const FormMark&) = default;
+};
+struct SqlForm {
+  FormMark mark;
+  bool controls = false;  // BEGIN, COMMIT, ROLLBACK
+  friend bool operator==(const SqlForm&, const SqlForm&) = default;
+};
+
 struct SqlFacts {
   SqlClass strongest = SqlClass::PureRead;
   bool writes = false;        // data may change, sequences and notifications included
@@ -195,6 +207,9 @@ struct SqlFacts {
   std::vector<Step> steps;         // in order; at most kStepsMax
   std::vector<TableName> read;     // each once; at most kTablesMax
   std::vector<TableName> written;  // each once; at most kTablesMax
+  // Of each statement of the text; none: nobody has asked for them, or not each has one, or these
+  // are the facts of more than a text.
+  std::vector<SqlForm> forms;
 
   // Certainly changes no data, no session, and takes no lock: may run on either side.
   bool only_reads() const { return strongest <= SqlClass::VolatileRead && !writes && pins.empty(); }

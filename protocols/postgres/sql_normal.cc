@@ -55,11 +55,23 @@ constexpr std::array<std::string_view, 19> kBeforeValues{
 
 class Normaliser {
  public:
-  Normaliser(std::string_view sql, NormalSql& to) : sql_(sql), to_(to) {}
-
-  bool run() {
+  Normaliser(std::string_view sql, NormalSql& to, std::size_t at = 0)
+      : sql_(sql), to_(to), at_(at) {
     to_.form.clear();
     to_.values.clear();
+  }
+
+  // Up to the next semicolon.
+  bool run_one() {
+    while (at_ < sql_.size() && sql_[at_] != ';') {
+      if (!step()) return false;
+    }
+    return true;
+  }
+
+  std::size_t at() const { return at_; }
+
+  bool run() {
     while (at_ < sql_.size()) {
       if (!step()) return false;
     }
@@ -258,7 +270,7 @@ class Normaliser {
 
   std::string_view sql_;
   NormalSql& to_;
-  std::size_t at_ = 0;
+  std::size_t at_;
   Before before_ = Before::Open;
   std::optional<std::size_t> sign_;  // of the number that is next
 };
@@ -266,6 +278,13 @@ class Normaliser {
 }  // namespace
 
 bool normalise(std::string_view sql, NormalSql& to) { return Normaliser(sql, to).run(); }
+
+bool normalise_next(std::string_view sql, std::size_t& at, NormalSql& to) {
+  Normaliser statement(sql, to, at);
+  const bool normal = statement.run_one();
+  at = std::min(statement.at() + 1, sql.size());
+  return normal;
+}
 
 std::string plain_value(std::string_view literal) {
   if (literal.size() < 2 || literal.front() != '\'' || literal.back() != '\'') {

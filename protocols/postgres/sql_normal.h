@@ -33,6 +33,10 @@ struct NormalSql {
 //   cost     1 to 2 ns per byte, no allocation once `to` has room
 bool normalise(std::string_view sql, NormalSql& to);
 
+// Likewise of the statement alone that begins at `at`, which becomes where the next one does. The
+// form is empty where there is none between two semicolons.
+bool normalise_next(std::string_view sql, std::size_t& at, NormalSql& to);
+
 // The value of a literal as a server would print it, as far as its form tells: a plain string
 // without its quotes, all else as written.
 std::string plain_value(std::string_view literal);

@@ -36,6 +36,15 @@ struct Unit {
   } end;
   std::size_t at_least = 0;
 };
+
+inline constexpr std::string_view kSyncMessage{"S\0\0\0\4", 5};
+
+// A unit of these bytes of which nothing more can come, and whose end is its own.
+inline bool is_whole(const Unit& unit, std::string_view bytes) {
+  return unit.end == Unit::End::Closed &&
+         (unit.what != Unit::What::Segment || bytes.ends_with(kSyncMessage));
+}
+
 using UnitCut = std::variant<Unit, NeedMore, Broken>;
 
 // The first unit of `bytes`, which begin between two messages.

@@ -173,6 +173,12 @@ bool is_tame(const SqlFacts& facts) {
   return !facts.writes && !changes_session(facts) && !works_read_only(facts);
 }
 
+// Of the message that has made a statement; nothing: it is not kept, or is no Parse.
+std::optional<Parse> kept_parse(std::string_view message) {
+  return message.starts_with(from_client::kParse) ? view_parse(message.substr(kHeaderSize))
+                                                  : std::nullopt;
+}
+
 bool says_types(const Parse& parse) {
   for (std::size_t i = 0; i < parse.type_count(); ++i) {
     if (is_user_type(parse.type(i))) return true;
@@ -232,9 +238,11 @@ void UnitFacts::add_effects_of(const SqlFacts& facts) {
 }
 
 void UnitReader::begin(SqlClassifier& classifier, SqlReading reading, Users users,
-                       std::shared_ptr<const Redefined> elsewhere) {
+                       std::shared_ptr<const Redefined> elsewhere, SaidTexts* said) {
   classifier_ = &classifier;
   elsewhere_ = std::move(elsewhere);
+  said_ = said;
+  if (said_ != nullptr) said_->clear();
   reading_ = reading;
   facts_ = UnitFacts();
   facts_.users = users;
@@ -255,8 +263,7 @@ void UnitReader::judge_again() {
   state_.judge_again([this](std::string_view message, const Facts& before) -> Facts {
     // What was not read then stays so: who knows how it was to be read.
     if (!before || before->pins.has(Pin::Unread)) return before;
-    const bool kept = message.starts_with(from_client::kParse);
-    const auto parse = kept ? view_parse(message.substr(kHeaderSize)) : std::nullopt;
+    const auto parse = kept_parse(message);
     return parse ? facts_with_types(judge_text(parse->text), says_types(*parse)) : nullptr;
   });
   for (auto& [name, prepared] : by_sql_) {
@@ -347,8 +354,7 @@ const UnitReader::Parsed* UnitReader::parsed_as(std::string_view name) const {
 UnitReader::Facts UnitReader::on_text(std::string_view text) {
   const Facts& found = classifier_->facts_of(text, reading_);
   if (!redefined_ && !elsewhere_ && says_no_more(*found)) {
-    facts_.add(*found);
-    texts_.push_back(found);
+    run(found, text);
     return found;
   }
   return on_telling_text(text, found);
@@ -359,8 +365,7 @@ UnitReader::Facts UnitReader::on_telling_text(std::string_view text, const Facts
   Facts facts = executed_by_sql(found);
   const Facts now = by_now(facts);  // within itself it was looked through by who judged it
   note_redefined(*facts, text);
-  facts_.add(*now);
-  texts_.push_back(now);
+  run(now, text);
   note_settings(*facts);
   note_code(*facts, text);
   note_prepared(*facts);
@@ -512,8 +517,7 @@ void UnitReader::on_execute(const Piece& first) {
   if (found == portals_.end()) return on_unknown();
   if (found->second->only_reads()) return;
   note_redefined(*found->second, {});
-  facts_.add(*found->second);
-  texts_.push_back(found->second);
+  run(found->second, {});
   note_hidden(*found->second);
 }
 
@@ -521,10 +525,7 @@ void UnitReader::on_execute(const Piece& first) {
 UnitReader::Facts UnitReader::on_statement(std::string_view name) {
   if (const Parsed* const parsed = parsed_as(name)) {  // its facts are counted, as they were then
     const Facts now = by_now(parsed->any);
-    if (now != parsed->any) {
-      facts_.add(*now);
-      texts_.push_back(now);
-    }
+    if (now != parsed->any) run(now, {});
     return now;
   }
   Facts all;
@@ -536,8 +537,8 @@ UnitReader::Facts UnitReader::on_statement(std::string_view name) {
     note_redefined(*kept, message);  // and not only where it was parsed
     const Facts facts = by_now(kept);
     all = either(all, facts);
-    facts_.add(*facts);
-    texts_.push_back(facts);
+    const auto parse = said_ != nullptr ? kept_parse(message) : std::nullopt;
+    run(facts, parse ? parse->text : std::string_view());
     note_settings(*facts);
     note_cursors(*facts);
     note_hidden(*facts);
@@ -554,6 +555,12 @@ void UnitReader::note_moments(const Piece& bind) {
   const auto texts = view_bind_texts(bind.body());
   if (!texts || std::ranges::none_of(*texts, passes_moment)) return;
   facts_.deterministic = facts_.drawn_by_definitions = false;
+}
+
+void UnitReader::run(Facts facts, std::string_view text) {
+  facts_.add(*facts);
+  if (said_ != nullptr) said_->push_back({facts.get(), text});
+  texts_.push_back(std::move(facts));
 }
 
 void UnitReader::on_unknown() {

@@ -99,6 +99,14 @@ inline constexpr std::size_t kPreparedBytesMax = 1u << 20;
 inline constexpr std::size_t kPortalsMax = 1024;
 inline constexpr std::size_t kPortalNameMax = 256;
 
+// What a unit runs, text by text: of its messages, and of statements that they name.
+struct SaidText {
+  const SqlFacts* facts;
+  std::string_view text;  // empty: it is not kept
+};
+// Views of the unit, of what the session keeps, and of UnitReader::texts().
+using SaidTexts = std::vector<SaidText>;
+
 // Of a unit's messages, told in their order.
 class UnitReader {
  public:
@@ -109,9 +117,10 @@ class UnitReader {
   // A new unit; the classifier is used until the next one begins. What is kept of statements is
   // judged again when it is not the classifier, or not the catalog, that they were judged by.
   //   elsewhere   what others have redefined since that catalog was read; null: nothing
+  //   said        is told what texts() are facts of, one by one; null: nobody asks
   //   cost        nothing else while these stay; then facts_of() each kept text
   void begin(SqlClassifier& classifier, SqlReading reading, Users users = Users::Same,
-             std::shared_ptr<const Redefined> elsewhere = nullptr);
+             std::shared_ptr<const Redefined> elsewhere = nullptr, SaidTexts* said = nullptr);
   // The first piece of each.
   //   cost   of a Query or Parse: SqlClassifier::facts_of(); of others O(log statements)
   void on_message(const Piece& first);
@@ -179,6 +188,7 @@ class UnitReader {
   void note_redefined(const SqlFacts& facts, std::string_view text);
   Facts by_now(const Facts& facts) const;
   Facts on_statement(std::string_view name);
+  void run(Facts facts, std::string_view text);
   void on_unknown();
   void note_settings(const SqlFacts& facts);
   void note_code(const SqlFacts& facts, std::string_view text);
@@ -188,6 +198,7 @@ class UnitReader {
   SqlReading reading_ = SqlReading::Standard;
   UnitFacts facts_;
   std::vector<Facts> texts_;
+  SaidTexts* said_ = nullptr;
   std::vector<Parsed> parsed_;
   std::vector<std::string_view> bound_;  // portals of this unit, each once, as views of it
   // Of both; null: they are few, and looked through.

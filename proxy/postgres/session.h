@@ -249,6 +249,7 @@ class PostgresSession final : public Session, public StreamOwner {
   Choice choose_free(const Unit& unit, std::string_view bytes);
   Block block() const;
   Side write_side() const;
+  bool is_of_no_api(const InterlayRoute& route);
   void send_unit(std::string_view bytes, const Unit& unit, const Choice& choice);
   bool leads_out(const UnitFacts& facts) const;
   static bool leads_out(const UnitFacts& facts, Block block);
@@ -340,8 +341,8 @@ class PostgresSession final : public Session, public StreamOwner {
   void ask_for_copies();
   void give_copies(Upstream& to);
   void fall_apart();
-  void plan_copy(const Unit& unit);
-  void begin_copy(std::size_t size);
+  void plan_copy(const Unit& unit, std::string_view bytes);
+  void begin_copy(const Unit& unit, std::string_view bytes);
   bool leaves_reading() const;
   std::optional<Drop> copy_refusal(std::size_t size);
   std::uint64_t copy_request(std::uint64_t id, const Piece& piece);

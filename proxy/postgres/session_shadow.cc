@@ -152,7 +152,7 @@ void PostgresSession::fall_apart() {
 // --- what the client sends
 
 // The unit is read, and going to be sent to old.
-void PostgresSession::plan_copy(const Unit& unit) {
+void PostgresSession::plan_copy(const Unit& unit, std::string_view bytes) {
   ShadowLeg& leg = *shadow_;
   leg.asked_at_ns = now_ns_;
   if (unit.what == Unit::What::Data) return;  // it goes with what has begun the COPY
@@ -162,7 +162,7 @@ void PostgresSession::plan_copy(const Unit& unit) {
   if (!goes_on || unit.what == Unit::What::Farewell) {
     leg.end();
     leg.now = ShadowLeg::Now::Left;
-    if (unit.what != Unit::What::Farewell) begin_copy(unit.size);
+    if (unit.what != Unit::What::Farewell) begin_copy(unit, bytes);
   }
   if (leg.copying() && leaves_reading()) fail_copies(Drop::StateRefused);
   if (!leg.copying()) {
@@ -176,14 +176,15 @@ void PostgresSession::plan_copy(const Unit& unit) {
   leg.begin_unit(reader_.facts().how, now_ns_);
 }
 
-void PostgresSession::begin_copy(std::size_t size) {
+void PostgresSession::begin_copy(const Unit& unit, std::string_view bytes) {
   const InterlayRoute& route = *newest_route();
   if (!route.strategy) return;
-  const Facts facts = facts_for_copy(reader_.facts(), bucket_);
+  Facts facts = facts_for_copy(reader_.facts(), bucket_);
+  facts.stays = route.sql_apis && (!is_whole(unit, bytes) || is_of_no_api(route));
   if (plan(*route.strategy, facts).second != Second::Copy) return;
   SecondCounters& counts = counters().second[0];
   counts.eligible.add();
-  if (const auto why = copy_refusal(size)) {
+  if (const auto why = copy_refusal(bytes.size())) {
     counts.drop(*why);
     return fall_apart();
   }

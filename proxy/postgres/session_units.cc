@@ -27,8 +27,6 @@ constexpr std::string_view kCancelledRefusal =
     "DO $crossfade$BEGIN RAISE EXCEPTION USING ERRCODE = '57014', MESSAGE = 'canceling statement "
     "due to user request'; END$crossfade$";
 
-constexpr std::string_view kSync{"S\0\0\0\4", 5};
-
 Facts at_bucket(std::uint32_t bucket) {
   Facts facts;
   facts.keyed = true;
@@ -119,7 +117,8 @@ void PostgresSession::begin_reading() {
   const bool begun = read_only_block_ && block() != Block::None;
   const bool asks = catalog.unread && !begun;
   reader_.begin(interlay_.classifier(database_), reading_, users(),
-                asks ? catalog.unread(interlay_.id()) : nullptr);
+                asks ? catalog.unread(interlay_.id()) : nullptr,
+                newest_route()->sql_apis ? &loop().api_scratch().said : nullptr);
 }
 
 void PostgresSession::read_unit(std::string_view bytes) {
@@ -300,11 +299,11 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::stri
   const SqlCatalog& catalog = interlay_.classifier(database_).catalog();
   const bool refuses = refused_in_read_only_ || &catalog == SqlCatalog::built_in().get();
   if (facts.opens_read_only && refuses) request.kind = Kind::Write;
+  request.stays = request.kind == Kind::Read && is_of_no_api(route);
   const Side whole_side = answering(route, request);
   // What is not known to its end may yet write; what has no end of its own leaves its server in the
   // midst of it when it fails.
-  const bool whole =
-      unit.end == Unit::End::Closed && (unit.what != Unit::What::Segment || bytes.ends_with(kSync));
+  const bool whole = is_whole(unit, bytes);
   const Side writes = write_side();
   Side side = whole ? whole_side : writes;
   if (side != writes && is_suspected()) side = writes;
@@ -336,6 +335,17 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::stri
   return {Choice::Do::Gone};
 }
 
+// Of the unit that was read last, where the migration moves apis: whether any of it belongs to none
+// that moves. What a block that stays open will ask is not known.
+bool PostgresSession::is_of_no_api(const InterlayRoute& route) {
+  if (!route.sql_apis) return false;
+  const UnitFacts& facts = reader_.facts();
+  ApiScratch& scratch = loop().api_scratch();
+  const bool ends = facts.leaves == Leaves::AsItWas || facts.leaves == Leaves::Closed;
+  const bool understood = facts.parts == scratch.said.size();
+  return !ends || !understood || !route.sql_apis->moves(scratch.said, scratch.texts);
+}
+
 // `bytes` are read, and the server that is talked to is the one that was chosen.
 void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const Choice& choice) {
   wait_ = Wait::Nothing;
@@ -353,7 +363,7 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
   kind_ = facts.writes ? Kind::Write : facts.only_reads ? Kind::Read : Kind::Other;
   if (facts.opens_read_only) read_only_block_ = reads_there_;
   parses_ = 0;
-  if (shadow_) plan_copy(unit);
+  if (shadow_) plan_copy(unit, bytes);
   if (choice.dual) begin_dual_unit(bytes, unit);
   note_new_only();
   // cut_unit() has seen that they are there.
@@ -373,7 +383,7 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
 
 void PostgresSession::refuse_unit(std::string_view bytes, Refusal why) {
   send_refusal(bytes[0], why);
-  if (bytes.ends_with(kSync)) send_ours(kSync, Mark::Forward);
+  if (bytes.ends_with(kSyncMessage)) send_ours(kSyncMessage, Mark::Forward);
 }
 
 // In place of a message of that type: its error is what the client's would be answered with. Of the

@@ -5,6 +5,7 @@
 
 #include "strategies/api_keys.h"
 #include "strategies/api_set.h"
+#include "strategies/sql_api_set.h"
 
 namespace crossfade {
 
@@ -14,8 +15,9 @@ struct Scene {
   State state;
   std::string interlay;
 
-  explicit Scene(MigrationStatus status) {
+  explicit Scene(MigrationStatus status, EndpointKind kind = EndpointKind::Redis) {
     Endpoint one{.identity = make_identity("old", Origin::Api), .address = {}, .description = {}};
+    one.address.kind = kind;
     one.address.id = "old";
     one.address.host = "a";
     Endpoint other = one;
@@ -40,6 +42,23 @@ struct Scene {
     put(state.endpoints, other);
     put(state.interlays, cache);
     put(state.migrations, migration);
+  }
+
+  // Each is asked behind those before.
+  ApiDefinition add_api(const std::string& id, const std::vector<std::string>& queries,
+                        const std::string& endpoint) {
+    ApiDefinition api{
+        .identity = make_identity(id, Origin::Api), .spec = {}, .order = state.apis.size() + 1};
+    for (const std::string& query : queries) {
+      TemplateDefinition one{
+          .identity = make_identity(query, Origin::Api), .spec = {}, .meaning = {}};
+      one.spec.query = query;
+      one.spec.endpoint = endpoint;
+      api.spec.bindings.push_back({one.identity.uuid, {}});
+      put(state.templates, one);
+    }
+    put(state.apis, api);
+    return api;
   }
 
   Table build(const Table* previous = nullptr, const Self& self = {}) const {
@@ -141,25 +160,10 @@ TEST_CASE(
     "table: a migration of apis has all templates up to the last that moves, in their order") {
   Scene scene(MigrationStatus::Running);
   const std::string old = scene.state.interlays.at(scene.interlay)->endpoint;
-  std::uint64_t order = 0;
-  const auto add_api = [&](const std::string& id, const std::vector<std::string>& queries,
-                           const std::string& endpoint) {
-    ApiDefinition api{.identity = make_identity(id, Origin::Api), .spec = {}, .order = ++order};
-    for (const std::string& query : queries) {
-      TemplateDefinition one{
-          .identity = make_identity(query, Origin::Api), .spec = {}, .meaning = {}};
-      one.spec.query = query;
-      one.spec.endpoint = endpoint;
-      api.spec.bindings.push_back({one.identity.uuid, {}});
-      put(scene.state.templates, one);
-    }
-    put(scene.state.apis, api);
-    return api;
-  };
-  const ApiDefinition first = add_api("z", {"GET a:{{x}}"}, old);
-  const ApiDefinition part = add_api("y", {"GET b:{{x}}", "GET c:{{x}}"}, old);
-  add_api("x", {"GET d:{{x}}"}, old);
-  const ApiDefinition elsewhere = add_api("w", {"GET e:{{x}}"}, "another endpoint");
+  const ApiDefinition first = scene.add_api("z", {"GET a:{{x}}"}, old);
+  const ApiDefinition part = scene.add_api("y", {"GET b:{{x}}", "GET c:{{x}}"}, old);
+  scene.add_api("x", {"GET d:{{x}}"}, old);
+  const ApiDefinition elsewhere = scene.add_api("w", {"GET e:{{x}}"}, "another endpoint");
   Migration migration = *scene.state.migrations.begin()->second;
   CHECK(scene.build().interlays.front()->apis == nullptr);
   migration.apis = {{elsewhere.identity.uuid, elsewhere.spec.bindings}};
@@ -208,6 +212,29 @@ TEST_CASE(
   put(scene.state.migrations, migration);
   REQUIRE(scene.build().interlays.front()->apis != nullptr);
   CHECK(scene.build().interlays.front()->apis->entries().empty());
+}
+
+TEST_CASE("table: apis of PostgreSQL are known by their statements") {
+  Scene scene(MigrationStatus::Running, EndpointKind::Postgres);
+  const std::string old = scene.state.interlays.at(scene.interlay)->endpoint;
+  const ApiDefinition part = scene.add_api("users", {"SELECT a FROM t WHERE b = {{b}}"}, old);
+  Migration migration = *scene.state.migrations.begin()->second;
+  CHECK(scene.build().interlays.front()->sql_apis == nullptr);
+  migration.apis = {{part.identity.uuid, part.spec.bindings}};
+  put(scene.state.migrations, migration);
+  const Table table = scene.build();
+  const InterlayRoute& route = *table.interlays.front();
+  CHECK(route.apis == nullptr);
+  REQUIRE(route.sql_apis != nullptr);
+  CHECK(route.sql_apis->entries() ==
+        std::vector<SqlApiSet::Entry>{{"SELECT a FROM t WHERE b = {{b}}", true}});
+  CHECK(same_routes(table, scene.build(&table)));
+  migration.spec.strategy = CanarySpec{.read_percentage = 0.6};
+  put(scene.state.migrations, migration);
+  CHECK(scene.build(&table).interlays.front()->sql_apis == route.sql_apis);
+  migration.apis.front().bindings.clear();
+  put(scene.state.migrations, migration);
+  CHECK(scene.build(&table).interlays.front()->sql_apis->entries().empty());
 }
 
 TEST_CASE("table: of two migrations with one interlay the one that is not rolled back decides") {

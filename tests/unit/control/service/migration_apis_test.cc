@@ -411,7 +411,7 @@ TEST_CASE("migration apis: what has no new side is not started") {
   must(bench.life->conductor.cancel("n", bench.call));
   bench.add_ready("o", kDual);
   must(bench.add(R"({"bindings":[{"template":"sql"}]})", "sql", "o"));
-  CHECK(said(bench.life->conductor.migrate("o", bench.call)).find("api 'sql' is of PostgreSQL") !=
+  CHECK(said(bench.life->conductor.migrate("o", bench.call)).find("api 'sql' has no new side") !=
         std::string::npos);
 }
 

@@ -21,7 +21,10 @@ class Reading {
  public:
   Reading() { begin(); }
 
-  void begin() { reader.begin(classifier_, SqlReading::Standard, users, elsewhere); }
+  void begin() {
+    parses_ = 0;
+    reader.begin(classifier_, SqlReading::Standard, users, elsewhere, &said);
+  }
   // The bytes stay: names are views of them while the unit is read.
   void tell(std::string text) {
     const std::string& bytes = told_.emplace_back(std::move(text));
@@ -51,10 +54,11 @@ class Reading {
   UnitReader reader{state};
   Users users = Users::Same;
   std::shared_ptr<const Redefined> elsewhere;
+  SaidTexts said;
 
  private:
   std::deque<std::string> told_;
-  SqlClassifier classifier_{sample_catalog(), {}};
+  SqlClassifier classifier_{sample_catalog(), {}, Forms::Read};
   std::uint64_t id_ = 0;
   std::size_t parses_ = 0;
 };

@@ -50,6 +50,55 @@ TEST_CASE("sql template set: fields are values of the statement, each at its fir
   CHECK(values[1].text == "3");
 }
 
+TEST_CASE("sql template set: of templates that differ in values the first has the statement") {
+  const TemplateSet set(read_all(
+      {"SELECT a FROM t WHERE b = 'x' AND c = {{c}}", "SELECT a FROM t WHERE b = {{b}} AND c = 7",
+       "SELECT a FROM t WHERE b = {{v}} AND c = {{v}}", "SELECT a FROM t WHERE b = 'x' AND c = 7",
+       "SELECT a FROM t WHERE b = null AND c = {{c}}",
+       "SELECT a FROM t WHERE b = {{b}} AND c = {{c}}",
+       "SELECT a FROM t WHERE b = 'y' AND c = {{c}}"}));
+  CHECK(match(set, "select a from t where b = 'x' and c = 7") == 0u);
+  CHECK(match(set, "select a from t where b = 'x' and c = 'x'") == 0u);
+  CHECK(match(set, "select a from t where b = 'y' and c = 7") == 1u);
+  CHECK(match(set, "select a from t where b = 7 and c = 7") == 1u);
+  CHECK(match(set, "select a from t where b = $2 and c = $2") == 2u);
+  CHECK(match(set, "select a from t where b = Null and c = 5") == 4u);
+  CHECK(match(set, "select a from t where b = 'null' and c = 5") == 5u);
+  CHECK(match(set, "select a from t where b = 'y' and c = 8") == 5u);
+  CHECK(match(set, "select a from t where b = $1 and c = 8") == 5u);
+}
+
+TEST_CASE("sql template set: a thousand that differ in a value only are told apart") {
+  std::vector<std::string> queries;
+  for (int i = 0; i < 1000; ++i) {
+    queries.push_back("SELECT a FROM t WHERE kind = 'k" + std::to_string(i) + "' AND id = {{id}}");
+  }
+  const TemplateSet set(read_all(queries));
+  for (std::uint32_t i = 0; i < 1000; i += 37) {
+    CHECK(match(set, "select a from t where kind = 'k" + std::to_string(i) + "' and id = 3") == i);
+  }
+  CHECK(match(set, "select a from t where kind = 'k1000' and id = 3") == std::nullopt);
+  CHECK(match(set, "select a from t where kind = $1 and id = 3") == std::nullopt);
+}
+
+TEST_CASE("sql template set: who knows a form's mark is told whether values matter") {
+  const TemplateSet set(read_all({"SELECT a FROM t WHERE b = {{x}}", "SELECT a FROM t WHERE b = 5",
+                                  "SELECT a FROM u WHERE b = 5", "SELECT a FROM u WHERE b = {{x}}",
+                                  "SELECT a FROM v WHERE b = {{x}} OR c = {{x}}", "SELECT now()"}));
+  const auto whatever = [&](std::string_view sql) -> int {
+    NormalSql normal;
+    REQUIRE(normalise(sql, normal));
+    const TemplateSet::Alike* const alike = set.find(mark_of(normal.form));
+    if (alike == nullptr) return -2;
+    return alike->whatever ? static_cast<int>(*alike->whatever) : -1;
+  };
+  CHECK(whatever("select a from t where b = 5") == 0);
+  CHECK(whatever("select a from u where b = 5") == -1);
+  CHECK(whatever("select a from v where b = 1 or c = 2") == -1);
+  CHECK(whatever("select now()") == 5);
+  CHECK(whatever("select a from w where b = 5") == -2);
+}
+
 TEST_CASE("sql template set: a thousand statements are told apart") {
   std::vector<std::string> queries;
   for (int i = 0; i < 1000; ++i) {

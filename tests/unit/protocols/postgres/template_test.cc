@@ -77,6 +77,19 @@ TEST_CASE("normal form: what has no clear end, and what is no SQL, has none") {
   }
 }
 
+TEST_CASE("normal form: of statements one by one, each as it is alone") {
+  const std::string_view sql = "select -5, ';' ;; begin;select \";\" from t";
+  std::vector<std::string> forms;
+  NormalSql normal;
+  for (std::size_t at = 0; at < sql.size();) {
+    REQUIRE(normalise_next(sql, at, normal));
+    forms.push_back(normal.form);
+  }
+  CHECK(forms == std::vector<std::string>{"select \1 , \1", "", "begin", "select \";\" from t"});
+  std::size_t at = 7;
+  CHECK_FALSE(normalise_next("select 'a", at, normal));
+}
+
 TEST_CASE("sql template: a field is a literal or a parameter, in quotes or not") {
   for (const char* query :
        {"SELECT name FROM users WHERE id = {{id}}", "select name from users where id='{{id}}';",

@@ -24,6 +24,49 @@ TEST_CASE("unit facts: reads read, and whatever may write writes") {
   }
 }
 
+TEST_CASE("unit facts: what a unit runs is told text by text, also by names") {
+  Reading reading;
+  const auto texts = [&] {
+    std::vector<std::string> said;
+    for (const SaidText& one : reading.said) {
+      said.push_back((one.facts->forms.empty() ? "?" : "") + std::string(one.text));
+    }
+    return said;
+  };
+  using Texts = std::vector<std::string>;
+  reading.query("SELECT 1; SELECT * FROM t");
+  CHECK(texts() == Texts{"SELECT 1; SELECT * FROM t"});
+  reading.query("SET work_mem = 1");
+  CHECK(texts() == Texts{"SET work_mem = 1"});
+  reading.begin();
+  const auto made = reading.send(parse("s", "SELECT a FROM t WHERE b = $1"));
+  reading.tell(bind("s"));
+  reading.tell(execute(""));
+  CHECK(texts() == Texts{"SELECT a FROM t WHERE b = $1"});
+  reading.state.answered(made, '1', {});
+  reading.begin();
+  reading.tell(bind("s"));
+  reading.tell(parse("", "SELECT 2"));
+  reading.tell(bind(""));
+  CHECK(texts() == Texts{"SELECT a FROM t WHERE b = $1", "SELECT 2"});
+  CHECK(reading.facts().parts == 2);
+  // Being made anew: either may be meant.
+  reading.begin();
+  reading.send(parse("s", "SELECT 3"));
+  reading.begin();
+  reading.tell(bind("s"));
+  CHECK(texts() == Texts{"SELECT a FROM t WHERE b = $1", "SELECT 3"});
+  // What is not known is a part without a text.
+  reading.begin();
+  reading.tell(bind("nobody knows"));
+  CHECK(texts().empty());
+  CHECK(reading.facts().parts == 1);
+  // What may mean something else by now is of no form.
+  reading.elsewhere = std::make_shared<Redefined>(Redefined{.others = false, .tables = {"t"}});
+  reading.query("SELECT * FROM t");
+  CHECK(texts() == Texts{"?SELECT * FROM t"});
+}
+
 TEST_CASE("unit facts: where a transaction stands afterwards") {
   Reading reading;
   CHECK(reading.query("SELECT 1").leaves == Leaves::AsItWas);
