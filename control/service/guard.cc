@@ -68,28 +68,10 @@ Dice system_dice() {
 }
 
 void Guard::start() {
-  thread_ = std::thread([this] { work(); });
+  rounds_.start(kRound, [this] { look(); });
 }
 
-void Guard::stop() {
-  {
-    const std::lock_guard held(mutex_);
-    ending_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
-
-bool Guard::wait() {
-  std::unique_lock held(mutex_);
-  return !wake_.wait_for(held, kRound, [this] { return ending_; });
-}
-
-void Guard::work() {
-  do {
-    look();
-  } while (wait());
-}
+void Guard::stop() { rounds_.stop(); }
 
 bool Guard::may_go_on(const Migration& migration) const {
   const std::lock_guard held(mutex_);

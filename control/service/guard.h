@@ -14,7 +14,6 @@
 // anew.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -22,12 +21,12 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "control/clock.h"
 #include "control/guard_figures.h"
 #include "control/guard_window.h"
+#include "control/rounds.h"
 #include "control/service/conductor.h"
 #include "control/service/keeper.h"
 #include "control/service/new_only_writes.h"
@@ -58,9 +57,6 @@ class Guard {
         data_plane_(data_plane),
         clock_(std::move(clock)),
         dice_(std::move(dice)) {}
-  ~Guard() { stop(); }
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
 
   void start();
   void stop();  // when what it is doing is done
@@ -91,8 +87,6 @@ class Guard {
   };
   enum class Sight : std::uint8_t { Well, Unsure, Sick, Acted };
 
-  void work();
-  bool wait();  // until the next look; false at the end
   Watched& watched(const Migration& migration);
   Sight attend(const State& state, const Migration& migration, const Telemetry& telemetry);
   Sight attend(const State& state, const Migration& migration, const Binding& binding,
@@ -123,9 +117,7 @@ class Guard {
   mutable std::mutex mutex_;
   std::map<std::string, std::uint64_t> well_;  // by migration (uuid): its version, as it was seen
   GuardFigures figures_{};
-  std::condition_variable wake_;
-  bool ending_ = false;
-  std::thread thread_;
+  Rounds rounds_;
 };
 
 }  // namespace crossfade

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace crossfade {
@@ -34,28 +35,10 @@ std::string unfinished(const TimeWindowSpec& window, const std::string& last_fai
 }  // namespace
 
 void Timekeeper::start() {
-  thread_ = std::thread([this] { work(); });
+  rounds_.start(kRound, [this] { look(); });
 }
 
-void Timekeeper::stop() {
-  {
-    const std::lock_guard held(mutex_);
-    ending_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
-
-bool Timekeeper::wait() {
-  std::unique_lock held(mutex_);
-  return !wake_.wait_for(held, kRound, [this] { return ending_; });
-}
-
-void Timekeeper::work() {
-  do {
-    look();
-  } while (wait());
-}
+void Timekeeper::stop() { rounds_.stop(); }
 
 void Timekeeper::look() {
   const StatePtr state = keeper_.state();

@@ -6,17 +6,14 @@
 // down, or the migration paused, is made up for or taken back at the first look after it.
 #pragma once
 
-#include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "control/clock.h"
+#include "control/rounds.h"
 #include "control/service/conductor.h"
 #include "control/service/keeper.h"
 
@@ -30,9 +27,6 @@ class Timekeeper {
       Keeper& keeper, Conductor& conductor, Clock clock,
       Gate gate = [](const Migration&) { return true; })
       : keeper_(keeper), conductor_(conductor), clock_(std::move(clock)), gate_(std::move(gate)) {}
-  ~Timekeeper() { stop(); }
-  Timekeeper(const Timekeeper&) = delete;
-  Timekeeper& operator=(const Timekeeper&) = delete;
 
   void start();
   void stop();  // when what it is doing is done
@@ -51,8 +45,6 @@ class Timekeeper {
     std::uint64_t version = 0;
     std::int64_t since = 0;
   };
-  void work();
-  bool wait();  // until the next look; false at the end
   void attend(const Migration& migration, const TimeWindowSpec& window);
   void attend(const Migration& migration, const CanarySpec& canary);
   void execute(const Migration& migration, const TimeWindowSpec& window);
@@ -64,10 +56,7 @@ class Timekeeper {
   // By migration (uuid); of the thread that looks.
   std::map<std::string, Try> tries_;
   std::map<std::string, Held> held_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool ending_ = false;
-  std::thread thread_;
+  Rounds rounds_;
 };
 
 }  // namespace crossfade
