@@ -111,6 +111,8 @@ void Guard::finish(const Migration& migration) {
     begun_.erase(migration.identity.uuid);
     return;
   }
+  Duty duty = acting(migration);
+  if (!duty.ours()) return;
   const Answer answer = conductor_.take_back(migration, migration.reason, kGuardActor);
   if (const auto* refusal = std::get_if<Refusal>(&answer)) {
     spdlog::error("migration {}: {}", migration.identity.id, refusal->message);
@@ -166,6 +168,8 @@ Guard::Sight Guard::attend(const State& state, const Migration& migration, const
   std::optional<Crossing> crossing = too_long_down(state, binding, rails, watch);
   if (!crossing) crossing = watch.window.crossing(rails);
   if (crossing) {
+    Duty duty = acting(migration);
+    if (!duty.ours()) return Sight::Sick;
     crossing->why = "interlay '" + traffic.id + "': " + crossing->why;
     fail(migration, binding, watch, *crossing);
     return watch.hesitated ? Sight::Sick : Sight::Acted;
@@ -226,6 +230,10 @@ bool Guard::answers(const State& state, const Binding& binding) {
   const Status status = servers_.check(endpoint.identity.uuid, endpoint.address, kProbe_ms);
   // One that does not let us in lets clients in who bring credentials of their own.
   return status.ok() || status.error().code != Errc::Unavailable;
+}
+
+Duty Guard::acting(const Migration& migration) {
+  return {store_, "guard/" + migration.identity.uuid, kActing};
 }
 
 void Guard::fail(const Migration& migration, const Binding& binding, Watch& watch,

@@ -10,10 +10,13 @@
 //                          one of a migration that writes to both sides, takes all along
 //
 // Each step is a turn of the conductor's, as the API's calls are, with the reason in the journal.
+// Of a fleet every sidecar judges for itself; those that see a migration fail act one at a time
+// (duty.h).
 // What is remembered between two looks (windows, retries) is not kept over a restart: it begins
 // anew.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -28,6 +31,7 @@
 #include "control/guard_window.h"
 #include "control/rounds.h"
 #include "control/service/conductor.h"
+#include "control/service/duty.h"
 #include "control/service/keeper.h"
 #include "control/service/new_only_writes.h"
 #include "control/service/servers.h"
@@ -48,9 +52,13 @@ Dice system_dice();
 
 class Guard {
  public:
-  Guard(Keeper& keeper, Conductor& conductor, Servers& servers, NewOnlyWrites& new_only_writes,
-        const DataPlane& data_plane, MonotonicClock clock, Dice dice)
-      : keeper_(keeper),
+  static constexpr std::chrono::seconds kActing{30};  // at most, as one of a fleet
+
+  Guard(Store& store, Keeper& keeper, Conductor& conductor, Servers& servers,
+        NewOnlyWrites& new_only_writes, const DataPlane& data_plane, MonotonicClock clock,
+        Dice dice)
+      : store_(store),
+        keeper_(keeper),
         conductor_(conductor),
         servers_(servers),
         new_only_writes_(new_only_writes),
@@ -104,7 +112,9 @@ class Guard {
   void done(const Migration& migration, GuardAction action, const Crossing& crossing,
             const Answer& answer);
   void finish(const Migration& migration);
+  Duty acting(const Migration& migration);
 
+  Store& store_;
   Keeper& keeper_;
   Conductor& conductor_;
   Servers& servers_;

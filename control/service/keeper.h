@@ -82,8 +82,9 @@ class Keeper {
 
   enum class OnTimeout : std::uint8_t { TakeBack, KeepForward };
   // Makes turn.next durable, in force, and shown.
-  //   errors  Unavailable: nothing was changed, or as the message says; with KeepForward, Timeout:
-  //           durable and shown, not confirmed by every loop
+  //   errors  Unavailable: nothing was changed, or as the message says: so where the store is not
+  //           as this process has left it; with KeepForward, Timeout: durable and shown, not
+  //           confirmed by every loop
   Status commit(Turn& turn, OnTimeout on_timeout = OnTimeout::TakeBack);
 
   // The steps of a commit, for changes that must do something between them (open a port).
@@ -98,8 +99,6 @@ class Keeper {
   // Loads what was stored; publishes nothing.
   //   errors  BadConfig: the store holds what this version can not read
   Status restore();
-
-  const std::vector<Tally>& restored_tallies() const { return restored_tallies_; }
 
  private:
   Status take_precaution(const State& state) const;
@@ -122,8 +121,8 @@ class Keeper {
   // Of the last table handed out and waited for; changed in a turn only.
   std::uint64_t handed_epoch_ = 0;
 
-  TablePtr handed_;  // null before the first
-  std::vector<Tally> restored_tallies_;
+  TablePtr handed_;        // null before the first
+  Revision revision_ = 0;  // of the store, as it was left or found; changed in a turn only
 };
 
 }  // namespace crossfade

@@ -41,6 +41,7 @@ void Timekeeper::start() {
 void Timekeeper::stop() { rounds_.stop(); }
 
 void Timekeeper::look() {
+  if (!duty_.ours()) return;
   const StatePtr state = keeper_.state();
   std::erase_if(held_, [&](const auto& one) { return !state->migrations.contains(one.first); });
   std::erase_if(tries_, [&](const auto& one) { return !state->migrations.contains(one.first); });

@@ -337,4 +337,20 @@ TEST_CASE("guard: a ramp goes on when enough was seen and nothing is wrong") {
   }
 }
 
+TEST_CASE("guard: while another sidecar acts on a migration it is left alone") {
+  GuardBench bench;
+  bench.run(kShadow, with_rails());
+  auto another = bench.life->store->lease(
+      "guard/" + find(bench.life->keeper.state()->migrations, "m")->identity.uuid, Guard::kActing);
+  REQUIRE(another.ok());
+  bench.answer_copies(200, 30);
+  bench.pass(1);
+  CHECK(bench.status("m") == "running");
+  CHECK_FALSE(bench.may_go_on());
+  CHECK(bench.reasons().empty());
+  another->reset();
+  bench.pass(1);
+  CHECK(bench.status("m") == "rolled_back");
+}
+
 }  // namespace crossfade

@@ -304,7 +304,7 @@ TEST_CASE("ramp: while the gate is shut it stands") {
   RampBench bench;
   bool open = false;
   Timekeeper keeper(
-      bench.life->keeper, bench.life->conductor, [&] { return bench.now; },
+      *bench.life->store, bench.life->keeper, bench.life->conductor, [&] { return bench.now; },
       [&](const Migration&) { return open; });
   const auto share_at = [&](std::int64_t time) {
     bench.now = time;
@@ -328,6 +328,22 @@ TEST_CASE("timekeeper: its thread looks by itself, and ends when told to") {
   }
   bench.life->timekeeper.stop();
   CHECK(bench.status("m") == "completed");
+}
+
+TEST_CASE(
+    "timekeeper: what another sidecar does for all is not done here, until its lease expires") {
+  WindowBench bench;
+  bench.add_running("m", kWindow);
+  const auto another = bench.life->store->lease(Timekeeper::kDuty, Timekeeper::kDutyFor);
+  REQUIRE(another.ok());
+  bench.look_at(kStart + 1);
+  CHECK(bench.side() == Side::Old);
+  CHECK_FALSE(bench.executed());
+  bench.now_ms += 30'000;
+  bench.look_at(kStart + 31);
+  CHECK(bench.side() == Side::New);
+  CHECK(bench.executed());
+  CHECK_FALSE(bench.life->store->lease(Timekeeper::kDuty, Timekeeper::kDutyFor).ok());
 }
 
 }  // namespace crossfade
