@@ -95,7 +95,7 @@ void Keeper::Turn::journal(const std::string& migration, const std::string& acto
                            const std::string& from, const std::string& to, std::string reason) {
   events_.push_back({.seq = 0,
                      .migration = migration,
-                     .at = now_rfc3339(),
+                     .at = at_,
                      .actor = actor,
                      .from = from,
                      .to = to,
@@ -123,7 +123,7 @@ bool Keeper::confirmed() const {
 }
 
 Keeper::Turn Keeper::begin() {
-  Turn turn(writer_);
+  Turn turn(writer_, clock_);
   turn.before_ = state();
   turn.next = *turn.before_;
   return turn;
@@ -230,7 +230,7 @@ Status Keeper::take_back(Turn& turn, const Error& why) {
     changes.events.push_back(
         {.seq = 0,
          .migration = event.migration,
-         .at = now_rfc3339(),
+         .at = rfc3339(clock_()),
          .actor = kOurselves,
          .from = event.to,
          .to = event.from,

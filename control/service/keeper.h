@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "control/clock.h"
 #include "control/service/servers.h"
 #include "control/state.h"
 #include "control/store/store.h"
@@ -39,12 +40,13 @@ inline constexpr const char* kOurselves = "crossfade";  // actor of what the pro
 class Keeper {
  public:
   Keeper(Store& store, const DataPlane& data_plane, const Servers& servers,
-         InterlaySettings defaults, Self self = {})
+         InterlaySettings defaults, Self self = {}, Clock clock = system_clock())
       : store_(store),
         data_plane_(data_plane),
         servers_(servers),
         defaults_(defaults),
-        self_(std::move(self)) {}
+        self_(std::move(self)),
+        clock_(std::move(clock)) {}
 
   // What must be done before the table of a state may be handed out; its failure is the publish's.
   // Set before the first turn.
@@ -65,14 +67,17 @@ class Keeper {
    public:
     State next;  // change this
 
+    // Notes that a migration has changed, at the time of this turn.
+    void touch(Identity& identity) const { crossfade::touch(identity, at_); }
     // Adds to the journal what this turn does to a migration.
     void journal(const std::string& migration, const std::string& actor, const std::string& from,
                  const std::string& to, std::string reason);
 
    private:
     friend class Keeper;
-    explicit Turn(std::mutex& writer) : held_(writer) {}
+    Turn(std::mutex& writer, const Clock& clock) : held_(writer), at_(rfc3339(clock())) {}
     std::unique_lock<std::mutex> held_;
+    const std::string at_;
     StatePtr before_;
     std::vector<Event> events_;
   };
@@ -112,6 +117,7 @@ class Keeper {
   const Servers& servers_;
   const InterlaySettings defaults_;
   const Self self_;
+  const Clock clock_;
   Precaution precaution_;
 
   std::mutex writer_;           // held by the turn

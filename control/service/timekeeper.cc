@@ -7,6 +7,8 @@
 #include <chrono>
 #include <utility>
 
+#include "control/definitions/instant.h"
+
 namespace crossfade {
 
 namespace {
@@ -86,9 +88,11 @@ void Timekeeper::attend(const Migration& migration, const CanarySpec& canary) {
   }
   const std::int64_t now = clock_();
   Held& held = held_[uuid];
-  if (held.version != migration.identity.version || held.since > now) {
-    held = {migration.identity.version, now};
+  if (held.version != migration.identity.version) {
+    // On disk with the change, so that a restart does not begin the time anew.
+    held = {migration.identity.version, parse_instant(migration.identity.updated_at).value_or(now)};
   }
+  held.since = std::min(held.since, now);  // the clock was set back
   const auto next = std::ranges::upper_bound(canary.ramp->steps, canary.read_percentage);
   if (next == canary.ramp->steps.end()) return;
   if (now < held.since + canary.ramp->hold_s || !gate_(migration)) return;

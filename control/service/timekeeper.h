@@ -49,7 +49,7 @@ class Timekeeper {
     std::int64_t at = 0;
     std::string why = {};  // it failed
   };
-  // Since when a ramp's migration was seen as it is now: what has changed is held anew.
+  // Since when a ramp's migration is as it is now: what has changed is held anew.
   struct Held {
     std::uint64_t version = 0;
     std::int64_t since = 0;

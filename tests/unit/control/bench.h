@@ -223,7 +223,7 @@ class Life {
       : data_plane(recorded.plane()),
         servers(told.prober()),
         store(open(path, monotonic)),
-        keeper(*store, data_plane, servers, {}, {.instance = "one", .region = "here"}),
+        keeper(*store, data_plane, servers, {}, {.instance = "one", .region = "here"}, clock),
         listeners(data_plane, 0),
         new_only_writes(*store, keeper, data_plane),
         ledger({}),
