@@ -62,15 +62,15 @@ struct ControlPlane::Parts {
           templates(keeper),
           apis(keeper),
           verifications(keeper, *parts.ledger, parts.verifier),
-          migrations(keeper, *store, interlays, new_only_writes, *parts.ledger, verifications,
-                     parts.servers, parts.data_plane),
           conductor(keeper, parts.servers, new_only_writes),
+          guard(*store, keeper, conductor, parts.servers, new_only_writes, parts.data_plane,
+                monotonic_clock(), system_dice()),
+          migrations(keeper, *store, interlays, new_only_writes, *parts.ledger, verifications,
+                     parts.servers, parts.data_plane, guard),
           divergence(keeper, *parts.ledger, verifications, parts.mismatches),
           repairs(keeper, *parts.ledger),
           watched_servers(keeper, *parts.ledger),
           housekeeper(keeper, parts.servers, new_only_writes, dual_writes),
-          guard(*store, keeper, conductor, parts.servers, new_only_writes, parts.data_plane,
-                monotonic_clock(), system_dice()),
           timekeeper(*store, keeper, conductor, system_clock(),
                      [this](const Migration& migration) { return guard.may_go_on(migration); }),
           catalog_watch(keeper, parts.servers, parts.bell,
@@ -104,13 +104,13 @@ struct ControlPlane::Parts {
     Templates templates;
     Apis apis;
     Verifications verifications;
-    Migrations migrations;
     Conductor conductor;
+    Guard guard;
+    Migrations migrations;
     Divergence divergence;
     Repairs repairs;
     WatchedServers watched_servers;
     Housekeeper housekeeper;
-    Guard guard;
     Timekeeper timekeeper;
     CatalogWatch catalog_watch;
     Api api;

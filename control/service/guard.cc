@@ -101,8 +101,31 @@ void Guard::look() {
       well[uuid] = migration->identity.version;
     }
   }
+  show();
   const std::lock_guard held(mutex_);
   well_ = std::move(well);
+}
+
+void Guard::show() {
+  const std::int64_t now = clock_();
+  std::map<std::pair<std::string, std::string>, GuardView> views;
+  for (const auto& [migration, one] : watched_) {
+    for (const auto& [interlay, watch] : one.interlays) {
+      GuardView& view = views[{migration, interlay}];
+      view.window = watch.window.figures();
+      if (watch.down_since_ms) view.down_for_ms = now - *watch.down_since_ms;
+      view.retries = watch.retries;
+    }
+  }
+  const std::lock_guard held(mutex_);
+  views_ = std::move(views);
+}
+
+std::optional<GuardView> Guard::view(const std::string& migration,
+                                     const std::string& interlay) const {
+  const std::lock_guard held(mutex_);
+  const auto found = views_.find({migration, interlay});
+  return found == views_.end() ? std::nullopt : std::optional(found->second);
 }
 
 // A rollback whose table some loop did not take over in time is on disk, and to be ended.

@@ -32,6 +32,7 @@
 #include "control/rounds.h"
 #include "control/service/conductor.h"
 #include "control/service/duty.h"
+#include "control/service/guard_view.h"
 #include "control/service/keeper.h"
 #include "control/service/new_only_writes.h"
 #include "control/service/servers.h"
@@ -76,6 +77,9 @@ class Guard {
   // guardrails, it was asked often enough to tell. Any thread.
   bool may_go_on(const Migration& migration) const;
   GuardFigures figures() const;  // any thread
+  // Of an interlay (uuid) of a running migration (uuid), as of the last look; nothing where new is
+  // not judged. Any thread.
+  std::optional<GuardView> view(const std::string& migration, const std::string& interlay) const;
 
  private:
   // Of one interlay of a running migration.
@@ -96,6 +100,7 @@ class Guard {
   enum class Sight : std::uint8_t { Well, Unsure, Sick, Acted };
 
   Watched& watched(const Migration& migration);
+  void show();  // as of this look
   Sight attend(const State& state, const Migration& migration, const Telemetry& telemetry);
   Sight attend(const State& state, const Migration& migration, const Binding& binding,
                const InterlayTraffic& traffic, std::optional<Side> authority);
@@ -126,6 +131,7 @@ class Guard {
   std::set<std::string> begun_;             // rollbacks; likewise
   mutable std::mutex mutex_;
   std::map<std::string, std::uint64_t> well_;  // by migration (uuid): its version, as it was seen
+  std::map<std::pair<std::string, std::string>, GuardView> views_;  // migration, interlay; uuids
   GuardFigures figures_{};
   Rounds rounds_;
 };

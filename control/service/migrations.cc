@@ -398,6 +398,10 @@ Answer Migrations::status(const std::string& reference) const {
                              {"new_only_writes_exact", count.exact},
                              {"catalog", servers_.catalogs().shown(
                                              interlay, *state->endpoints.at(interlay.endpoint))}});
+    const bool judged = migration->status == MigrationStatus::Running && !binding.taken_back;
+    one.set("guardrails",
+            render(judged ? guard_.view(migration->identity.uuid, binding.interlay) : std::nullopt,
+                   migration->spec.guardrails));
     for (const InterlayTraffic& traffic : telemetry.interlays) {
       if (traffic.id != interlay.identity.id) continue;
       one.set("requests", Json::object({{"old", requests_of(traffic, Side::Old)},

@@ -114,7 +114,8 @@ class EveryCall(unittest.TestCase):
         call("POST", "/migrations/a/test")
         call("DELETE", "/migrations/a/api")
         call("POST", "/migrations/a/cancel")
-        call("POST", "/migrations", {"id": "m", "strategy": CANARY, "data": None, "failure_handling": None})
+        call("POST", "/migrations", {"id": "m", "strategy": CANARY, "data": None, "failure_handling": None,
+                                     "guardrails": {"error_rate": 0.9, "new_side_down_s": None}})
         call("POST", "/migrations/m/interlay/cache", {"endpoint": "new"})
         call("POST", "/migrations/m/test")
         call("POST", "/migrations/m/migrate")
@@ -122,6 +123,8 @@ class EveryCall(unittest.TestCase):
         call("GET", "/migrations")
         call("GET", "/migrations?verbose=true")
         call("GET", "/migrations/m")
+        wait_until(lambda: call("GET", "/migrations/m/status")["data"]["interlays"][0]["guardrails"], 20,
+                   "figures of guardrails")
         call("POST", "/migrations/m/verify")
         wait_until(lambda: call("GET", "/migrations/m/status")["data"]["verification"]["state"] == "complete",
                    20, "verification")

@@ -233,11 +233,11 @@ class Life {
         templates(keeper),
         apis(keeper),
         verifications(keeper, ledger, told.verifier()),
-        migrations(keeper, *store, interlays, new_only_writes, ledger, verifications, servers,
-                   data_plane),
         conductor(keeper, servers, new_only_writes, clock),
         guard(*store, keeper, conductor, servers, new_only_writes, data_plane, std::move(monotonic),
               [] { return 0.5; }),
+        migrations(keeper, *store, interlays, new_only_writes, ledger, verifications, servers,
+                   data_plane, guard),
         timekeeper(*store, keeper, conductor, std::move(clock)),
         divergence(keeper, ledger, verifications),
         repairs(keeper, ledger),
@@ -261,9 +261,9 @@ class Life {
   Templates templates;
   Apis apis;
   Verifications verifications;
-  Migrations migrations;
   Conductor conductor;
   Guard guard;
+  Migrations migrations;
   Timekeeper timekeeper;
   Divergence divergence;
   Repairs repairs;
