@@ -14,7 +14,7 @@ struct DutyBench {
   TempFolder folder;
   std::int64_t now_ms = 0;
   std::unique_ptr<StateFile> store =
-      std::move(StateFile::open(folder.file("s.db"), 2'000, [this] { return now_ms; }).value());
+      StateFile::open(folder.file("s.db"), 2'000, [this] { return now_ms; }).value();
   Duty make(const std::string& name = "it") { return {*store, name, std::chrono::seconds(10)}; }
 };
 
