@@ -5,14 +5,9 @@
 #include <span>
 
 #include "control/api_rules.h"
+#include "control/features.h"
 
 namespace crossfade {
-
-bool has_api_of(const State& state, const Migration& migration, const std::string& endpoint) {
-  return std::ranges::any_of(migration.apis, [&](const ApiBinding& part) {
-    return endpoint_of(state, state.apis.at(part.api)->spec) == endpoint;
-  });
-}
 
 std::vector<ApiSet::Entry> api_entries(const State& state, const Migration& migration,
                                        const std::string& endpoint) {
@@ -21,11 +16,12 @@ std::vector<ApiSet::Entry> api_entries(const State& state, const Migration& migr
   for (const ApiPtr& api : in_order(state)) {
     if (endpoint_of(state, api->spec) != endpoint) continue;
     const auto part = std::ranges::find(migration.apis, api->identity.uuid, &ApiBinding::api);
+    const bool takes = takes_part(migration, *api);
     for (const TemplateBinding& own : api->spec.bindings) {
       const auto& uuid = own.template_ref;
-      const bool moves = part != migration.apis.end() &&
-                         std::ranges::find(part->bindings, uuid, &TemplateBinding::template_ref) !=
-                             part->bindings.end();
+      const bool moves =
+          takes && std::ranges::find(part->bindings, uuid, &TemplateBinding::template_ref) !=
+                       part->bindings.end();
       entries.push_back({.query = state.templates.at(uuid)->spec.query, .moves = moves});
       if (moves) needed = entries.size();
     }

@@ -9,8 +9,6 @@
 
 namespace crossfade {
 
-bool has_api_of(const State& state, const Migration& migration, const std::string& endpoint);
-
 // The templates of that endpoint's apis up to the last that moves: those behind it take no request
 // from one that does.
 std::vector<ApiSet::Entry> api_entries(const State& state, const Migration& migration,

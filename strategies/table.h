@@ -15,12 +15,18 @@
 #include "strategies/login.h"
 #include "strategies/migration.h"
 #include "strategies/networks.h"
+#include "strategies/user.h"
 #include "tls/settings.h"
 
 namespace crossfade {
 
 class ApiKeys;
 class ApiSet;
+class UserFields;
+
+namespace redis {
+class KeyUser;
+}
 
 // What a server behind an endpoint speaks.
 enum class EndpointKind : std::uint8_t { Redis, Postgres };
@@ -83,6 +89,12 @@ struct InterlayRoute {
   // move, which keys (`strategy` is of a part then); both null: all moves.
   std::shared_ptr<const ApiSet> apis = {};
   std::shared_ptr<const ApiKeys> api_keys = {};
+  // Who a user is, where the strategy gives some of them a share; and the part of Redis keys, or
+  // the field of Redis templates, that says so. Without key_user the bucket of a key is that of its
+  // hash tag, or of all of it.
+  UserSource user = {};
+  std::shared_ptr<const redis::KeyUser> key_user = {};
+  std::shared_ptr<const UserFields> user_fields = {};
   std::shared_ptr<const redis::CommandTable> commands;  // never null
   // What names in SQL stand for on old, in that database; null for Redis. To sessions of any other
   // database it says nothing: they have postgres::SqlCatalog::built_in(). So has everybody while

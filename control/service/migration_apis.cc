@@ -7,6 +7,7 @@
 
 #include "control/api_entries.h"
 #include "control/api_rules.h"
+#include "control/features.h"
 #include "control/service/apis.h"
 #include "protocols/redis/argument.h"
 #include "protocols/redis/template.h"
@@ -103,11 +104,20 @@ std::optional<std::string> idle_template(const std::vector<ApiSet::Entry>& entri
   return std::nullopt;
 }
 
-bool is_bound(const Migration& migration, const std::string& template_ref) {
-  return std::ranges::any_of(migration.apis, [&](const ApiBinding& part) {
-    return std::ranges::find(part.bindings, template_ref, &TemplateBinding::template_ref) !=
-           part.bindings.end();
-  });
+// An api of the migration that binds the template, if there is any one that takes part; null: none
+// does.
+const ApiDefinition* bound_by(const State& state, const Migration& migration,
+                              const std::string& template_ref) {
+  const ApiDefinition* found = nullptr;
+  for (const ApiBinding& part : migration.apis) {
+    if (std::ranges::find(part.bindings, template_ref, &TemplateBinding::template_ref) ==
+        part.bindings.end()) {
+      continue;
+    }
+    const ApiDefinition& api = *state.apis.at(part.api);
+    if (found == nullptr || takes_part(migration, api)) found = &api;
+  }
+  return found;
 }
 
 // A key that moves does so for every request: each template says which keys it means, and no other
@@ -116,6 +126,7 @@ std::optional<std::string> keys_objection(const State& state, const Migration& m
   std::map<std::vector<std::string>, std::string> moving;  // shapes; ids of templates
   std::set<std::string> endpoints;
   for (const ApiBinding& part : migration.apis) {
+    if (!takes_part(migration, *state.apis.at(part.api))) continue;
     endpoints.insert(endpoint_of(state, state.apis.at(part.api)->spec));
     for (const TemplateBinding& binding : part.bindings) {
       const TemplateDefinition& one = *state.templates.at(binding.template_ref);
@@ -133,7 +144,8 @@ std::optional<std::string> keys_objection(const State& state, const Migration& m
   for (const auto& [uuid, api] : state.apis) {
     if (!endpoints.contains(endpoint_of(state, api->spec))) continue;
     for (const TemplateBinding& own : api->spec.bindings) {
-      if (is_bound(migration, own.template_ref)) continue;
+      const ApiDefinition* binds = bound_by(state, migration, own.template_ref);
+      if (binds != nullptr && takes_part(migration, *binds)) continue;
       const TemplateDefinition& one = *state.templates.at(own.template_ref);
       for (const auto& key :
            keys_of(one.spec.query).value_or(std::vector<redis::Template::Argument>{})) {
@@ -141,7 +153,8 @@ std::optional<std::string> keys_objection(const State& state, const Migration& m
         if (same == moving.end()) continue;
         return "template " + quoted(one.identity.id) + " of api " + quoted(api->identity.id) +
                " names the same keys as " + quoted(same->second) +
-               ", which move to new with all that is written to them: bind it, too";
+               ", which move to new with all that is written to them: " +
+               (binds == nullptr ? "bind it, too" : "let both apis go at once");
       }
     }
   }
@@ -181,6 +194,23 @@ std::optional<std::string> api_objection(const State& state, const Migration& mi
          " to the migration, with the endpoint that its requests are to go to";
 }
 
+// What it is given has to be apis, or nothing would ever move.
+std::optional<std::string> fig_objection(const State& state, const Migration& migration) {
+  if (!std::holds_alternative<StranglerFigSpec>(migration.spec.strategy)) return std::nullopt;
+  if (migration.apis.empty()) {
+    return "strangler_fig moves apis, and none is attached to the migration: attach those that its "
+           "features name (POST …/migrations/{id}/api/{api})";
+  }
+  for (const Binding& binding : migration.bindings) {
+    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
+    if (has_api_of(state, migration, interlay.endpoint)) continue;
+    return "interlay " + quoted(interlay.identity.id) +
+           " has no api in this migration, and strangler_fig would move nothing of it: attach an "
+           "api of its endpoint";
+  }
+  return std::nullopt;
+}
+
 Status check_mapping(const TemplateDefinition& definition, const TemplateBinding& binding,
                      const std::string& place) {
   for (const auto& [from, to] : binding.fields) {
@@ -200,7 +230,7 @@ Status check_moved_keys(const State& before, const State& after, const Migration
   }
   for (const Binding& binding : migration.bindings) {
     const std::string& endpoint = before.interlays.at(binding.interlay)->endpoint;
-    if (!has_api_of(before, *known->second, endpoint) ||
+    if (governed_at(before, *known->second, endpoint) != Governed::Apis ||
         keep_moving(api_entries(before, *known->second, endpoint),
                     api_entries(after, migration, endpoint))) {
       continue;
@@ -263,10 +293,12 @@ Status check_api_binding(const State& state, const ApiBinding& binding, const st
 }
 
 std::optional<std::string> apis_objection(const State& state, const Migration& migration) {
+  if (auto objection = fig_objection(state, migration)) return objection;
   if (migration.apis.empty()) return std::nullopt;
   for (const ApiBinding& part : migration.apis) {
     if (auto objection = api_objection(state, migration, part)) return objection;
   }
+  if (governs_all(state, migration)) return std::nullopt;
   const StrategySpec strategy = foreseen(migration.spec.strategy);
   if (auto objection = strategy_objection_of_apis(strategy)) return objection;
   return moves_writes(strategy) ? keys_objection(state, migration) : std::nullopt;
@@ -274,10 +306,16 @@ std::optional<std::string> apis_objection(const State& state, const Migration& m
 
 std::string what_moves_by_api(const State& state, const Migration& migration) {
   if (migration.apis.empty()) return "no api takes part";
+  if (governs_all(state, migration)) return "all requests go by the strategy, whatever their api";
+  std::size_t apis = 0;
   std::size_t templates = 0;
-  for (const ApiBinding& part : migration.apis) templates += part.bindings.size();
-  std::string sentence = std::to_string(templates) + " template(s) of " +
-                         std::to_string(migration.apis.size()) + " api(s)";
+  for (const ApiBinding& part : migration.apis) {
+    if (!takes_part(migration, *state.apis.at(part.api))) continue;
+    ++apis;
+    templates += part.bindings.size();
+  }
+  std::string sentence =
+      std::to_string(templates) + " template(s) of " + std::to_string(apis) + " api(s)";
   if (moves_writes(foreseen(migration.spec.strategy))) {
     sentence = "keys that are named by " + sentence +
                " go by the strategy, with all that is done to them; all else is on old";
@@ -287,12 +325,9 @@ std::string what_moves_by_api(const State& state, const Migration& migration) {
                "old";
   }
   for (const Binding& binding : migration.bindings) {
-    const bool whole = std::ranges::none_of(migration.apis, [&](const ApiBinding& part) {
-      return stands_before(state, binding, endpoint_of(state, state.apis.at(part.api)->spec));
-    });
-    if (!whole) continue;
-    sentence += "; interlay " + quoted(state.interlays.at(binding.interlay)->identity.id) +
-                " has no api, and moves as a whole";
+    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
+    if (governed_at(state, migration, interlay.endpoint) != Governed::All) continue;
+    sentence += "; interlay " + quoted(interlay.identity.id) + " has no api, and moves as a whole";
   }
   return sentence;
 }
