@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "control/api_entries.h"
 #include "control/api_rules.h"
 
 namespace crossfade {
@@ -51,12 +52,6 @@ bool takes_part(const Migration& migration, const ApiDefinition& api) {
   if (by_id == switches->end() && by_uuid == switches->end()) return false;
   return (by_id == switches->end() || by_id->second) &&
          (by_uuid == switches->end() || by_uuid->second);
-}
-
-bool has_api_of(const State& state, const Migration& migration, const std::string& endpoint) {
-  return std::ranges::any_of(migration.apis, [&](const ApiBinding& part) {
-    return endpoint_of(state, state.apis.at(part.api)->spec) == endpoint;
-  });
 }
 
 Governed governed_at(const State& state, const Migration& migration, const std::string& endpoint) {

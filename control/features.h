@@ -24,8 +24,6 @@ bool governs_all(const State& state, const Migration& migration);
 // api. An api that is named by its id and by its uuid has to be true by both.
 bool takes_part(const Migration& migration, const ApiDefinition& api);
 
-bool has_api_of(const State& state, const Migration& migration, const std::string& endpoint);
-
 // Features or flags that are on, or off, and name no api of the migration; as they are written.
 std::vector<std::string> strangers(const State& state, const Migration& migration, bool on);
 
