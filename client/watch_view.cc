@@ -104,6 +104,9 @@ std::string WatchView::lines_of(const Json& status, double now_s) {
   if (const Json* share = at_path(status, "strategy.read_percentage")) {
     text += ", " + percent(share->number(), 1) + " of reads to new";
   }
+  if (const Json* share = at_path(status, "strategy.rollout_percentage")) {
+    text += ", " + percent(share->number(), 1) + " of users to new";
+  }
   if (const Json* verification = status.find("verification");
       verification != nullptr && verification->members() != nullptr) {
     text += "; verification " + plain(verification->find("state"));

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "control/api_rules.h"
+#include "control/features.h"
 
 namespace crossfade {
 
@@ -64,7 +65,7 @@ std::vector<AskedTemplate> asked_templates(const State& state, const Migration& 
       const TemplateDefinition& definition = *state.templates.at(own.template_ref);
       AskedTemplate& one = asked.emplace_back(
           AskedTemplate{api.get(), &definition, nullptr, {.query = definition.spec.query}});
-      if (part == migration.apis.end()) continue;
+      if (!takes_part(migration, *api)) continue;
       const auto found = serving(state, *part, own);
       if (found.empty()) continue;
       one.served_by = found.front();

@@ -5,9 +5,13 @@
 #include <cassert>
 
 #include "control/api_entries.h"
+#include "control/api_rules.h"
+#include "control/features.h"
+#include "protocols/redis/key_user.h"
 #include "strategies/api_keys.h"
 #include "strategies/api_set.h"
 #include "strategies/sql_api_set.h"
+#include "strategies/user_fields.h"
 
 namespace crossfade {
 
@@ -27,6 +31,7 @@ bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
          one.new_side == other.new_side && one.strategy == other.strategy &&
          one.migration == other.migration && one.apis == other.apis &&
          one.api_keys == other.api_keys && one.sql_apis == other.sql_apis &&
+         one.user == other.user && one.user_fields == other.user_fields &&
          one.commands == other.commands && one.catalog == other.catalog &&
          one.catalog_database == other.catalog_database && one.settings == other.settings &&
          one.tls == other.tls && one.login == other.login && one.networks == other.networks &&
@@ -41,6 +46,49 @@ Strategy in_force(const Migration& migration, const Self& self) {
   if (auto* rolling = std::get_if<RollingUpdate>(&strategy)) rolling->here_migrated = true;
   if (auto* geographic = std::get_if<Geographic>(&strategy)) geographic->region_migrated = true;
   return strategy;
+}
+
+// Made only where it differs from that of the table before, as an ApiSet.
+std::shared_ptr<const UserFields> user_fields_of(const State& state,
+                                                 const InterlayDefinition& interlay,
+                                                 const std::string& name, const Table* previous) {
+  std::vector<std::string> queries;
+  for (const ApiPtr& api : in_order(state)) {
+    if (endpoint_of(state, api->spec) != interlay.endpoint) continue;
+    for (const TemplateBinding& own : api->spec.bindings) {
+      queries.push_back(state.templates.at(own.template_ref)->spec.query);
+    }
+  }
+  if (previous != nullptr) {
+    for (const InterlayRoutePtr& old : previous->interlays) {
+      const auto& former = old->user_fields;
+      if (former && former->name() == name && former->queries() == queries) return former;
+    }
+  }
+  return std::make_shared<const UserFields>(name, std::move(queries));
+}
+
+// By whom the strategy splits, if it does so by users.
+void tell_users_apart(InterlayRoute& route, const State& state, const InterlayDefinition& interlay,
+                      const Table* previous) {
+  auto* canary = std::get_if<Canary>(&*route.strategy);
+  auto* flag = std::get_if<FeatureFlag>(&*route.strategy);
+  if (flag != nullptr) {
+    route.user = user_of(route.old_side.kind, interlay.user);
+  } else if (canary != nullptr && canary->split_by == SplitBy::User) {
+    route.user = interlay.user.value_or(UserSource{});
+  } else {
+    return;
+  }
+  const bool by_key = route.user.from == UserFrom::Key;
+  (flag != nullptr ? flag->split_by : canary->split_by) = by_key ? SplitBy::Key : SplitBy::User;
+  if (route.user.from == UserFrom::Field) {
+    route.user_fields = user_fields_of(state, interlay, route.user.name, previous);
+  }
+  if (!by_key || route.user.pattern.empty()) return;
+  auto read = redis::KeyUser::read(route.user.pattern);
+  assert(read);
+  route.key_user = std::make_shared<const redis::KeyUser>(std::move(*read));
 }
 
 // Clients whose networks say otherwise than where the sidecar is have a route of their own: its
@@ -73,10 +121,24 @@ std::shared_ptr<const Set> set_of(std::vector<ApiSet::Entry> entries, const Tabl
   return std::make_shared<const Set>(std::move(entries));
 }
 
-// Without an api of the endpoint all of the interlay moves.
+// As it is while nobody takes part: old answers, and what is written to both sides still is.
+Canary of_nobody(const Strategy& strategy) {
+  Canary nobody{.read_share = 0, .write_mode = std::nullopt};
+  if (dual_write_authority(strategy)) {
+    nobody.write_mode = std::visit([](const auto& one) { return one.write_mode; }, strategy);
+  }
+  return nobody;
+}
+
+// What the strategy has no say in stays.
 void route_by_api(InterlayRoute& route, const State& state, const Migration& migration,
                   const std::string& endpoint, const Table* previous) {
-  if (!has_api_of(state, migration, endpoint)) return;
+  const Governed governed = governed_at(state, migration, endpoint);
+  if (governed == Governed::All) return;
+  if (governed == Governed::None) {
+    route.strategy = of_nobody(*route.strategy);
+    return;
+  }
   std::vector<ApiSet::Entry> entries = api_entries(state, migration, endpoint);
   if (route.old_side.kind == EndpointKind::Postgres) {
     route.sql_apis = set_of(std::move(entries), previous, &InterlayRoute::sql_apis);
@@ -118,6 +180,7 @@ InterlayRoute build_route(const State& state, const InterlayDefinition& interlay
   route.new_side = target->second->address;
   route.strategy = in_force(*migration, self);
   route.migration = migration->identity.id;
+  tell_users_apart(route, state, interlay, previous);
   const auto elsewhere = tell_regions_apart(route, *migration, interlay.regions);
   if (elsewhere) {
     InterlayRoute there = route;

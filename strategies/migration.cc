@@ -4,13 +4,14 @@
 #include <cassert>
 
 #include "protocols/base/visit.h"
+#include "strategies/as_canary.h"
 #include "strategies/canary.h"
 #include "strategies/one_side.h"
 
 namespace crossfade {
 namespace {
 
-// What all but a canary come to: one side has the reads, writes follow them or go by the write
+// What all but canaries come to: one side has the reads, writes follow them or go by the write
 // mode.
 struct Whole {
   Side side;
@@ -42,8 +43,22 @@ Whole whole(const Strategy& strategy) {
             [](const TimeWindow& window) {
               return window.executed ? Whole{Side::New, window.write_mode}
                                      : Whole{Side::Old, kFollows};
+            },
+            [](const StranglerFig& fig) {
+              return Whole{home_of(as_canary(fig)), fig.write_mode};
+            },
+            [](const FeatureFlag& flag) {
+              return Whole{home_of(as_canary(flag)), flag.write_mode};
             }},
       strategy);
+}
+
+// Those that give new a part of the requests, as canaries.
+std::optional<Canary> canary_of(const Strategy& strategy) {
+  if (const auto* canary = std::get_if<Canary>(&strategy)) return *canary;
+  if (const auto* fig = std::get_if<StranglerFig>(&strategy)) return as_canary(*fig);
+  if (const auto* flag = std::get_if<FeatureFlag>(&strategy)) return as_canary(*flag);
+  return std::nullopt;
 }
 
 // Old answers it, as if nobody took part yet.
@@ -66,22 +81,25 @@ Plan plan(const Strategy& strategy, const Facts& request) {
             [&](const ShadowTraffic& shadow) { return plan_shadow_traffic(shadow, request); },
             [&](const RollingUpdate& rolling) { return plan_rolling_update(rolling, request); },
             [&](const Geographic& geographic) { return plan_geographic(geographic, request); },
-            [&](const TimeWindow& window) { return plan_time_window(window, request); }},
+            [&](const TimeWindow& window) { return plan_time_window(window, request); },
+            [&](const StranglerFig& fig) { return plan_strangler_fig(fig, request); },
+            [&](const FeatureFlag& flag) { return plan_feature_flag(flag, request); }},
       strategy);
 }
 
 Canary of_part(const Strategy& strategy) {
   assert(!dual_write_authority(strategy) && !std::holds_alternative<ShadowTraffic>(strategy));
-  const auto* canary = std::get_if<Canary>(&strategy);
   const auto [side, write_mode] = whole(strategy);
-  Canary part = canary != nullptr ? *canary : whole_side(side, write_mode);
+  Canary part = canary_of(strategy).value_or(whole_side(side, write_mode));
+  // By users only where the share is nobody or everybody: then it is all the same.
+  part.split_by = SplitBy::Key;
   part.part = true;
   return part;
 }
 
 Side home(const Strategy& strategy) {
   const auto [side, write_mode] = whole(strategy);
-  if (!write_mode || std::holds_alternative<Canary>(strategy)) return side;
+  if (!write_mode || canary_of(strategy)) return side;
   return home_of(whole_side(side, write_mode));
 }
 
@@ -92,14 +110,15 @@ std::optional<Side> dual_write_authority(const Strategy& strategy) {
 }
 
 bool splits_writes(const Strategy& strategy) {
-  if (const auto* canary = std::get_if<Canary>(&strategy)) return splits_writes(*canary);
+  if (const auto canary = canary_of(strategy)) return splits_writes(*canary);
   const auto [side, write_mode] = whole(strategy);
   return write_mode && splits_writes(whole_side(side, write_mode));
 }
 
 SplitBy split_by(const Strategy& strategy) {
-  const auto* canary = std::get_if<Canary>(&strategy);
-  return canary == nullptr ? SplitBy::Key : canary->split_by;
+  if (const auto* canary = std::get_if<Canary>(&strategy)) return canary->split_by;
+  const auto* flag = std::get_if<FeatureFlag>(&strategy);
+  return flag == nullptr ? SplitBy::Key : flag->split_by;
 }
 
 }  // namespace crossfade

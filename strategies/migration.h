@@ -82,8 +82,25 @@ struct TimeWindow {
   bool operator==(const TimeWindow&) const = default;
 };
 
-using Strategy =
-    std::variant<BigBang, Canary, BlueGreen, ShadowTraffic, RollingUpdate, Geographic, TimeWindow>;
+// Api by api: the requests of those that have gone are all that is not said to stay
+// (Facts::stays).
+struct StranglerFig {
+  std::optional<WriteMode> write_mode = {};
+
+  bool operator==(const StranglerFig&) const = default;
+};
+
+// User by user; whom no flag governs stays.
+struct FeatureFlag {
+  std::uint32_t rollout_share = 0;  // of users, parts per million
+  std::optional<WriteMode> write_mode = {};
+  SplitBy split_by = SplitBy::Key;  // what a user is told by: Key or User
+
+  bool operator==(const FeatureFlag&) const = default;
+};
+
+using Strategy = std::variant<BigBang, Canary, BlueGreen, ShadowTraffic, RollingUpdate, Geographic,
+                              TimeWindow, StranglerFig, FeatureFlag>;
 
 Plan plan_big_bang(const BigBang& big_bang, const Facts& request);
 Plan plan_canary(const Canary& canary, const Facts& request);
@@ -92,6 +109,8 @@ Plan plan_shadow_traffic(const ShadowTraffic& shadow, const Facts& request);
 Plan plan_rolling_update(const RollingUpdate& rolling, const Facts& request);
 Plan plan_geographic(const Geographic& geographic, const Facts& request);
 Plan plan_time_window(const TimeWindow& window, const Facts& request);
+Plan plan_strangler_fig(const StranglerFig& fig, const Facts& request);
+Plan plan_feature_flag(const FeatureFlag& flag, const Facts& request);
 
 // Where one request goes. One that stays is read from old, whatever the strategy says; what is
 // written to both sides is so whoever it belongs to, as others may read the same keys from new.

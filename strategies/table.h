@@ -15,6 +15,7 @@
 #include "strategies/login.h"
 #include "strategies/migration.h"
 #include "strategies/networks.h"
+#include "strategies/user.h"
 #include "tls/settings.h"
 
 namespace crossfade {
@@ -22,6 +23,11 @@ namespace crossfade {
 class ApiKeys;
 class ApiSet;
 class SqlApiSet;
+class UserFields;
+
+namespace redis {
+class KeyUser;
+}
 
 // What a server behind an endpoint speaks.
 enum class EndpointKind : std::uint8_t { Redis, Postgres };
@@ -85,6 +91,12 @@ struct InterlayRoute {
   std::shared_ptr<const ApiSet> apis = {};
   std::shared_ptr<const ApiKeys> api_keys = {};
   std::shared_ptr<const SqlApiSet> sql_apis = {};
+  // Who a user is, where the strategy gives some of them a share; and the part of Redis keys, or
+  // the field of Redis templates, that says so. Without key_user the bucket of a key is that of its
+  // hash tag, or of all of it.
+  UserSource user = {};
+  std::shared_ptr<const redis::KeyUser> key_user = {};
+  std::shared_ptr<const UserFields> user_fields = {};
   std::shared_ptr<const redis::CommandTable> commands;  // never null
   // What names in SQL stand for on old, in that database; null for Redis. To sessions of any other
   // database it says nothing: they have postgres::SqlCatalog::built_in(). So has everybody while

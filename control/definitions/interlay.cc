@@ -20,7 +20,7 @@ bool numeric_address(const std::string& text) {
          inet_pton(AF_INET6, text.c_str(), parsed.data()) == 1;
 }
 
-// All are numbers by name, but for the regions, which are taken as a whole.
+// All are numbers by name, but for regions and user, which are taken as a whole.
 void read_settings(Fields& fields, Json settings, InterlaySpec& spec) {
   const std::string path = fields.path_of("settings");
   if (const Json* given = settings.find("regions")) {
@@ -28,6 +28,12 @@ void read_settings(Fields& fields, Json settings, InterlaySpec& spec) {
     if (!regions) return fields.take(regions.error());
     spec.regions = std::move(*regions);
     settings.erase("regions");
+  }
+  if (const Json* given = settings.find("user")) {
+    auto user = read_user(*given, join_path(path, "user"));
+    if (!user) return fields.take(user.error());
+    spec.user = std::move(*user);
+    settings.erase("user");
   }
   fields.take(read_interlay_settings(settings, path, spec.settings), spec.settings);
 }
@@ -94,6 +100,7 @@ InterlaySpec spec_of(const InterlayDefinition& interlay) {
           .login = interlay.login,
           .settings = interlay.settings,
           .regions = interlay.regions,
+          .user = interlay.user,
           .sql = interlay.sql,
           .description = interlay.description};
 }
@@ -110,6 +117,7 @@ Json to_stored(const InterlayDefinition& interlay) {
   Json settings = Json::object({});
   for (const auto& [name, value] : interlay.settings) settings.set(name, value);
   if (!interlay.regions.empty()) settings.set("regions", render(interlay.regions));
+  if (interlay.user) settings.set("user", render(*interlay.user));
   stored.set("settings", std::move(settings));
   if (!interlay.sql.empty()) stored.set("sql", render(interlay.sql));
   stored.set("description", interlay.description);
@@ -133,6 +141,7 @@ Result<InterlayDefinition> interlay_from_stored(const Json& stored) {
   interlay.login = spec.login;
   interlay.settings = spec.settings;
   interlay.regions = spec.regions;
+  interlay.user = spec.user;
   interlay.sql = spec.sql;
   interlay.description = spec.description;
   return interlay;

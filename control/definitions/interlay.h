@@ -8,6 +8,7 @@
 #include "control/definitions/interlay_settings.h"
 #include "control/definitions/regions.h"
 #include "control/definitions/sql_names.h"
+#include "control/definitions/user.h"
 #include "control/json/value.h"
 #include "protocols/base/result.h"
 #include "strategies/login.h"
@@ -24,8 +25,9 @@ struct InterlaySpec {
   PortTls tls = {};
   InterlayLogin login = {};
   SettingOverrides settings = {};
-  Regions regions = {};  // "settings.regions"
-  SqlNames sql = {};     // PostgreSQL
+  Regions regions = {};                 // "settings.regions"
+  std::optional<UserSource> user = {};  // "settings.user"
+  SqlNames sql = {};                    // PostgreSQL
   std::string description = {};
 
   bool operator==(const InterlaySpec&) const = default;
@@ -45,6 +47,7 @@ struct InterlayDefinition {
   std::string mock_secret = make_mock_secret();
   SettingOverrides settings;
   Regions regions = {};
+  std::optional<UserSource> user = {};
   SqlNames sql;  // PostgreSQL
   std::string description;
   bool running = true;  // wanted by the operator: false after "stop"

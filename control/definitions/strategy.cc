@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kWordMax = 64;
 constexpr std::size_t kInstanceMax = 256;  // bytes of an instance's id
+constexpr std::size_t kFeatureMax = 128;   // bytes of the name of a feature or flag
+constexpr std::size_t kFeaturesMax = 1'000;
 constexpr std::uint64_t kInstancesMax = 10'000;
 constexpr std::size_t kStepsMax = 100;
 constexpr std::uint64_t kHoldMax_s = 31'536'000;  // a year
@@ -106,27 +108,29 @@ RollingUpdateSpec read_rolling_update(Fields& fields) {
   return rolling;
 }
 
-GeographicSpec read_geographic(Fields& fields) {
-  GeographicSpec geographic;
-  const Json* given = fields.required("regions");
-  if (given == nullptr || fields.failed()) return geographic;
+// `what`, of which there are several, is what the member is called, too.
+Switches read_switches(Fields& fields, const std::string& what, std::size_t name_max,
+                       std::size_t count_max) {
+  Switches switches;
+  const Json* given = fields.required(what);
+  if (given == nullptr || fields.failed()) return switches;
   if (given->members() == nullptr) {
-    fields.complain("regions", "must be an object of regions, each true or false");
-    return geographic;
+    fields.complain(what, "must be an object of " + what + ", each true or false");
+    return switches;
   }
-  for (const auto& [name, migrated] : *given->members()) {
-    if (name.empty() || name.size() > kRegionMax) {
-      fields.complain("regions", "must have names of 1 to 128 bytes");
-    } else if (migrated.boolean() == nullptr) {
-      fields.complain(join_path("regions", name), "must be true or false");
+  for (const auto& [name, on] : *given->members()) {
+    if (name.empty() || name.size() > name_max) {
+      fields.complain(what, "must have names of 1 to " + std::to_string(name_max) + " bytes");
+    } else if (on.boolean() == nullptr) {
+      fields.complain(join_path(what, name), "must be true or false");
     } else {
-      geographic.regions[name] = *migrated.boolean();
+      switches[name] = *on.boolean();
     }
   }
-  if (geographic.regions.size() > kRegionsMax) {
-    fields.complain("regions", "must have at most 1000 regions");
+  if (switches.size() > count_max) {
+    fields.complain(what, "must have at most " + std::to_string(count_max) + " " + what);
   }
-  return geographic;
+  return switches;
 }
 
 std::int64_t read_instant(Fields& fields, const char* name) {
@@ -197,6 +201,12 @@ Json render(const RampSpec& ramp) {
   return Json::object({{"steps", std::move(steps)}, {"hold_s", ramp.hold_s}});
 }
 
+Json render(const Switches& switches) {
+  Json rendered = Json::object({});
+  for (const auto& [name, on] : switches) rendered.set(name, on);
+  return rendered;
+}
+
 // Replaces the members that `given` has; null takes one away.
 Json merge(Json base, const Json::Object& given) {
   for (const auto& [name, value] : given) {
@@ -236,9 +246,15 @@ Result<StrategySpec> read_strategy(const Json& strategy, const std::string& path
   } else if (type == "rolling_update") {
     spec = read_rolling_update(fields);
   } else if (type == "geographic") {
-    spec = read_geographic(fields);
+    spec = GeographicSpec{.regions = read_switches(fields, "regions", kRegionMax, kRegionsMax)};
   } else if (type == "time_window") {
     spec = read_time_window(fields);
+  } else if (type == "strangler_fig") {
+    spec =
+        StranglerFigSpec{.features = read_switches(fields, "features", kFeatureMax, kFeaturesMax)};
+  } else if (type == "feature_flag") {
+    spec = FeatureFlagSpec{.flags = read_switches(fields, "flags", kFeatureMax, kFeaturesMax),
+                           .rollout_percentage = fields.required_share("rollout_percentage")};
   } else {
     return Error{Errc::BadInput, "", "Migration strategy not yet implemented"};
   }
@@ -270,7 +286,9 @@ const char* type_of(const StrategySpec& strategy) {
                           [](const ShadowTrafficSpec&) { return "shadow_traffic"; },
                           [](const RollingUpdateSpec&) { return "rolling_update"; },
                           [](const GeographicSpec&) { return "geographic"; },
-                          [](const TimeWindowSpec&) { return "time_window"; }},
+                          [](const TimeWindowSpec&) { return "time_window"; },
+                          [](const StranglerFigSpec&) { return "strangler_fig"; },
+                          [](const FeatureFlagSpec&) { return "feature_flag"; }},
                     strategy);
 }
 
@@ -296,15 +314,16 @@ Json render(const StrategySpec& strategy) {
               rendered.set("migrated_instances", std::move(instances));
               rendered.set("total_instances", spec.total_instances);
             },
-            [&](const GeographicSpec& spec) {
-              Json regions = Json::object({});
-              for (const auto& [name, migrated] : spec.regions) regions.set(name, migrated);
-              rendered.set("regions", std::move(regions));
-            },
+            [&](const GeographicSpec& spec) { rendered.set("regions", render(spec.regions)); },
             [&](const TimeWindowSpec& spec) {
               rendered.set("window_start", rfc3339(spec.window_start));
               rendered.set("window_end", rfc3339(spec.window_end));
               rendered.set("executed", spec.executed);
+            },
+            [&](const StranglerFigSpec& spec) { rendered.set("features", render(spec.features)); },
+            [&](const FeatureFlagSpec& spec) {
+              rendered.set("flags", render(spec.flags));
+              rendered.set("rollout_percentage", spec.rollout_percentage);
             }},
       strategy);
   if (const auto& mode = write_mode_of(strategy)) rendered.set("write_mode", render(*mode));

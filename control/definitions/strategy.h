@@ -73,8 +73,11 @@ struct RollingUpdateSpec {
   bool operator==(const RollingUpdateSpec&) const = default;
 };
 
+// Things that are named, each true or false.
+using Switches = std::map<std::string, bool, std::less<>>;
+
 struct GeographicSpec {
-  std::map<std::string, bool, std::less<>> regions;  // whether each has gone to new
+  Switches regions;  // whether each has gone to new
   std::optional<WriteModeSpec> write_mode = {};
 
   // A region that is not listed has not gone; the empty one is none.
@@ -91,13 +94,28 @@ struct TimeWindowSpec {
   bool operator==(const TimeWindowSpec&) const = default;
 };
 
-using StrategySpec = std::variant<BigBangSpec, CanarySpec, BlueGreenSpec, ShadowTrafficSpec,
-                                  RollingUpdateSpec, GeographicSpec, TimeWindowSpec>;
+struct StranglerFigSpec {
+  Switches features;  // apis by id or uuid: whether each has gone to new
+  std::optional<WriteModeSpec> write_mode = {};
+
+  bool operator==(const StranglerFigSpec&) const = default;
+};
+
+struct FeatureFlagSpec {
+  Switches flags;  // whether each is enabled; what it governs is in control/features.h
+  double rollout_percentage = 0;  // 0..1, of users
+  std::optional<WriteModeSpec> write_mode = {};
+
+  bool operator==(const FeatureFlagSpec&) const = default;
+};
+
+using StrategySpec =
+    std::variant<BigBangSpec, CanarySpec, BlueGreenSpec, ShadowTrafficSpec, RollingUpdateSpec,
+                 GeographicSpec, TimeWindowSpec, StranglerFigSpec, FeatureFlagSpec>;
 
 // Reads a strategy object; null is the default, big_bang.
-//   errors  BadInput: "strategy.read_percentage: must be a number from 0 to 1"; for a strategy that
-//           this version does not have, the mission's words "Migration strategy not yet
-//           implemented"
+//   errors  BadInput: "strategy.read_percentage: must be a number from 0 to 1"; for a type that is
+//           none, the mission's words "Migration strategy not yet implemented"
 Result<StrategySpec> read_strategy(const Json& strategy, const std::string& path);
 
 // Merges `given` into `current`: with the same type, or none, only the members that are given
@@ -114,7 +132,8 @@ const char* type_of(const StrategySpec& strategy);  // "canary"
 const std::optional<WriteModeSpec>& write_mode_of(const StrategySpec& strategy);
 
 // As the request path of that sidecar takes it; shares become parts per million, rounded to the
-// nearest.
+// nearest. Of a feature_flag as if it governed all that it is asked of, and told users by their
+// keys.
 Strategy to_strategy(const StrategySpec& strategy, const Self& self);
 
 // As it will be when all that it does by itself is done: a time_window is executed.

@@ -26,22 +26,29 @@ std::optional<WriteMode> in_force(const std::optional<WriteModeSpec>& spec) {
                    .engine = spec->engine};
 }
 
+bool any_is_on(const Switches& switches) {
+  return std::ranges::any_of(switches, [](const auto& one) { return one.second; });
+}
+
+// What is enabled governs users, and where nothing is, there are none.
+double rollout(const FeatureFlagSpec& spec) {
+  return any_is_on(spec.flags) ? spec.rollout_percentage : 0.0;
+}
+
 // The largest share of reads that any sidecar sends to new, once it is executed.
 double read_percentage(const StrategySpec& strategy) {
-  return std::visit(Visit{[](const BigBangSpec&) { return 1.0; },
-                          [](const CanarySpec& spec) { return spec.read_percentage; },
-                          [](const BlueGreenSpec& spec) { return spec.active_is_new ? 1.0 : 0.0; },
-                          [](const ShadowTrafficSpec&) { return 0.0; },
-                          [](const RollingUpdateSpec& spec) {
-                            return spec.migrated_instances.empty() ? 0.0 : 1.0;
-                          },
-                          [](const GeographicSpec& spec) {
-                            const bool any = std::ranges::any_of(
-                                spec.regions, [](const auto& region) { return region.second; });
-                            return any ? 1.0 : 0.0;
-                          },
-                          [](const TimeWindowSpec&) { return 1.0; }},
-                    strategy);
+  return std::visit(
+      Visit{
+          [](const BigBangSpec&) { return 1.0; },
+          [](const CanarySpec& spec) { return spec.read_percentage; },
+          [](const BlueGreenSpec& spec) { return spec.active_is_new ? 1.0 : 0.0; },
+          [](const ShadowTrafficSpec&) { return 0.0; },
+          [](const RollingUpdateSpec& spec) { return spec.migrated_instances.empty() ? 0.0 : 1.0; },
+          [](const GeographicSpec& spec) { return any_is_on(spec.regions) ? 1.0 : 0.0; },
+          [](const TimeWindowSpec&) { return 1.0; },
+          [](const StranglerFigSpec& spec) { return any_is_on(spec.features) ? 1.0 : 0.0; },
+          [](const FeatureFlagSpec& spec) { return rollout(spec); }},
+      strategy);
 }
 
 // Of all clients, here and at the other sidecars.
@@ -59,7 +66,10 @@ bool reads_on_new(const StrategySpec& strategy, const Self& self) {
                      std::ranges::all_of(spec.regions,
                                          [](const auto& region) { return region.second; });
             },
-            [](const TimeWindowSpec& spec) { return spec.executed; }},
+            [](const TimeWindowSpec& spec) { return spec.executed; },
+            // What is of no feature is on old.
+            [](const StranglerFigSpec&) { return false; },
+            [](const FeatureFlagSpec& spec) { return share_of(rollout(spec)) == kWhole; }},
       strategy);
 }
 
@@ -120,6 +130,11 @@ Strategy to_strategy(const StrategySpec& strategy, const Self& self) {
             },
             [&](const TimeWindowSpec& spec) {
               return Strategy(TimeWindow{spec.executed, mode});
+            },
+            [&](const StranglerFigSpec&) { return Strategy(StranglerFig{mode}); },
+            [&](const FeatureFlagSpec& spec) {
+              return Strategy(
+                  FeatureFlag{.rollout_share = share_of(rollout(spec)), .write_mode = mode});
             }},
       strategy);
 }
@@ -131,7 +146,9 @@ std::optional<std::string> history_objection(const StrategySpec& strategy) {
     return std::nullopt;
   }
   const bool canary = std::holds_alternative<CanarySpec>(strategy);
+  const bool flag = std::holds_alternative<FeatureFlagSpec>(strategy);
   return std::string(canary ? "read_percentage is above write_percentage"
+                     : flag ? "rollout_percentage is above write_percentage"
                             : "all reads go to new with only a part of the writes") +
          ": some keys would be read from new while their writes go to old only";
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "control/features.h"
 #include "control/json/write.h"
 #include "control/service/listing.h"
 #include "control/service/migrations.h"
@@ -72,10 +73,12 @@ bool api_held_by_another(const State& state, const Migration& migration) {
 }
 
 // No client of any of its interlays is answered by old, wherever it is, but those of interlays that
-// were taken back. Beside apis there is always something that is.
+// were taken back. Beside apis that move apart there is
+// always something that is.
 bool all_on_new(const State& state, const Migration& migration, const Self& self) {
   const StrategySpec& strategy = migration.spec.strategy;
-  return migration.apis.empty() && everything_on_new(strategy, self) &&
+  const bool apart = !migration.apis.empty() && !governs_all(state, migration);
+  return !apart && everything_on_new(strategy, self) &&
          std::ranges::all_of(migration.bindings, [&](const Binding& binding) {
            return binding.taken_back ||
                   std::ranges::all_of(

@@ -10,6 +10,7 @@
 #include "control/json/fields.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/migration_apis.h"
+#include "control/service/migration_rules.h"
 
 namespace crossfade {
 
@@ -66,6 +67,14 @@ Status declare_interlay(State& state, const InterlaySpec& spec, std::size_t inde
   if (const auto objection = login_objection(spec.login, endpoint->address)) {
     return at("interlays", index, "auth", *objection);
   }
+  if (const auto objection = user_objection(endpoint->address.kind, spec.user)) {
+    return at("interlays", index, "settings.user", *objection);
+  }
+  if (current != nullptr) {
+    if (const auto objection = new_user_objection(state, *current, spec.user)) {
+      return at("interlays", index, "settings.user", *objection);
+    }
+  }
   if (const auto objection = loop_objection(state, resolved, *endpoint)) {
     return at("interlays", index, "port", *objection);
   }
@@ -79,6 +88,7 @@ Status declare_interlay(State& state, const InterlaySpec& spec, std::size_t inde
   interlay.login = spec.login;
   interlay.settings = spec.settings;
   interlay.regions = spec.regions;
+  interlay.user = spec.user;
   interlay.sql = spec.sql;
   interlay.description = spec.description;
   if (current != nullptr) touch(interlay.identity);

@@ -28,7 +28,8 @@ const InterlayTraffic* traffic_of(const Telemetry& telemetry, const std::string&
   return found == telemetry.interlays.end() ? nullptr : &*found;
 }
 
-// Of this sidecar; geographic: it may, for clients of other regions.
+// Of this sidecar; geographic: it may, for clients of other regions; strangler_fig: it may, for
+// apis that have gone.
 bool reads_new(const Strategy& strategy) {
   return std::visit(Visit{[](const BigBang&) { return true; },
                           [](const Canary& canary) { return canary.read_share > 0; },
@@ -36,7 +37,9 @@ bool reads_new(const Strategy& strategy) {
                           [](const ShadowTraffic&) { return true; },
                           [](const RollingUpdate& rolling) { return rolling.here_migrated; },
                           [](const Geographic&) { return true; },
-                          [](const TimeWindow& window) { return window.executed; }},
+                          [](const TimeWindow& window) { return window.executed; },
+                          [](const StranglerFig&) { return true; },
+                          [](const FeatureFlag& flag) { return flag.rollout_share > 0; }},
                     strategy);
 }
 

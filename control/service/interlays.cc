@@ -14,6 +14,7 @@
 #include "control/service/housekeeper.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
+#include "control/service/migration_rules.h"
 
 namespace crossfade {
 
@@ -38,6 +39,7 @@ Json Interlays::shown(const State& state, const InterlayDefinition& interlay) co
   const Identity& identity = interlay.identity;
   Json settings = render(overridden(keeper_.defaults(), interlay.settings));
   if (!interlay.regions.empty()) settings.set("regions", render(interlay.regions));
+  if (interlay.user) settings.set("user", render(*interlay.user));
   return Json::object(
       {{"id", identity.id},
        {"uuid", identity.uuid},
@@ -144,6 +146,9 @@ Answer Interlays::create(const Json& body, const Call& call) {
   if (const auto objection = login_objection(spec->login, endpoint->address)) {
     return bad_request("auth: " + *objection);
   }
+  if (const auto objection = user_objection(endpoint->address.kind, spec->user)) {
+    return bad_request("settings.user: " + *objection);
+  }
   if (const auto objection = loop_objection(turn.next, *spec, *endpoint)) {
     return bad_request("port: " + *objection);
   }
@@ -157,6 +162,7 @@ Answer Interlays::create(const Json& body, const Call& call) {
                               .login = spec->login,
                               .settings = spec->settings,
                               .regions = spec->regions,
+                              .user = spec->user,
                               .sql = spec->sql,
                               .description = spec->description,
                               .running = true};
@@ -210,6 +216,12 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
   if (const auto objection = login_objection(spec->login, endpoint->address)) {
     return bad_request("auth: " + *objection);
   }
+  if (const auto objection = user_objection(endpoint->address.kind, spec->user)) {
+    return bad_request("settings.user: " + *objection);
+  }
+  if (const auto objection = new_user_objection(turn.next, *current, spec->user)) {
+    return conflict("settings.user: " + *objection);
+  }
   if (const auto objection = loop_objection(turn.next, *spec, *endpoint)) {
     return bad_request("port: " + *objection);
   }
@@ -225,6 +237,7 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
   patched.login = spec->login;
   patched.settings = spec->settings;
   patched.regions = spec->regions;
+  patched.user = spec->user;
   patched.sql = spec->sql;
   patched.description = spec->description;
   touch(patched.identity);

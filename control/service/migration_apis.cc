@@ -6,6 +6,7 @@
 
 #include "control/api_entries.h"
 #include "control/api_rules.h"
+#include "control/features.h"
 #include "control/service/apis.h"
 #include "control/service/moving_keys.h"
 
@@ -87,6 +88,12 @@ std::optional<std::string> rendering_objection(const State& state, const Migrati
   const std::string id = "api " + quoted(api.identity.id);
   const TemplateDefinition& definition = *state.templates.at(other->template_ref);
   const std::string served = id + " is to be served by template " + quoted(definition.identity.id);
+  if (governs_all(state, migration)) {
+    return served +
+           ", and a flag that names no api of the migration governs all traffic, which is passed "
+           "as "
+           "it is: disable that flag, or bind templates of the api itself";
+  }
   if (!moves_writes(foreseen(migration.spec.strategy))) {
     return served +
            ": requests are rendered anew where an api moves with its writes, as both sides are to "
@@ -140,7 +147,9 @@ std::optional<std::string> sql_objection(const State& state, const Migration& mi
            ": statements of PostgreSQL are passed as they are, and none is rendered anew. Bind "
            "templates of the api itself";
   }
-  if (moves_writes(foreseen(migration.spec.strategy))) return id + kWritesWouldMove;
+  const bool moves =
+      !governs_all(state, migration) && moves_writes(foreseen(migration.spec.strategy));
+  if (moves) return id + kWritesWouldMove;
   return std::nullopt;
 }
 
@@ -161,6 +170,23 @@ std::optional<std::string> api_objection(const State& state, const Migration& mi
   if (before) return std::nullopt;
   return id + " has no new side: add the interlay before endpoint " + quoted(endpoint.identity.id) +
          " to the migration, with the endpoint that its requests are to go to";
+}
+
+// What it is given has to be apis, or nothing would ever move.
+std::optional<std::string> fig_objection(const State& state, const Migration& migration) {
+  if (!std::holds_alternative<StranglerFigSpec>(migration.spec.strategy)) return std::nullopt;
+  if (migration.apis.empty()) {
+    return "strangler_fig moves apis, and none is attached to the migration: attach those that its "
+           "features name (POST …/migrations/{id}/api/{api})";
+  }
+  for (const Binding& binding : migration.bindings) {
+    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
+    if (has_api_of(state, migration, interlay.endpoint)) continue;
+    return "interlay " + quoted(interlay.identity.id) +
+           " has no api in this migration, and strangler_fig would move nothing of it: attach an "
+           "api of its endpoint";
+  }
+  return std::nullopt;
 }
 
 Status check_mapping(const TemplateDefinition& definition, const TemplateBinding& binding,
@@ -220,10 +246,12 @@ Status check_api_binding(const State& state, const ApiBinding& binding, const st
 }
 
 std::optional<std::string> apis_objection(const State& state, const Migration& migration) {
+  if (auto objection = fig_objection(state, migration)) return objection;
   if (migration.apis.empty()) return std::nullopt;
   for (const ApiBinding& part : migration.apis) {
     if (auto objection = api_objection(state, migration, part)) return objection;
   }
+  if (governs_all(state, migration)) return std::nullopt;
   const StrategySpec strategy = foreseen(migration.spec.strategy);
   if (auto objection = strategy_objection_of_apis(strategy)) return objection;
   return moves_writes(strategy) ? keys_objection(state, migration) : std::nullopt;
@@ -231,10 +259,16 @@ std::optional<std::string> apis_objection(const State& state, const Migration& m
 
 std::string what_moves_by_api(const State& state, const Migration& migration) {
   if (migration.apis.empty()) return "no api takes part";
+  if (governs_all(state, migration)) return "all requests go by the strategy, whatever their api";
+  std::size_t apis = 0;
   std::size_t templates = 0;
-  for (const ApiBinding& part : migration.apis) templates += part.bindings.size();
-  std::string sentence = std::to_string(templates) + " template(s) of " +
-                         std::to_string(migration.apis.size()) + " api(s)";
+  for (const ApiBinding& part : migration.apis) {
+    if (!takes_part(migration, *state.apis.at(part.api))) continue;
+    ++apis;
+    templates += part.bindings.size();
+  }
+  std::string sentence =
+      std::to_string(templates) + " template(s) of " + std::to_string(apis) + " api(s)";
   if (moves_writes(foreseen(migration.spec.strategy))) {
     sentence = "keys that are named by " + sentence +
                " go by the strategy, with all that is done to them; all else is on old";
@@ -244,12 +278,9 @@ std::string what_moves_by_api(const State& state, const Migration& migration) {
                "old";
   }
   for (const Binding& binding : migration.bindings) {
-    const bool whole = std::ranges::none_of(migration.apis, [&](const ApiBinding& part) {
-      return stands_before(state, binding, endpoint_of(state, state.apis.at(part.api)->spec));
-    });
-    if (!whole) continue;
-    sentence += "; interlay " + quoted(state.interlays.at(binding.interlay)->identity.id) +
-                " has no api, and moves as a whole";
+    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
+    if (governed_at(state, migration, interlay.endpoint) != Governed::All) continue;
+    sentence += "; interlay " + quoted(interlay.identity.id) + " has no api, and moves as a whole";
   }
   return sentence;
 }

@@ -59,6 +59,18 @@ constexpr const char* kHistoryOfCallers =
     "or a write_percentage between 0 and 1, what one client writes another would not see. Give "
     "write_mode a dual_write, or a cutover of 0.0 or 1.0";
 
+constexpr const char* kFlaggedWritesFollow =
+    "strategy.write_mode: is needed for PostgreSQL with a rollout_percentage between 0 and 1: "
+    "writes would follow reads, and one database's history would be split in two. Give {\"mode\": "
+    "\"dual_write\", \"policy\": …, \"engine\": \"statement\"}, or {\"mode\": \"cutover\", "
+    "\"write_percentage\": 0.0} (or 1.0)";
+
+constexpr const char* kHistoryOfUsers =
+    "strategy.rollout_percentage: must be 0.0 or 1.0 where the interlay's settings.user tells "
+    "users by anything but the key, unless every key has one history: with writes that follow "
+    "reads, or a write_percentage between 0 and 1, what one user writes another would not see. "
+    "Give write_mode a dual_write, or a cutover of 0.0 or 1.0";
+
 std::optional<std::string> postgres_objection(const WriteModeSpec& mode) {
   switch (mode.mode) {
     case WriteMode::Mode::Cutover:
@@ -105,17 +117,30 @@ std::optional<std::string> redis_objection(const CanarySpec& canary) {
   return one_history ? std::nullopt : std::optional(kHistoryOfCallers);
 }
 
+// Whether a key may have some of its writes on either side if users are not told by keys.
+std::optional<std::string> redis_objection(const FeatureFlagSpec& flag, const UserSource& user) {
+  if (user.from == UserFrom::Key) return std::nullopt;
+  const auto& mode = flag.write_mode;
+  const bool one_history =
+      !mode ? !splits(flag.rollout_percentage)
+            : mode->mode == WriteMode::Mode::DualWrite || !splits(mode->write_percentage);
+  return one_history ? std::nullopt : std::optional(kHistoryOfUsers);
+}
+
 std::optional<std::string> postgres_objection(const StrategySpec& strategy) {
   const auto& mode = write_mode_of(strategy);
   if (mode && std::holds_alternative<ShadowTrafficSpec>(strategy)) return kShadowOfPostgres;
   if (mode) {
     if (auto objection = postgres_objection(*mode)) return objection;
   }
+  const auto* flag = std::get_if<FeatureFlagSpec>(&strategy);
+  if (flag != nullptr && !mode && splits(flag->rollout_percentage)) return kFlaggedWritesFollow;
   const auto* canary = std::get_if<CanarySpec>(&strategy);
   return canary == nullptr ? std::nullopt : postgres_objection(*canary);
 }
 
-std::optional<std::string> redis_objection(const StrategySpec& strategy) {
+std::optional<std::string> redis_objection(const StrategySpec& strategy,
+                                           const std::optional<UserSource>& user) {
   const auto& mode = write_mode_of(strategy);
   if (mode && mode->mode == WriteMode::Mode::DualWrite && mode->engine == Engine::Statement) {
     return kEngineOfPostgres;
@@ -123,6 +148,9 @@ std::optional<std::string> redis_objection(const StrategySpec& strategy) {
   const auto* shadow = std::get_if<ShadowTrafficSpec>(&strategy);
   if (shadow != nullptr && (!shadow->shadow_writes || shadow->sample_percentage != 1)) {
     return kPartOfPostgres;
+  }
+  if (const auto* flag = std::get_if<FeatureFlagSpec>(&strategy)) {
+    return redis_objection(*flag, user_of(EndpointKind::Redis, user));
   }
   const auto* canary = std::get_if<CanarySpec>(&strategy);
   return canary == nullptr ? std::nullopt : redis_objection(*canary);
@@ -139,24 +167,46 @@ std::optional<std::string> kind_objection(const State& state, const InterlayDefi
          name_of(kind) + ": both sides must be of one kind";
 }
 
-std::optional<std::string> strategy_objection(EndpointKind kind, const StrategySpec& strategy) {
+std::optional<std::string> strategy_objection(EndpointKind kind, const StrategySpec& strategy,
+                                              const std::optional<UserSource>& user) {
   switch (kind) {
     case EndpointKind::Postgres:
       return postgres_objection(strategy);
     case EndpointKind::Redis:
       break;
   }
-  return redis_objection(strategy);
+  return redis_objection(strategy, user);
 }
 
 std::optional<std::string> strategy_objection(const State& state, const Migration& migration) {
   for (const Binding& binding : migration.bindings) {
-    const Endpoint& old_side = *state.endpoints.at(state.interlays.at(binding.interlay)->endpoint);
-    if (auto objection = strategy_objection(old_side.address.kind, migration.spec.strategy)) {
+    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
+    const EndpointKind kind = state.endpoints.at(interlay.endpoint)->address.kind;
+    if (auto objection = strategy_objection(kind, migration.spec.strategy, interlay.user)) {
       return objection;
     }
   }
   return std::nullopt;
+}
+
+std::optional<std::string> new_user_objection(const State& state,
+                                              const InterlayDefinition& interlay,
+                                              const std::optional<UserSource>& user) {
+  const MigrationPtr migration = migration_of(state, interlay.identity.uuid);
+  if (migration == nullptr || migration->status == MigrationStatus::Completed) return std::nullopt;
+  const EndpointKind kind = state.endpoints.at(interlay.endpoint)->address.kind;
+  const StrategySpec& strategy = migration->spec.strategy;
+  const std::string whose = "migration '" + migration->identity.id + "' ";
+  if (const auto objection = strategy_objection(kind, strategy, user)) {
+    return whose + "does not go with it: " + *objection;
+  }
+  const bool same = user_of(kind, user) == user_of(kind, interlay.user);
+  const bool splits_users =
+      std::holds_alternative<FeatureFlagSpec>(strategy) && splits_writes(to_strategy(strategy, {}));
+  if (same || !splits_users || !routes(migration->status)) return std::nullopt;
+  return whose +
+         "has the writes of some users on new alone: who they are can not be changed "
+         "while it routes";
 }
 
 }  // namespace crossfade

@@ -18,9 +18,17 @@ std::optional<std::string> kind_objection(const State& state, const InterlayDefi
 
 // The strategy is none for servers of that kind: "strategy.write_mode.engine: …", what is wrong,
 // and what to do.
-std::optional<std::string> strategy_objection(EndpointKind kind, const StrategySpec& strategy);
+//   user  of the interlay before them, as it is set
+std::optional<std::string> strategy_objection(EndpointKind kind, const StrategySpec& strategy,
+                                              const std::optional<UserSource>& user = {});
 
 // Likewise, for the interlays of this migration.
 std::optional<std::string> strategy_objection(const State& state, const Migration& migration);
+
+// The interlay's migration does not go with such users; or which users' writes are on new would be
+// another while it routes.
+std::optional<std::string> new_user_objection(const State& state,
+                                              const InterlayDefinition& interlay,
+                                              const std::optional<UserSource>& user);
 
 }  // namespace crossfade

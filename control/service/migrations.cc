@@ -375,6 +375,9 @@ Answer Migrations::remove_apis(const std::string& reference, const Call& call) {
     changed.status = MigrationStatus::Pending;
   }
   if (const auto objection = strategy_objection(turn.next, changed)) return conflict(*objection);
+  if (const auto objection = apis_objection(turn.next, changed); routes(status) && objection) {
+    return conflict(*objection);
+  }
   turn.touch(changed.identity);
   turn.journal(changed.identity.uuid, call.actor, name_of(status), name_of(changed.status),
                "all apis taken out: its interlays go on as a whole");

@@ -8,6 +8,7 @@
 
 #include "control/api_entries.h"
 #include "control/api_rules.h"
+#include "control/features.h"
 #include "control/lifecycle.h"
 #include "protocols/redis/argument.h"
 #include "protocols/redis/template.h"
@@ -106,7 +107,7 @@ Status check_moved_keys(const State& before, const State& after, const Migration
   }
   for (const Binding& binding : migration.bindings) {
     const std::string& endpoint = before.interlays.at(binding.interlay)->endpoint;
-    if (!has_api_of(before, *known->second, endpoint) ||
+    if (governed_at(before, *known->second, endpoint) != Governed::Apis ||
         keep_moving(api_entries(before, *known->second, endpoint),
                     api_entries(after, migration, endpoint))) {
       continue;

@@ -1,10 +1,13 @@
 // The checks before a start, in the order of their asking.
 #include "control/service/preflight.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
 
+#include "control/features.h"
+#include "control/json/write.h"
 #include "control/service/endpoints.h"
 #include "control/service/migration_apis.h"
 #include "control/service/postgres_checks.h"
@@ -84,10 +87,64 @@ Check check_geographic(const State& state, const Migration& migration, const Sel
   return check;
 }
 
-std::string what_it_does(const StrategySpec& strategy, const Self& self) {
+std::string counted(std::size_t on, std::size_t all) {
+  return std::to_string(on) + " of " + std::to_string(all);
+}
+
+std::size_t on_of(const Switches& switches) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(switches, [](const auto& one) { return one.second; }));
+}
+
+std::string named(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "'" : ", '") + name + "'";
+  return text;
+}
+
+// Of the attached apis, those that no feature or flag has let go; "" where there are none.
+std::string staying(const State& state, const Migration& migration) {
+  std::vector<std::string> names;
+  for (const ApiBinding& part : migration.apis) {
+    const ApiDefinition& api = *state.apis.at(part.api);
+    if (!takes_part(migration, api)) names.push_back(api.identity.id);
+  }
+  return names.empty() ? "" : "; of the migration's apis " + named(names) + " stay(s) on old";
+}
+
+std::string what_strangler_fig_does(const StranglerFigSpec& fig, const State& state,
+                                    const Migration& migration) {
+  std::vector<std::string> unknown = strangers(state, migration, true);
+  for (std::string& name : strangers(state, migration, false)) unknown.push_back(std::move(name));
+  return "strangler_fig: " + counted(on_of(fig.features), fig.features.size()) +
+         " features are true" + staying(state, migration) +
+         (unknown.empty()
+              ? ""
+              : "; no api of the migration is named " + named(unknown) + ", which move(s) nothing");
+}
+
+std::string what_feature_flag_does(const FeatureFlagSpec& flag, const State& state,
+                                   const Migration& migration) {
+  const std::vector<std::string> whole = strangers(state, migration, true);
+  return "feature_flag: " + counted(on_of(flag.flags), flag.flags.size()) +
+         " flags are enabled, for a share of " + to_text(Json(flag.rollout_percentage)) +
+         " of the users" +
+         (whole.empty()
+              ? staying(state, migration)
+              : "; no api of the migration is named " + named(whole) + ": it governs all traffic");
+}
+
+std::string what_it_does(const State& state, const Migration& migration, const Self& self) {
+  const StrategySpec& strategy = migration.spec.strategy;
   if (const auto* canary = std::get_if<CanarySpec>(&strategy)) return what_canary_does(*canary);
   if (const auto* rolling = std::get_if<RollingUpdateSpec>(&strategy)) {
     return what_rolling_update_does(*rolling, self);
+  }
+  if (const auto* fig = std::get_if<StranglerFigSpec>(&strategy)) {
+    return what_strangler_fig_does(*fig, state, migration);
+  }
+  if (const auto* flag = std::get_if<FeatureFlagSpec>(&strategy)) {
+    return what_feature_flag_does(*flag, state, migration);
   }
   return type_of(strategy);
 }
@@ -100,7 +157,7 @@ Check check_strategy(const State& state, const Migration& migration, const Self&
   if (std::holds_alternative<GeographicSpec>(strategy)) {
     return check_geographic(state, migration, self);
   }
-  return {.name = "strategy", .detail = what_it_does(strategy, self)};
+  return {.name = "strategy", .detail = what_it_does(state, migration, self)};
 }
 
 // ---- one interlay and its two servers
@@ -270,7 +327,8 @@ std::vector<Check> preflight(const State& state, const Migration& current, const
   migration.spec.strategy = foreseen(std::move(migration.spec.strategy));
   std::vector<Check> checks{check_resources(migration), check_strategy(state, migration, self),
                             check_data_movement(migration)};
-  if (!migration.apis.empty()) checks.push_back(check_apis(state, migration));
+  const bool fig = std::holds_alternative<StranglerFigSpec>(migration.spec.strategy);
+  if (fig || !migration.apis.empty()) checks.push_back(check_apis(state, migration));
   if (const auto* window = std::get_if<TimeWindowSpec>(&migration.spec.strategy)) {
     checks.push_back(check_window(*window, now));
   }

@@ -261,4 +261,9 @@ void field_values(const Template& form, const RequestCutter& cutter, std::string
   }
 }
 
+std::optional<std::string_view> field_value(const Template& form, const std::string& name,
+                                            const RequestCutter& cutter, std::string_view bytes) {
+  return value_before(form, form.arguments.size(), name, cutter, bytes);
+}
+
 }  // namespace crossfade::redis

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -95,5 +96,10 @@ class TemplateSet {
 // it. Views into `bytes`.
 void field_values(const Template& form, const RequestCutter& cutter, std::string_view bytes,
                   std::vector<std::string_view>& values);
+
+// Likewise of the field of that name; nullopt: it has none.
+//   cost  no allocation
+std::optional<std::string_view> field_value(const Template& form, const std::string& name,
+                                            const RequestCutter& cutter, std::string_view bytes);
 
 }  // namespace crossfade::redis

@@ -14,11 +14,11 @@
 // Servers answer in turn: another side is gone to when the one before owes nothing any more.
 //
 // In several files: its life (session), the client's bytes (session_requests), what comes before
-// (session_opening), logins (session_login), units and their sides (session_units), statements that
-// a server lacks (session_bring), going from one server to another (session_crossing), what servers
-// send (session_replies), copies for new while old answers (session_shadow,
-// session_shadow_compare), transactions on both sides (session_dual, session_dual_wrap,
-// session_dual_end), cancelling (session_cancel).
+// (session_opening), logins (session_login), units and their sides (session_units), whose they are
+// (session_users), statements that a server lacks (session_bring), going from one server to another
+// (session_crossing), what servers send (session_replies), copies for new while old answers
+// (session_shadow, session_shadow_compare), transactions on both sides (session_dual,
+// session_dual_wrap, session_dual_end), cancelling (session_cancel).
 #pragma once
 
 #include <array>
@@ -185,7 +185,8 @@ class PostgresSession final : public Session, public StreamOwner {
   // The newest, as it is for this client.
   const InterlayRoutePtr& newest_route() const { return interlay_.route_of(*this); }
   const InterlaySettings& settings() const { return newest_route()->settings; }
-  std::uint32_t read_bucket() const;
+  std::uint32_t read_bucket(std::string_view unit = {}) const;  // session_users.cc
+  std::optional<std::string_view> first_text(std::string_view unit) const;
   void begin_event();
 
   // --- before the session

@@ -193,13 +193,6 @@ PostgresSession::Block PostgresSession::block() const {
   return server().owed().transaction() == Transaction::Idle ? Block::None : Block::Open;
 }
 
-// Which side its reads are on. Writes of a canary that is split by user are not split.
-std::uint32_t PostgresSession::read_bucket() const {
-  const InterlayRoute& route = *newest_route();
-  if (!route.strategy || split_by(*route.strategy) != SplitBy::User) return bucket_;
-  return bucket_of(find_parameter(start_up_, "user").value_or(""));
-}
-
 Side PostgresSession::write_side() const {
   return answering(*newest_route(), write_at(read_bucket()));
 }
@@ -294,7 +287,7 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::stri
   const InterlayRoute& route = *newest_route();
   const UnitFacts& facts = reader_.facts();
   read_only_block_ = false;
-  Facts request = facts_for_plan(facts, read_bucket());
+  Facts request = facts_for_plan(facts, read_bucket(bytes));
   // Where nobody has read a catalog, almost any function of users would be refused in it.
   const SqlCatalog& catalog = interlay_.classifier(database_).catalog();
   const bool refuses = refused_in_read_only_ || &catalog == SqlCatalog::built_in().get();

@@ -179,7 +179,7 @@ class RedisSession final : public Session, private StreamOwner {
   // As if it were a write of its keys.
   static Plan plan_write(const InterlayRoute& route, const Pending& request,
                          const RequestCutter& cutter);
-  std::uint32_t caller_bucket(SplitBy by) const;
+  std::uint32_t caller_bucket(SplitBy by, const Pending& asks, const RequestCutter& cutter) const;
   // The keys of a request as bits, one for many keys: without a bit in common they have no key in
   // common.
   static std::uint64_t keys_mask(const RequestFacts& facts) {

@@ -5,10 +5,12 @@
 #include <string>
 #include <utility>
 
+#include "protocols/redis/key_user.h"
 #include "proxy/loop.h"
 #include "proxy/redis/session.h"
 #include "strategies/api_keys.h"
 #include "strategies/api_set.h"
+#include "strategies/user_fields.h"
 
 namespace crossfade::redis {
 
@@ -22,6 +24,12 @@ constexpr const char* kUnasked =
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
 bool is_urgent(const RequestFacts& facts) { return facts.spec && facts.spec->urgent; }
+
+// Where a key lies, if the route does not leave that to the key alone.
+std::uint32_t bucket_by(const InterlayRoute& route, std::string_view key) {
+  const std::uint32_t own = route.api_keys ? route.api_keys->bucket(key) : 0;
+  return own != kBeyond && route.key_user ? route.key_user->bucket(key) : own;
+}
 }  // namespace
 
 // Takes a new table up, where nothing ties the session to the former. False: something must end
@@ -48,11 +56,17 @@ bool RedisSession::refresh_route() {
 }
 
 // Of who asks, for a canary that is not split by key.
-std::uint32_t RedisSession::caller_bucket(SplitBy by) const {
+std::uint32_t RedisSession::caller_bucket(SplitBy by, const Pending& asks,
+                                          const RequestCutter& cutter) const {
   switch (by) {
     case SplitBy::Key:
       break;
     case SplitBy::User:
+      if (route_->user_fields) {
+        const auto user =
+            asks.whole ? route_->user_fields->user_of(cutter, asks.bytes) : std::nullopt;
+        return user ? bucket_of(*user) : asks.facts.bucket_high;
+      }
       if (state_.login.username.empty()) return bucket_of("default");
       return bucket_of(state_.login.username);
     case SplitBy::Session:
@@ -68,10 +82,11 @@ std::uint32_t RedisSession::caller_bucket(SplitBy by) const {
 RedisSession::Buckets RedisSession::buckets_of(const InterlayRoute& route, const Pending& request,
                                                const RequestCutter& cutter) {
   const RequestFacts& facts = request.facts;
-  if (!route.api_keys || facts.key_count == 0) return {facts.bucket_low, facts.bucket_high};
+  const bool by_itself = !route.api_keys && !route.key_user;
+  if (by_itself || facts.key_count == 0) return {facts.bucket_low, facts.bucket_high};
   Buckets buckets{.low = kBeyond, .high = 0};
   for_each_key(*facts.spec, cutter, request.bytes, [&](std::string_view key) {
-    const std::uint32_t bucket = route.api_keys->bucket(key);
+    const std::uint32_t bucket = bucket_by(route, key);
     buckets = {std::min(buckets.low, bucket), std::max(buckets.high, bucket)};
   });
   return buckets;
@@ -132,7 +147,7 @@ Plan RedisSession::plan_for(const Pending& request, const RequestCutter& cutter)
               .keyed = facts.key_count > 0,
               .bucket_low = buckets.low,
               .bucket_high = buckets.high,
-              .caller_bucket = caller_bucket(split_by(*route_->strategy)),
+              .caller_bucket = caller_bucket(split_by(*route_->strategy), request, cutter),
               .sided = facts.sided || facts.cursor,
               .stays = route_->apis && !route_->apis->moves(cutter, request.bytes),
               .pinned = pin_};

@@ -101,7 +101,7 @@ class Errors(unittest.TestCase):
     def test_400_invalid_strategy(self):
         self.assertEqual(
             self.refused(400, "Bad Request", "POST", "/migrations",
-                         {"id": "m", "strategy": {"type": "feature_flag", "flags": {}}}),
+                         {"id": "m", "strategy": {"type": "teleport", "flags": {}}}),
             "Migration strategy not yet implemented")
 
     # 401, 403

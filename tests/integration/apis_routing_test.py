@@ -27,6 +27,9 @@ class Apis(unittest.TestCase):
     with all of its templates but that of HGET."""
 
     loops = 1
+    queries = {"secrets": ("GET user:{{id}}:secret",),
+               "users": ("GET user:{{id}}", "SET user:{{id}} {{value}}", "HGET user:{{id}} {{field}}"),
+               "rest": ("GET {{key}}",)}
 
     def setUp(self):
         self.old = self.enterContext(RedisServer())
@@ -35,9 +38,8 @@ class Apis(unittest.TestCase):
         self.sidecar.add_endpoint("old", self.old)
         self.sidecar.add_endpoint("new", self.new)
         self.port = self.sidecar.add_interlay("cache", "old")
-        self.define("secrets", "GET user:{{id}}:secret")
-        self.define("users", "GET user:{{id}}", "SET user:{{id}} {{value}}", "HGET user:{{id}} {{field}}")
-        self.define("rest", "GET {{key}}")
+        for api, queries in self.queries.items():
+            self.define(api, *queries)
 
     def define(self, api, *queries):
         """An api with templates "<api>0", "<api>1", …"""

@@ -30,8 +30,11 @@ READ_AT = {
     "Time window": [("migrate", OLD), ("set", OLD), ("rollback", OLD)],
     "Rolling update": [("migrate", OLD), ("set", NEW), ("set", NEW), ("complete", NEW), ("rollback", OLD)],
     "Geographic": [("migrate", OLD), ("set", NEW), ("complete", NEW), ("rollback", OLD)],
+    "Strangler fig": [("migrate", OLD), ("set", NEW), ("set", OLD), ("set", NEW), ("rollback", OLD)],
+    "Feature flag": [("set", OLD), ("migrate", BOTH), ("set", BOTH), ("set", OLD), ("set", NEW),
+                     ("complete", NEW), ("rollback", OLD)],
 }
-QUIET = ("create", "add-interlay", "test", "divergence", "delete")  # these move nobody
+QUIET = ("create", "add-interlay", "add-api", "test", "divergence", "delete")  # these move nobody
 KEYS = 200
 
 

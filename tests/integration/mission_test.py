@@ -88,6 +88,25 @@ class Mission(unittest.TestCase):
     def test_the_guide(self):
         self.assertEqual(self.send_all("migrations-guide.txt"), [{"data_movement"}])
 
+    def test_strategies_of_features_and_flags_run_as_they_are_printed(self):
+        """With what they take for granted: an api that a feature names, and what makes its writes safe."""
+        sidecar = self.begin("migrations-api-reference.txt")
+        features = {"user_auth": True, "payments": False, "reporting": False}
+        flags = {"new_database": True, "beta_features": False}
+        for name, strategy in (("fig", {"type": "strangler_fig", "features": features}),
+                               ("flag", {"type": "feature_flag", "flags": flags,
+                                         "rollout_percentage": 0.25})):
+            sidecar.create_migration(name, strategy, "cache_interlay", "new_redis_cluster")
+            self.assertEqual(sidecar.must("GET", f"/migrations/{name}")["strategy"], strategy)
+            if name == "fig":
+                sidecar.must("POST", f"/migrations/{name}/api/user_cache_api", {"bindings": [
+                    {"template": one} for one in APIS["migrations-api-reference.txt"]]})
+                sidecar.patch(name, {"write_mode": {"mode": "dual_write", "policy": "old_authoritative"}})
+            self.assertTrue(sidecar.must("POST", f"/migrations/{name}/test")["valid"])
+            sidecar.must("POST", f"/migrations/{name}/migrate")
+            sidecar.must("POST", f"/migrations/{name}/rollback")
+            sidecar.must("DELETE", f"/migrations/{name}")
+
     def test_what_is_kept_is_what_the_documents_print(self):
         if not DOCUMENTS.is_dir():
             self.skipTest("the documents are not beside this repository")

@@ -19,6 +19,8 @@ STRATEGIES = (
     {"type": "blue_green", "active_is_new": True}, {"type": "shadow_traffic"},
     {"type": "rolling_update", "migrated_instances": ["a"], "total_instances": 2},
     {"type": "geographic", "regions": {"here": True}},
+    {"type": "strangler_fig", "features": {"users": False}},
+    {"type": "feature_flag", "flags": {"new_database": True}, "rollout_percentage": 0.25},
     {"type": "time_window", "window_start": "2099-01-01T00:00:00Z", "window_end": "2099-01-01T01:00:00Z"})
 
 
@@ -90,7 +92,8 @@ class EveryCall(unittest.TestCase):
                                     "settings": {"pipeline_max": 1000, "regions": {"here": ["10.0.0.0/8"]}}})
         for verb in ("stop", "start"):
             call("POST", f"/interlays/cache/{verb}")
-        call("PATCH", "/interlays/cache", {"description": "data port", "settings": {"pipeline_max": None}})
+        call("PATCH", "/interlays/cache", {"description": "data port", "settings": {
+            "pipeline_max": None, "user": {"from": "key", "pattern": "user:{{user}}"}}})
         call("GET", "/interlays")
         call("GET", "/interlays/cache")
         call("POST", "/templates", {"id": "get_user", "endpoint": "old", "query": "GET user:{{id}}"})

@@ -35,6 +35,15 @@ TEST_CASE("looks at a status: the first one tells counts, all others rates") {
         "  cache: old 0/s, new 0/s (0.0 % new)\n");
 }
 
+TEST_CASE("looks at a status: a share of users is told as one") {
+  WatchView view;
+  const auto flagged = parse_json(R"({"id":"m","status":"running","epoch":7,"verification":null,
+    "strategy":{"type":"feature_flag","flags":{"a":true},"rollout_percentage":0.5},
+    "interlays":[]})");
+  CHECK(view.lines_of(*flagged, 100.0) ==
+        "m: running, feature_flag, epoch 7, 50.0 % of users to new\n");
+}
+
 TEST_CASE("a line of an interlay: copies, sessions that stay and sides that are down are told") {
   WatchView view;
   const std::string lines = view.lines_of(

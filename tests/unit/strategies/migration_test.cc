@@ -14,7 +14,8 @@ std::vector<Strategy> strategies() {
   std::vector<Strategy> all{BigBang{},         BlueGreen{false},     BlueGreen{true},
                             ShadowTraffic{},   RollingUpdate{false}, RollingUpdate{true},
                             Geographic{false}, Geographic{true},     TimeWindow{false},
-                            TimeWindow{true}};
+                            TimeWindow{true},  StranglerFig{},       FeatureFlag{0},
+                            FeatureFlag{1},    FeatureFlag{kWhole}};
   for (const Canary& canary : canaries()) all.emplace_back(canary);
   return all;
 }
@@ -29,6 +30,8 @@ TEST_CASE("plan: asks the strategy in force") {
     CHECK(plan(RollingUpdate{true}, request) == plan_rolling_update({true}, request));
     CHECK(plan(Geographic{true}, request) == plan_geographic({true}, request));
     CHECK(plan(TimeWindow{true}, request) == plan_time_window({true}, request));
+    CHECK(plan(StranglerFig{}, request) == plan_strangler_fig({}, request));
+    CHECK(plan(FeatureFlag{1}, request) == plan_feature_flag({1}, request));
   }
 }
 

@@ -15,10 +15,17 @@ Facts staying(Facts facts) {
 }
 
 std::vector<Strategy> with(const std::optional<WriteMode>& mode) {
-  return {BigBang{mode},          Canary{250'000, mode},
-          Canary{kWhole, mode},   Canary{kWhole, mode, SplitBy::User},
-          BlueGreen{true, mode},  RollingUpdate{true, mode},
-          Geographic{true, mode}, TimeWindow{true, mode}};
+  return {BigBang{mode},
+          Canary{250'000, mode},
+          Canary{kWhole, mode},
+          Canary{kWhole, mode, SplitBy::User},
+          BlueGreen{true, mode},
+          RollingUpdate{true, mode},
+          Geographic{true, mode},
+          TimeWindow{true, mode},
+          StranglerFig{mode},
+          FeatureFlag{kWhole, mode},
+          FeatureFlag{kWhole, mode, SplitBy::User}};
 }
 
 // The write modes that apis can be routed with: old has all that is written.

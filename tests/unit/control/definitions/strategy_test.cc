@@ -31,7 +31,7 @@ std::string patched(std::string_view current, std::string_view given) {
 
 }  // namespace
 
-TEST_CASE("strategy: each of the guide's four objects is read and shown as printed") {
+TEST_CASE("strategy: each of the guide's objects is read and shown as printed") {
   for (
       const char* text :
       {R"({"type":"big_bang","durability":true})", R"({"type":"big_bang","durability":false})",
@@ -44,6 +44,8 @@ TEST_CASE("strategy: each of the guide's four objects is read and shown as print
        R"({"type":"rolling_update","migrated_instances":[],"total_instances":5})",
        R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z","executed":false})",
        R"({"type":"geographic","regions":{"ap-southeast-1":false,"us-east-1":true}})",
+       R"({"type":"strangler_fig","features":{"payments":false,"reporting":false,"user_auth":true}})",
+       R"({"type":"feature_flag","flags":{"beta_features":false,"new_database":true},"rollout_percentage":0.25})",
        R"({"type":"rolling_update","migrated_instances":["instance-1","instance-2"],"total_instances":5})"}) {
     CAPTURE(text);
     CHECK(to_text(render(strategy(text))) == text);
@@ -51,14 +53,72 @@ TEST_CASE("strategy: each of the guide's four objects is read and shown as print
   CHECK(to_text(render(strategy("null"))) == R"({"type":"big_bang","durability":true})");
 }
 
-TEST_CASE("strategy: those of the guide that are not there get its words") {
-  for (const char* text :
-       {R"({"type":"strangler_fig","features":{"feature_a":true}})",
-        R"({"type":"feature_flag","flags":{"new_database":true},"rollout_percentage":0.25})",
-        R"({"type":"teleport"})"}) {
+TEST_CASE("strategy: a type that is none gets the guide's words") {
+  for (const char* text : {R"({"type":"teleport"})", R"({"type":"","flags":{}})",
+                           R"({"type":"Strangler_fig","features":{}})"}) {
     CAPTURE(text);
     CHECK(strategy_refusal(text) == "Migration strategy not yet implemented");
   }
+}
+
+TEST_CASE("strangler_fig: features are names, each true or false; a PATCH gives all of them") {
+  const auto refused = [](const std::string& features) {
+    return strategy_refusal(R"({"type":"strangler_fig","features":)" + features + "}");
+  };
+  CHECK(strategy_refusal(R"({"type":"strangler_fig"})") == "strategy.features: is required");
+  CHECK(refused("[]") == "strategy.features: must be an object of features, each true or false");
+  CHECK(refused(R"({"a":1})") == "strategy.features.a: must be true or false");
+  CHECK(refused(R"({"a":null})") == "strategy.features.a: must be true or false");
+  CHECK(refused(R"({"":true})") == "strategy.features: must have names of 1 to 128 bytes");
+  CHECK(refused("{\"" + std::string(129, 'a') + "\":true}") ==
+        "strategy.features: must have names of 1 to 128 bytes");
+  CHECK(refused("{\"" + std::string(128, 'a') + "\":true}") == "accepted");
+  CHECK(refused("{}") == "accepted");
+  std::string many;
+  for (int i = 0; i <= 1000; ++i) {
+    many += (many.empty() ? "\"" : ",\"") + std::to_string(i) + "\":true";
+  }
+  CHECK(refused("{" + many + "}") == "strategy.features: must have at most 1000 features");
+  CHECK(strategy_refusal(R"({"type":"strangler_fig","features":{},"flags":{}})") ==
+        "strategy.flags: is not a known field");
+  CHECK(
+      patched(R"({"type":"strangler_fig","features":{"a":true}})", R"({"features":{"b":false}})") ==
+      R"({"type":"strangler_fig","features":{"b":false}})");
+}
+
+TEST_CASE("feature_flag: flags are names, each true or false, and have a share of users") {
+  const auto refused = [](const std::string& members) {
+    return strategy_refusal(R"({"type":"feature_flag")" + members + "}");
+  };
+  CHECK(refused("") == "strategy.flags: is required");
+  CHECK(refused(R"(,"flags":{"a":true})") == "strategy.rollout_percentage: is required");
+  CHECK(refused(R"(,"flags":"a","rollout_percentage":1)") ==
+        "strategy.flags: must be an object of flags, each true or false");
+  CHECK(refused(R"(,"flags":{"a":"yes"},"rollout_percentage":1)") ==
+        "strategy.flags.a: must be true or false");
+  CHECK(refused(R"(,"flags":{},"rollout_percentage":1.5)") ==
+        "strategy.rollout_percentage: must be a number from 0 to 1");
+  CHECK(refused(R"(,"flags":{},"rollout_percentage":0)") == "accepted");
+  const std::string flag =
+      R"({"type":"feature_flag","flags":{"a":true},"rollout_percentage":0.25})";
+  CHECK(patched(flag, R"({"rollout_percentage":0.5})") ==
+        R"({"type":"feature_flag","flags":{"a":true},"rollout_percentage":0.5})");
+  CHECK(patched(flag, R"({"flags":{"b":true}})") ==
+        R"({"type":"feature_flag","flags":{"b":true},"rollout_percentage":0.25})");
+}
+
+TEST_CASE("feature_flag: what is enabled has its share, and nothing enabled is nobody") {
+  const auto rolled_out = [](const char* flags, const char* share) {
+    return std::get<FeatureFlag>(
+               to_strategy(strategy(R"({"type":"feature_flag","flags":)" + std::string(flags) +
+                                    R"(,"rollout_percentage":)" + share + "}"),
+                           {}))
+        .rollout_share;
+  };
+  CHECK(rolled_out(R"({"a":true,"b":false})", "0.25") == 250'000);
+  CHECK(rolled_out(R"({"a":true})", "1") == kWhole);
+  CHECK(rolled_out(R"({"a":false})", "1") == 0);
+  CHECK(rolled_out("{}", "1") == 0);
 }
 
 TEST_CASE("rolling_update: instances are names, each once, and no more than there are") {
@@ -154,7 +214,8 @@ TEST_CASE("strategy: every one takes a write_mode, shows it, and loses it by nul
       {R"("type":"big_bang","durability":true)", R"("type":"blue_green","active_is_new":false)",
        R"("type":"canary","read_percentage":0.5)", R"("type":"shadow_traffic")",
        R"("type":"rolling_update","migrated_instances":[],"total_instances":1)",
-       R"("type":"geographic","regions":{})",
+       R"("type":"geographic","regions":{})", R"("type":"strangler_fig","features":{"a":true})",
+       R"("type":"feature_flag","flags":{"a":true},"rollout_percentage":1.0)",
        R"("type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z","executed":false)"}) {
     CAPTURE(members);
     const std::string with = "{" + members + "," + dual + "}";
@@ -179,6 +240,11 @@ TEST_CASE("strategy: reads that go to new where only a part of the writes does a
       {RollingUpdateSpec{{}, 2, half}, false},
       {GeographicSpec{{{"eu", true}}, half}, true},
       {GeographicSpec{{{"eu", false}}, half}, false},
+      {StranglerFigSpec{{{"a", true}}, half}, true},
+      {StranglerFigSpec{{{"a", false}}, half}, false},
+      {FeatureFlagSpec{{{"a", true}}, 0.6, half}, true},
+      {FeatureFlagSpec{{{"a", true}}, 0.5, half}, false},
+      {FeatureFlagSpec{{{"a", false}}, 1.0, half}, false},
       {TimeWindowSpec{1, 2, false, half}, true}};
   for (const auto& one : some) {
     CAPTURE(type_of(one.first));
@@ -320,6 +386,16 @@ TEST_CASE("strategy: complete means that no request can be answered by old") {
   CHECK(whole(strategy(R"({"type":"blue_green","active_is_new":true})")));
   CHECK_FALSE(whole(strategy(R"({"type":"blue_green"})")));
   CHECK_FALSE(whole(strategy(R"({"type":"shadow_traffic"})")));
+  CHECK_FALSE(whole(strategy(R"({"type":"strangler_fig","features":{"a":true}})")));
+  const auto flagged = [&](const char* members) {
+    return whole(
+        strategy(R"({"type":"feature_flag","rollout_percentage":)" + std::string(members) + "}"));
+  };
+  CHECK(flagged(R"(1,"flags":{"a":true})"));
+  CHECK_FALSE(flagged(R"(0.99,"flags":{"a":true})"));
+  CHECK_FALSE(flagged(R"(1,"flags":{"a":false})"));
+  CHECK_FALSE(flagged(R"(1,"flags":{"a":true},"write_mode":{"mode":"dual_write"})"));
+  CHECK(flagged(R"(1,"flags":{"a":true},"write_mode":{"mode":"cutover","write_percentage":1})"));
 }
 
 }  // namespace crossfade

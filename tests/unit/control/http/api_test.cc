@@ -187,7 +187,7 @@ TEST_CASE("api: a body must be what its route takes, and the message says where 
   CHECK(message("/api/v1/migrations", "[]") == "the body: must be an object, is an array");
   CHECK(message("/api/v1/migrations", R"({"id":"m","strateg":1})") ==
         "strateg: is not a known field");
-  CHECK(message("/api/v1/migrations", R"({"id":"m","strategy":{"type":"feature_flag"}})") ==
+  CHECK(message("/api/v1/migrations", R"({"id":"m","strategy":{"type":"teleport"}})") ==
         "Migration strategy not yet implemented");
   CHECK(message("/api/v1/migrations/m/migrate", R"({"now":true})") == "now: is not a known field");
   CHECK(door.call("POST", "/api/v1/migrations/m/migrate", "admin-secret", "{}").status == 404);

@@ -75,6 +75,7 @@ TEST_CASE("rules: a write_mode is held to the same under every strategy") {
       const std::string strategy :
       {R"({"type":"big_bang",)", R"({"type":"blue_green",)",
        R"({"type":"geographic","regions":{},)", R"({"type":"rolling_update","total_instances":2,)",
+       R"({"type":"strangler_fig","features":{},)",
        R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z","window_end":"2024-01-15T04:00:00Z",)"}) {
     CAPTURE(strategy);
     CHECK(for_postgres((strategy + half).c_str()) == "strategy.write_mode.write_percentage");
@@ -111,6 +112,70 @@ TEST_CASE("rules: what a canary may be split by hangs on its kind, and on its wr
   for (const char* split : {"key", "request"}) {
     CHECK(for_postgres(canary(split, none).c_str()) == "strategy.split_by");
   }
+}
+
+TEST_CASE("rules: whose writes a feature_flag may split hangs on who its users are") {
+  const auto flag = [](const std::string& share, const std::string& mode) {
+    return R"({"type":"feature_flag","flags":{"a":true},"rollout_percentage":)" + share +
+           R"(,"write_mode":)" + mode + "}";
+  };
+  const std::string dual = R"({"mode":"dual_write"})";
+  const std::string statement = R"({"mode":"dual_write","engine":"statement"})";
+  const std::string half = R"({"mode":"cutover","write_percentage":0.5})";
+  const std::string none = R"({"mode":"cutover","write_percentage":0.0})";
+  for (const std::string& mode : {dual, half, none, std::string("null")}) {
+    CAPTURE(mode);
+    CHECK(for_redis(flag("0.5", mode).c_str()).empty());  // by key, without settings.user
+    for (const UserFrom from : {UserFrom::Key, UserFrom::Login, UserFrom::Field}) {
+      auto read = read_strategy(json(flag("0.5", mode)), "strategy");
+      const bool splits = mode == half || mode == "null";
+      const auto said = strategy_objection(EndpointKind::Redis, *read, UserSource{.from = from});
+      CHECK(said.has_value() == (splits && from != UserFrom::Key));
+      if (said) CHECK(said->starts_with("strategy.rollout_percentage: must be 0.0 or 1.0 where"));
+    }
+  }
+  for (const char* share : {"0.0", "1.0"}) {
+    auto read = read_strategy(json(flag(share, "null")), "strategy");
+    CHECK_FALSE(strategy_objection(EndpointKind::Redis, *read, UserSource{}));
+    CHECK(for_postgres(flag(share, "null").c_str()).empty());
+  }
+  CHECK(for_postgres(flag("0.5", "null").c_str()) == "strategy.write_mode");
+  CHECK(for_postgres(flag("0.5", half).c_str()) == "strategy.write_mode.write_percentage");
+  CHECK(for_postgres(flag("0.5", dual).c_str()) == "strategy.write_mode.engine");
+  CHECK(for_postgres(flag("0.5", statement).c_str()).empty());
+  CHECK(for_postgres(flag("0.5", none).c_str()).empty());
+}
+
+TEST_CASE("rules: whose writes are on new is not changed by settings.user") {
+  Bench bench;
+  bench.add_sides();
+  const auto set_user = [&](const std::string& user) {
+    return said(bench.life->interlays.patch("cache", json(R"({"settings":{"user":)" + user + "}}"),
+                                            bench.call));
+  };
+  const char* login = R"({"from":"login"})";
+  const char* pattern = R"({"from":"key","pattern":"user:{{user}}:{{rest}}"})";
+  CHECK(set_user(pattern) == "200");
+  bench.add_ready("m", R"({"type":"feature_flag","flags":{"a":true},"rollout_percentage":0.5})");
+  CHECK(set_user(login).starts_with(
+      "409 Migration error: settings.user: migration 'm' does not go with it: "
+      "strategy.rollout_percentage: must be"));
+  CHECK(set_user("null") == "200");
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(set_user(R"({"from":"key"})") == "200");  // as it was
+  CHECK(set_user(pattern) ==
+        "409 Migration error: settings.user: migration 'm' has the writes of some users on new "
+        "alone: who they are can not be changed while it routes");
+  must(bench.patch_strategy("m", R"({"write_mode":{"mode":"dual_write"}})"));
+  CHECK(set_user(pattern) == "200");
+  CHECK(bench.plane.route("cache").key_user != nullptr);
+  CHECK(set_user(login) == "200");
+  CHECK(bench.plane.route("cache").key_user == nullptr);
+  CHECK(split_by(*bench.plane.route("cache").strategy) == SplitBy::User);
+  CHECK(said(bench.patch_strategy("m", R"({"write_mode":null})"))
+            .starts_with("400 Bad Request: strategy.rollout_percentage: must be"));
+  must(bench.life->conductor.rollback("m", bench.call));
+  CHECK(set_user(pattern) == "200");
 }
 
 TEST_CASE("rules: a ramp of PostgreSQL splits reads, and so needs a write_mode") {

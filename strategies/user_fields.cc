@@ -1,0 +1,34 @@
+// A template set that is asked for one field.
+#include "strategies/user_fields.h"
+
+#include <cassert>
+#include <utility>
+
+namespace crossfade {
+
+namespace {
+
+std::vector<redis::Template> read_all(const std::vector<std::string>& queries) {
+  std::vector<redis::Template> templates;
+  templates.reserve(queries.size());
+  for (const std::string& query : queries) {
+    auto read = redis::read_template(query);
+    assert(read);
+    templates.push_back(std::move(*read));
+  }
+  return templates;
+}
+
+}  // namespace
+
+UserFields::UserFields(std::string name, std::vector<std::string> queries)
+    : name_(std::move(name)), queries_(std::move(queries)), templates_(read_all(queries_)) {}
+
+std::optional<std::string_view> UserFields::user_of(const redis::RequestCutter& cutter,
+                                                    std::string_view bytes) const {
+  const redis::TemplateSet::Match match = templates_.match(cutter, bytes);
+  if (match.state != redis::TemplateSet::Match::State::Found) return std::nullopt;
+  return redis::field_value(templates_.at(match.index), name_, cutter, bytes);
+}
+
+}  // namespace crossfade
