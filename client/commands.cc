@@ -384,6 +384,9 @@ void ClientCommands::Parts::add_attaching_verbs(CLI::App& of) {
   api->add_option("api", other, "id or uuid of the api")->required();
   api->add_option("words", words, "bindings:=JSON");
   take_body(*api);
+  add_verb_of_one(of, "remove-apis", "take all apis out; its interlays go on as a whole", [this] {
+    return call_and_print({.method = "DELETE", .path = path("migrations", "/api")});
+  });
 }
 
 void ClientCommands::Parts::add_starting_verbs(CLI::App& of) {

@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <cassert>
 
-#include "control/api_rules.h"
+#include "control/api_entries.h"
+#include "strategies/api_keys.h"
 #include "strategies/api_set.h"
 #include "strategies/sql_api_set.h"
 
@@ -25,10 +26,11 @@ bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
   return one.id == other.id && one.uuid == other.uuid && one.old_side == other.old_side &&
          one.new_side == other.new_side && one.strategy == other.strategy &&
          one.migration == other.migration && one.apis == other.apis &&
-         one.sql_apis == other.sql_apis && one.commands == other.commands &&
-         one.catalog == other.catalog && one.catalog_database == other.catalog_database &&
-         one.settings == other.settings && one.tls == other.tls && one.login == other.login &&
-         one.networks == other.networks && same_ends(one, other);
+         one.api_keys == other.api_keys && one.sql_apis == other.sql_apis &&
+         one.commands == other.commands && one.catalog == other.catalog &&
+         one.catalog_database == other.catalog_database && one.settings == other.settings &&
+         one.tls == other.tls && one.login == other.login && one.networks == other.networks &&
+         same_ends(one, other);
 }
 
 // What has been called complete stays on new, whoever and wherever this sidecar says it is when it
@@ -41,77 +43,50 @@ Strategy in_force(const Migration& migration, const Self& self) {
   return strategy;
 }
 
-// Clients whose networks say otherwise than where the sidecar is have a route of their own.
-void tell_regions_apart(InterlayRoute& route, const Migration& migration, const Regions& regions) {
+// Clients whose networks say otherwise than where the sidecar is have a route of their own: its
+// strategy, if there are any.
+std::optional<Geographic> tell_regions_apart(InterlayRoute& route, const Migration& migration,
+                                             const Regions& regions) {
   const auto* here = std::get_if<Geographic>(&*route.strategy);
-  if (here == nullptr || migration.status == MigrationStatus::Completed) return;
+  if (here == nullptr || migration.status == MigrationStatus::Completed) return std::nullopt;
   std::vector<RegionNetwork> networks = networks_of(migration.spec.strategy, regions);
   const bool alike = std::ranges::all_of(
       networks, [&](const RegionNetwork& one) { return one.migrated == here->region_migrated; });
-  if (alike) return;
+  if (alike) return std::nullopt;
   Geographic there = *here;
   there.region_migrated = !there.region_migrated;
-  InterlayRoute elsewhere = route;
-  elsewhere.strategy = there;
   route.networks = std::move(networks);
-  route.elsewhere = std::make_shared<const InterlayRoute>(std::move(elsewhere));
-}
-
-bool has_api_of(const State& state, const Migration& migration, const std::string& endpoint) {
-  return std::ranges::any_of(migration.apis, [&](const ApiBinding& part) {
-    return endpoint_of(state, state.apis.at(part.api)->spec) == endpoint;
-  });
-}
-
-// The templates of that endpoint's apis up to the last that moves: those behind it take no request
-// from one that does.
-std::vector<ApiSet::Entry> entries_of(const State& state, const Migration& migration,
-                                      const std::string& endpoint) {
-  std::vector<ApiSet::Entry> entries;
-  std::size_t needed = 0;
-  for (const ApiPtr& api : in_order(state)) {
-    if (endpoint_of(state, api->spec) != endpoint) continue;
-    const auto part = std::ranges::find(migration.apis, api->identity.uuid, &ApiBinding::api);
-    for (const TemplateBinding& own : api->spec.bindings) {
-      const auto& uuid = own.template_ref;
-      const bool moves = part != migration.apis.end() &&
-                         std::ranges::find(part->bindings, uuid, &TemplateBinding::template_ref) !=
-                             part->bindings.end();
-      entries.push_back({.query = state.templates.at(uuid)->spec.query, .moves = moves});
-      if (moves) needed = entries.size();
-    }
-  }
-  entries.resize(needed);
-  return entries;
+  return there;
 }
 
 // Made only where it differs from that of the table before: a thousand templates take milliseconds.
-//   member   of routes, where they have it
 template <class Set>
-std::shared_ptr<const Set> set_of(std::vector<typename Set::Entry> entries, const Table* previous,
-                                  std::shared_ptr<const Set> InterlayRoute::*member) {
+std::shared_ptr<const Set> set_of(std::vector<ApiSet::Entry> entries, const Table* previous,
+                                  std::shared_ptr<const Set> InterlayRoute::*place) {
   if (previous != nullptr) {
-    for (const InterlayRoutePtr& route : previous->interlays) {
-      const std::shared_ptr<const Set>& before = (*route).*member;
-      if (before && before->entries() == entries) return before;
+    for (const InterlayRoutePtr& old : previous->interlays) {
+      const auto& former = (*old).*place;
+      if (former && former->entries() == entries) return former;
     }
   }
   return std::make_shared<const Set>(std::move(entries));
 }
 
-// Nothing where the migration has no api of the endpoint: all requests move.
-void add_apis(InterlayRoute& route, const State& state, const Migration& migration,
-              const std::string& endpoint, const Table* previous) {
+// Without an api of the endpoint all of the interlay moves.
+void route_by_api(InterlayRoute& route, const State& state, const Migration& migration,
+                  const std::string& endpoint, const Table* previous) {
   if (!has_api_of(state, migration, endpoint)) return;
-  std::vector<ApiSet::Entry> entries = entries_of(state, migration, endpoint);
-  switch (route.old_side.kind) {
-    case EndpointKind::Redis:
-      route.apis = set_of(std::move(entries), previous, &InterlayRoute::apis);
-      return;
-    case EndpointKind::Postgres:
-      route.sql_apis = set_of(std::move(entries), previous, &InterlayRoute::sql_apis);
-      return;
+  std::vector<ApiSet::Entry> entries = api_entries(state, migration, endpoint);
+  if (route.old_side.kind == EndpointKind::Postgres) {
+    route.sql_apis = set_of(std::move(entries), previous, &InterlayRoute::sql_apis);
+    return;
   }
+  if (!moves_writes(migration.spec.strategy)) {
+    route.apis = set_of(std::move(entries), previous, &InterlayRoute::apis);
+    return;
+  }
+  route.api_keys = set_of(std::move(entries), previous, &InterlayRoute::api_keys);
+  route.strategy = of_part(*route.strategy);
 }
 
 InterlayRoute build_route(const State& state, const InterlayDefinition& interlay,
@@ -142,8 +117,15 @@ InterlayRoute build_route(const State& state, const InterlayDefinition& interlay
   route.new_side = target->second->address;
   route.strategy = in_force(*migration, self);
   route.migration = migration->identity.id;
-  add_apis(route, state, *migration, interlay.endpoint, previous);
-  tell_regions_apart(route, *migration, interlay.regions);
+  const auto elsewhere = tell_regions_apart(route, *migration, interlay.regions);
+  if (elsewhere) {
+    InterlayRoute there = route;
+    there.networks.clear();
+    there.strategy = *elsewhere;
+    route_by_api(there, state, *migration, interlay.endpoint, previous);
+    route.elsewhere = std::make_shared<const InterlayRoute>(std::move(there));
+  }
+  route_by_api(route, state, *migration, interlay.endpoint, previous);
   return route;
 }
 

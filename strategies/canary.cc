@@ -28,6 +28,9 @@
 //      the other side is refused rather than hidden where nobody will read it, and so is a read of
 //      a key that this side does not have
 //
+// Of a migration of apis whose writes move, part of the keys is beyond any share (kBeyond): w = 1
+// then leaves the key space split, and home on old.
+//
 // Depends on: strategies/plan.h. Knows nothing of sockets, clocks, or configuration files.
 #include "strategies/canary.h"
 
@@ -68,11 +71,11 @@ Plan plan_split_read(const Canary& canary, const Facts& request) {
   return {.answer = Side::New, .split = !all_on_new};
 }
 
-Plan plan_split_write(std::uint32_t share, const Facts& request) {
+Plan plan_split_write(const Canary& canary, const Facts& request) {
+  const std::uint32_t share = write_share(canary);
   if (!request.keyed) {
-    if (share == 0) return {.answer = Side::Old};
-    if (share == kWhole) return {.answer = Side::New};
-    return {.answer = Side::Old, .second = Second::Write};
+    if (splits_writes(canary)) return {.answer = Side::Old, .second = Second::Write};
+    return {.answer = share == kWhole ? Side::New : Side::Old};
   }
   if (request.bucket_high < share) return {.answer = Side::New};
   if (request.bucket_low >= share) return {.answer = Side::Old};
@@ -92,7 +95,7 @@ Plan plan_pinned(const Canary& canary, Side pinned, const Facts& request) {
     plan = plan_dual_write(canary.write_mode->policy);
     plan.answer = pinned;
   } else if (request.keyed && splits_writes(canary)) {
-    const Plan free = plan_split_write(write_share(canary), request);
+    const Plan free = plan_split_write(canary, request);
     plan.split = free.split || free.answer != pinned;
   }
   return plan;
@@ -109,13 +112,13 @@ Side home_of(const Canary& canary) {
   }
   // A key whose writes moved is also read from new, so the write share alone says what old still
   // has.
-  return write_share(canary) == kWhole ? Side::New : Side::Old;
+  return write_share(canary) == kWhole && !canary.part ? Side::New : Side::Old;
 }
 
 bool splits_writes(const Canary& canary) {
   if (is_dual_write(canary)) return false;
   const std::uint32_t share = write_share(canary);
-  return 0 < share && share < kWhole;
+  return 0 < share && (share < kWhole || canary.part);
 }
 
 Plan plan_canary(const Canary& canary, const Facts& request) {
@@ -130,7 +133,7 @@ Plan plan_canary(const Canary& canary, const Facts& request) {
   if (request.kind == Kind::Publish) return {.answer = home_of(canary), .second = Second::Write};
   if (request.kind == Kind::Write) {
     if (is_dual_write(canary)) return plan_dual_write(canary.write_mode->policy);
-    return plan_split_write(write_share(canary), request);
+    return plan_split_write(canary, request);
   }
   if (!request.keyed) return {.answer = home_of(canary)};
   if (is_dual_write(canary)) return plan_dual_read(canary, request);

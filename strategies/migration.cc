@@ -1,6 +1,8 @@
 // The one place that knows all strategies: each question is asked of the strategy in force.
 #include "strategies/migration.h"
 
+#include <cassert>
+
 #include "protocols/base/visit.h"
 #include "strategies/canary.h"
 #include "strategies/one_side.h"
@@ -66,6 +68,15 @@ Plan plan(const Strategy& strategy, const Facts& request) {
             [&](const Geographic& geographic) { return plan_geographic(geographic, request); },
             [&](const TimeWindow& window) { return plan_time_window(window, request); }},
       strategy);
+}
+
+Canary of_part(const Strategy& strategy) {
+  assert(!dual_write_authority(strategy) && !std::holds_alternative<ShadowTraffic>(strategy));
+  const auto* canary = std::get_if<Canary>(&strategy);
+  const auto [side, write_mode] = whole(strategy);
+  Canary part = canary != nullptr ? *canary : whole_side(side, write_mode);
+  part.part = true;
+  return part;
 }
 
 Side home(const Strategy& strategy) {

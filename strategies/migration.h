@@ -34,6 +34,7 @@ struct Canary {
   std::uint32_t read_share = 0;         // parts per million
   std::optional<WriteMode> write_mode;  // nullopt: writes follow reads (a cutover at read_share)
   SplitBy split_by = SplitBy::Key;      // by others only where writes are not split
+  bool part = false;  // there are keys beyond: even a share of the whole leaves them on old
 
   bool operator==(const Canary&) const = default;
 };
@@ -95,6 +96,10 @@ Plan plan_time_window(const TimeWindow& window, const Facts& request);
 // Where one request goes. One that stays is read from old, whatever the strategy says; what is
 // written to both sides is so whoever it belongs to, as others may read the same keys from new.
 Plan plan(const Strategy& strategy, const Facts& request);
+
+// The strategy where only some keys take part, and their writes go where their reads do: the others
+// are beyond any share. Only for what is neither a dual write nor shadow_traffic, split by key.
+Canary of_part(const Strategy& strategy);
 
 // The side that judges logins and answers what belongs to no key: PING, INFO, SCAN, SUBSCRIBE, …
 // new once nothing is left on old, else old.

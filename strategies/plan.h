@@ -17,11 +17,14 @@ inline constexpr std::size_t kSides = 2;
 constexpr const char* name_of(Side side) { return side == Side::Old ? "old" : "new"; }
 constexpr Side other(Side side) { return side == Side::Old ? Side::New : Side::Old; }
 
+// The bucket of what no share reaches, not the whole either: keys that do not take part.
+inline constexpr std::uint32_t kBeyond = kWhole;
+
 // What one request is, as far as strategies care.
 struct Facts {
   Kind kind = Kind::Other;
   bool keyed = false;            // bucket_low/high are meaningful
-  std::uint32_t bucket_low = 0;  // smallest and largest bucket of its keys
+  std::uint32_t bucket_low = 0;  // smallest and largest bucket of its keys, up to kBeyond
   std::uint32_t bucket_high = 0;
   std::uint32_t caller_bucket = 0;  // of who asks, as the strategy's split_by says
   bool sided = false;  // belongs to one side's own state (cursors, script SHAs, server info)

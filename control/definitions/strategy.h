@@ -133,6 +133,9 @@ std::optional<std::string> history_objection(const StrategySpec& strategy);
 // True when, in force, it writes to both sides: a time_window once it is executed.
 bool dual_writes(const StrategySpec& strategy);
 
+// True when it sends what it moves to new with its writes, and to new alone.
+bool moves_writes(const StrategySpec& strategy);
+
 // How its dual writes reach the other side; nullopt: it does none.
 std::optional<Engine> engine_of(const StrategySpec& strategy);
 

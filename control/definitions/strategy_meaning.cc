@@ -148,6 +148,12 @@ std::optional<Side> authority_of(const StrategySpec& strategy) {
   return dual_write_authority(to_strategy(strategy, {}));
 }
 
+bool moves_writes(const StrategySpec& strategy) {
+  const auto& mode = write_mode_of(strategy);
+  if (!mode) return !std::holds_alternative<ShadowTrafficSpec>(strategy);
+  return mode->mode == WriteMode::Mode::Cutover && mode->write_percentage > 0;
+}
+
 bool dual_writes(const StrategySpec& strategy) { return engine_of(strategy).has_value(); }
 
 bool everything_on_new(const StrategySpec& strategy, const Self& self) {

@@ -126,6 +126,10 @@ constexpr std::array kRoutes = {
           [](Services& s, const Segments& at, const Json& body, const Call& call) {
             return s.migrations.add_api(at[0], at[1], body, call);
           }},
+    Route{"DELETE", "/migrations/{}/api", Role::Admin, true, Body::Command,
+          [](Services& s, const Segments& at, const Json&, const Call& call) {
+            return s.migrations.remove_apis(at[0], call);
+          }},
     Route{"GET", "/migrations/{}/status", Role::Read, false, Body::None,
           [](Services& s, const Segments& at, const Json&, const Call&) {
             return s.migrations.status(at[0]);

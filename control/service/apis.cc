@@ -117,7 +117,8 @@ Answer Apis::patch(const std::string& reference, const Json& body, const Call& c
   ApiDefinition patched{.identity = identity, .spec = std::move(*known), .order = current->order};
   touch(patched.identity);
   put(turn.next.apis, std::move(patched));
-  if (Status fits = check_api_bindings(turn.next); !fits) return refuse(fits.error());
+  if (Status fits = check_api_bindings(*keeper_.state(), turn.next); !fits)
+    return refuse(fits.error());
   if (Status status = keeper_.commit(turn); !status) return refuse(status.error());
   spdlog::info("api {}: changed by {}", identity.id, call.actor);
   return reply(identity.uuid, 200);
@@ -134,6 +135,9 @@ Answer Apis::remove(const std::string& reference, const Call& call) {
     return conflict("Api '" + identity.id + "' is used by " + user);
   }
   turn.next.apis.erase(identity.uuid);
+  if (Status fits = check_api_bindings(*keeper_.state(), turn.next); !fits) {
+    return refuse(fits.error());
+  }
   if (Status status = keeper_.commit(turn); !status) return refuse(status.error());
   spdlog::info("api {}: deleted by {}", identity.id, call.actor);
   return deleted(identity);

@@ -72,10 +72,10 @@ bool api_held_by_another(const State& state, const Migration& migration) {
 }
 
 // No client of any of its interlays is answered by old, wherever it is, but those of interlays that
-// were taken back.
+// were taken back. Beside apis there is always something that is.
 bool all_on_new(const State& state, const Migration& migration, const Self& self) {
   const StrategySpec& strategy = migration.spec.strategy;
-  return everything_on_new(strategy, self) &&
+  return migration.apis.empty() && everything_on_new(strategy, self) &&
          std::ranges::all_of(migration.bindings, [&](const Binding& binding) {
            return binding.taken_back ||
                   std::ranges::all_of(

@@ -136,7 +136,7 @@ Status declare_api(State& state, const ApiSpec& spec, std::size_t index) {
 }
 
 // Templates fit their endpoints, and apis their templates, whoever made them.
-Status check_apis(const State& state) {
+Status check_apis(const State& before, const State& state) {
   for (const auto& [uuid, definition] : state.templates) {
     const Endpoint& endpoint = *state.endpoints.at(definition->spec.endpoint);
     if (endpoint.address.kind == definition->meaning.protocol) continue;
@@ -151,7 +151,7 @@ Status check_apis(const State& state) {
       return Error{Errc::BadConfig, "", "templates: " + status.error().reason};
     }
   }
-  if (const Status status = check_api_bindings(state); !status) {
+  if (const Status status = check_api_bindings(before, state); !status) {
     return Error{Errc::BadConfig, "", "templates: " + status.error().reason};
   }
   return success();
@@ -247,7 +247,7 @@ Status reconcile(State& state, const DeclaredResources& declared) {
   drop(state.templates, templates);
   drop(state.endpoints, endpoints);
   if (Status status = check_left(before, state); !status) return status;
-  if (Status status = check_apis(state); !status) return status;
+  if (Status status = check_apis(before, state); !status) return status;
   if (const auto objection = loop_objection(state)) {
     return Error{Errc::BadConfig, "", error_at("interlays", *objection).reason};
   }

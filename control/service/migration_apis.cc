@@ -2,10 +2,16 @@
 #include "control/service/migration_apis.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
+#include "control/api_entries.h"
 #include "control/api_rules.h"
 #include "control/service/apis.h"
+#include "protocols/redis/argument.h"
+#include "protocols/redis/template.h"
+#include "strategies/api_keys.h"
+#include "strategies/plan.h"
 
 namespace crossfade {
 
@@ -42,30 +48,119 @@ Status check_other(const State& state, const ApiDefinition& api, const TemplateB
   return success();
 }
 
-constexpr const char* kWritesWouldMove =
-    "writes of an api would go to new alone, and those of the same keys that are of no api (MULTI, "
-    "scripts, DEL of many) to old: neither side would have both. Give write_mode a dual_write "
-    "with old_authoritative, whose writes go to both sides whoever they belong to, or, where "
-    "something else feeds new, a cutover with a write_percentage of 0.0";
+constexpr const char* kOtherSplit =
+    "writes of an api that go to new alone take its keys along, and what moves is then a matter of "
+    "keys: leave split_by out, or give write_mode a dual_write with old_authoritative";
 
 constexpr const char* kOldWouldLag =
     "requests of no api are read from old, which may be behind under new_authoritative: give "
     "write_mode the policy old_authoritative";
 
-// Requests of no api stay on old: it has to have all that is written.
+// What stays is read from old: it has to have all that is written but what moves with its keys.
 std::optional<std::string> strategy_objection_of_apis(const StrategySpec& strategy) {
-  const auto& mode = write_mode_of(strategy);
-  if (!mode) {
-    if (std::holds_alternative<ShadowTrafficSpec>(strategy)) return std::nullopt;
-    return kWritesWouldMove;
+  if (moves_writes(strategy)) {
+    const auto* canary = std::get_if<CanarySpec>(&strategy);
+    const bool by_key =
+        canary == nullptr || canary->split_by.value_or(SplitBy::Key) == SplitBy::Key;
+    return by_key ? std::nullopt : std::optional<std::string>(kOtherSplit);
   }
-  switch (mode->mode) {
-    case WriteMode::Mode::Cutover:
-      if (mode->write_percentage > 0) return kWritesWouldMove;
-      break;
-    case WriteMode::Mode::DualWrite:
-      if (mode->policy == Policy::NewAuthoritative) return kOldWouldLag;
-      break;
+  const auto& mode = write_mode_of(strategy);
+  const bool lags =
+      mode && mode->mode == WriteMode::Mode::DualWrite && mode->policy == Policy::NewAuthoritative;
+  return lags ? std::optional<std::string>(kOldWouldLag) : std::nullopt;
+}
+
+// The patterns of the keys that a template names; nullopt: they are not known.
+std::optional<std::vector<redis::Template::Argument>> keys_of(const std::string& query) {
+  auto form = redis::read_template(query);
+  const auto places = form ? redis::key_arguments(*form) : std::nullopt;
+  if (!places) return std::nullopt;
+  std::vector<redis::Template::Argument> keys;
+  for (const std::size_t place : *places) keys.push_back(form->arguments[place]);
+  return keys;
+}
+
+// A key that nobody has, of that pattern.
+std::string sample_of(const redis::Template::Argument& pattern) {
+  std::string key;
+  for (const TextPiece& piece : pattern) key += redis::is_field(piece) ? "\1any\1" : piece.text;
+  return key;
+}
+
+// The first template that is to move keys and is asked for none.
+std::optional<std::string> idle_template(const std::vector<ApiSet::Entry>& entries) {
+  const ApiKeys keys(entries);
+  for (const ApiSet::Entry& entry : entries) {
+    if (!entry.moves) continue;
+    const auto patterns = keys_of(entry.query);
+    for (const auto& key : *patterns) {
+      if (keys.bucket(sample_of(key)) != kBeyond) continue;
+      return quoted(entry.query) +
+             " would move no key: a template that does not move names them all, and is asked "
+             "before it (precedence of GET /apis/{id}). Define that one behind it, or bind it, too";
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_bound(const Migration& migration, const std::string& template_ref) {
+  return std::ranges::any_of(migration.apis, [&](const ApiBinding& part) {
+    return std::ranges::find(part.bindings, template_ref, &TemplateBinding::template_ref) !=
+           part.bindings.end();
+  });
+}
+
+// A key that moves does so for every request: each template says which keys it means, and no other
+// one says that the same keys stay.
+std::optional<std::string> keys_objection(const State& state, const Migration& migration) {
+  std::map<std::vector<std::string>, std::string> moving;  // shapes; ids of templates
+  std::set<std::string> endpoints;
+  for (const ApiBinding& part : migration.apis) {
+    endpoints.insert(endpoint_of(state, state.apis.at(part.api)->spec));
+    for (const TemplateBinding& binding : part.bindings) {
+      const TemplateDefinition& one = *state.templates.at(binding.template_ref);
+      const auto keys = keys_of(one.spec.query);
+      if (!keys || keys->empty()) {
+        return "the writes of api " + quoted(state.apis.at(part.api)->identity.id) +
+               " would go to new with its keys, and which keys template " +
+               quoted(one.identity.id) + " means " + (keys ? "it does not say" : "is not known") +
+               ": bind templates that name keys, or give write_mode a dual_write with "
+               "old_authoritative";
+      }
+      for (const auto& key : *keys) moving.emplace(redis::shape_of(key), one.identity.id);
+    }
+  }
+  for (const auto& [uuid, api] : state.apis) {
+    if (!endpoints.contains(endpoint_of(state, api->spec))) continue;
+    for (const TemplateBinding& own : api->spec.bindings) {
+      if (is_bound(migration, own.template_ref)) continue;
+      const TemplateDefinition& one = *state.templates.at(own.template_ref);
+      for (const auto& key :
+           keys_of(one.spec.query).value_or(std::vector<redis::Template::Argument>{})) {
+        const auto same = moving.find(redis::shape_of(key));
+        if (same == moving.end()) continue;
+        return "template " + quoted(one.identity.id) + " of api " + quoted(api->identity.id) +
+               " names the same keys as " + quoted(same->second) +
+               ", which move to new with all that is written to them: bind it, too";
+      }
+    }
+  }
+  for (const std::string& endpoint : endpoints) {
+    if (auto objection = idle_template(api_entries(state, migration, endpoint))) return objection;
+  }
+  return std::nullopt;
+}
+
+// Of tables nobody knows what moves with an api.
+std::optional<std::string> tables_objection(const State& state, const Migration& migration) {
+  for (const ApiBinding& part : migration.apis) {
+    const ApiDefinition& api = *state.apis.at(part.api);
+    const Endpoint& endpoint = *state.endpoints.at(endpoint_of(state, api.spec));
+    if (endpoint.address.kind != EndpointKind::Postgres) continue;
+    return "api " + quoted(api.identity.id) +
+           " is of PostgreSQL: its writes would go to new alone, and what else is written to the "
+           "same tables to old. Give write_mode a dual_write with old_authoritative, or, where "
+           "something else feeds new, a cutover with a write_percentage of 0.0";
   }
   return std::nullopt;
 }
@@ -101,6 +196,31 @@ Status check_mapping(const TemplateDefinition& definition, const TemplateBinding
     if (find_field(definition.meaning.fields, from) != nullptr) continue;
     return error_at(join_path(place, "fields"),
                     quoted(from) + " is no field of template " + quoted(definition.identity.id));
+  }
+  return success();
+}
+
+// Data that is on new alone would be asked of old, where it is not.
+Status check_moved_keys(const State& before, const State& after, const Migration& migration) {
+  const auto known = before.migrations.find(migration.identity.uuid);
+  if (known == before.migrations.end() || !routes(known->second->status) ||
+      !moves_writes(migration.spec.strategy)) {
+    return success();
+  }
+  for (const Binding& binding : migration.bindings) {
+    const std::string& endpoint = before.interlays.at(binding.interlay)->endpoint;
+    if (!has_api_of(before, *known->second, endpoint) ||
+        keep_moving(api_entries(before, *known->second, endpoint),
+                    api_entries(after, migration, endpoint))) {
+      continue;
+    }
+    return Error{
+        Errc::Conflict, "",
+        "Migration " + quoted(migration.identity.id) +
+            " has moved keys by its apis, and some of them would go back to old, or others "
+            "to new, without what was written to them: leave the templates of endpoint " +
+            quoted(before.endpoints.at(endpoint)->identity.id) +
+            "'s apis as they are while it routes, and define new ones behind them"};
   }
   return success();
 }
@@ -156,16 +276,27 @@ std::optional<std::string> apis_objection(const State& state, const Migration& m
   for (const ApiBinding& part : migration.apis) {
     if (auto objection = api_objection(state, migration, part)) return objection;
   }
-  return strategy_objection_of_apis(foreseen(migration.spec.strategy));
+  const StrategySpec strategy = foreseen(migration.spec.strategy);
+  if (auto objection = strategy_objection_of_apis(strategy)) return objection;
+  if (!moves_writes(strategy)) return std::nullopt;
+  if (auto objection = tables_objection(state, migration)) return objection;
+  return keys_objection(state, migration);
 }
 
 std::string what_moves_by_api(const State& state, const Migration& migration) {
   if (migration.apis.empty()) return "no api takes part";
   std::size_t templates = 0;
   for (const ApiBinding& part : migration.apis) templates += part.bindings.size();
-  std::string sentence = "what matches one of " + std::to_string(templates) + " template(s) of " +
-                         std::to_string(migration.apis.size()) +
-                         " api(s) goes by the strategy; all else is answered by old";
+  std::string sentence = std::to_string(templates) + " template(s) of " +
+                         std::to_string(migration.apis.size()) + " api(s)";
+  if (moves_writes(foreseen(migration.spec.strategy))) {
+    sentence = "keys that are named by " + sentence +
+               " go by the strategy, with all that is done to them; all else is on old";
+  } else {
+    sentence = "what matches one of " + sentence +
+               " goes by the strategy; all else is answered by "
+               "old";
+  }
   for (const Binding& binding : migration.bindings) {
     const bool whole = std::ranges::none_of(migration.apis, [&](const ApiBinding& part) {
       return stands_before(state, binding, endpoint_of(state, state.apis.at(part.api)->spec));
@@ -177,13 +308,15 @@ std::string what_moves_by_api(const State& state, const Migration& migration) {
   return sentence;
 }
 
-Status check_api_bindings(const State& state) {
+Status check_api_bindings(const State& before, const State& after) {
+  const State& state = after;
   for (const auto& [uuid, migration] : state.migrations) {
     if (const auto objection = apis_objection(state, *migration);
         objection && routes(migration->status)) {
       return Error{Errc::Conflict, "",
                    "Migration '" + migration->identity.id + "' routes by api: " + *objection};
     }
+    if (Status status = check_moved_keys(before, after, *migration); !status) return status;
     for (const ApiBinding& binding : migration->apis) {
       const std::string& api = state.apis.at(binding.api)->identity.id;
       const Status status = check_api_binding(state, binding, "");

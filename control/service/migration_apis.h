@@ -25,9 +25,9 @@ std::optional<std::string> apis_objection(const State& state, const Migration& m
 // How many templates it moves, of how many apis; which of its interlays move as a whole.
 std::string what_moves_by_api(const State& state, const Migration& migration);
 
-// Whether all apis in migrations still fit, and can be routed where they are; names the migration
-// and the api that do not.
-Status check_api_bindings(const State& state);
+// Whether all apis in migrations still fit, can be routed where they are, and have the keys that
+// have moved with them; names the migration and the api that do not.
+Status check_api_bindings(const State& before, const State& after);
 
 // "apis" of a migration: with all that a GET of them shows when verbose.
 Json shown_apis(const State& state, const Migration& migration, bool verbose);

@@ -361,6 +361,28 @@ Answer Migrations::add_api(const std::string& reference, const std::string& api_
   return Reply{.data = "added Api to migration"};
 }
 
+Answer Migrations::remove_apis(const std::string& reference, const Call& call) {
+  Keeper::Turn turn = keeper_.begin();
+  const MigrationPtr current = find(turn.next.migrations, reference);
+  if (current == nullptr) return not_found(kMigrationWord, reference);
+  const MigrationStatus status = current->status;
+  if (status == MigrationStatus::Completed || status == MigrationStatus::RollingBack) {
+    return refuse(cannot_change("apis", status));
+  }
+  Migration changed = *current;
+  changed.apis.clear();
+  if (status == MigrationStatus::Ready && changed.bindings.empty()) {
+    changed.status = MigrationStatus::Pending;
+  }
+  if (const auto objection = strategy_objection(turn.next, changed)) return conflict(*objection);
+  touch(changed.identity);
+  turn.journal(changed.identity.uuid, call.actor, name_of(status), name_of(changed.status),
+               "all apis taken out: its interlays go on as a whole");
+  put(turn.next.migrations, std::move(changed));
+  if (const Status committed = keeper_.commit(turn); !committed) return refuse(committed.error());
+  return Reply{.data = Json::object({{"epoch", keeper_.epoch()}})};
+}
+
 Answer Migrations::status(const std::string& reference) const {
   const StatePtr state = keeper_.state();
   const MigrationPtr migration = find(state->migrations, reference);

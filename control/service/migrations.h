@@ -45,6 +45,8 @@ class Migrations {
                       const Call& call);
   Answer add_api(const std::string& reference, const std::string& api, const Json& body,
                  const Call& call);
+  // All of them, while it routes, too: its interlays go on as a whole.
+  Answer remove_apis(const std::string& reference, const Call& call);
 
   Answer status(const std::string& reference) const;                    // progress, with figures
   Answer events(const std::string& reference, const Call& call) const;  // journal

@@ -121,7 +121,8 @@ Answer Templates::patch(const std::string& reference, const Json& body, const Ca
   touch(patched.identity);
   put(turn.next.templates, std::move(patched));
   if (const auto objection = unfit_api(turn.next, identity.uuid)) return conflict(*objection);
-  if (Status fits = check_api_bindings(turn.next); !fits) return refuse(fits.error());
+  if (Status fits = check_api_bindings(*keeper_.state(), turn.next); !fits)
+    return refuse(fits.error());
   if (Status status = keeper_.commit(turn); !status) return refuse(status.error());
   spdlog::info("template {}: changed by {}", identity.id, call.actor);
   return reply(identity.uuid, 200);

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "protocols/redis/argument.h"
 #include "protocols/redis/command.h"
+#include "protocols/redis/facts.h"
 #include "protocols/redis/inline_args.h"
 
 namespace crossfade::redis {
@@ -21,8 +23,6 @@ std::string lower(std::string text) {
   return text;
 }
 
-bool is_field(const TextPiece& piece) { return piece.what == TextPiece::What::Field; }
-
 // Whether a request's argument says which part each of its fields is.
 Status check_argument(const Template::Argument& argument) {
   for (std::size_t i = 0; i < argument.size(); ++i) {
@@ -37,10 +37,6 @@ Status check_argument(const Template::Argument& argument) {
     }
   }
   return success();
-}
-
-bool is_literal(const Template::Argument& argument) {
-  return argument.size() == 1 && !is_field(argument[0]);
 }
 
 Status note_fields(Template& into) {
@@ -59,17 +55,37 @@ Status note_fields(Template& into) {
 
 // The command's words, in lower case.
 Status note_words(Template& into) {
-  if (!is_literal(into.arguments[0])) return wrong("must begin with a command, not with a field");
+  if (!is_exact(into.arguments[0])) return wrong("must begin with a command, not with a field");
   std::string& command = into.arguments[0][0].text;
   command = lower(std::move(command));
   const CommandSpec* spec = CommandTable::built_in()->find(command);
   if (spec == nullptr || !spec->has_subcommands || into.arguments.size() < 2) return success();
-  if (!is_literal(into.arguments[1])) return wrong("has a field in place of a subcommand");
+  if (!is_exact(into.arguments[1])) return wrong("has a field in place of a subcommand");
   std::string word = lower(into.arguments[1][0].text);
   if (CommandTable::built_in()->find(command, word) == nullptr) return success();
   into.arguments[1][0].text = std::move(word);
   into.words = 2;
   return success();
+}
+
+const CommandSpec* built_in_spec(const Template& form) {
+  const auto& arguments = form.arguments;
+  const auto commands = CommandTable::built_in();
+  return form.words == 2 ? commands->find(arguments[0][0].text, arguments[1][0].text)
+                         : commands->find(arguments[0][0].text);
+}
+
+// A request of that form, each of its fields one letter.
+std::string sample_of(const Template& form) {
+  std::string bytes("*");
+  bytes.append(std::to_string(form.arguments.size())).append("\r\n");
+  for (const Template::Argument& argument : form.arguments) {
+    std::string text;
+    for (const TextPiece& piece : argument) text.append(is_field(piece) ? "x" : piece.text);
+    bytes.append("$").append(std::to_string(text.size())).append("\r\n");
+    bytes.append(text).append("\r\n");
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -99,12 +115,26 @@ Result<Template> read_template(std::string_view query) {
 }
 
 Kind kind_of(const Template& form) {
-  const auto& arguments = form.arguments;
-  const auto commands = CommandTable::built_in();
-  const CommandSpec* spec = form.words == 2
-                                ? commands->find(arguments[0][0].text, arguments[1][0].text)
-                                : commands->find(arguments[0][0].text);
+  const CommandSpec* spec = built_in_spec(form);
   return spec != nullptr && spec->kind == Kind::Read ? Kind::Read : Kind::Write;
+}
+
+std::optional<std::vector<std::size_t>> key_arguments(const Template& form) {
+  const CommandSpec* spec = built_in_spec(form);
+  if (spec == nullptr) return std::nullopt;
+  const std::string sample = sample_of(form);
+  RequestCutter cutter;
+  static_cast<void>(cutter.advance(sample));
+  std::vector<std::size_t> keys;
+  for (const KeySpec& one : spec->keys) {
+    const KeyRange range = find_keys(one, cutter, sample);
+    if (range.state == KeyRange::State::None) continue;
+    if (range.state != KeyRange::State::Keys) return std::nullopt;
+    for (std::int64_t i = range.first; i <= range.last; i += range.step) {
+      keys.push_back(static_cast<std::size_t>(i));
+    }
+  }
+  return keys;
 }
 
 }  // namespace crossfade::redis

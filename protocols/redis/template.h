@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,5 +32,9 @@ Result<Template> read_template(std::string_view query);
 
 // What a template's requests do, by the built-in commands: a Write unless certainly a read.
 Kind kind_of(const Template& form);
+
+// Which of its arguments are keys, by the built-in commands. nullopt: that is not known, as nobody
+// knows the command, or a field stands where it would be told.
+std::optional<std::vector<std::size_t>> key_arguments(const Template& form);
 
 }  // namespace crossfade::redis

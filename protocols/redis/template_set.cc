@@ -6,69 +6,16 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <cstring>
-#include <limits>
 #include <map>
 #include <optional>
+
+#include "protocols/redis/argument.h"
 
 namespace crossfade::redis {
 
 namespace {
 
 constexpr std::size_t kCommandMax = 128;  // bytes of a command or subcommand that is looked up
-
-bool is_field(const TextPiece& piece) { return piece.what == TextPiece::What::Field; }
-
-bool is_exact(const Template::Argument& argument) {
-  return argument.size() == 1 && !is_field(argument[0]);
-}
-
-std::string_view prefix_of(const Template::Argument& argument) {
-  return is_field(argument.front()) ? std::string_view() : argument.front().text;
-}
-
-std::string_view suffix_of(const Template::Argument& argument) {
-  const bool none = is_exact(argument) || is_field(argument.back());
-  return none ? std::string_view() : argument.back().text;
-}
-
-// What stays of an argument when the names of its fields are taken away.
-std::vector<std::string> shape_of(const Template::Argument& argument) {
-  std::vector<std::string> shape;
-  for (const TextPiece& piece : argument) shape.push_back(is_field(piece) ? "" : piece.text);
-  if (is_exact(argument)) shape.push_back("exact");  // no field is followed by nothing
-  return shape;
-}
-
-std::size_t find_text(std::string_view text, std::size_t from, std::string_view wanted) {
-  if (from >= text.size()) return std::string_view::npos;
-  // Linear, whatever the texts are.
-  const void* found = memmem(text.data() + from, text.size() - from, wanted.data(), wanted.size());
-  if (found == nullptr) return std::string_view::npos;
-  return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
-}
-
-// Calls visit(index of a field's piece, its value) for each; false: `text` is no such argument.
-template <class Visit>
-bool split(const Template::Argument& argument, std::string_view text, Visit&& visit) {
-  if (is_exact(argument)) return argument[0].text == text;
-  const std::string_view prefix = prefix_of(argument);
-  const std::string_view suffix = suffix_of(argument);
-  if (text.size() <= prefix.size() + suffix.size()) return false;
-  if (!text.starts_with(prefix) || !text.ends_with(suffix)) return false;
-  const std::size_t end = text.size() - suffix.size();
-  const std::string_view inner = text.substr(0, end);
-  std::size_t at = prefix.size();
-  for (std::size_t i = prefix.empty() ? 0 : 1; i < argument.size(); i += 2) {
-    const bool last = i + 2 >= argument.size();
-    const std::size_t close = last ? end : find_text(inner, at + 1, argument[i + 1].text);
-    if (close == std::string_view::npos || close <= at) return false;
-    visit(i, text.substr(at, close - at));
-    if (last) break;
-    at = close + argument[i + 1].text.size();
-  }
-  return true;
-}
 
 // The value of the first field of that name in the arguments before `end`.
 std::optional<std::string_view> value_before(const Template& form, std::size_t end,

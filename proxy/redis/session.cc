@@ -425,12 +425,17 @@ bool RedisSession::blocked_at_former_home() const {
   if (blocking_ == 0) return false;
   const InterlayRoute& newest = *newest_route();
   if (!newest.strategy) return blocking_side_ != Side::Old;
-  Facts write{};
-  write.kind = Kind::Write;
-  write.keyed = true;
-  write.bucket_low = blocking_buckets_[0];
-  write.bucket_high = blocking_buckets_[1];
-  const Plan now = plan(*newest.strategy, write);
+  const Exchange* one = queue_.front();
+  while (one != nullptr && !one->blocks) one = one->next;
+  if (one == nullptr) return false;
+  Pending blocked;
+  blocked.bytes = one->dual != nullptr ? one->dual->request : one->request;
+  RequestCutter cutter;
+  (void)cutter.advance(blocked.bytes);
+  const auto facts = facts_of(*newest.commands, cutter, blocked.bytes, false);
+  if (!facts) return true;
+  blocked.facts = *facts;
+  const Plan now = plan_write(newest, blocked, cutter);
   return now.split || now.answer != blocking_side_;
 }
 

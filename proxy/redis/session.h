@@ -168,6 +168,15 @@ class RedisSession final : public Session, private StreamOwner {
     return facts.cursor && facts.key_count == 0;
   }
   Plan plan_for(const Pending& request, const RequestCutter& cutter) const;
+  struct Buckets {
+    std::uint32_t low, high;
+  };
+  // Where its keys lie on the line that the route splits.
+  static Buckets buckets_of(const InterlayRoute& route, const Pending& request,
+                            const RequestCutter& cutter);
+  // As if it were a write of its keys.
+  static Plan plan_write(const InterlayRoute& route, const Pending& request,
+                         const RequestCutter& cutter);
   std::uint32_t caller_bucket(SplitBy by) const;
   // The keys of a request as bits, one for many keys: without a bit in common they have no key in
   // common.
@@ -296,7 +305,7 @@ class RedisSession final : public Session, private StreamOwner {
   void begin_effect(Pending& request, const RequestCutter& cutter);
   bool client_reply(Pending& request, const RequestCutter& cutter);
   void in_transaction(Pending& request, const RequestCutter& cutter);
-  bool decide_transaction(const Pending& request);
+  bool decide_transaction(const Pending& request, const RequestCutter& cutter);
   void end_transaction(Pending& request);
   // Under RESP2 a subscriber may do little else.
   bool refuses_subscriber() const { return state_.resp == 2 && subscriptions_.any(); }
@@ -401,10 +410,9 @@ class RedisSession final : public Session, private StreamOwner {
   std::uint32_t state_pending_ = 0;  // state changes that wait for their answer
   std::uint32_t blocking_ = 0;       // blocking commands that wait for their answer ...
   Side blocking_side_ = Side::Old;   // ... on this side, for keys in these buckets
-  std::array<std::uint32_t, 2> blocking_buckets_{};
-  std::uint32_t second_writes_ = 0;    // dual writes that the second side has not answered
-  std::uint32_t resetting_ = 0;        // RESETs that wait for their answer
-  std::uint32_t repeatable_ = 0;       // reads on new that may have to be asked of old again ...
+  std::uint32_t second_writes_ = 0;  // dual writes that the second side has not answered
+  std::uint32_t resetting_ = 0;      // RESETs that wait for their answer
+  std::uint32_t repeatable_ = 0;     // reads on new that may have to be asked of old again ...
   std::uint64_t repeatable_keys_ = 0;  // ... and their keys, as bits
   std::uint32_t unsettled_ = 0;        // dual writes whose outcome is not known yet ...
   std::uint64_t unsettled_keys_ = 0;   // ... and their keys, as bits

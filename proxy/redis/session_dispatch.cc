@@ -1,4 +1,5 @@
 // From one request's plan to its legs: which upstreams get the bytes, and who owes which reply.
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <string>
@@ -6,6 +7,7 @@
 
 #include "proxy/loop.h"
 #include "proxy/redis/session.h"
+#include "strategies/api_keys.h"
 #include "strategies/api_set.h"
 
 namespace crossfade::redis {
@@ -63,13 +65,37 @@ std::uint32_t RedisSession::caller_bucket(SplitBy by) const {
   return 0;
 }
 
+RedisSession::Buckets RedisSession::buckets_of(const InterlayRoute& route, const Pending& request,
+                                               const RequestCutter& cutter) {
+  const RequestFacts& facts = request.facts;
+  if (!route.api_keys || facts.key_count == 0) return {facts.bucket_low, facts.bucket_high};
+  Buckets buckets{.low = kBeyond, .high = 0};
+  for_each_key(*facts.spec, cutter, request.bytes, [&](std::string_view key) {
+    const std::uint32_t bucket = route.api_keys->bucket(key);
+    buckets = {std::min(buckets.low, bucket), std::max(buckets.high, bucket)};
+  });
+  return buckets;
+}
+
+// In a transaction every command goes where a write of its keys would go.
+Plan RedisSession::plan_write(const InterlayRoute& route, const Pending& request,
+                              const RequestCutter& cutter) {
+  const Buckets buckets = buckets_of(route, request, cutter);
+  return plan(*route.strategy, {.kind = Kind::Write,
+                                .keyed = true,
+                                .bucket_low = buckets.low,
+                                .bucket_high = buckets.high,
+                                .pinned = std::nullopt});
+}
+
 Plan RedisSession::plan_for(const Pending& request, const RequestCutter& cutter) const {
   if (!route_->strategy) return Plan{};
   const RequestFacts& facts = request.facts;
+  const Buckets buckets = buckets_of(*route_, request, cutter);
   Facts about{.kind = facts.kind,
               .keyed = facts.key_count > 0,
-              .bucket_low = facts.bucket_low,
-              .bucket_high = facts.bucket_high,
+              .bucket_low = buckets.low,
+              .bucket_high = buckets.high,
               .caller_bucket = caller_bucket(split_by(*route_->strategy)),
               .sided = facts.sided || facts.cursor,
               .stays = route_->apis && !route_->apis->moves(cutter, request.bytes),
@@ -320,7 +346,6 @@ bool RedisSession::dispatch(Pending& request) {
     if (exchange->blocks) {
       ++blocking_;
       blocking_side_ = plan.answer;
-      blocking_buckets_ = {request.facts.bucket_low, request.facts.bucket_high};
     }
     queue_.push(exchange);
     up->owe(exchange);

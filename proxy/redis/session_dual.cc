@@ -105,7 +105,6 @@ bool RedisSession::dispatch_dual(Pending& request) {
     ++blocking_;
     ++attempts_;
     blocking_side_ = plan.answer;
-    blocking_buckets_ = {request.facts.bucket_low, request.facts.bucket_high};
   }
   queue_.push(exchange);
   up.owe(exchange);

@@ -33,16 +33,6 @@ bool may_stay_unanswered(const RequestCutter& replconf, std::string_view bytes) 
   return false;
 }
 
-// In a transaction every command goes where a write of its keys would go.
-Facts write_of(const RequestFacts& facts) {
-  return {.kind = Kind::Write,
-          .keyed = true,
-          .bucket_low = facts.bucket_low,
-          .bucket_high = facts.bucket_high,
-          .sided = false,
-          .pinned = std::nullopt};
-}
-
 std::optional<std::uint32_t> number(std::string_view text) {
   std::uint32_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -245,10 +235,10 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
   }
   if (effect == Effect::Quit) quit_ = expect_close_ = true;
   if (transaction_.phase == Transaction::Phase::Undecided && request.facts.key_count > 0) {
-    if (!decide_transaction(request)) return;
+    if (!decide_transaction(request, cutter)) return;
   } else if (transaction_.phase == Transaction::Phase::Open && request.facts.key_count > 0 &&
              route_->strategy && splits_writes(*route_->strategy)) {
-    const Plan wanted = plan(*route_->strategy, write_of(request.facts));
+    const Plan wanted = plan_write(*route_, request, cutter);
     if (wanted.split || wanted.answer != *pin_) {
       transaction_.poisoned = true;
       counters().refused_split.add();
@@ -308,8 +298,8 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
 }
 
 // Moves an undecided transaction to the side of its first key. False: refused and answered.
-bool RedisSession::decide_transaction(const Pending& request) {
-  const Plan wanted = plan(*route_->strategy, write_of(request.facts));
+bool RedisSession::decide_transaction(const Pending& request, const RequestCutter& cutter) {
+  const Plan wanted = plan_write(*route_, request, cutter);
   transaction_.phase = Transaction::Phase::Open;
   if (wanted.split) {
     transaction_.poisoned = true;

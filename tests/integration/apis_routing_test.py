@@ -14,6 +14,7 @@ from load import Load
 OLD, NEW = b"old", b"new"
 DUAL = {"mode": "dual_write", "policy": "old_authoritative"}
 GREEN = {"type": "blue_green", "active_is_new": True, "write_mode": DUAL}
+BIG_BANG = {"type": "big_bang", "durability": False}
 BLUE = {"type": "blue_green", "active_is_new": False, "write_mode": DUAL}
 
 
@@ -129,7 +130,7 @@ class Sides(Apis):
 
     def test_what_would_lose_something_is_refused_while_it_runs(self):
         self.migrate(GREEN)
-        for change in ({"strategy": {"write_mode": None}},
+        for change in ({"strategy": {"write_mode": None}},  # "users2", which is not bound, would move, too
                        {"strategy": {"write_mode": {"mode": "dual_write", "policy": "new_authoritative"}}},
                        {"strategy": {"write_mode": {"mode": "cutover", "write_percentage": 1.0}}}):
             status, answer = self.sidecar.api("PATCH", "/migrations/m?force=true", change)
@@ -137,6 +138,96 @@ class Sides(Apis):
         status, answer = self.sidecar.api("POST", "/migrations/m/complete")
         self.assertEqual(status, 409, answer)
         self.assertEqual(self.client().call("GET", "user:1"), NEW)
+
+
+class Keys(Apis):
+    """Where the api's writes move, its keys do, with all that is done to them."""
+
+    EVERY = ("users0", "users1", "users2")
+
+    def setUp(self):
+        super().setUp()
+        self.fill("user:1", "user:2", "user:1:secret", "order:1")
+
+    def values(self, key):
+        return self.old.call("GET", key), self.new.call("GET", key)
+
+    def test_an_apis_keys_are_on_new_for_every_request(self):
+        self.migrate(BIG_BANG, self.EVERY)
+        client = self.client()
+        self.assertEqual(client.call("MGET", "user:1", "user:2"), [NEW, NEW])
+        self.assertEqual(client.call("EVAL", "return redis.call('get', KEYS[1])", 1, "user:1"), NEW)
+        self.assertEqual(client.call("GET", "user:1:secret"), OLD, "another api's")
+        self.assertEqual(client.call("GET", "order:1"), OLD)
+        self.assertEqual(client.call("APPEND", "user:1", "!"), 4)
+        self.assertEqual(client.call("SET", "order:1", "mine"), "OK")
+        self.assertEqual(client.call("DEL", "user:2"), 1)
+        self.assertEqual(self.values("user:1"), (OLD, b"new!"))
+        self.assertEqual(self.values("order:1"), (b"mine", NEW))
+        self.assertEqual(self.values("user:2"), (OLD, None))
+        client.send(encode("MULTI") + encode("INCR", "user:n") + encode("GET", "user:1") + encode("EXEC"))
+        self.assertEqual(value_of(client.replies(4)[3]), [1, b"new!"])
+        client.send(encode("MULTI") + encode("INCR", "n") + encode("GET", "order:1") + encode("EXEC"))
+        self.assertEqual(value_of(client.replies(4)[3]), [1, b"mine"])
+        self.assertEqual((self.values("user:n"), self.values("n")), ((None, b"1"), (b"1", None)))
+
+    def test_what_names_keys_of_both_is_refused_and_changes_nothing(self):
+        self.migrate(BIG_BANG, self.EVERY)
+        client = self.client()
+        for args in (("MSET", "user:1", "a", "order:1", "a"), ("RENAME", "order:1", "user:1"),
+                     ("MGET", "user:1", "user:1:secret"), ("DEL", "order:1", "user:1")):
+            self.assertIn("both sides of the write split", str(client.call(*args)))
+        client.send(encode("MULTI") + encode("SET", "user:1", "a") + encode("SET", "order:1", "a") +
+                    encode("EXEC"))
+        self.assertIn("EXECABORT", str(value_of(client.replies(4)[3])))
+        self.assertEqual((self.values("user:1"), self.values("order:1")), ((OLD, NEW), (OLD, NEW)))
+
+    def test_who_waits_for_a_key_that_moves_is_sent_away_to_come_back(self):
+        self.sidecar.must("DELETE", "/apis/rest")  # all keys are named by its template
+        self.define("lists", "LPUSH list:{{id}} {{value}}")
+        self.sidecar.create_migration("m", BLUE | {"write_mode": None}, "cache", "new")
+        self.sidecar.must("POST", "/migrations/m/api/lists", {"bindings": [{"template": "lists0"}]})
+        self.sidecar.must("POST", "/migrations/m/migrate")
+        moves, stays = self.client(), self.client()
+        moves.send(encode("BLPOP", "list:1", 0))
+        stays.send(encode("BLPOP", "other", 0))
+        wait_until(lambda: self.old.info("clients")["blocked_clients"] == "2", 10, "both wait on old")
+        self.sidecar.patch("m", {"type": "blue_green", "active_is_new": True})
+        with self.assertRaises(EOFError):
+            moves.read(20)
+        again = self.client()
+        again.send(encode("BLPOP", "list:1", 0))
+        wait_until(lambda: self.new.info("clients")["blocked_clients"] == "1", 10, "it waits on new")
+        other = self.client()
+        other.call("LPUSH", "list:1", "a")
+        other.call("LPUSH", "other", "b")
+        self.assertEqual((again.read(), stays.read()), ([b"list:1", b"a"], [b"other", b"b"]))
+
+    def test_shares_of_the_apis_keys(self):
+        self.fill(*[f"user:{n}" for n in range(1000)], *[f"order:{n}" for n in range(1000)])
+        self.migrate({"type": "canary", "read_percentage": 0.0}, self.EVERY)
+        before = set()
+        for share in (0.25, 0.5, 1.0):
+            self.sidecar.patch("m", {"type": "canary", "read_percentage": share})
+            client = self.client()
+            on_new = {n for n in range(1000) if client.call("GET", f"user:{n}") == NEW}
+            self.assertLessEqual(before, on_new)
+            self.assertAlmostEqual(len(on_new) / 1000, share, delta=0.05)
+            self.assertEqual({client.call("GET", f"order:{n}") for n in range(1000)}, {OLD})
+            before = on_new
+
+    def test_kill_9_changes_nothing_and_a_rollback_says_what_stays_on_new(self):
+        self.migrate(BIG_BANG, self.EVERY)
+        self.assertEqual(self.client().call("SET", "user:1", "kept"), "OK")
+        self.sidecar.kill9()
+        self.sidecar.restart()
+        client = self.client()
+        self.assertEqual((client.call("GET", "user:1"), client.call("GET", "order:1")), (b"kept", OLD))
+        self.assertEqual(client.call("SET", "user:2", "too"), "OK")
+        self.sidecar.must("POST", "/migrations/m/rollback")
+        reason = self.sidecar.must("GET", "/migrations/m/events")[-1]["reason"]
+        self.assertIn("writes went to new only", reason)
+        self.assertEqual(self.client().call("GET", "user:1"), OLD)
 
 
 class Shadow(Apis):

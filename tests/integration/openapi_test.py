@@ -112,6 +112,7 @@ class EveryCall(unittest.TestCase):
         call("GET", "/apis/users")
         call("GET", "/migrations/a/status")
         call("POST", "/migrations/a/test")
+        call("DELETE", "/migrations/a/api")
         call("POST", "/migrations/a/cancel")
         call("POST", "/migrations", {"id": "m", "strategy": CANARY, "data": None, "failure_handling": None})
         call("POST", "/migrations/m/interlay/cache", {"endpoint": "new"})

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "strategies/api_keys.h"
 #include "strategies/api_set.h"
 #include "strategies/sql_api_set.h"
 
@@ -170,6 +171,8 @@ TEST_CASE(
   CHECK(scene.build().interlays.front()->apis == nullptr);
 
   migration.apis.push_back({part.identity.uuid, {part.spec.bindings.front()}});
+  const WriteModeSpec both{.mode = WriteMode::Mode::DualWrite};
+  migration.spec.strategy = CanarySpec{.read_percentage = 0.5, .write_mode = both};
   put(scene.state.migrations, migration);
   using Entries = std::vector<ApiSet::Entry>;
   const Table table = scene.build();
@@ -179,7 +182,7 @@ TEST_CASE(
 
   // Made anew only where something of it has changed.
   CHECK(same_routes(table, scene.build(&table)));
-  migration.spec.strategy = CanarySpec{.read_percentage = 0.6};
+  migration.spec.strategy = CanarySpec{.read_percentage = 0.6, .write_mode = both};
   put(scene.state.migrations, migration);
   const Table patched = scene.build(&table);
   CHECK_FALSE(same_routes(table, patched));
@@ -190,6 +193,19 @@ TEST_CASE(
   const Table later = scene.build(&patched);
   CHECK_FALSE(same_routes(patched, later));
   CHECK(later.interlays.front()->apis->entries().front() == ApiSet::Entry{"GET b:{{y}}", false});
+
+  // Where its writes move, its keys do.
+  Migration moving = migration;
+  moving.spec.strategy = BlueGreenSpec{.active_is_new = true};
+  put(scene.state.migrations, moving);
+  const Table moved = scene.build();
+  CHECK(moved.interlays.front()->apis == nullptr);
+  REQUIRE(moved.interlays.front()->api_keys != nullptr);
+  CHECK(moved.interlays.front()->api_keys->entries() ==
+        Entries{{"GET b:{{y}}", false}, {"GET b:{{x}}", true}});
+  CHECK(moved.interlays.front()->strategy ==
+        Strategy(Canary{.read_share = kWhole, .write_mode = {}, .part = true}));
+  CHECK(same_routes(moved, scene.build(&moved)));
 
   // None of its templates moves: not the same as no api.
   migration.apis.back().bindings.clear();

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "../bench.h"
+#include "strategies/api_keys.h"
 #include "strategies/api_set.h"
+#include "strategies/plan.h"
 
 namespace crossfade {
 
@@ -203,23 +205,139 @@ TEST_CASE("migration apis: under a strategy that old stays complete by they are 
   }
 }
 
-TEST_CASE("migration apis: where requests of no api would lose something nothing starts it") {
+TEST_CASE("migration apis: where writes move, the api's keys go with them") {
+  for (const char* strategy :
+       {R"({"type":"blue_green","active_is_new":true})", R"({"type":"big_bang"})",
+        R"({"type":"canary","read_percentage":0.5})",
+        R"({"type":"canary","read_percentage":0.1,"write_mode":)"
+        R"({"mode":"cutover","write_percentage":0.5}})",
+        R"({"type":"geographic","regions":{"here":true}})",
+        R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z",)"
+        R"("window_end":"2044-01-15T02:00:00Z"})"}) {
+    CAPTURE(strategy);
+    Bound bench;
+    must(bench.patch("m", std::string(R"({"strategy":)") + strategy + "}"));
+    bench.bind("m");
+    must(bench.add(kOwn));
+    CHECK(apis_check(bench) ==
+          "keys that are named by 2 template(s) of 1 api(s) go by the strategy, with all that is "
+          "done to them; all else is on old");
+    CHECK(said(bench.life->conductor.migrate("m", bench.call)) == "200");
+    for (int time = 0; time < 2; ++time) {
+      CHECK(bench.plane.route("cache").apis == nullptr);
+      REQUIRE(bench.plane.route("cache").api_keys != nullptr);
+      CHECK(bench.plane.route("cache").api_keys->bucket("user:7") < kBeyond);
+      CHECK(bench.plane.route("cache").api_keys->bucket("order:7") == kBeyond);
+      CHECK(bench.plane.route("cache").home_side() == Side::Old);
+      bench.restart();
+    }
+    CHECK(said(bench.life->conductor.complete("m", bench.call)).starts_with("409"));
+    must(bench.life->conductor.rollback("m", bench.call));
+    CHECK(bench.plane.route("cache").api_keys == nullptr);
+  }
+}
+
+TEST_CASE("migration apis: what would lose something is started by nothing") {
   Bound bench;
   bench.bind("m");
-  must(bench.add(kOwn));
-  for (const char* strategy : {R"({"type":"blue_green"})", R"({"type":"big_bang"})",
-                               R"({"type":"canary","read_percentage":0.5})",
-                               R"({"type":"canary","read_percentage":0.1,"write_mode":)"
-                               R"({"mode":"cutover","write_percentage":0.5}})",
-                               R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z",)"
-                               R"("window_end":"2044-01-15T02:00:00Z"})"}) {
-    CAPTURE(strategy);
-    must(bench.patch("m", std::string(R"({"strategy":)") + strategy + "}"));
-    CHECK(refusal_of(bench, "m").starts_with("writes of an api would go to new alone"));
-  }
+  must(bench.add(R"({"bindings":[{"template":"get"}]})"));
+  must(bench.patch("m", R"({"strategy":{"type":"big_bang"}})"));
+  CHECK(refusal_of(bench, "m") ==
+        "template 'set' of api 'users' names the same keys as 'get', which move to new with all "
+        "that is written to them: bind it, too");
+  must(bench.patch("m", R"({"strategy":{"type":"canary","read_percentage":1.0,)"
+                        R"("write_mode":{"mode":"cutover","write_percentage":1.0}}})"));
+  CHECK(refusal_of(bench, "m").starts_with("template 'set' of api 'users'"));
   must(bench.patch("m", R"({"strategy":{"type":"blue_green","active_is_new":true,)"
                         R"("write_mode":{"mode":"dual_write","policy":"new_authoritative"}}})"));
   CHECK(refusal_of(bench, "m").starts_with("requests of no api are read from old"));
+}
+
+TEST_CASE("migration apis: a template that names no key can not take its keys along") {
+  for (const auto& [query, why] : std::vector<std::pair<std::string, std::string>>{
+           {"PING", "it does not say"},
+           {"JSON.GET doc:{{id}}", "is not known"},
+           {"EVAL x {{count}} user:{{id}}", "is not known"}}) {
+    Bound bench;
+    bench.add_template("odd", "old", query);
+    bench.add_api("odd", R"([{"template":"odd"}])");
+    must(bench.patch("m", R"({"strategy":{"type":"big_bang"}})"));
+    bench.bind("m");
+    must(bench.add(R"({"bindings":[{"template":"odd"}]})", "odd"));
+    CHECK(refusal_of(bench, "m").find("which keys template 'odd' means " + why) !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("migration apis: a template whose keys are all another's moves nothing, and says so") {
+  Bound bench;
+  bench.add_template("any", "old", "EXISTS {{key}}");
+  bench.add_api("any", R"([{"template":"any"}])");
+  bench.add_template("late", "old", "GET late:{{id}}");
+  bench.add_api("late", R"([{"template":"late"}])");
+  must(bench.patch("m", R"({"strategy":{"type":"blue_green","active_is_new":true}})"));
+  bench.bind("m");
+  must(bench.add(R"({"bindings":[{"template":"late"}]})", "late"));
+  CHECK(refusal_of(bench, "m").starts_with("'GET late:{{id}}' would move no key: "));
+}
+
+TEST_CASE("migration apis: keys that have moved stay moved, whatever becomes of templates") {
+  Bound bench;
+  must(bench.life->conductor.cancel("m", bench.call));
+  must(bench.life->apis.remove("more", bench.call));
+  bench.add_api("late", R"([{"template":"del"}])");
+  bench.add_template("hget", "old", "HGET cart:{{id}} {{field}}");
+  bench.add_ready("n", R"({"type":"big_bang"})");
+  must(bench.add(kOwn, "users", "n"));
+  CHECK(said(bench.life->conductor.migrate("n", bench.call)).find("bind it, too") !=
+        std::string::npos);
+  must(bench.life->apis.patch("late", json(R"({"bindings":[{"template":"hget"}]})"), bench.call));
+  must(bench.life->conductor.migrate("n", bench.call));
+  const auto refused = [](const std::string& answer) {
+    return answer.find("Migration 'n' has moved keys by its apis") != std::string::npos;
+  };
+  const auto& templates = bench.life->templates;
+  CHECK(refused(said(
+      bench.life->templates.patch("set", json(R"({"query":"SET u:{{id}} {{v}}"})"), bench.call))));
+  CHECK(said(templates.get("set")) == "200");
+  // One that is asked before could take keys back; behind them all else may change.
+  bench.add_template("vip", "old", "GET user:vip:{{id}}");
+  CHECK(refused(said(bench.life->apis.patch(
+      "users", json(R"({"bindings":[{"template":"vip"},{"template":"get"},{"template":"set"}]})"),
+      bench.call))));
+  CHECK(said(bench.life->apis.patch(
+            "late", json(R"({"bindings":[{"template":"hget"},{"template":"vip"}]})"),
+            bench.call)) == "200");
+  CHECK(said(bench.life->apis.remove("late", bench.call)) == "200");
+  CHECK(bench.plane.route("cache").api_keys->entries().size() == 2);
+}
+
+TEST_CASE("migration apis: taken out, its interlays go on as a whole") {
+  Bound bench;
+  must(bench.patch("m", R"({"strategy":{"type":"blue_green","active_is_new":true}})"));
+  bench.bind("m");
+  must(bench.add(kOwn));
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(said(bench.life->migrations.remove_apis("none", bench.call)).starts_with("404"));
+  CHECK(said(bench.life->migrations.remove_apis("m", bench.call)) == "200");
+  for (int time = 0; time < 2; ++time) {
+    CHECK(bench.plane.route("cache").api_keys == nullptr);
+    CHECK(bench.plane.route("cache").home_side() == Side::New);
+    CHECK(bench.got().find("apis")->elements()->empty());
+    bench.restart();
+  }
+  CHECK(said(bench.life->migrations.remove_apis("m", bench.call)) == "200");
+  CHECK(said(bench.life->conductor.complete("m", bench.call)) == "200");
+  CHECK(said(bench.life->migrations.remove_apis("m", bench.call)) ==
+        "409 Migration error: Cannot change apis of migration in status: Completed");
+}
+
+TEST_CASE("migration apis: one that had nothing else is pending again") {
+  Bound bench;
+  must(bench.add(kOwn));
+  CHECK(bench.status("m") == "ready");
+  must(bench.life->migrations.remove_apis("m", bench.call));
+  CHECK(bench.status("m") == "pending");
 }
 
 TEST_CASE("migration apis: what is not passed as it is, or has no new side, is not started") {
@@ -253,7 +371,7 @@ TEST_CASE("migration apis: while it routes nothing is changed to what can not be
   must(bench.life->conductor.migrate("m", bench.call));
   bench.call.force = true;
   const std::string answer = said(bench.patch("m", R"({"strategy":{"write_mode":null}})"));
-  CHECK(answer.starts_with("409 Migration error: strategy: writes of an api would go to new"));
+  CHECK(answer.starts_with("409 Migration error: strategy: template 'set' of api 'users'"));
   CHECK(said(bench.patch("m", R"({"strategy":{"read_percentage":0.7}})")) == "200");
   CHECK(said(bench.life->apis.patch("users", json(R"({"bindings":[{"template":"set"}]})"),
                                     bench.call))

@@ -80,5 +80,20 @@ TEST_CASE("redis template: what is not certainly a read is a write") {
   CHECK(kind_of(read_template("PUBLISH {{channel}} x").value()) == Kind::Write);
 }
 
+TEST_CASE("redis template: its keys are where the built-in commands say") {
+  const auto keys = [](const char* query) { return key_arguments(read_template(query).value()); };
+  using Places = std::vector<std::size_t>;
+  CHECK(keys("GET user:{{id}}") == Places{1});
+  CHECK(keys("MSET a:{{x}} {{v}} b:{{y}} {{w}}") == Places{1, 3});
+  CHECK(keys("EVAL {{script}} 2 a b {{x}}") == Places{3, 4});
+  CHECK(keys("SORT {{key}} STORE {{to}}") == Places{1, 3});
+  CHECK(keys("XREAD STREAMS a b 0 0") == Places{2, 3});
+  CHECK(keys("OBJECT ENCODING {{key}}") == Places{2});
+  CHECK(keys("PING") == Places{});
+  CHECK(keys("EVAL {{script}} 0") == Places{});
+  CHECK_FALSE(keys("EVAL {{script}} {{count}} a"));
+  CHECK_FALSE(keys("JSON.GET {{key}}"));
+}
+
 }  // namespace
 }  // namespace crossfade::redis
