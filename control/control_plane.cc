@@ -22,7 +22,7 @@
 #include "control/service/timekeeper.h"
 #include "control/service/verifications.h"
 #include "control/service/watched_servers.h"
-#include "control/store/store.h"
+#include "control/store/state_file.h"
 
 namespace crossfade {
 
@@ -50,7 +50,7 @@ struct ControlPlane::Parts {
 
   // Everything that needs the store; made once that is open.
   struct Running {
-    Running(Parts& parts, std::unique_ptr<Store> opened)
+    Running(Parts& parts, std::unique_ptr<StateFile> opened)
         : store(std::move(opened)),
           keeper(*store, parts.data_plane, parts.servers, parts.config.interlay_defaults,
                  {.instance = parts.config.instance, .region = parts.config.region}),
@@ -62,16 +62,16 @@ struct ControlPlane::Parts {
           templates(keeper),
           apis(keeper),
           verifications(keeper, *parts.ledger, parts.verifier),
-          migrations(keeper, *store, interlays, new_only_writes, *parts.ledger, verifications,
-                     parts.servers, parts.data_plane),
           conductor(keeper, parts.servers, new_only_writes),
+          guard(*store, keeper, conductor, parts.servers, new_only_writes, parts.data_plane,
+                monotonic_clock(), system_dice()),
+          migrations(keeper, *store, interlays, new_only_writes, *parts.ledger, verifications,
+                     parts.servers, parts.data_plane, guard),
           divergence(keeper, *parts.ledger, verifications, parts.mismatches),
           repairs(keeper, *parts.ledger),
           watched_servers(keeper, *parts.ledger),
           housekeeper(keeper, parts.servers, new_only_writes, dual_writes),
-          guard(keeper, conductor, parts.servers, new_only_writes, parts.data_plane,
-                monotonic_clock(), system_dice()),
-          timekeeper(keeper, conductor, system_clock(),
+          timekeeper(*store, keeper, conductor, system_clock(),
                      [this](const Migration& migration) { return guard.may_go_on(migration); }),
           catalog_watch(keeper, parts.servers, parts.bell,
                         std::chrono::milliseconds(parts.config.catalog_ms)),
@@ -94,7 +94,7 @@ struct ControlPlane::Parts {
       return {keeper, known, listeners, new_only_writes, dual_writes, conductor};
     }
 
-    std::unique_ptr<Store> store;
+    std::unique_ptr<StateFile> store;
     Keeper keeper;
     Listeners listeners;
     NewOnlyWrites new_only_writes;
@@ -104,13 +104,13 @@ struct ControlPlane::Parts {
     Templates templates;
     Apis apis;
     Verifications verifications;
-    Migrations migrations;
     Conductor conductor;
+    Guard guard;
+    Migrations migrations;
     Divergence divergence;
     Repairs repairs;
     WatchedServers watched_servers;
     Housekeeper housekeeper;
-    Guard guard;
     Timekeeper timekeeper;
     CatalogWatch catalog_watch;
     Api api;
@@ -150,7 +150,7 @@ Status ControlPlane::start() {
   if (Status loaded = load_tls(parts_->config.control_tls, "control.tls"); !loaded) {
     return Error{Errc::BadConfig, "", loaded.error().reason};
   }
-  auto store = Store::open(parts_->config.state_path);
+  auto store = StateFile::open(parts_->config.state_path);
   if (!store) return store.error();
   if (Status status = parts_->ledger->open((*store)->beside("-ledger")); !status) return status;
   parts_->running = std::make_unique<Parts::Running>(*parts_, std::move(*store));

@@ -69,7 +69,54 @@ double p99_ms(const Histogram& histogram) {
 
 std::string percent(double share) { return fmt::format("{:.3g} %", share * 100); }
 
+std::string span(const WindowFigures& seen) { return fmt::format(" over {:.3g} s", seen.seconds); }
+
+std::optional<Crossing> by_errors(const WindowFigures& seen, const Guardrails& rails) {
+  if (!rails.error_rate) return std::nullopt;
+  const double share = seen.error_rate(kNew);
+  if (seen.asked[kNew] < rails.min_requests || share <= *rails.error_rate) return std::nullopt;
+  return Crossing{GuardCause::ErrorRate,
+                  fmt::format("error rate on new {}{} ({} of {} requests; on old {}), guardrail {}",
+                              percent(share), span(seen), seen.failed[kNew], seen.asked[kNew],
+                              percent(seen.error_rate(kOld)), percent(*rails.error_rate))};
+}
+
+std::optional<Crossing> by_p99(const WindowFigures& seen, const Guardrails& rails) {
+  if (!rails.p99_ratio) return std::nullopt;
+  for (const std::uint64_t timed : seen.timed) {
+    if (timed < rails.min_requests) return std::nullopt;
+  }
+  const double on_old = seen.p99_ms[kOld];
+  const double on_new = seen.p99_ms[kNew];
+  if (on_new <= on_old * *rails.p99_ratio) return std::nullopt;
+  return Crossing{
+      GuardCause::P99Ratio,
+      fmt::format("p99 on new is {:.3g} times that on old{} ({:.3g} ms of {} requests against "
+                  "{:.3g} ms of {}), guardrail {:.3g}",
+                  on_new / on_old, span(seen), on_new, seen.timed[kNew], on_old, seen.timed[kOld],
+                  *rails.p99_ratio)};
+}
+
+std::optional<Crossing> by_mismatches(const WindowFigures& seen, const Guardrails& rails) {
+  if (!rails.mismatch_rate) return std::nullopt;
+  const double share = seen.mismatch_rate();
+  if (seen.compared < rails.min_requests || share <= *rails.mismatch_rate) return std::nullopt;
+  return Crossing{GuardCause::MismatchRate,
+                  fmt::format("confirmed mismatches {}{} ({} of {} compared replies), guardrail {}",
+                              percent(share), span(seen), seen.differing, seen.compared,
+                              percent(*rails.mismatch_rate))};
+}
+
 }  // namespace
+
+double WindowFigures::error_rate(std::size_t side) const { return rate(failed[side], asked[side]); }
+
+double WindowFigures::mismatch_rate() const { return rate(differing, compared); }
+
+std::optional<double> WindowFigures::p99_ratio() const {
+  if (p99_ms[kOld] <= 0 || p99_ms[kNew] <= 0) return std::nullopt;
+  return p99_ms[kNew] / p99_ms[kOld];
+}
 
 GuardCounts guard_counts(const InterlayTraffic& traffic, std::optional<Side> authority) {
   GuardCounts counts;
@@ -110,11 +157,6 @@ void GuardWindow::note(std::int64_t now_ms, const GuardCounts& counts, std::uint
   while (kept_.size() > 2 && kept_[1].at_ms <= now_ms - window_ms) kept_.pop_front();
 }
 
-std::string GuardWindow::span() const {
-  const auto ms = static_cast<double>(kept_.back().at_ms - kept_.front().at_ms);
-  return fmt::format(" over {:.3g} s", ms / 1'000);
-}
-
 bool GuardWindow::full() const {
   if (kept_.empty()) return false;
   return kept_.back().at_ms - kept_.front().at_ms >= std::int64_t{window_s_} * 1'000;
@@ -125,59 +167,30 @@ bool GuardWindow::enough(const Guardrails& rails) const {
   return kept_.back().counts.asked[kNew] - kept_.front().counts.asked[kNew] >= rails.min_requests;
 }
 
-std::optional<Crossing> GuardWindow::by_errors(const Guardrails& rails) const {
-  if (!rails.error_rate) return std::nullopt;
+WindowFigures GuardWindow::figures() const {
+  WindowFigures seen;
+  if (kept_.empty()) return seen;
   const GuardCounts& from = kept_.front().counts;
   const GuardCounts& to = kept_.back().counts;
-  const std::uint64_t asked = to.asked[kNew] - from.asked[kNew];
-  const std::uint64_t failed = to.failed[kNew] - from.failed[kNew];
-  const double share = rate(failed, asked);
-  if (asked < rails.min_requests || share <= *rails.error_rate) return std::nullopt;
-  const double on_old =
-      rate(to.failed[kOld] - from.failed[kOld], to.asked[kOld] - from.asked[kOld]);
-  return Crossing{GuardCause::ErrorRate,
-                  fmt::format("error rate on new {}{} ({} of {} requests; on old {}), guardrail {}",
-                              percent(share), span(), std::min(failed, asked), asked,
-                              percent(on_old), percent(*rails.error_rate))};
-}
-
-std::optional<Crossing> GuardWindow::by_p99(const Guardrails& rails) const {
-  if (!rails.p99_ratio) return std::nullopt;
-  std::array<Histogram, kSides> legs;
+  seen.seconds = static_cast<double>(kept_.back().at_ms - kept_.front().at_ms) / 1'000;
   for (std::size_t side = 0; side < kSides; ++side) {
-    legs[side] = difference(kept_.front().counts.leg[side], kept_.back().counts.leg[side]);
-    if (legs[side].total < rails.min_requests) return std::nullopt;
+    seen.asked[side] = to.asked[side] - from.asked[side];
+    seen.failed[side] = std::min(to.failed[side] - from.failed[side], seen.asked[side]);
+    const Histogram legs = difference(from.leg[side], to.leg[side]);
+    seen.timed[side] = legs.total;
+    seen.p99_ms[side] = p99_ms(legs);
   }
-  const double on_old = p99_ms(legs[kOld]);
-  const double on_new = p99_ms(legs[kNew]);
-  if (on_new <= on_old * *rails.p99_ratio) return std::nullopt;
-  return Crossing{
-      GuardCause::P99Ratio,
-      fmt::format("p99 on new is {:.3g} times that on old{} ({:.3g} ms of {} requests against "
-                  "{:.3g} ms of {}), guardrail {:.3g}",
-                  on_new / on_old, span(), on_new, legs[kNew].total, on_old, legs[kOld].total,
-                  *rails.p99_ratio)};
-}
-
-std::optional<Crossing> GuardWindow::by_mismatches(const Guardrails& rails) const {
-  if (!rails.mismatch_rate) return std::nullopt;
-  const GuardCounts& from = kept_.front().counts;
-  const GuardCounts& to = kept_.back().counts;
-  const std::uint64_t compared = to.compared - std::min(to.compared, from.compared);
-  const std::uint64_t differing = to.differing - from.differing;
-  const double share = rate(differing, compared);
-  if (compared < rails.min_requests || share <= *rails.mismatch_rate) return std::nullopt;
-  return Crossing{GuardCause::MismatchRate,
-                  fmt::format("confirmed mismatches {}{} ({} of {} compared replies), guardrail {}",
-                              percent(share), span(), std::min(differing, compared), compared,
-                              percent(*rails.mismatch_rate))};
+  seen.compared = to.compared - std::min(to.compared, from.compared);
+  seen.differing = std::min(to.differing - from.differing, seen.compared);
+  return seen;
 }
 
 std::optional<Crossing> GuardWindow::crossing(const Guardrails& rails) const {
   if (kept_.size() < 2) return std::nullopt;
-  if (auto errors = by_errors(rails)) return errors;
-  if (auto mismatches = by_mismatches(rails)) return mismatches;
-  return by_p99(rails);
+  const WindowFigures seen = figures();
+  if (auto errors = by_errors(seen, rails)) return errors;
+  if (auto mismatches = by_mismatches(seen, rails)) return mismatches;
+  return by_p99(seen, rails);
 }
 
 }  // namespace crossfade

@@ -31,6 +31,21 @@ struct GuardCounts {
 //   authority  the side that is right while writes go to both; the other one gets second writes
 GuardCounts guard_counts(const InterlayTraffic& traffic, std::optional<Side> authority);
 
+// What was seen over a window. [side]
+struct WindowFigures {
+  double seconds = 0;
+  std::array<std::uint64_t, kSides> asked{};
+  std::array<std::uint64_t, kSides> failed{};  // of these
+  std::array<std::uint64_t, kSides> timed{};   // legs
+  std::array<double, kSides> p99_ms{};
+  std::uint64_t compared = 0;
+  std::uint64_t differing = 0;  // of these
+
+  double error_rate(std::size_t side) const;  // 0 of nothing
+  double mismatch_rate() const;               // likewise
+  std::optional<double> p99_ratio() const;    // nothing where one side took no time
+};
+
 struct Crossing {
   GuardCause cause;
   std::string why;  // "error rate on new 12.3 % over 60 s (123 of 1000 requests …), guardrail 5 %"
@@ -46,6 +61,7 @@ class GuardWindow {
   // The first guardrail that is crossed by what the window has seen, be it as short as it may:
   // min_requests are what makes it count.
   std::optional<Crossing> crossing(const Guardrails& rails) const;
+  WindowFigures figures() const;
   // New was asked min_requests in the window.
   bool enough(const Guardrails& rails) const;
   // The window is as long as it is to be.
@@ -56,11 +72,6 @@ class GuardWindow {
     std::int64_t at_ms;
     GuardCounts counts;
   };
-  std::optional<Crossing> by_errors(const Guardrails& rails) const;
-  std::optional<Crossing> by_p99(const Guardrails& rails) const;
-  std::optional<Crossing> by_mismatches(const Guardrails& rails) const;
-  std::string span() const;  // " over 60 s"
-
   std::deque<Kept> kept_;  // oldest first; the last one is of the last note()
   std::uint32_t window_s_ = 0;
 };

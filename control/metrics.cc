@@ -185,6 +185,9 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
   families.counter("crossfade_refused_split_total",
                    "Requests refused because their keys lie on both sides of a split", labels,
                    traffic.refused_split);
+  families.counter("crossfade_refused_foreign_total",
+                   "Requests refused because new has their keys in another form", labels,
+                   traffic.refused_foreign);
   families.counter("crossfade_protocol_errors_total", "Malformed requests", labels,
                    traffic.protocol_errors);
   for (std::size_t limit = 0; limit < kLimits; ++limit) {

@@ -60,6 +60,7 @@ std::optional<Geographic> tell_regions_apart(InterlayRoute& route, const Migrati
 }
 
 // Made only where it differs from that of the table before: a thousand templates take milliseconds.
+//   place  where routes have it
 template <class Set>
 std::shared_ptr<const Set> set_of(std::vector<ApiSet::Entry> entries, const Table* previous,
                                   std::shared_ptr<const Set> InterlayRoute::*place) {

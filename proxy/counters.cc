@@ -34,6 +34,7 @@ void InterlayCounters::add_to(InterlayTraffic& out) const {
   out.suspect_reads += suspect_reads.get();
   out.suspected_writes += suspected.get();
   out.refused_split += refused_split.get();
+  out.refused_foreign += refused_foreign.get();
   out.protocol_errors += protocol_errors.get();
   for (std::size_t i = 0; i < kLimits; ++i) out.limits[i] += limits[i].get();
   out.bytes[0] += client_in.get();

@@ -74,7 +74,8 @@ struct InterlayCounters {
   Counter order_waits, suspect_reads, suspected;
   Counter fallbacks_unsent, fallbacks_unanswered;
   std::array<Counter, kSides> unreached;
-  Counter fallbacks, new_only_writes, new_only_unsure, refused_split, protocol_errors;
+  Counter fallbacks, new_only_writes, new_only_unsure, refused_split, refused_foreign,
+      protocol_errors;
   std::array<Counter, kLimits> limits;
   Counter client_in, client_out, server_in, server_out;
   Counter sessions_open, sessions_total, sessions_ended, one_sided;

@@ -61,6 +61,7 @@ class Loop {
   redis::KeptPairs& kept_pairs() { return kept_pairs_; }
   const CompareDoor& compare_door() const { return compare_door_; }
   std::vector<std::string_view>& args() { return args_; }  // scratch
+  std::string& rendered() { return rendered_; }            // likewise: one request
   SharedWritesRegistry& shared_writes() { return shared_writes_; }
   postgres::Shared& postgres() { return postgres_; }
   postgres::KnownKeys& known_keys() { return known_keys_; }
@@ -97,6 +98,7 @@ class Loop {
   redis::KeptPairs kept_pairs_;
   const CompareDoor compare_door_;
   std::vector<std::string_view> args_;
+  std::string rendered_;
   SharedWritesRegistry& shared_writes_;
   postgres::Shared& postgres_;
   postgres::KnownKeys known_keys_;

@@ -1,26 +1,56 @@
-// The key patterns of templates, and whether they move.
+// The key patterns of templates, and what becomes of them.
 #include "strategies/api_keys.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
-#include "protocols/redis/facts.h"
 #include "protocols/redis/template.h"
 #include "strategies/plan.h"
 
 namespace crossfade {
 
+namespace {
+
+redis::Template template_of(const std::string& query) {
+  auto form = redis::read_template(query);
+  assert(form);
+  return std::move(*form);
+}
+
+bool is_rendered(const ApiSet::Entry& entry) { return entry.moves && !entry.becomes.empty(); }
+
+std::vector<std::optional<redis::Rendering>> renderings_of(
+    const std::vector<ApiSet::Entry>& entries) {
+  std::vector<std::optional<redis::Rendering>> renderings;
+  if (std::ranges::none_of(entries, is_rendered)) return renderings;
+  for (const ApiSet::Entry& entry : entries) {
+    renderings.emplace_back();
+    if (!is_rendered(entry)) continue;
+    renderings.back().emplace(template_of(entry.query), template_of(entry.becomes), entry.fields);
+  }
+  return renderings;
+}
+
+std::vector<redis::Template> templates_of(const std::vector<ApiSet::Entry>& entries) {
+  std::vector<redis::Template> templates;
+  if (std::ranges::none_of(entries, is_rendered)) return templates;
+  for (const ApiSet::Entry& entry : entries) templates.push_back(template_of(entry.query));
+  return templates;
+}
+
+}  // namespace
+
 ApiKeys::Patterns ApiKeys::patterns_of(const std::vector<ApiSet::Entry>& entries) {
   Patterns patterns;
-  for (const ApiSet::Entry& entry : entries) {
-    auto form = redis::read_template(entry.query);
-    assert(form);
-    const auto keys = redis::key_arguments(*form);
-    assert(keys || !entry.moves);
+  for (std::uint32_t i = 0; i < entries.size(); ++i) {
+    const redis::Template form = template_of(entries[i].query);
+    const auto keys = redis::key_arguments(form);
+    assert(keys || !entries[i].moves);
     if (!keys) continue;  // it takes no key from others, as nobody knows which are its own
     for (const std::size_t key : *keys) {
-      patterns.of_keys.push_back(form->arguments[key]);
-      patterns.move.push_back(entry.moves);
+      patterns.of_keys.push_back(form.arguments[key]);
+      patterns.entries.push_back(i);
     }
   }
   return patterns;
@@ -31,11 +61,36 @@ ApiKeys::ApiKeys(std::vector<ApiSet::Entry> entries) : ApiKeys(entries, patterns
 ApiKeys::ApiKeys(std::vector<ApiSet::Entry> entries, Patterns patterns)
     : entries_(std::move(entries)),
       patterns_(std::move(patterns.of_keys)),
-      move_(std::move(patterns.move)) {}
+      entry_of_(std::move(patterns.entries)),
+      renderings_(renderings_of(entries_)),
+      templates_(templates_of(entries_)) {}
 
 std::uint32_t ApiKeys::bucket(std::string_view key) const {
   const auto number = patterns_.match(key);
-  return number && move_[*number] ? redis::key_bucket(key) : kBeyond;
+  return number && entries_[entry_of_[*number]].moves ? redis::key_bucket(key) : kBeyond;
+}
+
+bool ApiKeys::in_other_form(const redis::RequestFacts& facts, const redis::RequestCutter& cutter,
+                            std::string_view bytes) const {
+  if (!renders() || facts.key_count == 0) return false;
+  bool found = false;
+  redis::for_each_key(*facts.spec, cutter, bytes, [&](std::string_view key) {
+    const auto number = patterns_.match(key);
+    found = found || (number && renderings_[entry_of_[*number]]);
+  });
+  return found;
+}
+
+ApiKeys::Form ApiKeys::render(const redis::RequestFacts& facts, const redis::RequestCutter& cutter,
+                              std::string_view bytes, std::vector<std::string_view>& values,
+                              std::string& out) const {
+  if (!in_other_form(facts, cutter, bytes)) return Form::AsItIs;
+  const redis::TemplateSet::Match match = templates_.match(cutter, bytes);
+  if (match.state != redis::TemplateSet::Match::State::Found) return Form::Foreign;
+  const auto& rendering = renderings_[match.index];
+  if (!rendering) return Form::Foreign;
+  rendering->render(cutter, bytes, values, out);
+  return Form::Anew;
 }
 
 }  // namespace crossfade

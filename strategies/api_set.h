@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "protocols/redis/rendering.h"
 #include "protocols/redis/request.h"
 #include "protocols/redis/template_set.h"
 
@@ -19,6 +20,10 @@ class ApiSet {
   struct Entry {
     std::string query;  // of a template, as it is defined: it is known to be one
     bool moves = false;
+    // By keys: the template of new that its requests are written anew by, and which of their fields
+    // each of its own is. Empty: they are passed as they are.
+    std::string becomes = {};
+    redis::Rendering::Fields fields = {};
 
     bool operator==(const Entry&) const = default;
   };

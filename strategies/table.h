@@ -80,11 +80,10 @@ struct InterlayRoute {
   std::optional<EndpointAddress> new_side;  // set exactly when `strategy` is
   std::optional<Strategy> strategy;         // nullopt: everything to old
   std::string migration;                    // id of the migration in force, for messages
-  // Redis: of a migration that moves apis, which requests belong to them, or, where their writes
-  // move, which keys (`strategy` is of a part then); all null: all moves.
+  // Of a migration that moves apis, what belongs to them; all null: all moves. Requests of Redis,
+  // or, where writes move, keys (`strategy` is of a part then); statements of PostgreSQL.
   std::shared_ptr<const ApiSet> apis = {};
   std::shared_ptr<const ApiKeys> api_keys = {};
-  // PostgreSQL: likewise, which statements.
   std::shared_ptr<const SqlApiSet> sql_apis = {};
   std::shared_ptr<const redis::CommandTable> commands;  // never null
   // What names in SQL stand for on old, in that database; null for Redis. To sessions of any other

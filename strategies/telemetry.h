@@ -291,6 +291,7 @@ struct InterlayTraffic {
   std::uint64_t suspect_reads = 0;     // reads sent to the authority, as the ledger has their key
   std::uint64_t suspected_writes = 0;  // dual writes whose keys went into the ledger
   std::uint64_t refused_split = 0;     // requests whose keys lie on both sides of a split
+  std::uint64_t refused_foreign = 0;   // requests of keys that new has in another form
   std::uint64_t protocol_errors = 0;   // malformed requests
   std::array<std::uint64_t, kLimits> limits{};
   std::array<std::uint64_t, 4> bytes{};  // from client, to client, from servers, to servers

@@ -37,11 +37,6 @@ std::optional<double> read_ratio(Fields& fields, std::string_view name) {
   return value;
 }
 
-template <class Number>
-Json or_null(const std::optional<Number>& value) {
-  return value ? Json(*value) : Json();
-}
-
 }  // namespace
 
 Result<std::optional<Guardrails>> read_guardrails(const Json& json, const std::string& path) {

@@ -74,9 +74,9 @@ Identity make_identity(std::string id, Origin origin) {
           .updated_at = now};
 }
 
-void touch(Identity& identity) {
+void touch(Identity& identity, std::string at) {
   ++identity.version;
-  identity.updated_at = now_rfc3339();
+  identity.updated_at = std::move(at);
 }
 
 std::string etag_of(const Identity& identity) {

@@ -45,8 +45,8 @@ struct Identity {
 };
 
 Identity make_identity(std::string id, Origin origin);
-// Notes that the resource has changed now.
-void touch(Identity& identity);
+// Notes that the resource has changed.
+void touch(Identity& identity, std::string at = now_rfc3339());
 
 // The ETag of a GET, with its quotes.
 std::string etag_of(const Identity& identity);

@@ -112,7 +112,7 @@ Status take_up(BootParts parts, const DeclaredResources& declared) {
 
 Status boot(BootParts parts, const DeclaredResources& declared) {
   if (Status status = parts.keeper.restore(); !status) return status;
-  parts.new_only_writes.restore(parts.keeper.restored_tallies());
+  if (Status status = parts.new_only_writes.restore(); !status) return status;
   parts.dual_writes.restore();
   if (Status status = take_up(parts, declared); !status) return status;
   parts.conductor.finish_rollbacks();

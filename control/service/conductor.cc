@@ -21,7 +21,7 @@ void set_status(Keeper::Turn& turn, const std::string& uuid, MigrationStatus to,
   turn.journal(uuid, actor, name_of(migration.status), name_of(to), reason);
   migration.status = to;
   migration.reason = reason.substr(0, kReasonMax);
-  touch(migration.identity);
+  turn.touch(migration.identity);
   put(turn.next.migrations, std::move(migration));
 }
 
@@ -31,7 +31,7 @@ void set_executed(Keeper::Turn& turn, const std::string& uuid, bool executed) {
   auto* window = std::get_if<TimeWindowSpec>(&migration.spec.strategy);
   if (window == nullptr || window->executed == executed) return;
   window->executed = executed;
-  touch(migration.identity);
+  turn.touch(migration.identity);
   put(turn.next.migrations, std::move(migration));
 }
 
@@ -357,7 +357,7 @@ Answer Conductor::step(const Migration& seen, double share) {
                "ramp: read_percentage goes from " + to_text(Json(canary.read_percentage)) + " to " +
                    to_text(Json(share)));
   canary.read_percentage = share;
-  touch(stepped.identity);
+  turn.touch(stepped.identity);
   put(turn.next.migrations, std::move(stepped));
   if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
   return moved(seen.identity, seen.status);
@@ -388,7 +388,7 @@ Answer Conductor::take_back_interlay(const Migration& seen, const std::string& i
                         " of its writes went to new only and are not on old";
   }
   turn.journal(uuid, actor, name_of(seen.status), name_of(seen.status), migration.reason);
-  touch(migration.identity);
+  turn.touch(migration.identity);
   put(turn.next.migrations, std::move(migration));
   // As a rollback: not taken back when a loop is late.
   const Status status = keeper_.commit(turn, Keeper::OnTimeout::KeepForward);

@@ -68,28 +68,10 @@ Dice system_dice() {
 }
 
 void Guard::start() {
-  thread_ = std::thread([this] { work(); });
+  rounds_.start(kRound, [this] { look(); });
 }
 
-void Guard::stop() {
-  {
-    const std::lock_guard held(mutex_);
-    ending_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
-
-bool Guard::wait() {
-  std::unique_lock held(mutex_);
-  return !wake_.wait_for(held, kRound, [this] { return ending_; });
-}
-
-void Guard::work() {
-  do {
-    look();
-  } while (wait());
-}
+void Guard::stop() { rounds_.stop(); }
 
 bool Guard::may_go_on(const Migration& migration) const {
   const std::lock_guard held(mutex_);
@@ -119,8 +101,31 @@ void Guard::look() {
       well[uuid] = migration->identity.version;
     }
   }
+  show();
   const std::lock_guard held(mutex_);
   well_ = std::move(well);
+}
+
+void Guard::show() {
+  const std::int64_t now = clock_();
+  std::map<std::pair<std::string, std::string>, GuardView> views;
+  for (const auto& [migration, one] : watched_) {
+    for (const auto& [interlay, watch] : one.interlays) {
+      GuardView& view = views[{migration, interlay}];
+      view.window = watch.window.figures();
+      if (watch.down_since_ms) view.down_for_ms = now - *watch.down_since_ms;
+      view.retries = watch.retries;
+    }
+  }
+  const std::lock_guard held(mutex_);
+  views_ = std::move(views);
+}
+
+std::optional<GuardView> Guard::view(const std::string& migration,
+                                     const std::string& interlay) const {
+  const std::lock_guard held(mutex_);
+  const auto found = views_.find({migration, interlay});
+  return found == views_.end() ? std::nullopt : std::optional(found->second);
 }
 
 // A rollback whose table some loop did not take over in time is on disk, and to be ended.
@@ -129,6 +134,8 @@ void Guard::finish(const Migration& migration) {
     begun_.erase(migration.identity.uuid);
     return;
   }
+  Duty duty = acting(migration);
+  if (!duty.ours()) return;
   const Answer answer = conductor_.take_back(migration, migration.reason, kGuardActor);
   if (const auto* refusal = std::get_if<Refusal>(&answer)) {
     spdlog::error("migration {}: {}", migration.identity.id, refusal->message);
@@ -184,6 +191,8 @@ Guard::Sight Guard::attend(const State& state, const Migration& migration, const
   std::optional<Crossing> crossing = too_long_down(state, binding, rails, watch);
   if (!crossing) crossing = watch.window.crossing(rails);
   if (crossing) {
+    Duty duty = acting(migration);
+    if (!duty.ours()) return Sight::Sick;
     crossing->why = "interlay '" + traffic.id + "': " + crossing->why;
     fail(migration, binding, watch, *crossing);
     return watch.hesitated ? Sight::Sick : Sight::Acted;
@@ -244,6 +253,10 @@ bool Guard::answers(const State& state, const Binding& binding) {
   const Status status = servers_.check(endpoint.identity.uuid, endpoint.address, kProbe_ms);
   // One that does not let us in lets clients in who bring credentials of their own.
   return status.ok() || status.error().code != Errc::Unavailable;
+}
+
+Duty Guard::acting(const Migration& migration) {
+  return {store_, "guard/" + migration.identity.uuid, kActing};
 }
 
 void Guard::fail(const Migration& migration, const Binding& binding, Watch& watch,

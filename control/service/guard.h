@@ -10,11 +10,13 @@
 //                          one of a migration that writes to both sides, takes all along
 //
 // Each step is a turn of the conductor's, as the API's calls are, with the reason in the journal.
+// Of a fleet every sidecar judges for itself; those that see a migration fail act one at a time
+// (duty.h).
 // What is remembered between two looks (windows, retries) is not kept over a restart: it begins
 // anew.
 #pragma once
 
-#include <condition_variable>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -22,13 +24,15 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "control/clock.h"
 #include "control/guard_figures.h"
 #include "control/guard_window.h"
+#include "control/rounds.h"
 #include "control/service/conductor.h"
+#include "control/service/duty.h"
+#include "control/service/guard_view.h"
 #include "control/service/keeper.h"
 #include "control/service/new_only_writes.h"
 #include "control/service/servers.h"
@@ -49,18 +53,19 @@ Dice system_dice();
 
 class Guard {
  public:
-  Guard(Keeper& keeper, Conductor& conductor, Servers& servers, NewOnlyWrites& new_only_writes,
-        const DataPlane& data_plane, MonotonicClock clock, Dice dice)
-      : keeper_(keeper),
+  static constexpr std::chrono::seconds kActing{30};  // at most, as one of a fleet
+
+  Guard(Store& store, Keeper& keeper, Conductor& conductor, Servers& servers,
+        NewOnlyWrites& new_only_writes, const DataPlane& data_plane, MonotonicClock clock,
+        Dice dice)
+      : store_(store),
+        keeper_(keeper),
         conductor_(conductor),
         servers_(servers),
         new_only_writes_(new_only_writes),
         data_plane_(data_plane),
         clock_(std::move(clock)),
         dice_(std::move(dice)) {}
-  ~Guard() { stop(); }
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
 
   void start();
   void stop();  // when what it is doing is done
@@ -72,6 +77,9 @@ class Guard {
   // guardrails, it was asked often enough to tell. Any thread.
   bool may_go_on(const Migration& migration) const;
   GuardFigures figures() const;  // any thread
+  // Of an interlay (uuid) of a running migration (uuid), as of the last look; nothing where new is
+  // not judged. Any thread.
+  std::optional<GuardView> view(const std::string& migration, const std::string& interlay) const;
 
  private:
   // Of one interlay of a running migration.
@@ -91,9 +99,8 @@ class Guard {
   };
   enum class Sight : std::uint8_t { Well, Unsure, Sick, Acted };
 
-  void work();
-  bool wait();  // until the next look; false at the end
   Watched& watched(const Migration& migration);
+  void show();  // as of this look
   Sight attend(const State& state, const Migration& migration, const Telemetry& telemetry);
   Sight attend(const State& state, const Migration& migration, const Binding& binding,
                const InterlayTraffic& traffic, std::optional<Side> authority);
@@ -110,7 +117,9 @@ class Guard {
   void done(const Migration& migration, GuardAction action, const Crossing& crossing,
             const Answer& answer);
   void finish(const Migration& migration);
+  Duty acting(const Migration& migration);
 
+  Store& store_;
   Keeper& keeper_;
   Conductor& conductor_;
   Servers& servers_;
@@ -122,10 +131,9 @@ class Guard {
   std::set<std::string> begun_;             // rollbacks; likewise
   mutable std::mutex mutex_;
   std::map<std::string, std::uint64_t> well_;  // by migration (uuid): its version, as it was seen
+  std::map<std::pair<std::string, std::string>, GuardView> views_;  // migration, interlay; uuids
   GuardFigures figures_{};
-  std::condition_variable wake_;
-  bool ending_ = false;
-  std::thread thread_;
+  Rounds rounds_;
 };
 
 }  // namespace crossfade

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <set>
+#include <thread>
 #include <vector>
 
 namespace crossfade {
@@ -12,8 +13,9 @@ namespace crossfade {
 namespace {
 
 constexpr auto kRound = std::chrono::seconds(1);
-constexpr int kRoundsBetweenLearning = 3;
-constexpr std::size_t kAskedAtOnce = 16;  // servers, each by a thread that mostly waits
+constexpr std::uint64_t kRoundsBetweenLearning = 3;
+constexpr std::uint64_t kFirstLearning = 1;  // they were asked at the start
+constexpr std::size_t kAskedAtOnce = 16;     // servers, each by a thread that mostly waits
 
 void ask(Servers& servers, const Endpoint& endpoint) {
   if (endpoint.address.kind == EndpointKind::Postgres) {
@@ -52,33 +54,19 @@ void put_learned_in_force(Keeper& keeper) {
 }
 
 void Housekeeper::start() {
-  thread_ = std::thread([this] { work(); });
+  rounds_.start(kRound, [this] { work(); });
 }
 
 void Housekeeper::stop() {
-  {
-    const std::lock_guard held(mutex_);
-    ending_ = true;
-  }
-  wake_.notify_all();
-  if (!thread_.joinable()) return;
-  thread_.join();
-  new_only_writes_.save_exactly();
-}
-
-bool Housekeeper::wait() {
-  std::unique_lock held(mutex_);
-  return !wake_.wait_for(held, kRound, [this] { return ending_; });
+  if (rounds_.stop()) new_only_writes_.save_exactly();
 }
 
 void Housekeeper::work() {
-  for (int round = 0; wait(); ++round) {
-    new_only_writes_.sample();
-    dual_writes_.sample();
-    if (round % kRoundsBetweenLearning != 0) continue;
-    learn_from_servers(*keeper_.state(), servers_);
-    put_learned_in_force(keeper_);
-  }
+  new_only_writes_.sample();
+  dual_writes_.sample();
+  if (round_++ % kRoundsBetweenLearning != kFirstLearning) return;
+  learn_from_servers(*keeper_.state(), servers_);
+  put_learned_in_force(keeper_);
 }
 
 }  // namespace crossfade

@@ -2,10 +2,9 @@
 // servers again for their commands.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
-#include <thread>
+#include <cstdint>
 
+#include "control/rounds.h"
 #include "control/service/dual_writes.h"
 #include "control/service/keeper.h"
 #include "control/service/new_only_writes.h"
@@ -37,16 +36,13 @@ class Housekeeper {
 
  private:
   void work();
-  bool wait();  // until the next round; false at the end
 
   Keeper& keeper_;
   Servers& servers_;
   NewOnlyWrites& new_only_writes_;
   DualWrites& dual_writes_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool ending_ = false;
-  std::thread thread_;
+  std::uint64_t round_ = 0;
+  Rounds rounds_;
 };
 
 }  // namespace crossfade

@@ -95,7 +95,7 @@ void Keeper::Turn::journal(const std::string& migration, const std::string& acto
                            const std::string& from, const std::string& to, std::string reason) {
   events_.push_back({.seq = 0,
                      .migration = migration,
-                     .at = now_rfc3339(),
+                     .at = at_,
                      .actor = actor,
                      .from = from,
                      .to = to,
@@ -123,7 +123,7 @@ bool Keeper::confirmed() const {
 }
 
 Keeper::Turn Keeper::begin() {
-  Turn turn(writer_);
+  Turn turn(writer_, clock_);
   turn.before_ = state();
   turn.next = *turn.before_;
   return turn;
@@ -179,10 +179,17 @@ Status Keeper::make_durable(Turn& turn) {
   Changes changes = changes_between(*turn.before_, turn.next);
   changes.events = turn.events_;
   changes.epoch = handed_epoch_ + 1;  // of the table that may follow: epochs never go back
-  if (Status status = store_.apply(changes); !status) {
-    return Error{Errc::Unavailable, "write the state file",
-                 status.error().reason + "; nothing was changed"};
+  auto revision = store_.apply(changes, revision_);
+  if (!revision && revision.error().code == Errc::Conflict) {
+    return Error{Errc::Unavailable, "",
+                 "the store was changed behind our back: " + revision.error().message() +
+                     "; nothing was changed. A restart takes up what it has"};
   }
+  if (!revision) {
+    return Error{Errc::Unavailable, "write the state file",
+                 revision.error().reason + "; nothing was changed"};
+  }
+  revision_ = *revision;
   return success();
 }
 
@@ -223,19 +230,21 @@ Status Keeper::take_back(Turn& turn, const Error& why) {
     changes.events.push_back(
         {.seq = 0,
          .migration = event.migration,
-         .at = now_rfc3339(),
+         .at = rfc3339(clock_()),
          .actor = kOurselves,
          .from = event.to,
          .to = event.from,
          .reason = "taken back: not every event loop took the new table over"});
   }
-  if (const Status status = store_.apply(changes); !status) {
+  auto revision = store_.apply(changes, revision_);
+  if (!revision) {
     show(turn);
     return Error{Errc::Unavailable, "publish the routing table",
                  why.message() + "; and it could not be taken back on disk (" +
-                     status.error().reason +
+                     revision.error().reason +
                      "): the change stands, and is in force on every loop that answers"};
   }
+  revision_ = *revision;
   if (const Status status = put_in_force(before); !status) {
     return Error{Errc::Unavailable, "publish the routing table",
                  why.message() + "; it was taken back, but not every loop has confirmed that yet"};
@@ -245,7 +254,7 @@ Status Keeper::take_back(Turn& turn, const Error& why) {
 }
 
 Status Keeper::restore() {
-  auto stored = store_.load();
+  auto stored = store_.read();
   if (!stored) return stored.error();
   State state;
   for (const Document& document : stored->documents) {
@@ -267,7 +276,7 @@ Status Keeper::restore() {
     }
   }
   if (Status status = check_references(state); !status) return status;
-  restored_tallies_ = std::move(stored->tallies);
+  revision_ = stored->revision;
   const std::lock_guard held(readers_);
   handed_epoch_ = stored->epoch;
   state_ = std::make_shared<const State>(std::move(state));

@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "control/clock.h"
 #include "control/service/servers.h"
 #include "control/state.h"
 #include "control/store/store.h"
@@ -39,12 +40,13 @@ inline constexpr const char* kOurselves = "crossfade";  // actor of what the pro
 class Keeper {
  public:
   Keeper(Store& store, const DataPlane& data_plane, const Servers& servers,
-         InterlaySettings defaults, Self self = {})
+         InterlaySettings defaults, Self self = {}, Clock clock = system_clock())
       : store_(store),
         data_plane_(data_plane),
         servers_(servers),
         defaults_(defaults),
-        self_(std::move(self)) {}
+        self_(std::move(self)),
+        clock_(std::move(clock)) {}
 
   // What must be done before the table of a state may be handed out; its failure is the publish's.
   // Set before the first turn.
@@ -65,14 +67,17 @@ class Keeper {
    public:
     State next;  // change this
 
+    // Notes that a migration has changed, at the time of this turn.
+    void touch(Identity& identity) const { crossfade::touch(identity, at_); }
     // Adds to the journal what this turn does to a migration.
     void journal(const std::string& migration, const std::string& actor, const std::string& from,
                  const std::string& to, std::string reason);
 
    private:
     friend class Keeper;
-    explicit Turn(std::mutex& writer) : held_(writer) {}
+    Turn(std::mutex& writer, const Clock& clock) : held_(writer), at_(rfc3339(clock())) {}
     std::unique_lock<std::mutex> held_;
+    const std::string at_;
     StatePtr before_;
     std::vector<Event> events_;
   };
@@ -82,8 +87,9 @@ class Keeper {
 
   enum class OnTimeout : std::uint8_t { TakeBack, KeepForward };
   // Makes turn.next durable, in force, and shown.
-  //   errors  Unavailable: nothing was changed, or as the message says; with KeepForward, Timeout:
-  //           durable and shown, not confirmed by every loop
+  //   errors  Unavailable: nothing was changed, or as the message says: so where the store is not
+  //           as this process has left it; with KeepForward, Timeout: durable and shown, not
+  //           confirmed by every loop
   Status commit(Turn& turn, OnTimeout on_timeout = OnTimeout::TakeBack);
 
   // The steps of a commit, for changes that must do something between them (open a port).
@@ -99,8 +105,6 @@ class Keeper {
   //   errors  BadConfig: the store holds what this version can not read
   Status restore();
 
-  const std::vector<Tally>& restored_tallies() const { return restored_tallies_; }
-
  private:
   Status take_precaution(const State& state) const;
   Table build(const State& state) const;
@@ -113,6 +117,7 @@ class Keeper {
   const Servers& servers_;
   const InterlaySettings defaults_;
   const Self self_;
+  const Clock clock_;
   Precaution precaution_;
 
   std::mutex writer_;           // held by the turn
@@ -122,8 +127,8 @@ class Keeper {
   // Of the last table handed out and waited for; changed in a turn only.
   std::uint64_t handed_epoch_ = 0;
 
-  TablePtr handed_;  // null before the first
-  std::vector<Tally> restored_tallies_;
+  TablePtr handed_;        // null before the first
+  Revision revision_ = 0;  // of the store, as it was left or found; changed in a turn only
 };
 
 }  // namespace crossfade

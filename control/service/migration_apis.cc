@@ -2,16 +2,12 @@
 #include "control/service/migration_apis.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "control/api_entries.h"
 #include "control/api_rules.h"
 #include "control/service/apis.h"
-#include "protocols/redis/argument.h"
-#include "protocols/redis/template.h"
-#include "strategies/api_keys.h"
-#include "strategies/plan.h"
+#include "control/service/moving_keys.h"
 
 namespace crossfade {
 
@@ -52,6 +48,12 @@ constexpr const char* kOtherSplit =
     "writes of an api that go to new alone take its keys along, and what moves is then a matter of "
     "keys: leave split_by out, or give write_mode a dual_write with old_authoritative";
 
+constexpr const char* kWritesWouldMove =
+    " is of PostgreSQL, and its writes would go to new alone, while those to the same tables that "
+    "are of no api go to old: neither side would have both. Give write_mode a dual_write with "
+    "old_authoritative, whose writes go to both sides whoever they belong to, or, where something "
+    "else feeds new, a cutover with a write_percentage of 0.0";
+
 constexpr const char* kOldWouldLag =
     "requests of no api are read from old, which may be behind under new_authoritative: give "
     "write_mode the policy old_authoritative";
@@ -70,103 +72,76 @@ std::optional<std::string> strategy_objection_of_apis(const StrategySpec& strate
   return lags ? std::optional<std::string>(kOldWouldLag) : std::nullopt;
 }
 
-// The patterns of the keys that a template names; nullopt: they are not known.
-std::optional<std::vector<redis::Template::Argument>> keys_of(const std::string& query) {
-  auto form = redis::read_template(query);
-  const auto places = form ? redis::key_arguments(*form) : std::nullopt;
-  if (!places) return std::nullopt;
-  std::vector<redis::Template::Argument> keys;
-  for (const std::size_t place : *places) keys.push_back(form->arguments[place]);
-  return keys;
-}
-
-// A key that nobody has, of that pattern.
-std::string sample_of(const redis::Template::Argument& pattern) {
-  std::string key;
-  for (const TextPiece& piece : pattern) key += redis::is_field(piece) ? "\1any\1" : piece.text;
-  return key;
-}
-
-// The first template that is to move keys and is asked for none.
-std::optional<std::string> idle_template(const std::vector<ApiSet::Entry>& entries) {
-  const ApiKeys keys(entries);
-  for (const ApiSet::Entry& entry : entries) {
-    if (!entry.moves) continue;
-    const auto patterns = keys_of(entry.query);
-    for (const auto& key : *patterns) {
-      if (keys.bucket(sample_of(key)) != kBeyond) continue;
-      return quoted(entry.query) +
-             " would move no key: a template that does not move names them all, and is asked "
-             "before it (precedence of GET /apis/{id}). Define that one behind it, or bind it, too";
-    }
-  }
-  return std::nullopt;
-}
-
-bool is_bound(const Migration& migration, const std::string& template_ref) {
-  return std::ranges::any_of(migration.apis, [&](const ApiBinding& part) {
-    return std::ranges::find(part.bindings, template_ref, &TemplateBinding::template_ref) !=
-           part.bindings.end();
-  });
-}
-
-// A key that moves does so for every request: each template says which keys it means, and no other
-// one says that the same keys stay.
-std::optional<std::string> keys_objection(const State& state, const Migration& migration) {
-  std::map<std::vector<std::string>, std::string> moving;  // shapes; ids of templates
-  std::set<std::string> endpoints;
-  for (const ApiBinding& part : migration.apis) {
-    endpoints.insert(endpoint_of(state, state.apis.at(part.api)->spec));
-    for (const TemplateBinding& binding : part.bindings) {
-      const TemplateDefinition& one = *state.templates.at(binding.template_ref);
-      const auto keys = keys_of(one.spec.query);
-      if (!keys || keys->empty()) {
-        return "the writes of api " + quoted(state.apis.at(part.api)->identity.id) +
-               " would go to new with its keys, and which keys template " +
-               quoted(one.identity.id) + " means " + (keys ? "it does not say" : "is not known") +
-               ": bind templates that name keys, or give write_mode a dual_write with "
-               "old_authoritative";
-      }
-      for (const auto& key : *keys) moving.emplace(redis::shape_of(key), one.identity.id);
-    }
-  }
-  for (const auto& [uuid, api] : state.apis) {
-    if (!endpoints.contains(endpoint_of(state, api->spec))) continue;
-    for (const TemplateBinding& own : api->spec.bindings) {
-      if (is_bound(migration, own.template_ref)) continue;
-      const TemplateDefinition& one = *state.templates.at(own.template_ref);
-      for (const auto& key :
-           keys_of(one.spec.query).value_or(std::vector<redis::Template::Argument>{})) {
-        const auto same = moving.find(redis::shape_of(key));
-        if (same == moving.end()) continue;
-        return "template " + quoted(one.identity.id) + " of api " + quoted(api->identity.id) +
-               " names the same keys as " + quoted(same->second) +
-               ", which move to new with all that is written to them: bind it, too";
-      }
-    }
-  }
-  for (const std::string& endpoint : endpoints) {
-    if (auto objection = idle_template(api_entries(state, migration, endpoint))) return objection;
-  }
-  return std::nullopt;
-}
-
-// Of tables nobody knows what moves with an api.
-std::optional<std::string> tables_objection(const State& state, const Migration& migration) {
-  for (const ApiBinding& part : migration.apis) {
-    const ApiDefinition& api = *state.apis.at(part.api);
-    const Endpoint& endpoint = *state.endpoints.at(endpoint_of(state, api.spec));
-    if (endpoint.address.kind != EndpointKind::Postgres) continue;
-    return "api " + quoted(api.identity.id) +
-           " is of PostgreSQL: its writes would go to new alone, and what else is written to the "
-           "same tables to old. Give write_mode a dual_write with old_authoritative, or, where "
-           "something else feeds new, a cutover with a write_percentage of 0.0";
-  }
-  return std::nullopt;
-}
-
 bool stands_before(const State& state, const Binding& binding, const std::string& endpoint) {
   return state.interlays.at(binding.interlay)->endpoint == endpoint;
+}
+
+// Written anew are requests whose keys are on new alone: what is written to both sides, or read
+// from either, is the same there.
+std::optional<std::string> rendering_objection(const State& state, const Migration& migration,
+                                               const ApiBinding& part) {
+  const ApiDefinition& api = *state.apis.at(part.api);
+  const auto other = std::ranges::find_if(
+      part.bindings, [&](const TemplateBinding& binding) { return !is_own(api, binding); });
+  if (other == part.bindings.end()) return std::nullopt;
+  const std::string id = "api " + quoted(api.identity.id);
+  const TemplateDefinition& definition = *state.templates.at(other->template_ref);
+  const std::string served = id + " is to be served by template " + quoted(definition.identity.id);
+  if (!moves_writes(foreseen(migration.spec.strategy))) {
+    return served +
+           ": requests are rendered anew where an api moves with its writes, as both sides are to "
+           "have the same under this strategy. Leave write_mode out, or bind templates of the api "
+           "itself";
+  }
+  for (const Binding& binding : migration.bindings) {
+    if (!stands_before(state, binding, endpoint_of(state, api.spec)) ||
+        binding.endpoint == definition.spec.endpoint) {
+      continue;
+    }
+    return served + ", whose endpoint is not where interlay " +
+           quoted(state.interlays.at(binding.interlay)->identity.id) + " goes to";
+  }
+  if (std::ranges::any_of(part.bindings,
+                          [&](const TemplateBinding& binding) { return is_own(api, binding); })) {
+    return served + " and by templates of its own: on new its keys have one form. Bind either";
+  }
+  for (const TemplateBinding& own : api.spec.bindings) {
+    const TemplateDefinition& asked = *state.templates.at(own.template_ref);
+    const auto found = serving(state, part, own);
+    if (found.size() != 1) {
+      return id + " has template " + quoted(asked.identity.id) + ", a " +
+             template_word(asked.meaning.kind) + ", and " +
+             (found.empty() ? "none of that kind serves it"
+                            : "more than one of that kind could serve it") +
+             ": bind exactly one";
+    }
+    const TemplateDefinition& serves = *state.templates.at(found.front()->template_ref);
+    for (const FieldSpec& field : serves.meaning.fields) {
+      const bool has = std::ranges::any_of(asked.meaning.fields, [&](const FieldSpec& candidate) {
+        return mapped(own, candidate.name) == mapped(*found.front(), field.name);
+      });
+      if (has || !field.required) continue;
+      return "template " + quoted(asked.identity.id) + " has nothing for the field " +
+             quoted(field.name) + " of " + quoted(serves.identity.id) + ", which serves it";
+    }
+  }
+  return std::nullopt;
+}
+
+// Of PostgreSQL: what is read can go by api, as it is.
+std::optional<std::string> sql_objection(const State& state, const Migration& migration,
+                                         const ApiBinding& part) {
+  const ApiDefinition& api = *state.apis.at(part.api);
+  const std::string id = "api " + quoted(api.identity.id);
+  for (const TemplateBinding& binding : part.bindings) {
+    if (is_own(api, binding)) continue;
+    return id + " is to be served by template " +
+           quoted(state.templates.at(binding.template_ref)->identity.id) +
+           ": statements of PostgreSQL are passed as they are, and none is rendered anew. Bind "
+           "templates of the api itself";
+  }
+  if (moves_writes(foreseen(migration.spec.strategy))) return id + kWritesWouldMove;
+  return std::nullopt;
 }
 
 std::optional<std::string> api_objection(const State& state, const Migration& migration,
@@ -175,12 +150,10 @@ std::optional<std::string> api_objection(const State& state, const Migration& mi
   const std::string& uuid = endpoint_of(state, api.spec);
   const Endpoint& endpoint = *state.endpoints.at(uuid);
   const std::string id = "api " + quoted(api.identity.id);
-  for (const TemplateBinding& binding : part.bindings) {
-    if (is_own(api, binding)) continue;
-    return id + " is to be served by template " +
-           quoted(state.templates.at(binding.template_ref)->identity.id) +
-           ": this version passes requests as they are, and renders none anew. Bind templates of "
-           "the api itself";
+  if (endpoint.address.kind == EndpointKind::Postgres) {
+    if (auto objection = sql_objection(state, migration, part)) return objection;
+  } else if (auto objection = rendering_objection(state, migration, part)) {
+    return objection;
   }
   const bool before = std::ranges::any_of(migration.bindings, [&](const Binding& binding) {
     return stands_before(state, binding, uuid);
@@ -196,31 +169,6 @@ Status check_mapping(const TemplateDefinition& definition, const TemplateBinding
     if (find_field(definition.meaning.fields, from) != nullptr) continue;
     return error_at(join_path(place, "fields"),
                     quoted(from) + " is no field of template " + quoted(definition.identity.id));
-  }
-  return success();
-}
-
-// Data that is on new alone would be asked of old, where it is not.
-Status check_moved_keys(const State& before, const State& after, const Migration& migration) {
-  const auto known = before.migrations.find(migration.identity.uuid);
-  if (known == before.migrations.end() || !routes(known->second->status) ||
-      !moves_writes(migration.spec.strategy)) {
-    return success();
-  }
-  for (const Binding& binding : migration.bindings) {
-    const std::string& endpoint = before.interlays.at(binding.interlay)->endpoint;
-    if (!has_api_of(before, *known->second, endpoint) ||
-        keep_moving(api_entries(before, *known->second, endpoint),
-                    api_entries(after, migration, endpoint))) {
-      continue;
-    }
-    return Error{
-        Errc::Conflict, "",
-        "Migration " + quoted(migration.identity.id) +
-            " has moved keys by its apis, and some of them would go back to old, or others "
-            "to new, without what was written to them: leave the templates of endpoint " +
-            quoted(before.endpoints.at(endpoint)->identity.id) +
-            "'s apis as they are while it routes, and define new ones behind them"};
   }
   return success();
 }
@@ -278,9 +226,7 @@ std::optional<std::string> apis_objection(const State& state, const Migration& m
   }
   const StrategySpec strategy = foreseen(migration.spec.strategy);
   if (auto objection = strategy_objection_of_apis(strategy)) return objection;
-  if (!moves_writes(strategy)) return std::nullopt;
-  if (auto objection = tables_objection(state, migration)) return objection;
-  return keys_objection(state, migration);
+  return moves_writes(strategy) ? keys_objection(state, migration) : std::nullopt;
 }
 
 std::string what_moves_by_api(const State& state, const Migration& migration) {

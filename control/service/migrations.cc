@@ -249,7 +249,7 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
     turn.journal(identity.uuid, call.actor, name_of(current->status), name_of(current->status),
                  reason);
     Migration patched = with_spec(*current, std::move(*spec));
-    touch(patched.identity);
+    turn.touch(patched.identity);
     put(turn.next.migrations, std::move(patched));
     if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
     // Writes by the former table have gone on until it was replaced.
@@ -325,7 +325,7 @@ Answer Migrations::add_interlay(const std::string& reference, const std::string&
     return bad_request(*objection);
   }
   changed.status = MigrationStatus::Ready;
-  touch(changed.identity);
+  turn.touch(changed.identity);
   turn.journal(changed.identity.uuid, call.actor, name_of(current->status), name_of(changed.status),
                "interlay '" + interlay->identity.id + "' added, to endpoint '" +
                    endpoint->identity.id + "'");
@@ -353,7 +353,7 @@ Answer Migrations::add_api(const std::string& reference, const std::string& api_
   Migration changed = *current;
   changed.apis.push_back(std::move(*binding));
   changed.status = MigrationStatus::Ready;
-  touch(changed.identity);
+  turn.touch(changed.identity);
   turn.journal(changed.identity.uuid, call.actor, name_of(current->status), name_of(changed.status),
                "api '" + api->identity.id + "' added");
   put(turn.next.migrations, std::move(changed));
@@ -375,7 +375,7 @@ Answer Migrations::remove_apis(const std::string& reference, const Call& call) {
     changed.status = MigrationStatus::Pending;
   }
   if (const auto objection = strategy_objection(turn.next, changed)) return conflict(*objection);
-  touch(changed.identity);
+  turn.touch(changed.identity);
   turn.journal(changed.identity.uuid, call.actor, name_of(status), name_of(changed.status),
                "all apis taken out: its interlays go on as a whole");
   put(turn.next.migrations, std::move(changed));
@@ -398,6 +398,10 @@ Answer Migrations::status(const std::string& reference) const {
                              {"new_only_writes_exact", count.exact},
                              {"catalog", servers_.catalogs().shown(
                                              interlay, *state->endpoints.at(interlay.endpoint))}});
+    const bool judged = migration->status == MigrationStatus::Running && !binding.taken_back;
+    one.set("guardrails",
+            render(judged ? guard_.view(migration->identity.uuid, binding.interlay) : std::nullopt,
+                   migration->spec.guardrails));
     for (const InterlayTraffic& traffic : telemetry.interlays) {
       if (traffic.id != interlay.identity.id) continue;
       one.set("requests", Json::object({{"old", requests_of(traffic, Side::Old)},

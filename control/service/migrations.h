@@ -8,6 +8,7 @@
 #include "control/answer.h"
 #include "control/ledger/ledger.h"
 #include "control/service/call.h"
+#include "control/service/guard.h"
 #include "control/service/interlays.h"
 #include "control/service/keeper.h"
 #include "control/service/new_only_writes.h"
@@ -21,7 +22,8 @@ class Migrations {
  public:
   Migrations(Keeper& keeper, Store& store, const Interlays& interlays,
              const NewOnlyWrites& new_only_writes, Ledger& ledger,
-             const Verifications& verifications, Servers& servers, const DataPlane& data_plane)
+             const Verifications& verifications, Servers& servers, const DataPlane& data_plane,
+             const Guard& guard)
       : keeper_(keeper),
         store_(store),
         interlays_(interlays),
@@ -29,7 +31,8 @@ class Migrations {
         ledger_(ledger),
         verifications_(verifications),
         servers_(servers),
-        data_plane_(data_plane) {}
+        data_plane_(data_plane),
+        guard_(guard) {}
 
   Answer list(const Call& call) const;
   Answer get(const std::string& reference, const Call& call) const;
@@ -63,6 +66,7 @@ class Migrations {
   const Verifications& verifications_;
   Servers& servers_;
   const DataPlane& data_plane_;
+  const Guard& guard_;
 };
 
 inline constexpr const char* kMigrationWord = "Migration";

@@ -20,10 +20,12 @@ bool responsible_status(MigrationStatus status) {
 
 }  // namespace
 
-void NewOnlyWrites::restore(const std::vector<Tally>& tallies) {
+Status NewOnlyWrites::restore() {
+  auto tallies = file_.tallies();
+  if (!tallies) return tallies.error();
   const StatePtr state = keeper_.state();
   const std::lock_guard held(mutex_);
-  for (const Tally& tally : tallies) {
+  for (const Tally& tally : *tallies) {
     counts_[{tally.migration, tally.interlay}] = {tally.writes, tally.exact, false};
   }
   for (const auto& [uuid, migration] : state->migrations) {
@@ -36,6 +38,7 @@ void NewOnlyWrites::restore(const std::vector<Tally>& tallies) {
     }
   }
   save(false);  // "exactly" is true of a stopped process only
+  return success();
 }
 
 NewOnlyWrites::Counts NewOnlyWrites::begin(const Migration& migration) {
@@ -145,7 +148,7 @@ void NewOnlyWrites::save(bool at_stop) {
                        .writes = count.writes,
                        .exact = count.exact && (at_stop || !count.open)});
   }
-  if (const Status status = store_.save_tallies(tallies); !status) {
+  if (const Status status = file_.save_tallies(tallies); !status) {
     spdlog::warn("writes on new only could not be saved: {}", status.error().message());
   }
 }

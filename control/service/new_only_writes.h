@@ -14,15 +14,15 @@
 #include <vector>
 
 #include "control/service/keeper.h"
-#include "control/store/store.h"
+#include "control/store/state_file.h"
 #include "strategies/ports.h"
 
 namespace crossfade {
 
 class NewOnlyWrites {
  public:
-  NewOnlyWrites(Store& store, const Keeper& keeper, const DataPlane& data_plane)
-      : store_(store), keeper_(keeper), data_plane_(data_plane) {}
+  NewOnlyWrites(StateFile& file, const Keeper& keeper, const DataPlane& data_plane)
+      : file_(file), keeper_(keeper), data_plane_(data_plane) {}
 
   struct Count {
     std::uint64_t writes = 0;
@@ -33,8 +33,8 @@ class NewOnlyWrites {
   using Key = std::pair<std::string, std::string>;  // migration, interlay; uuids
   using Counts = std::map<Key, Count>;
 
-  // After the keeper has restored its state.
-  void restore(const std::vector<Tally>& tallies);
+  // Reads what was saved. After the keeper has restored its state.
+  Status restore();
 
   // A migration begins, and counts from zero: what was counted before is not its own. One that is
   // tried again after a failure keeps its count. Called before its table is in force.
@@ -61,7 +61,7 @@ class NewOnlyWrites {
   bool credit();
   void save(bool at_stop);
 
-  Store& store_;
+  StateFile& file_;
   const Keeper& keeper_;
   const DataPlane& data_plane_;
   mutable std::mutex mutex_;

@@ -4,7 +4,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
+
+#include "control/definitions/instant.h"
 
 namespace crossfade {
 
@@ -34,30 +37,13 @@ std::string unfinished(const TimeWindowSpec& window, const std::string& last_fai
 }  // namespace
 
 void Timekeeper::start() {
-  thread_ = std::thread([this] { work(); });
+  rounds_.start(kRound, [this] { look(); });
 }
 
-void Timekeeper::stop() {
-  {
-    const std::lock_guard held(mutex_);
-    ending_ = true;
-  }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
-
-bool Timekeeper::wait() {
-  std::unique_lock held(mutex_);
-  return !wake_.wait_for(held, kRound, [this] { return ending_; });
-}
-
-void Timekeeper::work() {
-  do {
-    look();
-  } while (wait());
-}
+void Timekeeper::stop() { rounds_.stop(); }
 
 void Timekeeper::look() {
+  if (!duty_.ours()) return;
   const StatePtr state = keeper_.state();
   std::erase_if(held_, [&](const auto& one) { return !state->migrations.contains(one.first); });
   std::erase_if(tries_, [&](const auto& one) { return !state->migrations.contains(one.first); });
@@ -102,9 +88,11 @@ void Timekeeper::attend(const Migration& migration, const CanarySpec& canary) {
   }
   const std::int64_t now = clock_();
   Held& held = held_[uuid];
-  if (held.version != migration.identity.version || held.since > now) {
-    held = {migration.identity.version, now};
+  if (held.version != migration.identity.version) {
+    // On disk with the change, so that a restart does not begin the time anew.
+    held = {migration.identity.version, parse_instant(migration.identity.updated_at).value_or(now)};
   }
+  held.since = std::min(held.since, now);  // the clock was set back
   const auto next = std::ranges::upper_bound(canary.ramp->steps, canary.read_percentage);
   if (next == canary.ramp->steps.end()) return;
   if (now < held.since + canary.ramp->hold_s || !gate_(migration)) return;

@@ -1,14 +1,22 @@
-// The store: what survives kill -9 and a power cut. One SQLite file, one process, one writer.
+// The store: what all sidecars of a fleet must agree about, and what survives kill -9 and a power
+// cut: definitions with the status of migrations, their journal, and the last epoch.
 //
-// A write is durable when apply() has returned success, and has not happened at all when it
-// returned an error: one transaction, write-ahead log, every commit synced. The file holds endpoint
-// passwords, so it is created readable by its owner only.
+// It has a revision, which grows with every change. Whoever changes something says which revision
+// it has seen, and is refused when that is no longer the last one (compare-and-swap). Behind it is
+// one SQLite file of one process (state_file.h); a store that a fleet shares is another
+// implementation of this, and must pass tests/unit/control/store/store_contract_test.cc as that one
+// does (decision 0029).
 //
-// Knows documents, not definitions: what is in a body is the business of control/definitions. It
-// keeps all SQL of its file.
+// Not here, as it is one sidecar's own: what it has counted (tallies, state_file.h), and the
+// ledger.
+//
+// Knows documents, not definitions: what is in a body is the business of control/definitions. Any
+// thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,65 +49,80 @@ struct Event {
   bool operator==(const Event&) const = default;
 };
 
-// How many writes a migration sent to new that old did not get, by interlay.
-struct Tally {
-  std::string migration;  // uuid
-  std::string interlay;   // uuid
-  std::uint64_t writes = 0;
-  bool exact = true;  // false: the process ended in between without saving
-
-  bool operator==(const Tally&) const = default;
-};
-
 // What one control call changes.
 struct Changes {
   std::vector<Document> put;
-  std::vector<std::string> remove;  // uuids; the journal and tallies of a migration go with it
+  std::vector<std::string> remove;  // uuids; the journal of a migration goes with it
   std::vector<Event> events;
   std::optional<std::uint64_t> epoch;
+
+  bool operator==(const Changes&) const = default;
 };
+
+using Revision = std::uint64_t;  // 0: nothing was ever changed
 
 struct Stored {
   std::vector<Document> documents;  // oldest first
-  std::vector<Tally> tallies;
-  std::uint64_t epoch = 0;  // the highest that was ever published
+  std::uint64_t epoch = 0;          // the highest that was ever published
+  Revision revision = 0;
 };
 
-inline constexpr int kStoreSchema = 2;               // 2: documents may be templates and apis
 inline constexpr std::uint32_t kEventsMax = 10'000;  // per migration; the oldest go first
+
+// The exclusive right to a name, until it expires.
+class Lease {
+ public:
+  virtual ~Lease() = default;  // gives it back, if it is held
+
+  // It has not expired, as far as can be known here without asking: false is certain, true may be
+  // outdated by the time that it is read. What must be done once relies on a revision as well.
+  virtual bool held() const = 0;
+
+  // It lasts for its whole time again, from now.
+  //   errors  Conflict: it was lost, and stays so, though nobody else may have it: take another
+  //   one;
+  //           Unavailable: nobody knows; held() says until when it is ours all the same
+  virtual Status renew() = 0;
+};
+
+// Ends when it goes: after that nothing is told any more.
+class Watch {
+ public:
+  virtual ~Watch() = default;
+};
 
 class Store {
  public:
-  // Opens or creates the file, takes it for this process, and checks it. Waits up to patience_ms
-  // for a process that has it: a supervisor may start the next one while the last one is ending.
-  //   errors  Conflict: another process has it; BadConfig: it is damaged, not ours, or of a newer
-  //           version, and was left as it is: the reason says what to do; System: can not be opened
-  static Result<std::unique_ptr<Store>> open(const std::string& path,
-                                             std::uint32_t patience_ms = 2'000);
-  ~Store();
+  virtual ~Store() = default;
 
-  // The name of a file that is kept beside the real one, whatever link led to it. Whoever has the
-  // store has that too.
-  std::string beside(const char* suffix) const;
+  virtual Result<Stored> read() = 0;
 
-  Result<Stored> load();
-
-  // All or nothing.
-  //   errors  Unavailable: nothing was changed
-  Status apply(const Changes& changes);
-
-  // Replaces the tallies. Not part of any answer's promise; synced all the same, as every commit
-  // is, so it is called once a second at most.
-  Status save_tallies(const std::vector<Tally>& tallies);
+  // All or nothing, and durable when it returns success.
+  //   expected  the revision that the change was made from
+  //   returns   the new revision: the next one of `expected`
+  //   errors    Conflict: the store is at another revision; Unavailable: it can not be written.
+  //             Either way nothing was changed: an implementation that may not know what became of
+  //             a change asks until it does.
+  virtual Result<Revision> apply(const Changes& changes, Revision expected) = 0;
 
   // Events of a migration with seq > after, oldest first.
-  Result<std::vector<Event>> events(const std::string& migration, std::uint64_t after,
-                                    std::uint32_t limit);
+  virtual Result<std::vector<Event>> events(const std::string& migration, std::uint64_t after,
+                                            std::uint32_t limit) = 0;
 
- private:
-  struct Parts;
-  explicit Store(std::unique_ptr<Parts> parts);
-  std::unique_ptr<Parts> parts_;
+  // Is told a change that was made, and the revision that it led to. One at a time, on any thread;
+  // it may read the store, and do nothing else with it.
+  using Watcher = std::function<void(Revision revision, const Changes& changes)>;
+
+  // Tells every change behind revision `after`, in order, none twice: those that have been made
+  // first, before this returns or soon after it. `seq` of events is not told.
+  //   errors  NotFound: what was changed since then is no longer known one by one: read, and watch
+  //           from there; Unavailable
+  virtual Result<std::unique_ptr<Watch>> watch(Revision after, Watcher watcher) = 0;
+
+  // The lease of a name, for `ttl` from now unless it is renewed. It must not outlive the store.
+  //   errors  Conflict: somebody has it; Unavailable
+  virtual Result<std::unique_ptr<Lease>> lease(const std::string& name,
+                                               std::chrono::milliseconds ttl) = 0;
 };
 
 }  // namespace crossfade

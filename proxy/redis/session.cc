@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "proxy/loop.h"
+#include "strategies/api_keys.h"
 
 namespace crossfade::redis {
 
@@ -288,6 +289,8 @@ bool RedisSession::try_streaming(std::string_view bytes, const RequestCutter& cu
     if (facts) facts->sided = facts->kind == Kind::Read;
   }
   if (!facts || facts->effect != Effect::None) return false;
+  // What is written anew is needed whole.
+  if (route_->api_keys && route_->api_keys->in_other_form(*facts, cutter, bytes)) return false;
   const auto arrived = static_cast<std::int64_t>(bytes.size() - cutter.open_bulk_offset());
   const std::int64_t args_left =
       cutter.declared_args() - static_cast<std::int64_t>(cutter.arg_count());

@@ -97,7 +97,9 @@ class RedisSession final : public Session, private StreamOwner {
   struct Pending {
     RequestFacts facts;
     Plan plan;
-    std::string_view bytes;  // all of it, or its beginning when `whole` is false
+    std::string_view bytes;      // all of it, or its beginning when `whole` is false
+    std::string_view anew = {};  // as new gets it, where that is not as it is
+    bool foreign = false;        // new can not be given it: it has the keys in another form
     bool whole = true;
     bool relies = false;  // on the ledger, which has all its keys
     bool former = false;  // see Exchange
@@ -184,6 +186,10 @@ class RedisSession final : public Session, private StreamOwner {
     return facts.bucket_low == facts.bucket_high ? std::uint64_t{1} << (facts.bucket_low % 64)
                                                  : ~std::uint64_t{0};
   }
+  void render(Pending& request, const RequestCutter& cutter);
+  // True: it was not for the side that it is planned for, and the client was told so.
+  bool refuse_foreign(const Pending& request);
+  void send_request(Upstream& up, const Pending& request);
   bool may_overtake_reads(const RequestFacts& facts) const;
   Handled ask_entry();
   // False: nothing was sent, and the client was told so.

@@ -77,6 +77,42 @@ RedisSession::Buckets RedisSession::buckets_of(const InterlayRoute& route, const
   return buckets;
 }
 
+// Where new serves an api by other templates.
+void RedisSession::render(Pending& request, const RequestCutter& cutter) {
+  const ApiKeys& keys = *route_->api_keys;
+  std::string& out = loop().rendered();
+  switch (keys.render(request.facts, cutter, request.bytes, loop().args(), out)) {
+    case ApiKeys::Form::AsItIs:
+      return;
+    case ApiKeys::Form::Anew:
+      request.anew = out;
+      return;
+    case ApiKeys::Form::Foreign:
+      request.foreign = true;
+      return;
+  }
+}
+
+bool RedisSession::refuse_foreign(const Pending& request) {
+  if (!request.foreign || request.plan.answer != Side::New) return false;
+  counters().refused_foreign.add();
+  refuse(
+      "-ERR crossfade: the new server has the keys of this command in another form, and no "
+      "template of their api that is rendered for it matches the command\r\n");
+  return true;
+}
+
+// What was written anew goes on being used for the next request: it is copied.
+void RedisSession::send_request(Upstream& up, const Pending& request) {
+  const bool anew = up.side() == Side::New && !request.anew.empty();
+  if (anew) {
+    up.send_copy(request.anew);
+  } else {
+    up.send(request.bytes);
+  }
+  counters().server_out.add(anew ? request.anew.size() : request.bytes.size());
+}
+
 // In a transaction every command goes where a write of its keys would go.
 Plan RedisSession::plan_write(const InterlayRoute& route, const Pending& request,
                               const RequestCutter& cutter) {
@@ -112,6 +148,7 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
     return Handled::Yes;
   }
   if (!refresh_route()) return Handled::Stall;
+  if (route_->api_keys && route_->api_keys->renders()) render(request, cutter);
   // What is begun behind a RESET must not be forgotten with its answer.
   if (resetting_ > 0 && (route_->strategy || request.facts.effect != Effect::None)) {
     return Handled::Stall;
@@ -132,6 +169,7 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
         "give them one {hash tag}, or move all writes\r\n");
     return Handled::Yes;
   }
+  if (refuse_foreign(request)) return Handled::Yes;
   const bool may_change = subscribing_ > 0 || (subscriptions_.any() && state_pending_ > 0);
   if (may_change && state_.resp == 2 &&
       (request.plan.second != Second::Nothing || request.facts.effect == Effect::ClientReply)) {
@@ -350,7 +388,7 @@ bool RedisSession::dispatch(Pending& request) {
     queue_.push(exchange);
     up->owe(exchange);
     if (exchange->fallback || exchange->blocks) exchange->request.assign(request.bytes);
-    up->send(request.bytes);
+    send_request(*up, request);
     if (exchange->second != Second::Nothing) {
       second_sent_ = send_second_leg(*exchange, request);
       if (second_sent_) keep_pair(*exchange, request);
@@ -359,7 +397,6 @@ bool RedisSession::dispatch(Pending& request) {
       counters().new_only_writes.add();
     }
   }
-  counters().server_out.add(request.bytes.size());
   if (!request.whole) {
     streaming_->answer_side = plan.answer;
     streaming_->second = second_sent_;
@@ -383,7 +420,7 @@ void RedisSession::forward_plain(Upstream& up, const Pending& request) {
     up.owe(exchange);
   }
   if (request.facts.kind == Kind::Write && up.side() == Side::New) counters().new_only_writes.add();
-  up.send(request.bytes);
+  send_request(up, request);
 }
 
 // Sends the other side its copy or its write, unless a limit or its health forbids. False: dropped
@@ -431,9 +468,8 @@ bool RedisSession::send_silently(Pending& request) {
       .requests[static_cast<std::size_t>(up.side())][static_cast<std::size_t>(request.facts.kind)]
       .add();
   bring_up_to_date(up);
-  up.send(request.bytes);
+  send_request(up, request);
   up.unconfirmed = true;
-  counters().server_out.add(request.bytes.size());
   const bool taken = !(state_.resp == 2 && silent_due_ > 0) && !refuses_subscriber();
   if (request.change && (request.change->reset || (taken && !request.change->login))) {
     set_state(*request.change, up);  // no reply will ever confirm it; a login is not believed

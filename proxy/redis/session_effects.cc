@@ -287,6 +287,10 @@ void RedisSession::in_transaction(Pending& request, const RequestCutter& cutter)
     transaction_.queued.append(request.bytes);
     ++transaction_.queued_count;
   }
+  if (refuse_foreign(request)) {
+    transaction_.poisoned = true;
+    return;
+  }
   if (!dispatch(request)) transaction_.poisoned = true;
   if (transaction_.second && !second_sent_) {
     // The other side must not run a transaction with a hole in it: its connection is given up,

@@ -230,6 +230,69 @@ class Keys(Apis):
         self.assertEqual(self.client().call("GET", "user:1"), OLD)
 
 
+class Rendered(Apis):
+    """An api that new serves by other templates: a hash of users in place of a key for each."""
+
+    def setUp(self):
+        super().setUp()
+        self.sidecar.must("PATCH", "/apis/users",
+                          {"bindings": [{"template": "users0"}, {"template": "users1"}]})
+        for name, query in (("new_get", "HGET users {{key}}"), ("new_set", "HSET users {{key}} {{to}}")):
+            self.sidecar.must("POST", "/templates", {"id": name, "endpoint": "new", "query": query})
+
+    def move(self, strategy):
+        self.sidecar.create_migration("m", strategy, "cache", "new")
+        self.sidecar.must("POST", "/migrations/m/api/users", {"bindings": [
+            {"template": "new_get", "fields": {"key": "id"}},
+            {"template": "new_set", "fields": {"key": "id", "to": "value"}}]})
+        self.sidecar.must("POST", "/migrations/m/migrate")
+
+    def test_its_requests_are_written_anew_and_no_others(self):
+        self.move(BIG_BANG)
+        client = self.client()
+        big = b"\r\n" * (1 << 20)
+        client.send(encode("SET", "user:1", "a") + b"set user:2 b\r\n" + encode("SET", "user:3", big) +
+                    encode("GET", "user:1") + encode("SET", "order:1", "c") + encode("GET", "order:1") +
+                    encode("GET", "user:9"))
+        self.assertEqual([value_of(raw) for raw in client.replies(7)],
+                         [1, 1, 1, b"a", "OK", b"c", None], "replies are those of new's own commands")
+        self.assertEqual(client.call("GET", "user:3"), big)
+        self.assertEqual(self.new.call("HMGET", "users", "1", "2"), [b"a", b"b"])
+        self.assertEqual((self.new.call("KEYS", "*"), self.old.call("KEYS", "*")), ([b"users"], [b"order:1"]))
+        client.send(encode("MULTI") + encode("SET", "user:4", "d") + encode("GET", "user:1") + encode("EXEC"))
+        self.assertEqual(value_of(client.replies(4)[3]), [1, b"a"])
+
+    def test_what_no_template_renders_is_refused_and_does_nothing(self):
+        self.move(BIG_BANG)
+        client = self.client()
+        for args in (("DEL", "user:1"), ("MGET", "user:1", "user:2"), ("SET", "user:1", "a", "EX", "9"),
+                     ("WATCH", "user:1"), ("BLPOP", "user:1", "0")):
+            self.assertIn("in another form", str(client.call(*args)), args)
+        client.send(encode("MULTI") + encode("INCR", "user:1") + encode("SET", "user:1", "a") + encode("EXEC"))
+        self.assertIn("EXECABORT", str(value_of(client.replies(4)[3])))
+        self.assertEqual(self.sidecar.metric("crossfade_refused_foreign_total"), 6)
+        self.assertEqual((self.new.call("DBSIZE"), self.old.call("DBSIZE")), (0, 0))
+        self.assertEqual(client.call("SET", "user:1:secret", "s"), "OK", "another api's")
+
+    def test_shares_and_a_way_back(self):
+        for number in range(100):
+            self.old.call("SET", f"user:{number}", OLD)
+            self.new.call("HSET", "users", number, NEW)
+        self.move({"type": "canary", "read_percentage": 0.0})
+        client = self.client()
+        before = set()
+        for share in (0.0, 0.5, 1.0):
+            self.sidecar.patch("m", {"type": "canary", "read_percentage": share})
+            replies = [client.call("GET", f"user:{number}") for number in range(100)]
+            on_new = {number for number in range(100) if replies[number] == NEW}
+            self.assertEqual(set(replies) | {OLD, NEW}, {OLD, NEW})
+            self.assertLessEqual(before, on_new)
+            before = on_new
+        self.assertEqual(len(before), 100)
+        self.sidecar.must("POST", "/migrations/m/rollback")
+        self.assertEqual(client.call("GET", "user:1"), OLD)
+
+
 class Shadow(Apis):
     def copied(self):
         stats = self.new.commandstats()

@@ -6,33 +6,18 @@ import unittest
 
 from children import wait_until
 from fake_server import FakeServer
+from guardrails import DOWN, SHADOW, actions, reasons, told, wait_for
 from harness import RedisServer
 from load import Load, check_phases
-from pg_pair import PgPair, reads
-from sides import NEW, OLD, RedisSides
+from sides import NEW, OLD, RedisSides, pass_time
+from writing import WriteLoad, lost_writes
 
-SHADOW = {"type": "shadow_traffic"}
 HALF = {"type": "canary", "read_percentage": 0.5,
         "write_mode": {"mode": "dual_write", "policy": "old_authoritative"}}
-DOWN = {"window_s": 2, "new_side_down_s": 1}
 SETTINGS = {"connect_timeout_ms": 500}
 
 
-def wait_for(sidecar, status):
-    wait_until(lambda: sidecar.must("GET", "/migrations/m")["status"] == status, 40, status)
-
-
-def reasons(sidecar):
-    """What guardrails have said in the journal."""
-    return [event["reason"] for event in sidecar.must("GET", "/migrations/m/events")
-            if event["actor"] == "guardrail"]
-
-
-def told(sidecar, words):
-    return any(words in reason for reason in reasons(sidecar))
-
-
-class Redis(RedisSides):
+class Drill(RedisSides):
     def setUp(self):
         super().setUp()
         self.fake = self.enterContext(FakeServer(self.new.port))
@@ -42,6 +27,8 @@ class Redis(RedisSides):
     def start(self, strategy, guardrails, new="new", **members):
         self.one.migrate("m", strategy, "cache", new, force=True, guardrails=guardrails, **members)
 
+
+class Redis(Drill):
     def under_load(self, cause, status):
         """`cause` happens, and the migration comes to `status` by itself. Clients see no error, and are with
         old from then on."""
@@ -52,9 +39,6 @@ class Redis(RedisSides):
             acted = load.change(failing)
         check_phases(self, load, {acted: OLD})
 
-    def actions(self, action, cause):
-        return self.one.metric("crossfade_guardrail_actions_total", action=action, cause=cause)
-
     def test_new_killed_under_rollback_all(self):
         for strategy in (HALF, SHADOW):
             with self.subTest(strategy["type"]):
@@ -62,7 +46,7 @@ class Redis(RedisSides):
                 self.under_load(self.new.kill, "rolled_back")
                 self.assertTrue(told(self.one, "interlay 'cache': new is down for "), reasons(self.one))
                 self.assertTrue(told(self.one, "rolled back: all traffic is on old"))
-                self.assertEqual(self.actions("rollback", "new_side_down"), 1)
+                self.assertEqual(actions(self.one, "rollback", "new_side_down"), 1)
                 self.new.restart()
                 self.new.call("SET", "side", "new")
                 self.after_kill(self.one, OLD)
@@ -74,7 +58,7 @@ class Redis(RedisSides):
         self.under_load(self.new.kill, "rolled_back")
         for words in ("retry 1 of 2 in ", "retry 2 of 2 in ", "still so after 2 retries"):
             self.assertTrue(told(self.one, words), reasons(self.one))
-        self.assertEqual(self.actions("retry", "new_side_down"), 2)
+        self.assertEqual(actions(self.one, "retry", "new_side_down"), 2)
 
     def test_a_retry_that_finds_new_well_goes_on(self):
         self.start(HALF, DOWN, new="relayed", failure_handling={"type": "retry_then_all", "retry_count": 9})
@@ -113,7 +97,7 @@ class Redis(RedisSides):
             self.assertEqual(copied("cache"), before["cache"])
         check_phases(self, load, {0: OLD, acted: OLD})
         check_phases(self, others, {0: OLD})
-        self.assertEqual(self.actions("rollback_interlay", "new_side_down"), 1)
+        self.assertEqual(actions(self.one, "rollback_interlay", "new_side_down"), 1)
         self.one.kill9()
         self.one.restart()
         migration = self.one.must("GET", "/migrations/m")
@@ -137,7 +121,7 @@ class Redis(RedisSides):
         self.start(SHADOW, {"window_s": 2, "min_requests": 50, "p99_ratio": 5}, new="relayed")
         self.under_load(lambda: None, "rolled_back")
         self.assertTrue(told(self.one, "p99 on new is "), reasons(self.one))
-        self.assertEqual(self.actions("rollback", "p99_ratio"), 1)
+        self.assertEqual(actions(self.one, "rollback", "p99_ratio"), 1)
         self.after_kill(self.one, OLD)
 
     def test_mismatches_pause_it_and_routing_stays(self):
@@ -154,7 +138,7 @@ class Redis(RedisSides):
         self.assertEqual(self.one.must("GET", "/migrations/m")["status"], "paused")
         self.one.must("POST", "/migrations/m/resume")
         self.under_load(lambda: None, "paused")
-        self.assertEqual(self.actions("pause", "mismatch_rate"), 1)
+        self.assertEqual(actions(self.one, "pause", "mismatch_rate"), 1)
 
     def test_a_ramp_waits_for_what_guardrails_say(self):
         ramp = {**HALF, "read_percentage": 0.1, "ramp": {"steps": [0.5], "hold_s": 1}}
@@ -165,23 +149,43 @@ class Redis(RedisSides):
         check_phases(self, load, {})
 
 
-class Postgres(PgPair):
-    def test_new_killed_is_taken_back(self):
-        self.sidecar.migrate("m", reads(0.5), "pg", "new", force=True, guardrails=DOWN)
-        clients = [self.connect() for _ in range(20)]
-        wait_until(lambda: {self.side_of(client) for client in clients} == {"old", "new"}, 20, "both")
-        self.new.kill()
+class Writers(Drill):
+    """While both sides get writes, and old's outcome is the client's."""
 
-        def rolled_back():
-            for client in clients:
-                self.assertIn(self.side_of(client), ("old", "new"))
-            return self.sidecar.must("GET", "/migrations/m")["status"] == "rolled_back"
-        wait_until(rolled_back, 40, "it is taken back")
-        self.assertTrue(told(self.sidecar, "new is down for "), reasons(self.sidecar))
-        self.assertEqual({self.side_of(client) for client in clients}, {"old"})
-        self.sidecar.kill9()
-        self.sidecar.restart()
-        self.assertEqual(self.side_of(self.connect()), "old")
+    def go_back_under_writes(self, cause, seed):
+        """What was acknowledged until the rollback, while it went on, and behind it is on old."""
+        with WriteLoad(self.one.ports["cache"], keys=2000, seed=seed, clients=16) as load:
+            pass_time()
+            cause()
+            wait_for(self.one, "rolled_back")
+            pass_time()
+            result = load.stop()
+        self.assertEqual((result.trouble, result.own_errors), ([], {}), result)
+        self.assertEqual((result.lost, result.disorder), (0, 0), result)
+        self.assertGreater(result.writes, 1000)
+        self.assertEqual(lost_writes(self.old, result.registers), [], result)
+        self.assertEqual(self.reads_from(self.one), OLD)
+
+    def test_new_killed(self):
+        self.start(HALF, DOWN)
+        self.go_back_under_writes(self.new.kill, 1)
+        self.assertTrue(told(self.one, "interlay 'cache': new is down for "), reasons(self.one))
+
+    def test_new_killed_under_retry_then_all(self):
+        self.start(HALF, DOWN, failure_handling={"type": "retry_then_all", "retry_count": 1})
+        self.go_back_under_writes(self.new.kill, 2)
+        self.assertTrue(told(self.one, "still so after 1 retries"), reasons(self.one))
+
+    def test_new_refuses_connections(self):
+        self.start(HALF, {"window_s": 2, "min_requests": 50, "error_rate": 0.1, "new_side_down_s": None},
+                   new="relayed")
+        self.go_back_under_writes(self.fake.refuse, 3)
+        self.assertTrue(told(self.one, "error rate on new "), reasons(self.one))
+
+    def test_new_is_slow(self):
+        self.start(HALF, {"window_s": 2, "min_requests": 50, "p99_ratio": 5}, new="relayed")
+        self.go_back_under_writes(lambda: self.fake.become("delay 100"), 4)
+        self.assertTrue(told(self.one, "p99 on new is "), reasons(self.one))
 
 
 if __name__ == "__main__":

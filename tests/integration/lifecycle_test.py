@@ -152,6 +152,23 @@ class Races(WithServers):
             (made,) = [body["data"] for code, body in answers if code == 200]
             self.assertEqual(sidecar.must("GET", "/migrations/m")["strategy"], made["strategy"])
 
+    def test_of_a_start_and_a_change_at_once_what_runs_is_what_was_tested(self):
+        for _ in range(8):
+            sidecar = self.begin()
+            sidecar.create_migration("m", {"type": "canary", "read_percentage": 0.0}, "cache", "new")
+            _, headers, _ = sidecar.http("GET", "/api/v1/migrations/m")
+            calls = (lambda sidecar=sidecar: self.call(sidecar, "migrate"),
+                     lambda sidecar=sidecar, etag=headers["etag"]: sidecar.api(
+                         "PATCH", "/migrations/m", {"strategy": {"read_percentage": 0.25}},
+                         headers={"If-Match": etag}))
+            answers = dict(at_once(2, lambda number, calls=calls: (number, calls[number]()[0])))
+            migration = sidecar.must("GET", "/migrations/m")
+            # The change came first, or between test and start, or behind it.
+            self.assertEqual((migration["status"], migration["strategy"]["read_percentage"]), {
+                (200, 200): ("running", 0.25), (409, 200): ("ready", 0.25),
+                (200, 412): ("running", 0.0)}[answers[0], answers[1]])
+            sidecar.terminate()
+
     def test_of_a_rollback_and_a_completion_at_once_the_last_one_is_what_stands(self):
         for _ in range(5):
             sidecar = self.begin()

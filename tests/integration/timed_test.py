@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 from children import SLOWNESS, wait_until
 from load import Load, check_phases
-from sides import NEW, OLD, PgSides, RedisSides
+from sides import NEW, OLD, PgSides, RedisSides, pass_time
 
 
 def instant(seconds):
@@ -102,6 +102,24 @@ class TimeWindow(RedisSides):
         self.one.must("POST", "/migrations/m/resume")
         wait_for(self.one, "completed", "it is executed")
         self.is_on(self.one, NEW)
+
+
+class Ramp(RedisSides):
+    def test_a_kill_does_not_lengthen_what_is_held(self):
+        hold_s, kill_after_s = int(8 * SLOWNESS), 5 * SLOWNESS
+        one = self.sidecar()
+        one.migrate("m", {"type": "canary", "read_percentage": 0.1, "write_mode": {"mode": "dual_write"},
+                          "ramp": {"steps": [0.5], "hold_s": hold_s}}, "cache", "new", force=True)
+        began = time.monotonic()
+        pass_time(kill_after_s)
+        one.kill9()
+        one.restart()
+        # Held anew it would end so late at the earliest.
+        limit_s = kill_after_s + hold_s
+        wait_until(lambda: one.must("GET", "/migrations/m")["strategy"]["read_percentage"] == 0.5, 60, "it")
+        took_s = time.monotonic() - began
+        self.assertLess(took_s, limit_s - 1)
+        self.assertGreater(took_s, hold_s - 1.5)
 
 
 class PgTimeWindow(PgSides):

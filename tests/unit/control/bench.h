@@ -222,8 +222,8 @@ class Life {
        MonotonicClock monotonic = monotonic_clock(), const DeclaredResources& declared = {})
       : data_plane(recorded.plane()),
         servers(told.prober()),
-        store(open(path)),
-        keeper(*store, data_plane, servers, {}, {.instance = "one", .region = "here"}),
+        store(open(path, monotonic)),
+        keeper(*store, data_plane, servers, {}, {.instance = "one", .region = "here"}, clock),
         listeners(data_plane, 0),
         new_only_writes(*store, keeper, data_plane),
         ledger({}),
@@ -233,12 +233,12 @@ class Life {
         templates(keeper),
         apis(keeper),
         verifications(keeper, ledger, told.verifier()),
-        migrations(keeper, *store, interlays, new_only_writes, ledger, verifications, servers,
-                   data_plane),
         conductor(keeper, servers, new_only_writes, clock),
-        guard(keeper, conductor, servers, new_only_writes, data_plane, std::move(monotonic),
+        guard(*store, keeper, conductor, servers, new_only_writes, data_plane, std::move(monotonic),
               [] { return 0.5; }),
-        timekeeper(keeper, conductor, std::move(clock)),
+        migrations(keeper, *store, interlays, new_only_writes, ledger, verifications, servers,
+                   data_plane, guard),
+        timekeeper(*store, keeper, conductor, std::move(clock)),
         divergence(keeper, ledger, verifications),
         repairs(keeper, ledger),
         booted(boot_all(declared)) {}
@@ -249,7 +249,7 @@ class Life {
 
   const DataPlane data_plane;
   Servers servers;
-  std::unique_ptr<Store> store;
+  std::unique_ptr<StateFile> store;
   Keeper keeper;
   Listeners listeners;
   AuthDoor auth;
@@ -261,9 +261,9 @@ class Life {
   Templates templates;
   Apis apis;
   Verifications verifications;
-  Migrations migrations;
   Conductor conductor;
   Guard guard;
+  Migrations migrations;
   Timekeeper timekeeper;
   Divergence divergence;
   Repairs repairs;
@@ -274,8 +274,8 @@ class Life {
     if (Status status = ledger.open(store->beside("-ledger")); !status) return status;
     return boot(parts(), declared);
   }
-  static std::unique_ptr<Store> open(const std::string& path) {
-    auto store = Store::open(path);
+  static std::unique_ptr<StateFile> open(const std::string& path, const MonotonicClock& clock) {
+    auto store = StateFile::open(path, 2'000, clock);
     REQUIRE_MESSAGE(store.ok(), (store.ok() ? "" : store.error().message()));
     return std::move(*store);
   }

@@ -202,4 +202,28 @@ TEST_CASE("guard window: a guardrail that is not set is not looked at") {
   CHECK(scene.pass() == "");
 }
 
+TEST_CASE(
+    "guard window: its figures are those of the window, and of nothing where it saw nothing") {
+  Scene scene;
+  WindowFigures seen = GuardWindow().figures();
+  CHECK(seen.seconds == 0);
+  CHECK(seen.error_rate(kNew) == 0);
+  CHECK(seen.mismatch_rate() == 0);
+  CHECK_FALSE(seen.p99_ratio().has_value());
+  scene.ask(Side::New, 1'000, 900);
+  scene.pass(20);  // gone from the window
+  scene.ask(Side::New, 200, 50);
+  scene.take(Side::Old, 100, 1'000'000);
+  scene.pass();
+  CHECK_FALSE(scene.window.figures().p99_ratio().has_value());
+  scene.take(Side::New, 100, 10'000'000);
+  scene.pass();
+  seen = scene.window.figures();
+  CHECK(seen.seconds == doctest::Approx(10).epsilon(0.1));
+  CHECK(seen.asked[kNew] == 200);
+  CHECK(seen.error_rate(kNew) == 0.25);
+  CHECK(seen.timed[kNew] == 100);
+  CHECK(*seen.p99_ratio() == doctest::Approx(10).epsilon(0.25));
+}
+
 }  // namespace crossfade

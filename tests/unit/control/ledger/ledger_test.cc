@@ -470,7 +470,7 @@ TEST_CASE("ledger: a file that is damaged, foreign or newer is refused and left 
     return status.error().message();
   };
   CHECK(refusal("somebody's notes").find("it is not a crossfade ledger file") != std::string::npos);
-  CHECK(Store::open(folder.file("state")).ok());
+  CHECK(StateFile::open(folder.file("state")).ok());
   std::ifstream state(folder.file("state"), std::ios::binary);
   const std::string foreign(std::istreambuf_iterator<char>(state), {});
   CHECK(refusal(foreign).find("it belongs to another program") != std::string::npos);

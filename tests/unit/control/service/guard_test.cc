@@ -337,4 +337,70 @@ TEST_CASE("guard: a ramp goes on when enough was seen and nothing is wrong") {
   }
 }
 
+TEST_CASE("guard: while another sidecar acts on a migration it is left alone") {
+  GuardBench bench;
+  bench.run(kShadow, with_rails());
+  auto another = bench.life->store->lease(
+      "guard/" + find(bench.life->keeper.state()->migrations, "m")->identity.uuid, Guard::kActing);
+  REQUIRE(another.ok());
+  bench.answer_copies(200, 30);
+  bench.pass(1);
+  CHECK(bench.status("m") == "running");
+  CHECK_FALSE(bench.may_go_on());
+  CHECK(bench.reasons().empty());
+  another->reset();
+  bench.pass(1);
+  CHECK(bench.status("m") == "rolled_back");
+}
+
+TEST_CASE("guard: what it sees is shown beside the limits, of running migrations with guardrails") {
+  GuardBench bench;
+  const auto shown = [&] {
+    const Answer answer = bench.life->migrations.status("m");
+    return to_text(*must(answer).data.find("interlays")->elements()->front().find("guardrails"));
+  };
+  SUBCASE("with guardrails") {
+    bench.run(kShadow, with_rails());
+    InterlayTraffic& traffic = bench.traffic();
+    traffic.requests[0][0] += 400;
+    traffic.errors[0] += 4;
+    bench.answer_copies(200, 3);
+    traffic.second[0].uncompared += 100;
+    traffic.mismatches.classes[0][static_cast<std::size_t>(MismatchClass::Real)] += 5;
+    bench.pass(1);
+    CHECK(shown() ==
+          R"({"over_s":1.5,"min_requests":100,"requests":{"old":400,"new":200},)"
+          R"("error_rate":{"old":0.01,"new":0.015,"limit":0.05},"p99_ms":{"old":null,"new":null},)"
+          R"("p99_ratio":{"new":null,"limit":null},"compared":100,)"
+          R"("mismatch_rate":{"new":0.05,"limit":null},)"
+          R"("new_side_down_s":{"new":null,"limit":60},"retries":0})");
+    bench.go_down();
+    bench.pass(8);
+    CHECK(shown().find(R"("new_side_down_s":{"new":7,"limit":60})") != std::string::npos);
+    must(bench.life->conductor.pause("m", bench.call));
+    CHECK(shown() == "null");
+  }
+  SUBCASE("without them") {
+    bench.run(kShadow, "");
+    CHECK(shown() == "null");
+  }
+  SUBCASE("where new is asked nothing") {
+    bench.run(R"({"type":"blue_green"})", with_rails());
+    CHECK(shown() == "null");
+  }
+}
+
+TEST_CASE("guard: of an interlay that was taken back alone nothing is shown") {
+  GuardBench bench;
+  bench.add_partial(kShadow);
+  must(bench.life->conductor.migrate("m", bench.call));
+  bench.pass(1);
+  bench.answer_copies(200, 30);
+  bench.pass(2);
+  const Answer answer = bench.life->migrations.status("m");
+  for (const Json& interlay : *must(answer).data.find("interlays")->elements()) {
+    CHECK(interlay.find("guardrails")->is_null() == (text_of(interlay, "id") == "cache"));
+  }
+}
+
 }  // namespace crossfade

@@ -9,7 +9,7 @@ namespace {
 
 // What the store would bring back, as texts.
 std::vector<std::string> durable(Store& store) {
-  auto stored = store.load();
+  auto stored = store.read();
   REQUIRE(stored.ok());
   std::vector<std::string> bodies;
   for (const Document& document : stored->documents) bodies.push_back(document.body);
@@ -170,6 +170,29 @@ TEST_CASE("keeper: routes that did not change are the same object in the next ta
   bench.add_running("m", kCanary);
   CHECK(find_route("other") == other);
   CHECK(find_route("cache") != cache);
+}
+
+TEST_CASE(
+    "keeper: what changed the store behind our back is not overwritten, and nothing is changed") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_ready("m", kCanary);
+  Store& store = *bench.life->store;
+  const StatePtr shown = bench.life->keeper.state();
+  const std::size_t handed = bench.plane.epochs.size();
+  REQUIRE(store.apply({}, store.read()->revision).ok());
+  const auto before = durable(store);
+  for (int i = 0; i < 2; ++i) {
+    const Answer answer = bench.life->conductor.migrate("m", bench.call);
+    CHECK(said(answer).find("503 Unavailable: the store was changed behind our back: ") == 0);
+    CHECK(said(answer).find("; nothing was changed") != std::string::npos);
+  }
+  CHECK(durable(store) == before);
+  CHECK(bench.life->keeper.state() == shown);
+  CHECK(bench.plane.epochs.size() == handed);
+  CHECK(bench.status("m") == "ready");
+  bench.restart();
+  must(bench.life->conductor.migrate("m", bench.call));
 }
 
 }  // namespace crossfade

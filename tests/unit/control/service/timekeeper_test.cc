@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "../bench.h"
 
 namespace crossfade {
@@ -273,38 +275,66 @@ TEST_CASE("ramp: each step is held for its time, and the last one for good") {
   CHECK(bench.share_at(1'059) == 50'000);
   CHECK(bench.share_at(1'060) == 250'000);
   CHECK(bench.share_at(1'061) == 250'000);
-  CHECK(bench.share_at(1'120) == 250'000);  // held anew since it was seen
-  CHECK(bench.share_at(1'121) == 1'000'000);
+  CHECK(bench.share_at(1'119) == 250'000);
+  CHECK(bench.share_at(1'120) == 1'000'000);
   const auto lines = bench.journal("m").size();
   CHECK(bench.share_at(9'999) == 1'000'000);
   CHECK(bench.journal("m").size() == lines);
   CHECK(bench.status("m") == "running");
 }
 
-TEST_CASE("ramp: a pause, a PATCH and a restart hold it anew") {
+TEST_CASE("ramp: a pause and a PATCH hold it anew") {
   RampBench bench;
   CHECK(bench.share_at(1'000) == 50'000);
   must(bench.life->conductor.pause("m", bench.call));
   CHECK(bench.share_at(1'100) == 50'000);
   must(bench.life->conductor.resume("m", bench.call));
-  CHECK(bench.share_at(1'101) == 50'000);
-  CHECK(bench.share_at(1'160) == 50'000);
-  CHECK(bench.share_at(1'161) == 250'000);
+  CHECK(bench.share_at(1'159) == 50'000);
+  CHECK(bench.share_at(1'160) == 250'000);
   must(bench.patch_strategy("m", R"({"read_percentage":0.1})"));
-  CHECK(bench.share_at(1'200) == 100'000);
-  CHECK(bench.share_at(1'259) == 100'000);
-  CHECK(bench.share_at(1'260) == 250'000);
+  CHECK(bench.share_at(1'219) == 100'000);
+  CHECK(bench.share_at(1'220) == 250'000);
+}
+
+TEST_CASE("ramp: a restart does not: what is held began when it was changed") {
+  RampBench bench;
+  SUBCASE("its first share") {}
+  SUBCASE("a step") { CHECK(bench.share_at(1'060) == 250'000); }
+  const std::int64_t since = bench.now;
+  const std::uint32_t held = since == 1'000 ? 50'000 : 250'000;
+  const std::uint32_t next = since == 1'000 ? 250'000 : 1'000'000;
+  for (const std::int64_t later : {1, 20, 59}) {
+    bench.now = since + later;
+    bench.restart();
+    CHECK(bench.share_at(since + later) == held);
+  }
+  SUBCASE("it goes on in time") {}
+  SUBCASE("the process was down at its time") { bench.now = since + 500; }
   bench.restart();
-  CHECK(bench.share_at(2'000) == 250'000);
-  CHECK(bench.share_at(2'059) == 250'000);
-  CHECK(bench.share_at(2'060) == 1'000'000);
+  CHECK(bench.share_at(std::max(bench.now, since + 60)) == next);
+}
+
+TEST_CASE("ramp: a note in the journal changes nothing, and holds nothing anew") {
+  RampBench bench;
+  bench.now = 1'050;
+  bench.life->conductor.note(*find(bench.life->keeper.state()->migrations, "m"), "seen");
+  bench.restart();
+  CHECK(bench.share_at(1'059) == 50'000);
+  CHECK(bench.share_at(1'060) == 250'000);
+}
+
+TEST_CASE("ramp: a clock that is set back holds it anew from then") {
+  RampBench bench;
+  CHECK(bench.share_at(500) == 50'000);
+  CHECK(bench.share_at(559) == 50'000);
+  CHECK(bench.share_at(560) == 250'000);
 }
 
 TEST_CASE("ramp: while the gate is shut it stands") {
   RampBench bench;
   bool open = false;
   Timekeeper keeper(
-      bench.life->keeper, bench.life->conductor, [&] { return bench.now; },
+      *bench.life->store, bench.life->keeper, bench.life->conductor, [&] { return bench.now; },
       [&](const Migration&) { return open; });
   const auto share_at = [&](std::int64_t time) {
     bench.now = time;
@@ -328,6 +358,22 @@ TEST_CASE("timekeeper: its thread looks by itself, and ends when told to") {
   }
   bench.life->timekeeper.stop();
   CHECK(bench.status("m") == "completed");
+}
+
+TEST_CASE(
+    "timekeeper: what another sidecar does for all is not done here, until its lease expires") {
+  WindowBench bench;
+  bench.add_running("m", kWindow);
+  const auto another = bench.life->store->lease(Timekeeper::kDuty, Timekeeper::kDutyFor);
+  REQUIRE(another.ok());
+  bench.look_at(kStart + 1);
+  CHECK(bench.side() == Side::Old);
+  CHECK_FALSE(bench.executed());
+  bench.now_ms += 30'000;
+  bench.look_at(kStart + 31);
+  CHECK(bench.side() == Side::New);
+  CHECK(bench.executed());
+  CHECK_FALSE(bench.life->store->lease(Timekeeper::kDuty, Timekeeper::kDutyFor).ok());
 }
 
 }  // namespace crossfade

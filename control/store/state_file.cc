@@ -1,14 +1,17 @@
 // The SQL of the state file.
-#include "control/store/store.h"
+#include "control/store/state_file.h"
 
 #include <filesystem>
 #include <iterator>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "control/store/database_file.h"
 #include "control/store/file_lock.h"
+#include "control/store/leases.h"
 #include "control/store/sqlite.h"
+#include "control/store/watches.h"
 
 namespace crossfade {
 
@@ -29,16 +32,20 @@ constexpr const char* kCreate = R"sql(
     migration TEXT NOT NULL, interlay TEXT NOT NULL, writes INTEGER NOT NULL,
     exact INTEGER NOT NULL, PRIMARY KEY (migration, interlay));
   CREATE TABLE facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-  INSERT INTO facts VALUES ('epoch', 0);
+  INSERT INTO facts VALUES ('epoch', 0), ('revision', 0);
   PRAGMA application_id = 1128682324;
-  PRAGMA user_version = 2;
+  PRAGMA user_version = 3;
   COMMIT;
 )sql";
-static_assert(kApplicationId == 1128682324 && kStoreSchema == 2, "as the statement above has them");
+static_assert(kApplicationId == 1128682324 && kStoreSchema == 3, "as the statement above has them");
 
 // What brings a file of schema i + 1 to the next one. Of 1 to 2 nothing is to be done but to say
-// so: an older crossfade would take templates and apis for migrations.
-constexpr const char* kUpgrades[] = {"PRAGMA user_version = 2"};
+// so: an older crossfade would take templates and apis for migrations. Of 2 to 3, what is there is
+// the first revision.
+constexpr const char* kUpgrades[] = {
+    "PRAGMA user_version = 2",
+    "BEGIN IMMEDIATE; INSERT INTO facts VALUES ('revision', 1); PRAGMA user_version = 3; COMMIT",
+};
 static_assert(std::size(kUpgrades) == kStoreSchema - 1);
 
 constexpr DatabaseKind kStateFile{
@@ -50,15 +57,31 @@ constexpr DatabaseKind kStateFile{
     .without_it = "to start without any definitions",
 };
 
+constexpr const char* kEpoch = "epoch";
+constexpr const char* kRevision = "revision";
+
 std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
 }  // namespace
 
-struct Store::Parts {
+struct StateFile::Parts {
   FileLock lock;
   Sqlite sqlite;
   const std::string path;
-  std::mutex mutex;  // HTTP threads read events while the writer writes
+  Watches watches;
+  Leases leases;
+  std::mutex mutex = {};  // HTTP threads read events while the writer writes
+
+  // With the mutex held.
+  Result<std::uint64_t> fact(const char* name) {
+    auto rows = sqlite.query("SELECT value FROM facts WHERE name = ?1", {std::string_view(name)});
+    if (!rows) return rows.error();
+    return rows->empty() ? 0 : static_cast<std::uint64_t>((*rows)[0][0].number);
+  }
+  Status set_fact(const char* name, std::uint64_t value) {
+    return sqlite.run("UPDATE facts SET value = ?2 WHERE name = ?1",
+                      {std::string_view(name), number(value)});
+  }
 
   Status put(const Document& document) {
     return sqlite.run(
@@ -91,7 +114,14 @@ struct Store::Parts {
         {migration, std::int64_t{kEventsMax}});
   }
 
-  Status apply_all(const Changes& changes) {
+  Status apply_all(const Changes& changes, Revision expected) {
+    auto revision = fact(kRevision);
+    if (!revision) return revision.error();
+    if (*revision != expected) {
+      return Error{Errc::Conflict, "change the store from revision " + std::to_string(expected),
+                   "it is at revision " + std::to_string(*revision)};
+    }
+    if (Status status = set_fact(kRevision, expected + 1); !status) return status;
     // Removals first: an id may be given to another resource in the same call.
     for (const std::string& uuid : changes.remove) {
       if (Status status = remove(uuid); !status) return status;
@@ -107,8 +137,7 @@ struct Store::Parts {
     for (const std::string& migration : journals) {
       if (Status status = prune(migration); !status) return status;
     }
-    if (!changes.epoch) return success();
-    return sqlite.run("UPDATE facts SET value = ?1 WHERE name = 'epoch'", {number(*changes.epoch)});
+    return changes.epoch ? set_fact(kEpoch, *changes.epoch) : success();
   }
 
   Status save_all(const std::vector<Tally>& tallies) {
@@ -140,13 +169,14 @@ struct Store::Parts {
   }
 };
 
-Store::Store(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
-Store::~Store() = default;
+StateFile::StateFile(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+StateFile::~StateFile() = default;
 
-std::string Store::beside(const char* suffix) const { return parts_->path + suffix; }
+std::string StateFile::beside(const char* suffix) const { return parts_->path + suffix; }
 
-Result<std::unique_ptr<Store>> Store::open(const std::string& given_path,
-                                           std::uint32_t patience_ms) {
+Result<std::unique_ptr<StateFile>> StateFile::open(const std::string& given_path,
+                                                   std::uint32_t patience_ms,
+                                                   MonotonicClock clock) {
   // One file must have one lock, whatever links lead to it.
   std::error_code ignored;
   const std::filesystem::path real = std::filesystem::weakly_canonical(given_path, ignored);
@@ -157,11 +187,23 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& given_path,
   if (!sqlite) return sqlite.error();
   // Before it has grown beyond what is reserved, the log is written from its beginning again.
   (void)sqlite->run("PRAGMA wal_autocheckpoint = 16");  // pages
-  return std::unique_ptr<Store>(
-      new Store(std::unique_ptr<Parts>(new Parts{std::move(*lock), std::move(*sqlite), path, {}})));
+  auto revision =
+      sqlite->query("SELECT value FROM facts WHERE name = ?1", {std::string_view(kRevision)});
+  if (!revision) return revision.error();
+  if (revision->empty()) {
+    return Error{Errc::BadConfig, "open state file " + path,
+                 "it has no revision; it was left as it is"};
+  }
+  const auto now = static_cast<Revision>(revision->front().front().number);
+  return std::unique_ptr<StateFile>(
+      new StateFile(std::unique_ptr<Parts>(new Parts{.lock = std::move(*lock),
+                                                     .sqlite = std::move(*sqlite),
+                                                     .path = path,
+                                                     .watches = Watches(now),
+                                                     .leases = Leases(std::move(clock))})));
 }
 
-Result<Stored> Store::load() {
+Result<Stored> StateFile::read() {
   const std::lock_guard held(parts_->mutex);
   Stored stored;
   auto documents =
@@ -171,28 +213,50 @@ Result<Stored> Store::load() {
     stored.documents.push_back({std::move(row[0].text), std::move(row[1].text),
                                 std::move(row[2].text), std::move(row[3].text)});
   }
-  auto tallies = parts_->sqlite.query("SELECT migration, interlay, writes, exact FROM tallies");
-  if (!tallies) return tallies.error();
-  for (Sqlite::Row& row : *tallies) {
-    stored.tallies.push_back({std::move(row[0].text), std::move(row[1].text),
-                              static_cast<std::uint64_t>(row[2].number), row[3].number != 0});
-  }
-  auto epoch = parts_->sqlite.query("SELECT value FROM facts WHERE name = 'epoch'");
+  auto epoch = parts_->fact(kEpoch);
   if (!epoch) return epoch.error();
-  if (!epoch->empty()) stored.epoch = static_cast<std::uint64_t>((*epoch)[0][0].number);
+  auto revision = parts_->fact(kRevision);
+  if (!revision) return revision.error();
+  stored.epoch = *epoch;
+  stored.revision = *revision;
   return stored;
 }
 
-Status Store::apply(const Changes& changes) {
-  return parts_->transaction([&] { return parts_->apply_all(changes); });
+Result<Revision> StateFile::apply(const Changes& changes, Revision expected) {
+  return parts_->watches.change(changes, [&]() -> Result<Revision> {
+    const Status status = parts_->transaction([&] { return parts_->apply_all(changes, expected); });
+    if (!status) return status.error();
+    return expected + 1;
+  });
 }
 
-Status Store::save_tallies(const std::vector<Tally>& tallies) {
+Result<std::unique_ptr<Watch>> StateFile::watch(Revision after, Watcher watcher) {
+  return parts_->watches.watch(after, std::move(watcher));
+}
+
+Result<std::unique_ptr<Lease>> StateFile::lease(const std::string& name,
+                                                std::chrono::milliseconds ttl) {
+  return parts_->leases.take(name, ttl);
+}
+
+Result<std::vector<Tally>> StateFile::tallies() {
+  const std::lock_guard held(parts_->mutex);
+  auto rows = parts_->sqlite.query("SELECT migration, interlay, writes, exact FROM tallies");
+  if (!rows) return rows.error();
+  std::vector<Tally> tallies;
+  for (Sqlite::Row& row : *rows) {
+    tallies.push_back({std::move(row[0].text), std::move(row[1].text),
+                       static_cast<std::uint64_t>(row[2].number), row[3].number != 0});
+  }
+  return tallies;
+}
+
+Status StateFile::save_tallies(const std::vector<Tally>& tallies) {
   return parts_->transaction([&] { return parts_->save_all(tallies); });
 }
 
-Result<std::vector<Event>> Store::events(const std::string& migration, std::uint64_t after,
-                                         std::uint32_t limit) {
+Result<std::vector<Event>> StateFile::events(const std::string& migration, std::uint64_t after,
+                                             std::uint32_t limit) {
   const std::lock_guard held(parts_->mutex);
   auto rows = parts_->sqlite.query(
       "SELECT seq, at, actor, from_status, to_status, reason FROM events"
