@@ -34,8 +34,9 @@ CANARY = {"type": "canary", "read_percentage": 0.5, "write_mode": WRITES_OLD}
 TITLES = {"relay": "relay (the floor)", "haproxy": "haproxy, TCP mode",
           "pgbouncer": "pgbouncer, session mode", "crossfade": "crossfade, pass-through",
           "canary": "crossfade, canary 50 %"}
-# Likewise of an api that has pgbench's statement among so many; only when they are asked for.
-APIS = {f"apis-{count}": f"crossfade, canary 50 % of {count:,} templates" for count in (10, 1000)}
+# An api that has pgbench's statement among so many, all of it on new, as which sessions a share has
+# is chance; only when they are asked for.
+APIS = {f"apis-{count}": f"crossfade, an api of {count:,} templates" for count in (10, 1000)}
 TEN = "\n".join(["\\startpipeline", "begin;",
                  *["select abalance from pgbench_accounts where aid = :aid;"] * 10, "commit;",
                  "\\endpipeline"])
@@ -178,7 +179,7 @@ def move_by_api(sidecar, count):
                                             "query": f"SELECT abalance FROM {name} WHERE aid = {{{{aid}}}}"})
     bindings = {"bindings": [{"template": name} for name in tables]}
     sidecar.must("POST", "/apis", {"id": "accounts", **bindings})
-    sidecar.create_migration("bench", CANARY, "bench", "new")
+    sidecar.create_migration("bench", {**CANARY, "read_percentage": 1.0}, "bench", "new")
     sidecar.must("POST", "/migrations/bench/api/accounts", bindings)
     sidecar.must("POST", "/migrations/bench/migrate?force=true")
 

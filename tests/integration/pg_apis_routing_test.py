@@ -193,13 +193,22 @@ class Changes(Apis):
         self.sidecar.must("POST", "/migrations/m/rollback")
         self.assertEqual(client.value(USER_1), "old")
 
+    def test_without_its_apis_it_goes_on_as_a_whole(self):
+        self.migrate(GREEN)
+        client = self.client()
+        self.assertEqual(client.value(ORDER_1), "old")
+        self.sidecar.must("DELETE", "/migrations/m/api")
+        self.assertEqual([client.value(sql) for sql in (USER_1, ORDER_1, USER.format(99))], ["new"] * 3)
+
     def test_what_would_lose_something_is_refused_while_it_runs(self):
         self.migrate(GREEN)
-        for change in ({"strategy": {"write_mode": None}},
-                       {"strategy": {"write_mode": {**DUAL, "policy": "new_authoritative"}}},
-                       {"strategy": {"write_mode": {"mode": "cutover", "write_percentage": 1.0}}}):
-            status, answer = self.sidecar.api("PATCH", "/migrations/m?force=true", change)
+        for change in ({"write_mode": None},
+                       {"write_mode": {**DUAL, "policy": "new_authoritative"}},
+                       {"write_mode": {"mode": "cutover", "write_percentage": 1.0}}):
+            status, answer = self.sidecar.api("PATCH", "/migrations/m?force=true", {"strategy": change})
             self.assertEqual(status, 409, answer)
+            said = "new_authoritative" if "policy" in str(change) else "api 'users' is of PostgreSQL"
+            self.assertIn(said, str(answer))
         status, answer = self.sidecar.api("POST", "/migrations/m/complete")
         self.assertEqual(status, 409, answer)
         self.client()
