@@ -37,7 +37,7 @@ TEST_CASE("looks at a status: the first one tells counts, all others rates") {
 
 TEST_CASE("looks at a status: a share of users is told as one") {
   WatchView view;
-  const auto flagged = parse_json(R"({"id":"m","status":"running","epoch":7,"verification":null,
+  auto flagged = parse_json(R"({"id":"m","status":"running","epoch":7,"verification":null,
     "strategy":{"type":"feature_flag","flags":{"a":true},"rollout_percentage":0.5},
     "interlays":[]})");
   CHECK(view.lines_of(*flagged, 100.0) ==
