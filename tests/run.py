@@ -164,7 +164,7 @@ def sanitized(preset, without=()):
     log = f"log_path={reports}/report"
     env = {
         "ASAN_OPTIONS": f"{log}:detect_stack_use_after_return=1:strict_string_checks=1",
-        "UBSAN_OPTIONS": f"{log}:print_stacktrace=1",
+        "UBSAN_OPTIONS": f"{log}:print_stacktrace=1:suppressions={ROOT / 'tests/ubsan.supp'}",
         "TSAN_OPTIONS": f"{log}:second_deadlock_stack=1:history_size=4",
         "CROSSFADE_TEST_SLOWNESS": "4",
     }
