@@ -6,7 +6,7 @@ Ratios are taken between runs of one round, before any median is: what disturbs 
 import statistics
 
 from measure import CELLS
-from targets import TITLES
+from targets import APIS, TITLES
 
 CELL_TITLES = {cell.name: cell.title for cell in CELLS}
 UNCONTENDED = "many keys"  # as micro_write_order names it
@@ -162,6 +162,12 @@ class Goals:
                 self.at_most(f"P/C, {title}, {what}: {name} / pass-through",
                              ratios(cost, runs[name], runs["crossfade"]).median, bound)
 
+    def by_templates(self, runs, title):
+        if set(APIS) <= runs.keys():
+            few, many = APIS
+            self.at_most(f"P/C, {title}, 1,000 templates / 10", ratios(cost, runs[many], runs[few]).median,
+                         1.05)
+
     def turn(self, turns_ns, runs, title):
         if "dual_write" in runs:
             share = turn_shares(turns_ns, runs["dual_write"])[UNCONTENDED]
@@ -178,6 +184,7 @@ def goal_lines(loads, results, latency, write_latency, turns_ns, idle):
         for cell, runs in results.get(load.name, {}).items():
             if load.name == "mixed":
                 goals.cost_of_pass_through(runs, CELL_TITLES[cell])
+            goals.by_templates(runs, CELL_TITLES[cell])
             goals.beside_pass_through(runs, CELL_TITLES[cell], load.title.lower(),
                                       BOUNDS.get(load.name, {}))
     if "crossfade" in latency and "relay" in latency:

@@ -28,7 +28,10 @@ MODES = {
     "canary50_dual": {"type": "canary", "read_percentage": 0.5, "write_mode": DUAL_WRITE},
 }
 DEAD = ("dual_dead",)
-NAMES = ("relay", "haproxy", "nutcracker", *MODES)
+# An api that has the loads' keys among so many templates, all its reads on new.
+APIS = {"apis10": 10, "apis1000": 1000}
+ALL_READS = {"type": "canary", "read_percentage": 1.0, "write_mode": DUAL_WRITE}
+NAMES = ("relay", "haproxy", "nutcracker", *MODES, *APIS)
 TITLES = {
     "direct": "direct",
     "relay": "relay (the floor)",
@@ -40,6 +43,8 @@ TITLES = {
     "dual_dead": "crossfade, dual_write, new side dead",
     "canary50": "crossfade, canary 50 %",
     "canary50_dual": "crossfade, canary 50 % + dual_write",
+    "apis10": "crossfade, an api of 10 templates",
+    "apis1000": "crossfade, an api of 1,000 templates",
 }
 
 
@@ -114,11 +119,25 @@ def start_crossfade(stack, name, server, second):
     sidecar = stack.enter_context(Sidecar(loops=1))
     sidecar.add_endpoint("old", server)
     port = sidecar.add_interlay("bench", "old")
-    if MODES[name] is not None:
+    if name in APIS:
+        sidecar.add_endpoint("new", second)
+        move_by_api(sidecar, APIS[name])
+    elif MODES[name] is not None:
         with RedisServer() if name in DEAD else contextlib.nullcontext(second) as new_side:
             sidecar.add_endpoint("new", new_side)
             sidecar.migrate("bench", MODES[name], "bench", "new")
     return Target(name, port, sidecar.pid)
+
+
+def move_by_api(sidecar, count):
+    queries = ["GET key:{{id}}", *[f"GET key{number}:{{{{id}}}}" for number in range(1, count)]]
+    bindings = [{"template": f"t{number}"} for number in range(count)]
+    for number, query in enumerate(queries):
+        sidecar.must("POST", "/templates", {"id": f"t{number}", "endpoint": "old", "query": query})
+    sidecar.must("POST", "/apis", {"id": "keys", "bindings": bindings})
+    sidecar.create_migration("bench", ALL_READS, "bench", "new")
+    sidecar.must("POST", "/migrations/bench/api/keys", {"bindings": bindings})
+    sidecar.must("POST", "/migrations/bench/migrate")
 
 
 @contextlib.contextmanager
@@ -129,7 +148,7 @@ def running(names, build):
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(RedisServer(maxclients=19000))
         second = None
-        if any(MODES.get(name) and name not in DEAD for name in names):
+        if any(name in APIS or MODES.get(name) and name not in DEAD for name in names):
             second = stack.enter_context(RedisServer(maxclients=19000))
         targets = {"direct": Target("direct", server.port, None)}
         for name in names:

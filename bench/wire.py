@@ -23,13 +23,14 @@ from measure import (CELLS, Load, benchmark, fill, idle_bytes_per_connection, na
                      requests_for)
 from origin import first_line, origin
 from report import goal_lines, idle_table, latency_table, load_tables, turns_table, write_latency_table
-from targets import DEAD, NAMES, ROOT, running
+from targets import APIS, DEAD, NAMES, ROOT, running
 
 LOADS = (
     Load("mixed", "Reads and writes", ("set", "get"),
          ("direct", "relay", "haproxy", "nutcracker", "crossfade", "shadow")),
     Load("writes", "Writes", ("set",), ("crossfade", "dual_write", "dual_dead"), keys="filled"),
     Load("reads", "Reads", ("get",), ("crossfade", "canary50", "canary50_dual"), keys="filled"),
+    Load("apis", "Reads by api", ("get",), tuple(APIS), keys="filled", cells=("c50", "p16")),
     Load("fresh", "Writes: every key is new", ("set",), ("crossfade", "dual_dead"), keys="fresh",
          cells=("c50",)),
 )
