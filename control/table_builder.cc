@@ -103,6 +103,7 @@ std::optional<Geographic> tell_regions_apart(InterlayRoute& route, const Migrati
   if (alike) return std::nullopt;
   Geographic there = *here;
   there.region_migrated = !there.region_migrated;
+  route.region_migrated = here->region_migrated;
   route.networks = std::move(networks);
   return there;
 }

@@ -112,11 +112,10 @@ const InterlayRoutePtr& Interlay::route_of(const Session& session) const {
 void Interlay::place(Session& session) const {
   session.elsewhere_ = false;
   if (!route_->elsewhere) return;
-  const auto* here = std::get_if<Geographic>(&*route_->strategy);
   const auto address = session.client_address();
-  if (here == nullptr || !address) return;
-  const bool migrated = region_migrated(route_->networks, *address).value_or(here->region_migrated);
-  session.elsewhere_ = migrated != here->region_migrated;
+  if (!address) return;
+  const bool here = route_->region_migrated;
+  session.elsewhere_ = region_migrated(route_->networks, *address).value_or(here) != here;
 }
 
 void Interlay::set_route(InterlayRoutePtr route) {

@@ -109,6 +109,7 @@ struct InterlayRoute {
   std::string mock_secret = {};  // of this interlay, for users that do not exist; stays as it is
   // geographic: where the sidecar's own region does not say it of every client. Both or neither is
   // there; `elsewhere` differs from this in its strategy only.
+  bool region_migrated = false;  // the sidecar's own
   std::vector<RegionNetwork> networks = {};
   std::shared_ptr<const InterlayRoute> elsewhere =
       {};  // for clients of regions that went otherwise

@@ -97,6 +97,9 @@ Answer Apis::create(const Json& body, const Call& call) {
                     .order = next_order(turn.next)};
   const Identity identity = api.identity;
   put(turn.next.apis, std::move(api));
+  if (Status fits = check_api_bindings(*keeper_.state(), turn.next); !fits) {
+    return refuse(fits.error());
+  }
   if (Status status = keeper_.commit(turn); !status) return refuse(status.error());
   spdlog::info("api {}: created by {}", identity.id, call.actor);
   return reply(identity.uuid, 201);

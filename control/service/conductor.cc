@@ -8,6 +8,7 @@
 #include "control/features.h"
 #include "control/json/write.h"
 #include "control/service/listing.h"
+#include "control/service/migration_rules.h"
 #include "control/service/migrations.h"
 #include "control/service/server_pairs.h"
 
@@ -70,21 +71,6 @@ bool api_held_by_another(const State& state, const Migration& migration) {
     const MigrationPtr holder = migration_of_api(state, part.api);
     return holder != nullptr && holder->identity.uuid != migration.identity.uuid;
   });
-}
-
-// No client of any of its interlays is answered by old, wherever it is, but those of interlays that
-// were taken back. Beside apis that move apart there is
-// always something that is.
-bool all_on_new(const State& state, const Migration& migration, const Self& self) {
-  const StrategySpec& strategy = migration.spec.strategy;
-  const bool apart = !migration.apis.empty() && !governs_all(state, migration);
-  return !apart && everything_on_new(strategy, self) &&
-         std::ranges::all_of(migration.bindings, [&](const Binding& binding) {
-           return binding.taken_back ||
-                  std::ranges::all_of(
-                      networks_of(strategy, state.interlays.at(binding.interlay)->regions),
-                      [](const RegionNetwork& one) { return one.migrated; });
-         });
 }
 
 // An interlay that was settled before the new side has no way back in this migration.
@@ -185,6 +171,8 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
   if (api_held_by_another(turn.next, seen)) return api_held();
   // Not by force either: the requests of its apis would go where they should not.
   if (const Check apis = check_apis(turn.next, seen); !apis.ok) return test_failed(seen, {apis});
+  // Nor with users that were set since it was defined or ran last.
+  if (const auto objection = strategy_objection(turn.next, seen)) return conflict(*objection);
   if (const InterlayDefinition* interlay = settled_interlay(turn.next, seen)) {
     return conflict("Interlay '" + interlay->identity.id + "' stands before the new side already");
   }
@@ -201,7 +189,7 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
   set_status(turn, uuid, MigrationStatus::Running, call.actor, how_started(seen, call));
   note_force(turn, uuid, call.force);
   if (std::holds_alternative<BigBangSpec>(seen.spec.strategy) &&
-      everything_on_new(seen.spec.strategy, keeper_.self())) {
+      all_on_new(turn.next, *turn.next.migrations.at(uuid), keeper_.self())) {
     set_status(turn, uuid, MigrationStatus::Completed, call.actor, "everything is on new");
   }
   const NewOnlyWrites::Counts former = new_only_writes_.begin(seen);
@@ -342,7 +330,7 @@ Answer Conductor::execute(const Migration& seen, const std::string& how) {
   Keeper::Turn turn = keeper_.begin();
   if (!stands_as(turn.next, seen)) return changed_meanwhile(kMigrationWord, seen.identity.id);
   set_executed(turn, uuid, true);
-  if (everything_on_new(turn.next.migrations.at(uuid)->spec.strategy, keeper_.self())) {
+  if (all_on_new(turn.next, *turn.next.migrations.at(uuid), keeper_.self())) {
     set_status(turn, uuid, MigrationStatus::Completed, kOurselves, how + "; everything is on new");
   } else {
     turn.journal(uuid, kOurselves, name_of(seen.status), name_of(seen.status), how);

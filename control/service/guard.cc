@@ -189,7 +189,9 @@ Guard::Sight Guard::attend(const State& state, const Migration& migration, const
     return Sight::Sick;
   }
   watch.window.note(now, guard_counts(traffic, authority), rails.window_s);
-  look_after(state, binding, traffic, watch);
+  // Nobody may have asked new since this process began: a step may be due at once.
+  const auto* canary = std::get_if<CanarySpec>(&migration.spec.strategy);
+  look_after(state, binding, traffic, watch, canary != nullptr && canary->ramp.has_value());
   if (now < all.again_at_ms) return Sight::Sick;
   std::optional<Crossing> crossing = too_long_down(state, binding, rails, watch);
   if (!crossing) crossing = watch.window.crossing(rails);
@@ -218,10 +220,11 @@ Guard::Sight Guard::attend(const State& state, const Migration& migration, const
 // does not hear that new is back, and one whose sessions are all on old does not say that it is
 // down.
 void Guard::look_after(const State& state, const Binding& binding, const InterlayTraffic& traffic,
-                       Watch& watch) {
+                       Watch& watch, bool at_first) {
   const auto index = static_cast<std::size_t>(Side::New);
   const std::uint64_t failures = traffic.failures[index];
-  const bool hint = traffic.down[index] || (watch.failures && failures > *watch.failures);
+  const bool hint = traffic.down[index] || (watch.failures && failures > *watch.failures) ||
+                    (!watch.failures && at_first);
   const std::int64_t now = clock_();
   if (!hint) watch.failures = failures;
   if ((!hint && !watch.down_since_ms) || now < watch.ask_at_ms) return;

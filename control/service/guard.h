@@ -105,7 +105,7 @@ class Guard {
   Sight attend(const State& state, const Migration& migration, const Binding& binding,
                const InterlayTraffic& traffic, std::optional<Side> authority);
   void look_after(const State& state, const Binding& binding, const InterlayTraffic& traffic,
-                  Watch& watch);
+                  Watch& watch, bool at_first);
   std::optional<Crossing> too_long_down(const State& state, const Binding& binding,
                                         const Guardrails& rails, Watch& watch);
   bool answers(const State& state, const Binding& binding);

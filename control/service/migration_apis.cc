@@ -9,6 +9,7 @@
 #include "control/features.h"
 #include "control/service/apis.h"
 #include "control/service/moving_keys.h"
+#include "protocols/redis/template.h"
 
 namespace crossfade {
 
@@ -123,6 +124,14 @@ std::optional<std::string> rendering_objection(const State& state, const Migrati
              ": bind exactly one";
     }
     const TemplateDefinition& serves = *state.templates.at(found.front()->template_ref);
+    for (const TemplateDefinition* one : {&asked, &serves}) {
+      auto form = redis::read_template(one->spec.query);
+      if (form && redis::does_data_only(*form)) continue;
+      return "template " + quoted(one->identity.id) +
+             " can not be rendered, or stand for what is: it has to name keys, by a command that "
+             "is "
+             "built in and does not block, scan, or change its connection";
+    }
     for (const FieldSpec& field : serves.meaning.fields) {
       const bool has = std::ranges::any_of(asked.meaning.fields, [&](const FieldSpec& candidate) {
         return mapped(own, candidate.name) == mapped(*found.front(), field.name);
@@ -245,6 +254,12 @@ Status check_api_binding(const State& state, const ApiBinding& binding, const st
   return success();
 }
 
+bool is_rendered(const State& state, const ApiBinding& part) {
+  const ApiDefinition& api = *state.apis.at(part.api);
+  return std::ranges::any_of(part.bindings,
+                             [&](const TemplateBinding& binding) { return !is_own(api, binding); });
+}
+
 std::optional<std::string> apis_objection(const State& state, const Migration& migration) {
   if (auto objection = fig_objection(state, migration)) return objection;
   if (migration.apis.empty()) return std::nullopt;
@@ -288,8 +303,10 @@ std::string what_moves_by_api(const State& state, const Migration& migration) {
 Status check_api_bindings(const State& before, const State& after) {
   const State& state = after;
   for (const auto& [uuid, migration] : state.migrations) {
-    if (const auto objection = apis_objection(state, *migration);
-        objection && routes(migration->status)) {
+    // What is complete has no say in requests any more but for where they go as a whole.
+    const bool in_parts =
+        routes(migration->status) && migration->status != MigrationStatus::Completed;
+    if (const auto objection = apis_objection(state, *migration); objection && in_parts) {
       return Error{Errc::Conflict, "",
                    "Migration '" + migration->identity.id + "' routes by api: " + *objection};
     }

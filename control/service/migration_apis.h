@@ -22,6 +22,9 @@ Status check_api_binding(const State& state, const ApiBinding& binding, const st
 // side, or what the strategy would do with requests that are of none. Nothing where it has none.
 std::optional<std::string> apis_objection(const State& state, const Migration& migration);
 
+// The requests of the api are written anew, and its keys on new in another form.
+bool is_rendered(const State& state, const ApiBinding& part);
+
 // How many templates it moves, of how many apis; which of its interlays move as a whole.
 std::string what_moves_by_api(const State& state, const Migration& migration);
 

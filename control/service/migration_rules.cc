@@ -2,6 +2,10 @@
 #include "control/service/migration_rules.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
+
+#include "control/features.h"
 
 namespace crossfade {
 
@@ -156,6 +160,26 @@ std::optional<std::string> redis_objection(const StrategySpec& strategy,
   return canary == nullptr ? std::nullopt : redis_objection(*canary);
 }
 
+// Of interlays before one server all have to say the same of a key, where its writes are on one
+// side alone.
+std::optional<std::string> unlike_users(const State& state, const Migration& migration) {
+  const StrategySpec& strategy = migration.spec.strategy;
+  if (!std::holds_alternative<FeatureFlagSpec>(strategy) || !moves_writes(strategy)) {
+    return std::nullopt;
+  }
+  std::map<std::string, const InterlayDefinition*> first;  // by endpoint
+  for (const Binding& binding : migration.bindings) {
+    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
+    const EndpointKind kind = state.endpoints.at(interlay.endpoint)->address.kind;
+    const auto [at, is_first] = first.try_emplace(interlay.endpoint, &interlay);
+    if (is_first || user_of(kind, at->second->user) == user_of(kind, interlay.user)) continue;
+    return "strategy: interlays '" + at->second->identity.id + "' and '" + interlay.identity.id +
+           "' stand before one server, and tell its users by different settings.user: a key would "
+           "have two histories";
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> kind_objection(const State& state, const InterlayDefinition& interlay,
@@ -186,7 +210,7 @@ std::optional<std::string> strategy_objection(const State& state, const Migratio
       return objection;
     }
   }
-  return std::nullopt;
+  return unlike_users(state, migration);
 }
 
 std::optional<std::string> new_user_objection(const State& state,
@@ -207,6 +231,18 @@ std::optional<std::string> new_user_objection(const State& state,
   return whose +
          "has the writes of some users on new alone: who they are can not be changed "
          "while it routes";
+}
+
+bool all_on_new(const State& state, const Migration& migration, const Self& self) {
+  const StrategySpec& strategy = migration.spec.strategy;
+  const bool apart = !migration.apis.empty() && !governs_all(state, migration);
+  return !apart && everything_on_new(strategy, self) &&
+         std::ranges::all_of(migration.bindings, [&](const Binding& binding) {
+           return binding.taken_back ||
+                  std::ranges::all_of(
+                      networks_of(strategy, state.interlays.at(binding.interlay)->regions),
+                      [](const RegionNetwork& one) { return one.migrated; });
+         });
 }
 
 }  // namespace crossfade

@@ -31,4 +31,8 @@ std::optional<std::string> new_user_objection(const State& state,
                                               const InterlayDefinition& interlay,
                                               const std::optional<UserSource>& user);
 
+// No client of any of its interlays is answered by old, wherever it is, but those of interlays that
+// were taken back. Beside apis there is always something that is.
+bool all_on_new(const State& state, const Migration& migration, const Self& self);
+
 }  // namespace crossfade

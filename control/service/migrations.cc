@@ -44,6 +44,23 @@ Migration with_spec(const Migration& migration, MigrationSpec spec) {
   return patched;
 }
 
+// By whom keys are split while their writes move: a feature_flag by the interlay's users, all
+// others by key.
+UserSource splits_by(const InterlayDefinition& interlay, EndpointKind kind,
+                     const StrategySpec& strategy) {
+  const bool by_users = std::holds_alternative<FeatureFlagSpec>(strategy);
+  return by_users ? user_of(kind, interlay.user) : UserSource{.from = UserFrom::Key};
+}
+
+bool same_users(const State& state, const Migration& migration, const StrategySpec& patched) {
+  return std::ranges::all_of(migration.bindings, [&](const Binding& binding) {
+    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
+    const EndpointKind kind = state.endpoints.at(interlay.endpoint)->address.kind;
+    return kind != EndpointKind::Redis ||
+           splits_by(interlay, kind, migration.spec.strategy) == splits_by(interlay, kind, patched);
+  });
+}
+
 // What a PATCH may change depends on how far the migration is.
 Status check_patch(const State& state, const Migration& migration, const MigrationSpec& patched,
                    const Call& call) {
@@ -64,6 +81,12 @@ Status check_patch(const State& state, const Migration& migration, const Migrati
   if (const auto unroutable = apis_objection(state, with_spec(migration, patched));
       routes(status) && unroutable) {
     return Error{Errc::Conflict, "", "strategy: " + *unroutable};
+  }
+  if (routes(status) && moves_writes(spec.strategy) && moves_writes(patched.strategy) &&
+      !same_users(state, migration, patched.strategy)) {
+    return Error{Errc::Conflict, "",
+                 "strategy.type: other users, or other keys, would have their writes on new; PATCH "
+                 "settings.user of the interlay so that it says the same, or roll back first"};
   }
   const bool some_back = std::ranges::any_of(migration.bindings, &Binding::taken_back);
   if (some_back && dual_writes(patched.strategy)) {
@@ -95,6 +118,12 @@ Status check_right_side(const Migration& migration, const MigrationSpec& patched
 bool begins_to_write_both(const Migration& migration, const MigrationSpec& patched) {
   return routes(migration.status) && !dual_writes(migration.spec.strategy) &&
          dual_writes(patched.strategy);
+}
+
+// Its apis' keys are on new with their writes, and would be old's to decide.
+bool leaves_moved_keys(const Migration& migration, const MigrationSpec& patched) {
+  return routes(migration.status) && !migration.apis.empty() &&
+         moves_writes(migration.spec.strategy) && authority_of(patched.strategy) == Side::Old;
 }
 
 // Puts the interlays of a completed migration before its new side, for good.
@@ -231,6 +260,16 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
   }
   if (const Status status = check_patch(turn.next, *current, *spec, call); !status)
     return refuse(status.error());
+  if (leaves_moved_keys(*current, *spec) && !call.force) {
+    const NewOnlyWrites::Count count = new_only_writes_.count(*current);
+    if (count.writes > 0 || !count.exact) {
+      return conflict(
+          "strategy.write_mode: keys of its apis have writes on new alone, which old "
+          "would be asked for, and made right by, instead: policy new_authoritative "
+          "goes with a migration without apis only; roll back, or PATCH with "
+          "?force=true");
+    }
+  }
   if (begins_to_write_both(*current, *spec)) {
     const auto pairs = pair_checks(turn.next, with_spec(*current, *spec), servers_);
     if (!passed(pairs) && !call.force) {
@@ -373,6 +412,12 @@ Answer Migrations::remove_apis(const std::string& reference, const Call& call) {
   changed.apis.clear();
   if (status == MigrationStatus::Ready && changed.bindings.empty()) {
     changed.status = MigrationStatus::Pending;
+  }
+  for (const ApiBinding& part : current->apis) {
+    if (!routes(status) || !is_rendered(turn.next, part)) continue;
+    return conflict("new has the keys of api '" + turn.next.apis.at(part.api)->identity.id +
+                    "' in another form than its clients ask for them: without it nothing would "
+                    "render their requests");
   }
   if (const auto objection = strategy_objection(turn.next, changed)) return conflict(*objection);
   if (const auto objection = apis_objection(turn.next, changed); routes(status) && objection) {

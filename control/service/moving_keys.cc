@@ -69,7 +69,8 @@ std::optional<std::string> objection_of(const std::vector<AskedTemplate>& asked)
       return "template " + quoted(one.definition->identity.id) + " of api " +
              quoted(one.api->identity.id) + " names the same keys as " +
              quoted(same->second->definition->identity.id) +
-             ", which move to new with all that is written to them: bind it, too";
+             ", which move to new with all that is written to them: let both go, or neither (bind "
+             "it, or switch its feature on, too)";
     }
   }
   const ApiKeys all(entries);

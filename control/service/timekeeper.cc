@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "control/definitions/instant.h"
+#include "control/service/migration_rules.h"
 
 namespace crossfade {
 
@@ -67,7 +68,10 @@ void Timekeeper::attend(const Migration& migration, const TimeWindowSpec& window
   if (last.at != 0 && now < last.at + kBetweenTries_s) return;
   if (goes_back || now >= window.window_end) {
     last.at = now;
-    const bool finished = !goes_back && everything_on_new(window, keeper_.self());
+    const bool done = !goes_back && everything_on_new(window, keeper_.self());
+    const bool finished = done && all_on_new(*keeper_.state(), migration, keeper_.self());
+    // What takes part is on new; that more does is the operator's to say.
+    if (done && !finished) return;
     const Answer answer = finished
                               ? conductor_.complete(uuid, Call{.actor = kOurselves, .if_match = {}})
                               : conductor_.take_back(migration, unfinished(window, last.why));

@@ -119,6 +119,16 @@ Kind kind_of(const Template& form) {
   return spec != nullptr && spec->kind == Kind::Read ? Kind::Read : Kind::Write;
 }
 
+bool does_data_only(const Template& form) {
+  const CommandSpec* spec = built_in_spec(form);
+  if (spec == nullptr || spec->effect != Effect::None || spec->blocks || spec->cursor ||
+      spec->sided) {
+    return false;
+  }
+  const auto keys = key_arguments(form);
+  return keys && !keys->empty();
+}
+
 std::optional<std::vector<std::size_t>> key_arguments(const Template& form) {
   const CommandSpec* spec = built_in_spec(form);
   if (spec == nullptr) return std::nullopt;

@@ -33,6 +33,10 @@ Result<Template> read_template(std::string_view query);
 // What a template's requests do, by the built-in commands: a Write unless certainly a read.
 Kind kind_of(const Template& form);
 
+// True when a request of that form, or one in its place, does something to keys and nothing else:
+// its command is built in, names keys, and does not change its connection, block, or begin a scan.
+bool does_data_only(const Template& form);
+
 // Which of its arguments are keys, by the built-in commands. nullopt: that is not known, as nobody
 // knows the command, or a field stands where it would be told.
 std::optional<std::vector<std::size_t>> key_arguments(const Template& form);

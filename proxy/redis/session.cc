@@ -428,18 +428,32 @@ bool RedisSession::blocked_at_former_home() const {
   if (blocking_ == 0) return false;
   const InterlayRoute& newest = *newest_route();
   if (!newest.strategy) return blocking_side_ != Side::Old;
-  const Exchange* one = queue_.front();
-  while (one != nullptr && !one->blocks) one = one->next;
-  if (one == nullptr) return false;
-  Pending blocked;
-  blocked.bytes = one->dual != nullptr ? one->dual->request : one->request;
+  for (const Exchange* one = queue_.front(); one != nullptr; one = one->next) {
+    if (one->blocks && !may_block_there(newest, *one)) return true;
+  }
+  return false;
+}
+
+bool RedisSession::may_block_there(const InterlayRoute& route, const Exchange& blocked) const {
+  Pending request;
+  request.bytes = blocked.dual != nullptr ? blocked.dual->request : blocked.request;
   RequestCutter cutter;
-  (void)cutter.advance(blocked.bytes);
-  const auto facts = facts_of(*newest.commands, cutter, blocked.bytes, false);
-  if (!facts) return true;
-  blocked.facts = *facts;
-  const Plan now = plan_write(newest, blocked, cutter);
-  return now.split || now.answer != blocking_side_;
+  (void)cutter.advance(request.bytes);
+  const auto facts = facts_of(*route.commands, cutter, request.bytes, false);
+  if (!facts) return false;
+  if (facts->key_count == 0) return route.home_side() == blocking_side_;  // WAIT
+  request.facts = *facts;
+  const Plan now = plan_write(route, request, cutter);
+  return !now.split && now.answer == blocking_side_;
+}
+
+// Within a WATCH or a MULTI the former table goes on, by which keys of apis that have moved since
+// are on the other side. Home may stay where it is, so nothing else ends that.
+bool RedisSession::keeps_former_keys() const {
+  if (!transaction_.open() && watches_ == 0) return false;
+  const InterlayRoute& newest = *newest_route();
+  if (!route_->api_keys && !newest.api_keys) return false;
+  return route_->api_keys != newest.api_keys || route_->strategy != newest.strategy;
 }
 
 // At its next safe point, and at the latest after a limit, a session that was left behind ends: its

@@ -155,7 +155,11 @@ class RedisSession final : public Session, private StreamOwner {
   static bool serves(const InterlayRoute& route, const Upstream& up);
   bool tied_to_former_home() const;
   bool blocked_at_former_home() const;
-  bool left_behind() const { return tied_to_former_home() || blocked_at_former_home(); }
+  bool may_block_there(const InterlayRoute& route, const Exchange& blocked) const;
+  bool keeps_former_keys() const;
+  bool left_behind() const {
+    return tied_to_former_home() || blocked_at_former_home() || keeps_former_keys();
+  }
   void end_left_behind();
 
   // --- session_limits.cc
@@ -189,6 +193,7 @@ class RedisSession final : public Session, private StreamOwner {
   void render(Pending& request, const RequestCutter& cutter);
   // True: it was not for the side that it is planned for, and the client was told so.
   bool refuse_foreign(const Pending& request);
+  void end_if_silent();
   void send_request(Upstream& up, const Pending& request);
   bool may_overtake_reads(const RequestFacts& facts) const;
   Handled ask_entry();

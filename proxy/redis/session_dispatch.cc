@@ -117,6 +117,11 @@ bool RedisSession::refuse_foreign(const Pending& request) {
   return true;
 }
 
+// The end is all that a silent client can hear.
+void RedisSession::end_if_silent() {
+  if (reply_mode_ == ReplyMode::Off) home_lost_ = close_when_answered_ = true;
+}
+
 // What was written anew goes on being used for the next request: it is copied.
 void RedisSession::send_request(Upstream& up, const Pending& request) {
   const bool anew = up.side() == Side::New && !request.anew.empty();
@@ -182,9 +187,13 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
     refuse(
         "-ERR crossfade: the keys of this command lie on both sides of the write split; "
         "give them one {hash tag}, or move all writes\r\n");
+    end_if_silent();
     return Handled::Yes;
   }
-  if (refuse_foreign(request)) return Handled::Yes;
+  if (refuse_foreign(request)) {
+    end_if_silent();
+    return Handled::Yes;
+  }
   const bool may_change = subscribing_ > 0 || (subscriptions_.any() && state_pending_ > 0);
   if (may_change && state_.resp == 2 &&
       (request.plan.second != Second::Nothing || request.facts.effect == Effect::ClientReply)) {

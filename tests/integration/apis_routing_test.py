@@ -205,6 +205,39 @@ class Keys(Apis):
         other.call("LPUSH", "other", "b")
         self.assertEqual((again.read(), stays.read()), ([b"list:1", b"a"], [b"other", b"b"]))
 
+    def test_the_second_of_two_waits_is_seen_as_well(self):
+        self.migrate(BLUE | {"write_mode": None}, self.EVERY)
+        waits = self.client()
+        waits.send(encode("BLPOP", "order:2", 0) + encode("BLPOP", "user:3", 0))
+        wait_until(lambda: self.old.info("clients")["blocked_clients"] == "1", 10, "it waits on old")
+        self.sidecar.patch("m", {"type": "blue_green", "active_is_new": True})
+        with self.assertRaises(EOFError):
+            waits.read(20)
+
+    def test_a_watch_does_not_keep_the_former_keys(self):
+        self.migrate(BLUE | {"write_mode": None}, self.EVERY)
+        watches = self.client()
+        self.assertEqual(watches.call("WATCH", "order:1"), "OK")
+        self.sidecar.patch("m", {"type": "blue_green", "active_is_new": True})
+        with self.assertRaises(EOFError):
+            watches.read(20)
+
+    def test_a_silent_client_hears_that_its_write_is_refused(self):
+        self.migrate(BIG_BANG, self.EVERY)
+        client = self.client()
+        self.assertEqual(client.call("GET", "user:1"), NEW)
+        client.send(encode("CLIENT", "REPLY", "OFF") + encode("SET", "user:1", "lost"))
+        with self.assertRaises(EOFError):
+            client.read()
+        self.assertEqual(self.values("user:1"), (OLD, NEW))
+
+    def test_clients_of_other_regions_go_by_theirs(self):
+        self.sidecar.must("PATCH", "/interlays/cache", {"settings": {"regions": {"us": ["127.0.0.7"]}}})
+        self.migrate({"type": "geographic", "regions": {"us": True, "eu": False}}, self.EVERY)
+        here, there = self.client(), self.enterContext(RawConn(self.port, source="127.0.0.7"))
+        for client, user, order in ((here, OLD, OLD), (there, NEW, OLD)):
+            self.assertEqual((client.call("GET", "user:1"), client.call("GET", "order:1")), (user, order))
+
     def test_shares_of_the_apis_keys(self):
         self.fill(*[f"user:{n}" for n in range(1000)], *[f"order:{n}" for n in range(1000)])
         self.migrate({"type": "canary", "read_percentage": 0.0}, self.EVERY)

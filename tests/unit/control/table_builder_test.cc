@@ -207,6 +207,20 @@ TEST_CASE(
         Strategy(Canary{.read_share = kWhole, .write_mode = {}, .part = true}));
   CHECK(same_routes(moved, scene.build(&moved)));
 
+  // For clients of other regions, too.
+  moving.spec.strategy = GeographicSpec{{{"eu", true}, {"us", false}}};
+  put(scene.state.migrations, moving);
+  InterlayDefinition interlay = *scene.state.interlays.at(scene.interlay);
+  interlay.regions = {{"us", {{.prefix = 16}}}};
+  put(scene.state.interlays, interlay);
+  const Table apart = scene.build(nullptr, {.region = "eu"});
+  const InterlayRoute& here = *apart.interlays.front();
+  REQUIRE(here.elsewhere != nullptr);
+  CHECK(here.region_migrated);
+  CHECK(std::get<Canary>(*here.strategy).read_share == kWhole);
+  CHECK(std::get<Canary>(*here.elsewhere->strategy).read_share == 0);
+  CHECK(here.elsewhere->api_keys != nullptr);
+
   // None of its templates moves: not the same as no api.
   migration.apis.back().bindings.clear();
   put(scene.state.migrations, migration);

@@ -10,11 +10,6 @@ namespace {
 
 using namespace grid;
 
-Facts staying(Facts facts) {
-  facts.stays = true;
-  return facts;
-}
-
 Facts called_by(Facts facts, std::uint32_t bucket) {
   facts.caller_bucket = bucket;
   return facts;

@@ -46,6 +46,10 @@ inline Facts pinned(Facts facts, std::optional<Side> side) {
   facts.pinned = side;
   return facts;
 }
+inline Facts staying(Facts facts) {
+  facts.stays = true;
+  return facts;
+}
 inline Facts sided(Facts facts) {
   facts.sided = true;
   return facts;

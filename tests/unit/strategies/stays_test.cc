@@ -9,11 +9,6 @@ namespace {
 
 using namespace grid;
 
-Facts staying(Facts facts) {
-  facts.stays = true;
-  return facts;
-}
-
 std::vector<Strategy> with(const std::optional<WriteMode>& mode) {
   return {BigBang{mode},
           Canary{250'000, mode},

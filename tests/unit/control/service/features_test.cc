@@ -234,4 +234,33 @@ TEST_CASE("settings.user: what the endpoint's kind does not have is refused") {
                          "Redis only"));
 }
 
+TEST_CASE("feature_flag: users that were set since it ran last may not go with it any more") {
+  Featured bench;
+  bench.add_ready("m", R"({"type":"feature_flag","flags":{"x":true},"rollout_percentage":0.5})");
+  must(bench.life->conductor.migrate("m", bench.call));
+  must(bench.life->conductor.rollback("m", bench.call));
+  must(bench.life->interlays.patch("cache", json(R"({"settings":{"user":{"from":"login"}}})"),
+                                   bench.call));
+  bench.call.force = true;
+  CHECK(said(bench.life->conductor.migrate("m", bench.call))
+            .starts_with("409 Migration error: strategy.rollout_percentage: must be 0.0 or 1.0"));
+}
+
+TEST_CASE("feature_flag: interlays before one server tell its users alike") {
+  Featured bench;
+  bench.add_interlay("beside", "old", 7003);
+  must(bench.life->interlays.patch(
+      "beside", json(R"({"settings":{"user":{"from":"key","pattern":"user:{{user}}"}}})"),
+      bench.call));
+  bench.add_ready("m", R"({"type":"feature_flag","flags":{"x":true},"rollout_percentage":0.5})");
+  const std::string refused = said(bench.life->migrations.add_interlay(
+      "m", "beside", json(R"({"endpoint":"new"})"), bench.call));
+  CHECK(refused.find("'cache' and 'beside' stand before one server") != std::string::npos);
+  must(bench.life->interlays.patch(
+      "cache", json(R"({"settings":{"user":{"from":"key","pattern":"user:{{user}}"}}})"),
+      bench.call));
+  CHECK(said(bench.life->migrations.add_interlay("m", "beside", json(R"({"endpoint":"new"})"),
+                                                 bench.call)) == "200");
+}
+
 }  // namespace crossfade

@@ -223,6 +223,7 @@ TEST_CASE("migration apis: where writes move, the api's keys go with them") {
           "keys that are named by 2 template(s) of 1 api(s) go by the strategy, with all that is "
           "done to them; all else is on old");
     CHECK(said(bench.life->conductor.migrate("m", bench.call)) == "200");
+    CHECK(bench.status("m") == "running");  // never complete: other keys are on old
     for (int time = 0; time < 2; ++time) {
       CHECK(bench.plane.route("cache").apis == nullptr);
       REQUIRE(bench.plane.route("cache").api_keys != nullptr);
@@ -244,7 +245,8 @@ TEST_CASE("migration apis: what would lose something is started by nothing") {
   must(bench.patch("m", R"({"strategy":{"type":"big_bang"}})"));
   CHECK(refusal_of(bench, "m") ==
         "template 'set' of api 'users' names the same keys as 'get', which move to new with all "
-        "that is written to them: bind it, too");
+        "that is written to them: let both go, or neither (bind it, or switch its feature on, "
+        "too)");
   must(bench.patch("m", R"({"strategy":{"type":"canary","read_percentage":1.0,)"
                         R"("write_mode":{"mode":"cutover","write_percentage":1.0}}})"));
   CHECK(refusal_of(bench, "m").starts_with("template 'set' of api 'users'"));
@@ -289,7 +291,7 @@ TEST_CASE("migration apis: keys that have moved stay moved, whatever becomes of 
   bench.add_template("hget", "old", "HGET cart:{{id}} {{field}}");
   bench.add_ready("n", R"({"type":"big_bang"})");
   must(bench.add(kOwn, "users", "n"));
-  CHECK(said(bench.life->conductor.migrate("n", bench.call)).find("bind it, too") !=
+  CHECK(said(bench.life->conductor.migrate("n", bench.call)).find("let both go, or neither") !=
         std::string::npos);
   must(bench.life->apis.patch("late", json(R"({"bindings":[{"template":"hget"}]})"), bench.call));
   must(bench.life->conductor.migrate("n", bench.call));
@@ -330,6 +332,79 @@ TEST_CASE("migration apis: taken out, its interlays go on as a whole") {
   CHECK(said(bench.life->conductor.complete("m", bench.call)) == "200");
   CHECK(said(bench.life->migrations.remove_apis("m", bench.call)) ==
         "409 Migration error: Cannot change apis of migration in status: Completed");
+}
+
+TEST_CASE("migration apis: rendered, they are not taken out while their keys are in another form") {
+  Bound bench;
+  must(bench.patch("m", R"({"strategy":{"type":"blue_green","active_is_new":true}})"));
+  bench.bind("m");
+  bench.add_template("new_set", "new", "HSET users {{key}} {{to}}");
+  must(bench.add(R"({"bindings":[{"template":"new_get","fields":{"key":"id"}},)"
+                 R"({"template":"new_set","fields":{"key":"id","to":"value"}}]})"));
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(said(bench.life->migrations.remove_apis("m", bench.call))
+            .starts_with("409 Migration error: new has the keys of api 'users' in another form"));
+  must(bench.life->conductor.rollback("m", bench.call));
+  CHECK(said(bench.life->migrations.remove_apis("m", bench.call)) == "200");
+}
+
+TEST_CASE("migration apis: keys with writes on new alone are not made old's to decide") {
+  Bound bench;
+  must(bench.patch("m", R"({"strategy":{"type":"canary","read_percentage":1.0}})"));
+  bench.bind("m");
+  must(bench.add(kOwn));
+  must(bench.life->conductor.migrate("m", bench.call));
+  const std::string both = R"({"strategy":{"write_mode":{"mode":"dual_write"}}})";
+  const std::string none = R"({"strategy":{"write_mode":null}})";
+  CHECK(said(bench.patch("m", both)) == "200");
+  CHECK(said(bench.patch("m", none)) == "200");
+  bench.plane.count_new_only_writes("cache", 7);
+  bench.life->new_only_writes.sample();
+  CHECK(said(bench.patch("m", both)).find("have writes on new alone") != std::string::npos);
+  bench.call.force = true;
+  CHECK(said(bench.patch("m", both)) == "200");
+}
+
+TEST_CASE("migration apis: a strategy that splits keys otherwise is not patched in") {
+  Bound bench;
+  must(bench.patch("m", R"({"strategy":{"type":"canary","read_percentage":0.5}})"));
+  bench.bind("m");
+  must(bench.add(kOwn));
+  must(bench.life->conductor.migrate("m", bench.call));
+  const std::string flag = R"({"strategy":{"type":"feature_flag","flags":{"users":true},)"
+                           R"("rollout_percentage":0.5}})";
+  CHECK(said(bench.patch("m", flag)) == "200");
+  CHECK(said(bench.patch("m", R"({"strategy":{"type":"canary","read_percentage":0.5}})")) == "200");
+  must(bench.life->interlays.patch(
+      "cache", json(R"({"settings":{"user":{"from":"key","pattern":"user:{{user}}"}}})"),
+      bench.call));
+  CHECK(said(bench.patch("m", flag))
+            .starts_with("409 Migration error: strategy.type: other users, or other keys"));
+}
+
+TEST_CASE("migration apis: no new api says that keys which have moved stay") {
+  Bound bench;
+  must(bench.patch("m", R"({"strategy":{"type":"big_bang"}})"));
+  bench.bind("m");
+  must(bench.add(kOwn));
+  must(bench.life->conductor.migrate("m", bench.call));
+  const Answer refused =
+      bench.life->apis.create(json(R"({"id":"late","bindings":[{"template":"del"}]})"), bench.call);
+  CHECK(said(refused).find("names the same keys") != std::string::npos);
+  CHECK(said(bench.life->apis.get("late")).starts_with("404"));
+}
+
+TEST_CASE("migration apis: one that is complete as a whole holds nothing up") {
+  Bound bench;
+  must(bench.patch("m", R"({"strategy":{"type":"feature_flag","flags":{"everything":true},)"
+                        R"("rollout_percentage":1.0}})"));
+  bench.bind("m");
+  must(bench.add(kOwn));
+  must(bench.life->conductor.migrate("m", bench.call));
+  must(bench.life->conductor.complete("m", bench.call));
+  must(bench.life->interlays.patch("cache", json(R"({"endpoint":"new"})"), bench.call));
+  CHECK(said(bench.life->templates.patch("third", json(R"({"description":"x"})"), bench.call)) ==
+        "200");
 }
 
 TEST_CASE("migration apis: one that had nothing else is pending again") {
@@ -390,6 +465,14 @@ TEST_CASE("migration apis: what can not be rendered anew is not started") {
   CHECK(refused(green, get + R"(,{"template":"set"})")
             .find("and by templates of its own: on new its keys have one form") !=
         std::string::npos);
+  bench.add_template("new_select", "new", "SELECT {{to}}");
+  bench.add_template("new_wait", "new", "BLPOP list {{to}}");
+  bench.add_template("new_module", "new", "JSON.SET doc {{to}}");
+  for (const char* odd : {"new_select", "new_wait", "new_module"}) {
+    const std::string name = odd;
+    CHECK(refused(green, get + R"(,{"template":")" + name + R"(","fields":{"to":"value"}})")
+              .starts_with("template '" + name + "' can not be rendered, or stand for what is"));
+  }
   CHECK(refused(green, R"({"template":"new_get","fields":{"key":"value"}},)" + set) ==
         "template 'get' has nothing for the field 'key' of 'new_get', which serves it");
 }
