@@ -5,18 +5,12 @@
 #include <cassert>
 #include <utility>
 
-#include "protocols/redis/template.h"
+#include "strategies/known_template.h"
 #include "strategies/plan.h"
 
 namespace crossfade {
 
 namespace {
-
-redis::Template template_of(const std::string& query) {
-  auto form = redis::read_template(query);
-  assert(form);
-  return std::move(*form);
-}
 
 bool is_rendered(const ApiSet::Entry& entry) { return entry.moves && !entry.becomes.empty(); }
 
@@ -27,7 +21,8 @@ std::vector<std::optional<redis::Rendering>> renderings_of(
   for (const ApiSet::Entry& entry : entries) {
     renderings.emplace_back();
     if (!is_rendered(entry)) continue;
-    renderings.back().emplace(template_of(entry.query), template_of(entry.becomes), entry.fields);
+    renderings.back().emplace(known_template(entry.query), known_template(entry.becomes),
+                              entry.fields);
   }
   return renderings;
 }
@@ -35,7 +30,7 @@ std::vector<std::optional<redis::Rendering>> renderings_of(
 std::vector<redis::Template> templates_of(const std::vector<ApiSet::Entry>& entries) {
   std::vector<redis::Template> templates;
   if (std::ranges::none_of(entries, is_rendered)) return templates;
-  for (const ApiSet::Entry& entry : entries) templates.push_back(template_of(entry.query));
+  for (const ApiSet::Entry& entry : entries) templates.push_back(known_template(entry.query));
   return templates;
 }
 
@@ -44,7 +39,7 @@ std::vector<redis::Template> templates_of(const std::vector<ApiSet::Entry>& entr
 ApiKeys::Patterns ApiKeys::patterns_of(const std::vector<ApiSet::Entry>& entries) {
   Patterns patterns;
   for (std::uint32_t i = 0; i < entries.size(); ++i) {
-    const redis::Template form = template_of(entries[i].query);
+    const redis::Template form = known_template(entries[i].query);
     const auto keys = redis::key_arguments(form);
     assert(keys || !entries[i].moves);
     if (!keys) continue;  // it takes no key from others, as nobody knows which are its own

@@ -1,8 +1,9 @@
 // A template set that is asked for one field.
 #include "strategies/user_fields.h"
 
-#include <cassert>
 #include <utility>
+
+#include "strategies/known_template.h"
 
 namespace crossfade {
 
@@ -12,9 +13,7 @@ std::vector<redis::Template> read_all(const std::vector<std::string>& queries) {
   std::vector<redis::Template> templates;
   templates.reserve(queries.size());
   for (const std::string& query : queries) {
-    auto read = redis::read_template(query);
-    assert(read);
-    templates.push_back(std::move(*read));
+    templates.push_back(known_template(query));
   }
   return templates;
 }

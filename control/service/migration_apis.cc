@@ -301,19 +301,18 @@ std::string what_moves_by_api(const State& state, const Migration& migration) {
 }
 
 Status check_api_bindings(const State& before, const State& after) {
-  const State& state = after;
-  for (const auto& [uuid, migration] : state.migrations) {
+  for (const auto& [uuid, migration] : after.migrations) {
     // What is complete has no say in requests any more but for where they go as a whole.
     const bool in_parts =
         routes(migration->status) && migration->status != MigrationStatus::Completed;
-    if (const auto objection = apis_objection(state, *migration); objection && in_parts) {
+    if (const auto objection = apis_objection(after, *migration); objection && in_parts) {
       return Error{Errc::Conflict, "",
                    "Migration '" + migration->identity.id + "' routes by api: " + *objection};
     }
     if (Status status = check_moved_keys(before, after, *migration); !status) return status;
     for (const ApiBinding& binding : migration->apis) {
-      const std::string& api = state.apis.at(binding.api)->identity.id;
-      const Status status = check_api_binding(state, binding, "");
+      const std::string& api = after.apis.at(binding.api)->identity.id;
+      const Status status = check_api_binding(after, binding, "");
       if (status) continue;
       return Error{Errc::Conflict, "",
                    "Api '" + api + "' would not fit migration '" + migration->identity.id +

@@ -420,7 +420,7 @@ class RedisSession final : public Session, private StreamOwner {
   std::int32_t silent_due_ = 0;      // confirmations that SUBSCRIBEs sent in silence may still get
   std::uint32_t state_pending_ = 0;  // state changes that wait for their answer
   std::uint32_t blocking_ = 0;       // blocking commands that wait for their answer ...
-  Side blocking_side_ = Side::Old;   // ... on this side, for keys in these buckets
+  Side blocking_side_ = Side::Old;   // ... on this side
   std::uint32_t second_writes_ = 0;  // dual writes that the second side has not answered
   std::uint32_t resetting_ = 0;      // RESETs that wait for their answer
   std::uint32_t repeatable_ = 0;     // reads on new that may have to be asked of old again ...

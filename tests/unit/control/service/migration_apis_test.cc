@@ -33,6 +33,12 @@ struct Bound : Bench {
              const std::string& migration = "m") {
     return life->migrations.add_api(migration, api, json(body), call);
   }
+  // "users", served by templates of new.
+  void add_rendered() {
+    add_template("new_set", "new", "HSET users {{key}} {{to}}");
+    must(add(R"({"bindings":[{"template":"new_get","fields":{"key":"id"}},)"
+             R"({"template":"new_set","fields":{"key":"id","to":"value"}}]})"));
+  }
   Json got(bool verbose = false) {
     Call asked = call;
     asked.verbose = verbose;
@@ -338,9 +344,7 @@ TEST_CASE("migration apis: rendered, they are not taken out while their keys are
   Bound bench;
   must(bench.patch("m", R"({"strategy":{"type":"blue_green","active_is_new":true}})"));
   bench.bind("m");
-  bench.add_template("new_set", "new", "HSET users {{key}} {{to}}");
-  must(bench.add(R"({"bindings":[{"template":"new_get","fields":{"key":"id"}},)"
-                 R"({"template":"new_set","fields":{"key":"id","to":"value"}}]})"));
+  bench.add_rendered();
   must(bench.life->conductor.migrate("m", bench.call));
   CHECK(said(bench.life->migrations.remove_apis("m", bench.call))
             .starts_with("409 Migration error: new has the keys of api 'users' in another form"));
@@ -419,9 +423,7 @@ TEST_CASE("migration apis: served by other templates, its requests are rendered 
   Bound bench;
   must(bench.patch("m", R"({"strategy":{"type":"blue_green","active_is_new":true}})"));
   bench.bind("m");
-  bench.add_template("new_set", "new", "HSET users {{key}} {{to}}");
-  must(bench.add(R"({"bindings":[{"template":"new_get","fields":{"key":"id"}},)"
-                 R"({"template":"new_set","fields":{"key":"id","to":"value"}}]})"));
+  bench.add_rendered();
   CHECK(said(bench.life->conductor.migrate("m", bench.call)) == "200");
   const auto keys = bench.plane.route("cache").api_keys;
   REQUIRE(keys != nullptr);
