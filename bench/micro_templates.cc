@@ -20,6 +20,7 @@
 #include "protocols/redis/facts.h"
 #include "protocols/redis/template_set.h"
 #include "strategies/sql_api_set.h"
+#include "strategies/sql_user_fields.h"
 
 namespace crossfade {
 namespace {
@@ -97,6 +98,12 @@ std::vector<postgres::Template> sql_templates(int count) {
   return forms;
 }
 
+std::vector<std::string> sql_queries(int count) {
+  std::vector<std::string> queries;
+  for (SqlApiSet::Entry& entry : sql_entries(count)) queries.push_back(std::move(entry.query));
+  return queries;
+}
+
 std::string bulk(std::string_view text) {
   return "$" + std::to_string(text.size()) + "\r\n" + std::string(text) + "\r\n";
 }
@@ -172,9 +179,11 @@ struct Sql {
   explicit Sql(int count)
       : set(sql_templates(count)),
         apis(sql_entries(count)),
+        users("id", sql_queries(count)),
         texts(statements(static_cast<std::size_t>(count))) {}
   const postgres::TemplateSet set;
   const SqlApiSet apis;
+  const SqlUserFields users;
   const std::vector<std::string> texts;
 };
 
@@ -199,6 +208,17 @@ double compare_sql() {
       if (sql.apis.moves(said, scratch) != matches(i)) std::abort();
     };
   };
+  const postgres::ToldTypes told;
+  SqlUserFields::Scratch words;
+  postgres::Said texts;
+  const auto user = [&](const Sql& sql) {
+    return [&](std::size_t i) {
+      const auto& facts = classifier.facts_of(sql.texts[i], postgres::SqlReading::Standard);
+      texts.texts.assign(1, {facts.get(), sql.texts[i]});
+      if (sql.users.user_of(texts, told, 0, words).has_value() != matches(i)) std::abort();
+    };
+  };
+  (void)compare("sql: whose a statement is", user(few), user(many));
   return compare("sql: all of a statement", whole(few), whole(many));
 }
 

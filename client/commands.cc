@@ -5,14 +5,17 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "client/api_client.h"
 #include "client/completion.h"
+#include "client/journal.h"
 #include "client/members.h"
 #include "client/text_table.h"
 #include "client/watch.h"
@@ -75,8 +78,7 @@ constexpr std::array kMigrationVerbs = {
     Verb{"pause", "hold it where it is; routing stays"},
     Verb{"resume", "go on with a paused one"},
     Verb{"rollback", "take all its traffic back to old"},
-    Verb{"complete", "end it; traffic stays on new"},
-    Verb{"cancel", "give up one that has not started"},
+    Verb{"cancel", "give it up; of one that has started, roll back"},
     Verb{"verify", "compare both sides whole"},
 };
 
@@ -166,11 +168,15 @@ struct ClientCommands::Parts {
   // The body that the words from `first` on, and the file, give.
   Result<Json> body_of(std::size_t first) const;
   // Calls and hands a success to `show`, or prints why not.
+  //   etag  is told that of the answer, before it is shown
   template <class Show>
-  int call(const ApiCall& what, const Show& show);
+  int call(const ApiCall& what, const Show& show, std::string* etag = nullptr);
   int call_and_print(const ApiCall& what);
+  std::vector<std::string> asked() const;  // terms of a query, by the flags
+  int get(const char* resource);
   int create(const char* resource);
   int list(const Resource& resource);
+  int events();
   int divergence();
   std::string path(const char* resource, const std::string& behind = "") const {
     return "/" + std::string(resource) + "/" + percent_encode(id) + behind;
@@ -182,7 +188,7 @@ struct ClientCommands::Parts {
 
   CLI::App& app;
   std::function<int()> chosen;
-  std::map<const CLI::App*, std::string> takes_ids;  // verbs whose first word names a resource
+  std::map<const CLI::App*, std::vector<Place>> places;  // what words may stand behind verbs
 
   std::string server = default_server();
   std::string token_file;
@@ -192,6 +198,7 @@ struct ClientCommands::Parts {
   bool verbose = false;
   bool ids = false;
   bool force = false;
+  bool unchecked = false;
   bool wait = false;
   std::string id;
   std::string other;  // a second resource: the interlay or api that is added
@@ -201,6 +208,7 @@ struct ClientCommands::Parts {
   std::string if_match;
   std::vector<std::string> words;
   std::uint64_t after = 0;
+  const CLI::Option* behind_seq = nullptr;
   std::uint32_t limit = 100;
   WatchOptions watching;
 };
@@ -217,12 +225,13 @@ Result<ApiClient> ClientCommands::Parts::open() {
 }
 
 template <class Show>
-int ClientCommands::Parts::call(const ApiCall& what, const Show& show) {
+int ClientCommands::Parts::call(const ApiCall& what, const Show& show, std::string* etag) {
   auto client = open();
   if (!client) return fail(client.error());
   const auto answer = client->call(what);
   if (!answer) return fail(answer.error());
   if (!answer.value().succeeded()) return fail(answer.value());
+  if (etag != nullptr) *etag = answer.value().etag;
   static const Json nothing;
   const Json* data = answer.value().data();
   return show(data == nullptr ? nothing : *data);
@@ -255,7 +264,25 @@ int ClientCommands::Parts::create(const char* resource) {
   auto body = body_of(named ? 1 : 0);
   if (!body) return fail(body.error());
   if (named) body->set("id", words[0]);
-  return call_and_print({.method = "POST", .path = "/" + std::string(resource), .body = *body});
+  return call_and_print(
+      {.method = "POST", .path = with_query("/" + std::string(resource), asked()), .body = *body});
+}
+
+std::vector<std::string> ClientCommands::Parts::asked() const {
+  std::vector<std::string> query;
+  if (force) query.emplace_back("force=true");
+  if (unchecked) query.emplace_back("check=false");
+  return query;
+}
+
+int ClientCommands::Parts::get(const char* resource) {
+  std::string etag;
+  const auto show = [&](const Json& data) {
+    Json all = data;
+    all.set("etag", etag);
+    return print_data(all, details_of(all));
+  };
+  return call({.method = "GET", .path = path(resource)}, show, &etag);
 }
 
 int ClientCommands::Parts::list(const Resource& resource) {
@@ -271,6 +298,31 @@ int ClientCommands::Parts::list(const Resource& resource) {
     print(text);
     return int{kDone};
   });
+}
+
+int ClientCommands::Parts::events() {
+  auto client = open();
+  if (!client) return fail(client.error());
+  const bool newest = behind_seq->count() == 0;
+  std::deque<Json> lines;
+  std::size_t older = 0;
+  const auto answer = read_journal(*client, path("migrations"), after, [&](const Json& event) {
+    if (!newest && lines.size() >= limit) return false;
+    lines.push_back(event);
+    if (lines.size() <= limit) return true;
+    lines.pop_front();
+    ++older;
+    return true;
+  });
+  if (!answer) return fail(answer.error());
+  if (!answer.value().succeeded()) return fail(answer.value());
+  Json data = Json::array();
+  for (Json& line : lines) data.push(std::move(line));
+  print_data(data, table_of(kEventColumns, data));
+  if (older > 0) {
+    std::fprintf(stderr, "crossfade: and %zu older lines: --limit more, or --after 0\n", older);
+  }
+  return kDone;
 }
 
 int ClientCommands::Parts::divergence() {
@@ -303,7 +355,7 @@ CLI::App* ClientCommands::Parts::add_verb_of_one(CLI::App& of, const char* name,
                                                  std::function<int()> then) {
   CLI::App* verb = add_verb(of, name, help, std::move(then));
   verb->add_option("id", id, "id or uuid")->required();
-  takes_ids[verb] = of.get_name();
+  places[verb] = {{.ids = of.get_name()}};
   return verb;
 }
 
@@ -319,8 +371,8 @@ void ClientCommands::Parts::add_resource(const Resource& resource) {
       add_verb(of, "list", "all of them, as a table", [this, &resource] { return list(resource); });
   listing->add_flag("--ids", ids, "ids only, one in each line");
   listing->add_flag("--verbose", verbose, "all that is known of each (with --json)");
-  add_verb_of_one(of, "get", "one of them, with all its members",
-                  [this, name] { return call_and_print({.method = "GET", .path = path(name)}); });
+  add_verb_of_one(of, "get", "one of them, with all its members, and its ETag as etag",
+                  [this, name] { return get(name); });
   CLI::App* creating = add_verb(of, "create", "make one", [this, name] { return create(name); });
   creating->add_option("words", words,
                        "ID, then NAME=TEXT or NAME:=JSON; a.b=TEXT sets b within a");
@@ -328,14 +380,19 @@ void ClientCommands::Parts::add_resource(const Resource& resource) {
   CLI::App* setting = add_verb_of_one(of, "set", "change members of one", [this, name] {
     const auto body = body_of(0);
     if (!body) return fail(body.error());
-    const std::string at = with_query(
-        path(name), force ? std::vector<std::string>{"force=true"} : std::vector<std::string>());
-    return call_and_print(
-        {.method = "PATCH", .path = at, .body = body.value(), .if_match = if_match});
+    return call_and_print({.method = "PATCH",
+                           .path = with_query(path(name), asked()),
+                           .body = body.value(),
+                           .if_match = if_match});
   });
   setting->add_option("words", words, "NAME=TEXT or NAME:=JSON; a.b=TEXT sets b within a");
   setting->add_option("--if-match", if_match, "only when it is still the one with this ETag");
   setting->add_flag("--force", force, "although a check finds fault");
+  if (std::string_view(name) == "endpoints" || std::string_view(name) == "interlays") {
+    for (CLI::App* verb : {creating, setting}) {
+      verb->add_flag("--no-check", unchecked, "the server is not asked");
+    }
+  }
   take_body(*setting);
   add_verb_of_one(of, "delete", "remove one", [this, name] {
     return call_and_print({.method = "DELETE", .path = path(name), .if_match = if_match});
@@ -355,6 +412,10 @@ void ClientCommands::Parts::add_interlay_verbs(CLI::App& of) {
 void ClientCommands::Parts::add_migration_verbs(CLI::App& of) {
   add_attaching_verbs(of);
   add_starting_verbs(of);
+  add_verb_of_one(of, "complete", "end it; traffic stays on new", [this] {
+    return call_and_print(
+        {.method = "POST", .path = with_query(path("migrations", "/complete"), asked())});
+  })->add_flag("--force", force, "although transactions are open on old, or new may lack writes");
   for (const Verb& verb : kMigrationVerbs) {
     add_verb_of_one(of, verb.name, verb.help, [this, name = verb.name] {
       return call_and_print(
@@ -381,6 +442,8 @@ void ClientCommands::Parts::add_attaching_verbs(CLI::App& of) {
                            .path = path("migrations", "/api/" + percent_encode(other)),
                            .body = *body});
   });
+  places[interlay].insert(places[interlay].end(), {{.ids = "interlays"}, {.ids = "endpoints"}});
+  places[api].push_back({.ids = "apis"});
   api->add_option("api", other, "id or uuid of the api")->required();
   api->add_option("words", words, "bindings:=JSON");
   take_body(*api);
@@ -414,16 +477,10 @@ void ClientCommands::Parts::add_looking_verbs(CLI::App& of) {
   add_verb_of_one(of, "status", "how far it is", [this] {
     return call_and_print({.method = "GET", .path = path("migrations", "/status")});
   });
-  CLI::App* events = add_verb_of_one(of, "events", "its journal", [this] {
-    const std::string at =
-        with_query(path("migrations", "/events"),
-                   {"after=" + std::to_string(after), "limit=" + std::to_string(limit)});
-    return call({.method = "GET", .path = at}, [this](const Json& data) {
-      return print_data(data, table_of(kEventColumns, data));
-    });
-  });
-  events->add_option("--after", after, "only those behind this SEQ");
-  events->add_option("--limit", limit, "at most so many")->capture_default_str();
+  CLI::App* journal =
+      add_verb_of_one(of, "events", "its journal: the newest lines", [this] { return events(); });
+  behind_seq = journal->add_option("--after", after, "the lines right behind this SEQ instead");
+  journal->add_option("--limit", limit, "at most so many")->capture_default_str();
   CLI::App* differing = add_verb_of_one(of, "divergence", "where both sides may differ",
                                         [this] { return divergence(); });
   differing->add_option("--cursor", after, "only those behind this entry");
@@ -445,20 +502,23 @@ void ClientCommands::Parts::add_looking_verbs(CLI::App& of) {
 
 void ClientCommands::Parts::add_completion() {
   CLI::App* verb = app.add_subcommand("completion", "print a script that completes command lines");
-  verb->add_option("shell", shell, "bash, zsh or fish")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  const std::vector<std::string> shells{"bash", "zsh", "fish"};
+  verb->add_option("shell", shell, "bash, zsh or fish")->required()->check(CLI::IsMember(shells));
+  places[verb] = {{.words = shells}};
   verb->callback([this] {
     chosen = [this] {
       const auto words_of = [this](const auto& self, const CLI::App& of) -> CommandWords {
         CommandWords found{.name = of.get_name(), .help = of.get_description()};
         for (const CLI::Option* option : of.get_options()) {
-          for (const std::string& name : option->get_lnames()) found.flags.push_back("--" + name);
+          for (const std::string& name : option->get_lnames()) {
+            found.flags.push_back("--" + name);
+            if (option->get_items_expected_max() > 0) found.valued.push_back("--" + name);
+          }
         }
         for (const CLI::App* below : of.get_subcommands({})) {
           found.commands.push_back(self(self, *below));
         }
-        if (const auto at = takes_ids.find(&of); at != takes_ids.end()) found.ids = at->second;
+        if (const auto at = places.find(&of); at != places.end()) found.places = at->second;
         return found;
       };
       print(completion_script(words_of(words_of, app), shell).value_or(""));
@@ -476,6 +536,11 @@ ClientCommands::~ClientCommands() = default;
 
 bool ClientCommands::asked() const { return parts_->chosen != nullptr; }
 
-int ClientCommands::run() { return parts_->chosen(); }
+int ClientCommands::run() {
+  const int code = parts_->chosen();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  std::fprintf(stderr, "crossfade: the answer cannot be written to the standard output\n");
+  return code == kDone ? int{kNotReached} : code;
+}
 
 }  // namespace crossfade

@@ -4,7 +4,7 @@
 //   0  done; a watched migration has completed
 //   1  the sidecar refused (HTTP 4xx): nothing was changed, the message says why
 //   2  bad command line or input: nothing was sent
-//   3  the sidecar was not reached, or could not (HTTP 5xx)
+//   3  the sidecar was not reached, or could not (HTTP 5xx), or its answer cannot be written out
 //   4  it was done, and the answer is no: `test` is not valid; a watched migration has failed or
 //   was
 //      rolled back

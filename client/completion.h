@@ -8,13 +8,20 @@
 
 namespace crossfade {
 
+// What may stand as one word behind a command: names of a resource, or one of some words.
+struct Place {
+  std::string ids = {};  // "migrations"; empty: none
+  std::vector<std::string> words = {};
+};
+
 // What can stand in a command line, as a tree.
 struct CommandWords {
   std::string name;
   std::string help;  // one line
   std::vector<std::string> flags = {};
+  std::vector<std::string> valued = {};  // of them, those that take the word behind them
   std::vector<CommandWords> commands = {};
-  std::string ids = {};  // names of this resource may stand here: "migrations"; empty: none
+  std::vector<Place> places = {};  // of the words behind it, one after the other
 };
 
 // A script for "bash", "zsh" or "fish"; nothing for another shell. Names of resources are asked of

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "client/journal.h"
 #include "client/text_table.h"
 #include "control/definitions/url.h"
 #include "control/json/write.h"
@@ -71,18 +72,13 @@ class Screen {
 
 // The journal from `after` on as lines; moves `after` on. Nothing where it may not be read.
 std::string journal_lines(ApiClient& client, const std::string& path, std::uint64_t& after) {
-  const auto answer =
-      client.call({.method = "GET", .path = path + "/events?after=" + std::to_string(after)});
   std::string lines;
-  if (!answer || !answer.value().succeeded()) return lines;
-  const Json* events = answer.value().data();
-  if (events == nullptr || events->elements() == nullptr) return lines;
-  for (const Json& event : *events->elements()) {
-    const Json* seq = event.find("seq");
-    if (seq == nullptr || !seq->whole_number(0, UINT64_MAX, after)) continue;
+  (void)read_journal(client, path, after, [&](const Json& event) {
+    (void)event.find("seq")->whole_number(0, UINT64_MAX, after);
     lines += plain(event.find("at")) + "  " + plain(event.find("to")) + "  " +
              plain(event.find("reason")) + "  (" + plain(event.find("actor")) + ")\n";
-  }
+    return true;
+  });
   return lines;
 }
 

@@ -2,6 +2,7 @@
 #include "control/api_entries.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include "control/api_rules.h"
@@ -9,14 +10,6 @@
 
 namespace crossfade {
 
-namespace {
-
-bool is_of(const ApiDefinition& api, const std::string& template_ref) {
-  return std::ranges::find(api.spec.bindings, template_ref, &TemplateBinding::template_ref) !=
-         api.spec.bindings.end();
-}
-
-// Which field of the api's template each of the other one's is.
 redis::Rendering::Fields fields_between(const TemplateDefinition& own,
                                         const TemplateBinding& own_binding,
                                         const TemplateDefinition& other,
@@ -34,25 +27,29 @@ redis::Rendering::Fields fields_between(const TemplateDefinition& own,
   return fields;
 }
 
-}  // namespace
-
 bool has_api_of(const State& state, const Migration& migration, const std::string& endpoint) {
   return std::ranges::any_of(migration.apis, [&](const ApiBinding& part) {
     return endpoint_of(state, state.apis.at(part.api)->spec) == endpoint;
   });
 }
 
-std::vector<const TemplateBinding*> serving(const State& state, const ApiBinding& part,
-                                            const TemplateBinding& own) {
-  const ApiDefinition& api = *state.apis.at(part.api);
-  const Kind kind = state.templates.at(own.template_ref)->meaning.kind;
-  std::vector<const TemplateBinding*> found;
-  for (const TemplateBinding& binding : part.bindings) {
-    if (binding.template_ref == own.template_ref) return {&binding};
-    if (is_of(api, binding.template_ref)) continue;
-    if (state.templates.at(binding.template_ref)->meaning.kind == kind) found.push_back(&binding);
+Serving::Serving(const State& state, const ApiBinding& part) : state_(state) {
+  for (const TemplateBinding& own : state.apis.at(part.api)->spec.bindings) {
+    own_.emplace(own.template_ref, nullptr);
   }
-  return found;
+  for (const TemplateBinding& binding : part.bindings) {
+    if (const auto own = own_.find(binding.template_ref); own != own_.end()) {
+      own->second = &binding;
+    } else {
+      others_[state.templates.at(binding.template_ref)->meaning.kind].push_back(&binding);
+    }
+  }
+}
+
+std::vector<const TemplateBinding*> Serving::of(const TemplateBinding& own) const {
+  if (const TemplateBinding* itself = own_.at(own.template_ref)) return {itself};
+  const auto found = others_.find(state_.templates.at(own.template_ref)->meaning.kind);
+  return found == others_.end() ? std::vector<const TemplateBinding*>() : found->second;
 }
 
 std::vector<AskedTemplate> asked_templates(const State& state, const Migration& migration,
@@ -60,13 +57,16 @@ std::vector<AskedTemplate> asked_templates(const State& state, const Migration& 
   std::vector<AskedTemplate> asked;
   for (const ApiPtr& api : in_order(state)) {
     if (endpoint_of(state, api->spec) != endpoint) continue;
+    std::optional<Serving> serving;
     const auto part = std::ranges::find(migration.apis, api->identity.uuid, &ApiBinding::api);
+    if (takes_part(migration, *api)) serving.emplace(state, *part);
     for (const TemplateBinding& own : api->spec.bindings) {
       const TemplateDefinition& definition = *state.templates.at(own.template_ref);
       AskedTemplate& one = asked.emplace_back(
           AskedTemplate{api.get(), &definition, nullptr, {.query = definition.spec.query}});
-      if (!takes_part(migration, *api)) continue;
-      const auto found = serving(state, *part, own);
+      one.entry.api = api->identity.id;
+      if (!serving) continue;
+      const auto found = serving->of(own);
       if (found.empty()) continue;
       one.served_by = found.front();
       one.entry.moves = true;
@@ -95,7 +95,8 @@ bool keep_moving(const std::vector<ApiSet::Entry>& before,
                  const std::vector<ApiSet::Entry>& after) {
   if (after.size() < before.size()) return false;
   return std::ranges::equal(before, std::span(after).first(before.size()),
-                            [](const ApiSet::Entry& one, const ApiSet::Entry& other) {
+                            [](const ApiSet::Entry& one, ApiSet::Entry other) {
+                              other.api = one.api;
                               return one == other || (one.query == other.query && !one.moves);
                             });
 }

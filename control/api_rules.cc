@@ -12,8 +12,6 @@ const TemplateDefinition& template_of(const State& state, const TemplateBinding&
   return *state.templates.at(binding.template_ref);
 }
 
-std::string quoted(const std::string& id) { return "'" + id + "'"; }
-
 Status check_binding(const ApiSpec& spec, const TemplateBinding& binding,
                      const TemplateDefinition& definition, const std::string& path) {
   const std::vector<FieldSpec>& fields = definition.meaning.fields;

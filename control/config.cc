@@ -3,12 +3,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
 
 #include "control/config_file.h"
+#include "control/json/fields.h"
 #include "control/log.h"
 
 namespace crossfade {
@@ -67,7 +69,11 @@ const char* assign(std::string_view name, const std::string& value, ProcessConfi
   }
   if (name == "admin_token" || name == "read_token") {
     const Role role = name == "admin_token" ? Role::Admin : Role::Read;
-    config.tokens.push_back({std::string("environment-") + name_of(role), role, sha256_of(value)});
+    const Sha256 digest = sha256_of(value);
+    // Of two with one text one would be nobody's.
+    const auto same = [&](const Token& token) { return token.digest == digest; };
+    if (std::ranges::any_of(config.tokens, same)) return "is another token's text, too";
+    config.tokens.push_back({std::string("environment-") + name_of(role), role, digest});
     return nullptr;
   }
   if (value.empty()) return "must not be empty";
@@ -116,6 +122,25 @@ Environment process_environment() {
   };
 }
 
+namespace {
+
+bool is_any_host(const std::string& host) { return host == "0.0.0.0" || host == "::"; }
+
+// By the time flags have their say, too: the file alone does not know the control port.
+Status check_ports(const ProcessConfig& config) {
+  for (std::size_t i = 0; i < config.declared.interlays.size(); ++i) {
+    const InterlaySpec& interlay = config.declared.interlays[i];
+    const bool meet = interlay.bind == config.control_host || is_any_host(interlay.bind) ||
+                      is_any_host(config.control_host);
+    if (interlay.port == 0 || interlay.port != config.control_port || !meet) continue;
+    const std::string port = join_path(join_path("interlays", i), "port");
+    return Error{Errc::BadConfig, config.config_path, port + ": is the control port, too"};
+  }
+  return success();
+}
+
+}  // namespace
+
 Result<ProcessConfig> load_process_config(const FlagValues& flags, const Environment& environment) {
   ProcessConfig config;
   config.flags = flags;
@@ -144,6 +169,7 @@ Result<ProcessConfig> load_process_config(const FlagValues& flags, const Environ
       return status.error();
     }
   }
+  if (Status status = check_ports(config); !status) return status.error();
   return config;
 }
 

@@ -23,6 +23,7 @@
 #include "control/service/verifications.h"
 #include "control/service/watched_servers.h"
 #include "control/store/state_file.h"
+#include "strategies/server_pair.h"
 
 namespace crossfade {
 
@@ -61,23 +62,24 @@ struct ControlPlane::Parts {
           interlays(keeper, parts.servers, listeners, parts.auth),
           templates(keeper),
           apis(keeper),
-          verifications(keeper, *parts.ledger, parts.verifier),
-          conductor(keeper, parts.servers, new_only_writes),
-          guard(*store, keeper, conductor, parts.servers, new_only_writes, parts.data_plane,
-                monotonic_clock(), system_dice()),
+          verifications(keeper, *parts.ledger, parts.servers, parts.verifier),
+          conductor(keeper, parts.servers, new_only_writes, *parts.ledger, parts.data_plane),
+          guard(*store, keeper, conductor, parts.servers, new_only_writes, *parts.ledger,
+                parts.data_plane, monotonic_clock(), system_dice()),
           migrations(keeper, *store, interlays, new_only_writes, *parts.ledger, verifications,
                      parts.servers, parts.data_plane, guard),
           divergence(keeper, *parts.ledger, verifications, parts.mismatches),
           repairs(keeper, *parts.ledger),
           watched_servers(keeper, *parts.ledger),
-          housekeeper(keeper, parts.servers, new_only_writes, dual_writes),
-          timekeeper(*store, keeper, conductor, system_clock(),
+          housekeeper(keeper, parts.servers, new_only_writes, dual_writes, listeners, *store),
+          timekeeper(*store, keeper, conductor, system_clock(), monotonic_clock(),
                      [this](const Migration& migration) { return guard.may_go_on(migration); }),
           catalog_watch(keeper, parts.servers, parts.bell,
                         std::chrono::milliseconds(parts.config.catalog_ms)),
           api({endpoints, interlays, templates, apis, migrations, conductor, divergence,
                verifications},
               {.not_ready = [this] { return not_ready(); },
+               .state_problem = [this] { return state_problem(); },
                .metrics = [&parts](const auto& figures) { return parts.metrics(figures); }},
               parts.config.tokens, entry_rules(parts.config.limits), parts.config.version),
           http({.body_max = parts.config.limits.body_max,
@@ -86,8 +88,22 @@ struct ControlPlane::Parts {
                api.handlers(), parts.config.control_tls.end) {}
 
     std::string not_ready() const {
-      if (keeper.confirmed()) return {};
-      return "an event loop has not taken the routing table over";
+      if (!keeper.confirmed()) return "an event loop has not taken the routing table over";
+      if (!listeners.any_kept_closed()) return {};
+      const StatePtr state = keeper.state();
+      for (const auto& [uuid, interlay] : state->interlays) {
+        const auto why = listeners.why_closed(interlay->identity.id);
+        if (why) return "interlay '" + interlay->identity.id + "' does not listen: " + *why;
+      }
+      return {};
+    }
+
+    // Traffic does not hang on it.
+    std::string state_problem() const {
+      const std::string unstored = keeper.unstored();
+      if (!unstored.empty()) return "what is in force is not stored: " + unstored;
+      const auto failure = store->failure();
+      return failure ? "the state file can not be written: " + *failure : std::string();
     }
 
     BootParts boot_parts(Servers& known) {
@@ -118,13 +134,16 @@ struct ControlPlane::Parts {
   };
 
   std::string metrics(const ApiFigures& figures) const {
-    return render_metrics(data_plane.telemetry(), {.version = config.version,
-                                                   .instance = config.instance,
-                                                   .region = config.region,
-                                                   .requests = figures.answered,
-                                                   .ledger = ledger->figures(),
-                                                   .token_failures = figures.token_failures,
-                                                   .guard = running->guard.figures()});
+    return render_metrics(data_plane.telemetry(),
+                          {.version = config.version,
+                           .instance = config.instance,
+                           .region = config.region,
+                           .requests = figures.answered,
+                           .ledger = ledger->figures(),
+                           .token_failures = figures.token_failures,
+                           .guard = running->guard.figures(),
+                           .state_unstored = !running->keeper.unstored().empty(),
+                           .state_not_written = running->store->failure().has_value()});
   }
 
   ProcessConfig config;
@@ -220,38 +239,43 @@ Status ControlPlane::reload() {
 
 LedgerDoor ControlPlane::ledger_door() {
   const std::shared_ptr<Ledger> ledger = parts_->ledger;
-  return {
-      .note =
-          [ledger](const InterlayRoute& route, const std::vector<Suspect>& suspects,
-                   std::function<void(bool)> durable) {
-            return ledger->note(route.migration, suspects, std::move(durable));
-          },
-      .renote = [ledger](
-                    const InterlayRoute& route, std::int32_t db, std::string_view key, Doubt doubt,
-                    Side right) { return ledger->renote(route.migration, db, key, doubt, right); },
-      .note_all =
-          [ledger](const InterlayRoute& route, const std::string& why,
-                   std::function<void(bool)> durable) {
-            return ledger->note_all(route.migration, why, std::move(durable));
-          },
-      .swap =
-          [ledger](const InterlayRoute& route, std::int32_t one_db, std::int32_t other_db,
-                   std::function<void(bool)> durable) {
-            return ledger->swap(route.migration, one_db, other_db, std::move(durable));
-          },
-      .suspects = [ledger](
-                      const InterlayRoute& route, std::int32_t db,
-                      std::string_view key) { return ledger->suspects(route.migration, db, key); },
-      .right_of = [ledger](
-                      const InterlayRoute& route, std::int32_t db,
-                      std::string_view key) { return ledger->right_of(route.migration, db, key); },
-      .suspected =
-          [ledger](const InterlayRoute& route) { return ledger->suspected(route.migration); },
-      .any =
-          [size = ledger->size(), doubtful = ledger->doubtful()] {
-            return size->load(std::memory_order_relaxed) > 0 ||
-                   doubtful->load(std::memory_order_relaxed) > 0;
-          }};
+  return {.note =
+              [ledger](const InterlayRoute& route, std::vector<Suspect> suspects,
+                       std::function<void(bool)> durable) {
+                for (Suspect& suspect : suspects) suspect.at.pair = route.pair;
+                return ledger->note(route.migration, suspects, std::move(durable));
+              },
+          .renote =
+              [ledger](const InterlayRoute& route, std::int32_t db, std::string_view key,
+                       Doubt doubt, Side right) {
+                return ledger->renote(route.migration, route.pair, db, key, doubt, right);
+              },
+          .note_all =
+              [ledger](const InterlayRoute& route, const std::string& why,
+                       std::function<void(bool)> durable) {
+                return ledger->note_all(route.migration, why, std::move(durable));
+              },
+          .swap =
+              [ledger](const InterlayRoute& route, std::int32_t one_db, std::int32_t other_db,
+                       std::function<void(bool)> durable) {
+                return ledger->swap(route.migration, route.pair, one_db, other_db,
+                                    std::move(durable));
+              },
+          .suspects =
+              [ledger](const InterlayRoute& route, std::int32_t db, std::string_view key) {
+                return ledger->suspects(route.migration, route.pair, db, key);
+              },
+          .right_of =
+              [ledger](const InterlayRoute& route, std::int32_t db, std::string_view key) {
+                return ledger->right_of(route.migration, route.pair, db, key);
+              },
+          .suspected =
+              [ledger](const InterlayRoute& route) { return ledger->suspected(route.migration); },
+          .any =
+              [size = ledger->size(), doubtful = ledger->doubtful()] {
+                return size->load(std::memory_order_relaxed) > 0 ||
+                       doubtful->load(std::memory_order_relaxed) > 0;
+              }};
 }
 
 CatalogDoor ControlPlane::catalog_door() {
@@ -265,21 +289,22 @@ CatalogDoor ControlPlane::catalog_door() {
 RepairDoors ControlPlane::repair_doors() {
   assert(parts_->running != nullptr);
   Repairs& repairs = parts_->running->repairs;
-  return {
-      .due = [&repairs](std::size_t max) { return repairs.due(max); },
-      .settle = [&repairs](const RepairTask& task, RepairOutcome outcome,
-                           const std::string& why) { repairs.settle(task, outcome, why); },
-      .hold = {},
-      .right =
-          [ledger = parts_->ledger](const RepairTask& task) {
-            return ledger->right_of(task.migration, task.at.db, task.at.key).value_or(task.right);
-          },
-      .expires = {},
-      .ghosts = {},
-      .fenced = {},
-      .may_copy = {},
-      .rest = {},
-      .wake = {}};
+  return {.due = [&repairs](std::size_t max) { return repairs.due(max); },
+          .settle = [&repairs](const RepairTask& task, RepairOutcome outcome,
+                               const std::string& why) { repairs.settle(task, outcome, why); },
+          .hold = {},
+          .right =
+              [ledger = parts_->ledger](const RepairTask& task) {
+                const std::uint64_t pair = pair_of(task.old_side, task.new_side);
+                return ledger->right_of(task.migration, pair, task.at.db, task.at.key)
+                    .value_or(task.right);
+              },
+          .expires = {},
+          .ghosts = {},
+          .fenced = {},
+          .may_copy = {},
+          .rest = {},
+          .wake = {}};
 }
 
 WatchDoors ControlPlane::watch_doors() {

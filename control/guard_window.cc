@@ -9,8 +9,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr std::size_t kOld = static_cast<std::size_t>(Side::Old);
-constexpr std::size_t kNew = static_cast<std::size_t>(Side::New);
 constexpr std::int64_t kParts = 16;  // of a window: so often its beginning moves on
 
 // Of second legs: those that the side is to blame for. The others were not sent for a limit, or for

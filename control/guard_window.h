@@ -17,6 +17,9 @@
 
 namespace crossfade {
 
+inline constexpr std::size_t kOld = static_cast<std::size_t>(Side::Old);
+inline constexpr std::size_t kNew = static_cast<std::size_t>(Side::New);
+
 // Of one interlay at one moment, since its process began.
 struct GuardCounts {
   // Requests, copies and second writes that a side was to answer, and those that it failed.

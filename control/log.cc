@@ -3,21 +3,28 @@
 
 #include <spdlog/formatter.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <memory>
+#include <mutex>
+#include <string>
 
 #include "control/json/value.h"
 #include "control/json/write.h"
+#include "control/log_lines.h"
 
 namespace crossfade {
 
 namespace {
+
+constexpr std::size_t kWaiting_max = 1 << 20;  // bytes that wait for a reader
+constexpr std::chrono::milliseconds kFlush{1'000};
 
 constexpr const char* kTextPattern = "%Y-%m-%dT%H:%M:%S.%e%z %l %v";
 
@@ -53,6 +60,37 @@ class JsonLines : public spdlog::formatter {
   }
 };
 
+// Standard error, by a thread that may wait for its reader.
+class StandardError : public spdlog::sinks::base_sink<std::mutex> {
+ protected:
+  void sink_it_(const spdlog::details::log_msg& said) override {
+    if (lost_ > 0 && !tell_loss(said)) {
+      ++lost_;
+      return;
+    }
+    if (!lines_.add(as_line(said))) ++lost_;
+  }
+  void flush_() override { lines_.flush(kFlush); }
+
+ private:
+  bool tell_loss(const spdlog::details::log_msg& next) {
+    const std::string words =
+        "log: " + std::to_string(lost_) + " lines are lost, as nobody read those before in time";
+    spdlog::details::log_msg loss(next.logger_name, spdlog::level::warn, words);
+    if (!lines_.add(as_line(loss))) return false;
+    lost_ = 0;
+    return true;
+  }
+  std::string as_line(const spdlog::details::log_msg& said) {
+    spdlog::memory_buf_t line;
+    formatter_->format(said, line);
+    return {line.data(), line.size()};
+  }
+
+  LogLines lines_{STDERR_FILENO, kWaiting_max};
+  std::uint64_t lost_ = 0;
+};
+
 }  // namespace
 
 bool is_log_level(std::string_view text) {
@@ -65,9 +103,12 @@ bool is_log_level(std::string_view text) {
 bool is_log_format(std::string_view text) { return text == "text" || text == "json"; }
 
 void begin_log(const std::string& level, const std::string& format) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("crossfade"));
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("crossfade", std::make_shared<StandardError>()));
   set_log(level, format);
 }
+
+void flush_log() { spdlog::default_logger()->flush(); }
 
 void set_log(const std::string& level, const std::string& format) {
   spdlog::set_level(spdlog::level::from_str(level));

@@ -18,6 +18,10 @@ bool is_log_format(std::string_view text);  // text | json
 // Sends the log of the process to standard error. Once, before the first line.
 void begin_log(const std::string& level, const std::string& format);
 
+// Waits until the lines until now are out, at most a second: they are written by a thread of their
+// own, and lost, and counted, while nobody reads the last megabyte of them.
+void flush_log();
+
 // Gives the log another level and form. Any thread, at any time.
 void set_log(const std::string& level, const std::string& format);
 

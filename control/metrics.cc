@@ -79,6 +79,9 @@ void add_side(Families& families, const InterlayTraffic& traffic, Side side) {
   families.counter("crossfade_failures_total",
                    "Connections to a side that were refused, lost, timed out or garbled", labels,
                    traffic.failures[index]);
+  families.counter("crossfade_late_writes_total",
+                   "Writes that a side may have run after it had lost them to the other side",
+                   labels, traffic.late_writes[index]);
   families.gauge("crossfade_side_down", "1 while at least one loop does not try the side", labels,
                  traffic.down[index] ? 1 : 0);
   families.histogram("crossfade_leg_seconds", "From sending a request to a side to its whole reply",
@@ -142,6 +145,14 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
   for (const Side side : kBothSides) add_side(families, traffic, side);
   families.histogram("crossfade_proxy_seconds", "The sidecar's own share of a request", labels,
                      traffic.proxy);
+  for (const ApiTraffic& api : traffic.apis) {
+    for (const Side side : kBothSides) {
+      families.counter("crossfade_api_requests_total",
+                       "Requests of an api, by the side that answered",
+                       {{"interlay", traffic.id}, {"api", api.api}, {"side", name_of(side)}},
+                       api.requests[static_cast<std::size_t>(side)]);
+    }
+  }
   families.gauge("crossfade_sessions_open", "Clients connected", labels,
                  static_cast<double>(traffic.sessions_open));
   families.counter("crossfade_sessions_total", "Clients accepted", labels, traffic.sessions_total);
@@ -188,6 +199,9 @@ void add_interlay(Families& families, const InterlayTraffic& traffic) {
   families.counter("crossfade_refused_foreign_total",
                    "Requests refused because new has their keys in another form", labels,
                    traffic.refused_foreign);
+  families.counter("crossfade_refused_moved_total",
+                   "Transactions not run because their keys had moved to another server", labels,
+                   traffic.refused_moved);
   families.counter("crossfade_protocol_errors_total", "Malformed requests", labels,
                    traffic.protocol_errors);
   for (std::size_t limit = 0; limit < kLimits; ++limit) {
@@ -290,6 +304,11 @@ std::string render_metrics(const Telemetry& telemetry, const ControlFigures& con
   families.counter("crossfade_control_token_refusals_total",
                    "Of those: refused with 429, as their address had failed too often", {},
                    control.token_failures.refused);
+  families.gauge("crossfade_state_unstored", "1 while what is in force is not stored", {},
+                 control.state_unstored ? 1 : 0);
+  families.gauge("crossfade_state_not_written",
+                 "1 while the state file took nothing when it was last written to", {},
+                 control.state_not_written ? 1 : 0);
   add_ledger(families, control.ledger);
   add_guard(families, control.guard);
   for (const InterlayTraffic& traffic : telemetry.interlays) {

@@ -21,6 +21,8 @@ struct ControlFigures {
   LedgerFigures ledger = {};
   TokenFailureCounts token_failures = {};
   GuardFigures guard = {};
+  bool state_unstored = false;     // what is in force is not in the store
+  bool state_not_written = false;  // the state file took nothing when it was last written to
 };
 
 // Prometheus text exposition format, version 0.0.4. Labels hold ids of interlays and fixed words

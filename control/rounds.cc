@@ -4,11 +4,14 @@
 #include <cassert>
 #include <utility>
 
+#include "control/background.h"
+
 namespace crossfade {
 
 void Rounds::start(std::chrono::milliseconds pause, std::function<void()> round) {
   assert(!thread_.joinable());
   thread_ = std::thread([this, pause, round = std::move(round)] {
+    give_way();
     do {
       round();
     } while (rest(pause));

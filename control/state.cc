@@ -23,6 +23,11 @@ MigrationPtr migration_of_api(const State& state, std::string_view api) {
   return nullptr;
 }
 
+Self at_interlay(const State& state, const InterlayDefinition& interlay, Self self) {
+  self.shard = state.endpoints.at(interlay.endpoint)->shard;
+  return self;
+}
+
 bool writes_both(const Migration& migration) {
   return routes(migration.status) && dual_writes(migration.spec.strategy) &&
          !migration.bindings.empty();

@@ -16,6 +16,7 @@
 #include "control/definitions/interlay.h"
 #include "control/definitions/migration.h"
 #include "control/definitions/template.h"
+#include "protocols/base/ascii.h"
 
 namespace crossfade {
 
@@ -39,11 +40,15 @@ struct State {
 
 using StatePtr = std::shared_ptr<const State>;
 
-// Finds by uuid, else by id; nullptr when there is none.
+// Finds by uuid, in letters of either case, else by id; nullptr when there is none.
 //   cost  O(log n) by uuid, O(n) by id; n is small
 template <class Resource>
 std::shared_ptr<const Resource> find(const ById<Resource>& resources, std::string_view reference) {
   if (const auto found = resources.find(reference); found != resources.end()) return found->second;
+  if (looks_like_uuid(reference)) {  // as no id does
+    const auto found = resources.find(ascii_lower(std::string(reference)));
+    return found == resources.end() ? nullptr : found->second;
+  }
   for (const auto& [uuid, resource] : resources) {
     if (resource->identity.id == reference) return resource;
   }
@@ -63,6 +68,9 @@ MigrationPtr migration_of(const State& state, std::string_view interlay);
 
 // Likewise the one that has this api (uuid).
 MigrationPtr migration_of_api(const State& state, std::string_view api);
+
+// This sidecar, as that interlay of it is meant.
+Self at_interlay(const State& state, const InterlayDefinition& interlay, Self self);
 
 // True while a migration sends writes to both of its sides.
 bool writes_both(const Migration& migration);

@@ -10,7 +10,9 @@
 #include "protocols/redis/key_user.h"
 #include "strategies/api_keys.h"
 #include "strategies/api_set.h"
+#include "strategies/server_pair.h"
 #include "strategies/sql_api_set.h"
+#include "strategies/sql_user_fields.h"
 #include "strategies/user_fields.h"
 
 namespace crossfade {
@@ -32,10 +34,10 @@ bool same_route(const InterlayRoute& one, const InterlayRoute& other) {
          one.migration == other.migration && one.apis == other.apis &&
          one.api_keys == other.api_keys && one.sql_apis == other.sql_apis &&
          one.user == other.user && one.user_fields == other.user_fields &&
-         one.commands == other.commands && one.catalog == other.catalog &&
-         one.catalog_database == other.catalog_database && one.settings == other.settings &&
-         one.tls == other.tls && one.login == other.login && one.networks == other.networks &&
-         same_ends(one, other);
+         one.sql_user_fields == other.sql_user_fields && one.commands == other.commands &&
+         one.catalog == other.catalog && one.catalog_database == other.catalog_database &&
+         one.settings == other.settings && one.tls == other.tls && one.login == other.login &&
+         one.networks == other.networks && same_ends(one, other);
 }
 
 // What has been called complete stays on new, whoever and wherever this sidecar says it is when it
@@ -49,9 +51,11 @@ Strategy in_force(const Migration& migration, const Self& self) {
 }
 
 // Made only where it differs from that of the table before, as an ApiSet.
-std::shared_ptr<const UserFields> user_fields_of(const State& state,
-                                                 const InterlayDefinition& interlay,
-                                                 const std::string& name, const Table* previous) {
+//   place  where routes have it
+template <class AnyFields>
+std::shared_ptr<const AnyFields> user_fields_of(
+    const State& state, const InterlayDefinition& interlay, const std::string& name,
+    const Table* previous, std::shared_ptr<const AnyFields> InterlayRoute::*place) {
   std::vector<std::string> queries;
   for (const ApiPtr& api : in_order(state)) {
     if (endpoint_of(state, api->spec) != interlay.endpoint) continue;
@@ -61,11 +65,11 @@ std::shared_ptr<const UserFields> user_fields_of(const State& state,
   }
   if (previous != nullptr) {
     for (const InterlayRoutePtr& old : previous->interlays) {
-      const auto& former = old->user_fields;
+      const auto& former = (*old).*place;
       if (former && former->name() == name && former->queries() == queries) return former;
     }
   }
-  return std::make_shared<const UserFields>(name, std::move(queries));
+  return std::make_shared<const AnyFields>(name, std::move(queries));
 }
 
 // By whom the strategy splits, if it does so by users.
@@ -83,7 +87,11 @@ void tell_users_apart(InterlayRoute& route, const State& state, const InterlayDe
   const bool by_key = route.user.from == UserFrom::Key;
   (flag != nullptr ? flag->split_by : canary->split_by) = by_key ? SplitBy::Key : SplitBy::User;
   if (route.user.from == UserFrom::Field) {
-    route.user_fields = user_fields_of(state, interlay, route.user.name, previous);
+    const auto make = [&](auto place) {
+      route.*place = user_fields_of(state, interlay, route.user.name, previous, place);
+    };
+    if (route.old_side.kind == EndpointKind::Redis) make(&InterlayRoute::user_fields);
+    if (route.old_side.kind == EndpointKind::Postgres) make(&InterlayRoute::sql_user_fields);
   }
   if (!by_key || route.user.pattern.empty()) return;
   auto read = redis::KeyUser::read(route.user.pattern);
@@ -179,8 +187,9 @@ InterlayRoute build_route(const State& state, const InterlayDefinition& interlay
   const auto target = state.endpoints.find(binding.endpoint);
   assert(target != state.endpoints.end());
   route.new_side = target->second->address;
-  route.strategy = in_force(*migration, self);
+  route.strategy = in_force(*migration, at_interlay(state, interlay, self));
   route.migration = migration->identity.id;
+  route.pair = pair_of(route.old_side, *route.new_side);
   tell_users_apart(route, state, interlay, previous);
   const auto elsewhere = tell_regions_apart(route, *migration, interlay.regions);
   if (elsewhere) {

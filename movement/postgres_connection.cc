@@ -143,6 +143,72 @@ Status PostgresConnection::take_rows(Deadline end, const std::function<bool(Post
   }
 }
 
+Status PostgresConnection::take_results(Deadline end,
+                                        const std::function<void(const pg_result*)>& look) {
+  PGconn* const connection = connection_.get();
+  Status told = success();
+  for (;;) {
+    while (PQisBusy(connection) != 0) {
+      if (Status waited = wait(POLLIN, end); !waited) return waited;
+      if (PQconsumeInput(connection) != 1) return failed(Errc::Unavailable);
+    }
+    const ResultRows result(PQgetResult(connection));
+    if (!result) return told;
+    if (PQresultStatus(result.get()) == PGRES_COMMAND_OK) {
+      look(result.get());
+      continue;
+    }
+    const bool refused = PQstatus(connection) == CONNECTION_OK && !is_passing(result.get());
+    told = failed(refused ? Errc::BadInput : Errc::Unavailable,
+                  first_line(PQresultErrorMessage(result.get())));
+  }
+}
+
+Result<SqlShape> PostgresConnection::describe(const std::string& sql, Deadline end) {
+  PGconn* const connection = connection_.get();
+  if (PQsendPrepare(connection, "", sql.c_str(), 0, nullptr) != 1) {
+    return failed(Errc::Unavailable);
+  }
+  Status status = take_results(end, [](const pg_result*) {});
+  if (!status) return status.error();
+  if (PQsendDescribePrepared(connection, "") != 1) return failed(Errc::Unavailable);
+  SqlShape shape{.parameters = {}};
+  std::vector<std::uint32_t> types;
+  status = take_results(end, [&](const pg_result* result) {
+    for (int i = 0; i < PQnparams(result); ++i) types.push_back(PQparamtype(result, i));
+    shape.parameters.resize(types.size());
+    for (int i = 0; i < PQnfields(result); ++i) {
+      shape.columns.emplace_back(PQfname(result, i), "");
+      types.push_back(PQftype(result, i));
+    }
+  });
+  if (!status) return status.error();
+  auto names = names_of_types(types, end);
+  if (!names) return names.error();
+  std::size_t next = 0;
+  for (std::string& type : shape.parameters) type = std::move((*names)[next++]);
+  for (auto& [name, type] : shape.columns) type = std::move((*names)[next++]);
+  return shape;
+}
+
+Result<std::vector<std::string>> PostgresConnection::names_of_types(
+    const std::vector<std::uint32_t>& types, Deadline end) {
+  std::string list = "{";
+  for (const std::uint32_t type : types)
+    list += (list.size() > 1 ? "," : "") + std::to_string(type);
+  std::vector<std::string> names;
+  const Status asked = ask_of(
+      "SELECT pg_catalog.format_type(type, NULL) FROM pg_catalog.unnest($1::pg_catalog.oid[])"
+      " WITH ORDINALITY AS types (type, place) ORDER BY place",
+      list + "}", end, [&](PostgresRow row) {
+        names.emplace_back(row[0]);
+        return true;
+      });
+  if (!asked) return asked.error();
+  if (names.size() != types.size()) return failed(Errc::BadInput, "not all types have a name");
+  return names;
+}
+
 Result<std::vector<std::string>> PostgresConnection::ask_row(const char* sql, Deadline end) {
   std::vector<std::string> row;
   std::size_t rows = 0;

@@ -18,6 +18,7 @@
 #include "strategies/ports.h"
 
 struct pg_conn;  // libpq's
+struct pg_result;
 
 namespace crossfade {
 
@@ -43,6 +44,10 @@ class PostgresConnection {
   Status ask_of(const char* sql, const std::string& value, Deadline end,
                 const std::function<bool(PostgresRow)>& take);
 
+  // Has a statement prepared, as the unnamed one, and runs nothing of it.
+  //   errors  as ask()
+  Result<SqlShape> describe(const std::string& sql, Deadline end);
+
   // The fields of the one row that a query gives.
   //   errors  as above, and where there is no row or more than one
   Result<std::vector<std::string>> ask_row(const char* sql, Deadline end);
@@ -58,6 +63,10 @@ class PostgresConnection {
         stop_(std::move(stop)) {}
 
   Status wait(short events, Deadline end) const;
+  // Calls look(result) for all that is answered, which none but this libpq is to know (PGresult).
+  Status take_results(Deadline end, const std::function<void(const pg_result*)>& look);
+  Result<std::vector<std::string>> names_of_types(const std::vector<std::uint32_t>& types,
+                                                  Deadline end);
   Status take_rows(Deadline end, const std::function<bool(PostgresRow)>& take);
   Error failed(Errc code, std::string reason) const;
   Error failed(Errc code) const;  // in libpq's words

@@ -195,4 +195,22 @@ Result<PostgresSurvey> survey_postgres(const EndpointAddress& address, std::uint
   return survey;
 }
 
+Result<std::vector<Result<SqlShape>>> describe_postgres(const EndpointAddress& address,
+                                                        const std::vector<std::string>& statements,
+                                                        std::uint32_t timeout_ms) {
+  if (address.username.empty()) {
+    return Error{Errc::BadConfig, "ask endpoint '" + address.id + "'", "it has no username"};
+  }
+  const Deadline end = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  auto connection = PostgresConnection::open(address, "", end, {});
+  if (!connection) return connection.error();
+  std::vector<Result<SqlShape>> shapes;
+  for (const std::string& sql : statements) {
+    shapes.push_back(connection->describe(sql, end));
+    if (!shapes.back() && shapes.back().error().code != Errc::BadInput)
+      return shapes.back().error();
+  }
+  return shapes;
+}
+
 }  // namespace crossfade

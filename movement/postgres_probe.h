@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "protocols/base/result.h"
 #include "strategies/ports.h"
@@ -21,5 +23,11 @@ inline constexpr std::size_t kSurveyMax = 32u << 20;  // bytes of all that is to
 // Fills a PostgresSurvey, likewise.
 //   errors  as above; Overloaded: it would tell more than kSurveyMax
 Result<PostgresSurvey> survey_postgres(const EndpointAddress& address, std::uint32_t timeout_ms);
+
+// What becomes of statements there: see Prober::describe. An endpoint without a user is refused
+// (BadConfig).
+Result<std::vector<Result<SqlShape>>> describe_postgres(const EndpointAddress& address,
+                                                        const std::vector<std::string>& statements,
+                                                        std::uint32_t timeout_ms);
 
 }  // namespace crossfade

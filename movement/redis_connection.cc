@@ -248,6 +248,7 @@ Status RedisConnection::wait(short events) {
     case Waited::Ready:
       return success();
     case Waited::Late:
+      late_ = true;
       return Error{Errc::Unavailable, doing, "no answer in time"};
     case Waited::Stopped:
       return Error{Errc::Unavailable, doing, "stopped"};

@@ -68,6 +68,8 @@ class RedisConnection {
   std::size_t owed() const { return owed_; }
   // The server's end is closed, or what came from it makes no sense.
   bool lost() const { return lost_; }
+  // A call has ended as its answer did not come in time.
+  bool late() const { return late_; }
   // The same, found out without asking anything; while nothing is owed.
   bool has_ended();
   // While something is owed: a part of it, or the connection's end, is here.
@@ -116,6 +118,7 @@ class RedisConnection {
   Deadline call_ends_{};
   std::size_t owed_ = 0;
   bool lost_ = false;
+  bool late_ = false;
 };
 
 }  // namespace crossfade

@@ -17,7 +17,7 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kPauseFirst{250};
 constexpr milliseconds kPauseMost{30'000};
-constexpr milliseconds kIdle{1'000};          // after that it is asked whether it still lives
+constexpr milliseconds kAskedAfter{1'000};    // after that it is asked whether it still lives
 constexpr std::uint32_t kLateAnswer_ms = 50;  // what a late answer is waited for, each time
 
 // What stands behind that name, up to the end of its line; empty: it is not there.
@@ -107,7 +107,7 @@ Status RedisLine::open() {
 
 Status RedisLine::check_alive() {
   if (connection_->lost()) return Error{Errc::Unavailable, "", "lost"};
-  if (steady_clock::now() - alive_at_ < kIdle) return success();
+  if (steady_clock::now() - alive_at_ < kAskedAfter) return success();
   auto pong = connection_->call({"PING"});
   if (!pong) return pong.error();
   alive_at_ = steady_clock::now();

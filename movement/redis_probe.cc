@@ -1,6 +1,8 @@
 // Asking a Redis server about itself.
 #include "movement/redis_probe.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <map>
@@ -10,6 +12,7 @@
 
 #include "movement/command_reply.h"
 #include "movement/redis_connection.h"
+#include "movement/redis_fence.h"
 
 namespace crossfade {
 
@@ -106,11 +109,40 @@ Status take_latency(RedisConnection& connection, const EndpointAddress& address,
   const auto took = std::chrono::steady_clock::now() - start;
   probe.latency_us = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(took).count());
-  // A server that wants a login, or a busy or loading one, says so here; only the first is fatal.
+  // A server that wants a login, or a busy, loading or failing one, says so here; only the first is
+  // fatal.
   if (pong->is_error() && pong->text.starts_with("NOAUTH")) {
     return Error{Errc::BadConfig, "ask endpoint '" + address.id + "'", pong->text};
   }
+  // A user that may not PING says nothing about the server.
+  if (pong->is_error() && !is_forbidden(*pong)) probe.ping_refusal = words_of_refusal(pong->text);
   return success();
+}
+
+// These it would say to any client: others are about this user, this key or this command.
+bool refuses_all_writes(std::string_view refusal) {
+  constexpr std::array<std::string_view, 8> kSaid{
+      "READONLY", "MISCONF", "NOREPLICAS", "OOM", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN"};
+  return std::ranges::any_of(kSaid, [&](std::string_view word) {
+    return refusal.starts_with(word) && refusal.substr(word.size()).starts_with(' ');
+  });
+}
+
+WritesTold refused_by(const RedisReply& reply) {
+  return {.answer = refuses_all_writes(reply.text) ? WritesTold::Answer::Refused
+                                                   : WritesTold::Answer::NotTold,
+          .why = words_of_refusal(reply.text)};
+}
+
+WritesTold not_told(std::string why) { return {.why = std::move(why)}; }
+
+WritesTold silent(const Error& error) {
+  return {.answer = WritesTold::Answer::Silent, .why = error.message()};
+}
+
+// Who ends the connection at MULTI, as some proxies do, does not tell; who says nothing hangs.
+WritesTold unanswered_by(const RedisConnection& connection, const Error& error) {
+  return connection.late() ? silent(error) : not_told(error.message());
 }
 
 }  // namespace
@@ -122,7 +154,11 @@ Result<RedisProbe> probe_redis(const EndpointAddress& address, std::uint32_t tim
   if (Status status = take_latency(*connection, address, probe); !status) return status.error();
   auto info = connection->call({"INFO"});
   if (!info) return info.error();
-  if (!info->is_error()) take_info(parse_info(info->text), probe);
+  if (info->is_error()) {
+    probe.info_refused = true;
+  } else {
+    take_info(parse_info(info->text), probe);
+  }
   if (Status status = take_parameters(*connection, probe); !status) return status.error();
   auto commands = connection->call({"COMMAND"});
   if (!commands) return commands.error();
@@ -130,6 +166,24 @@ Result<RedisProbe> probe_redis(const EndpointAddress& address, std::uint32_t tim
     probe.commands = redis::learn_commands(entries);
   }
   return probe;
+}
+
+WritesTold ask_for_writes(const EndpointAddress& address, std::uint32_t timeout_ms) {
+  auto connection = RedisConnection::open(address, timeout_ms);
+  if (!connection) {
+    const bool unreached = connection.error().code == Errc::Unavailable;
+    return unreached ? silent(connection.error()) : not_told(connection.error().message());
+  }
+  auto begun = connection->call({"MULTI"});
+  if (!begun) return unanswered_by(*connection, begun.error());
+  if (begun->is_error()) return refused_by(*begun);
+  if (begun->text != "OK") return not_told("MULTI is not answered with OK");
+  // XX: should somebody run it all the same, it would have to find that key first.
+  auto queued = connection->call({"SET", "crossfade:does-it-take-writes", "", "XX"});
+  if (!queued) return unanswered_by(*connection, queued.error());
+  (void)connection->call({"DISCARD"});  // the end of the connection is the same
+  if (queued->is_error()) return refused_by(*queued);
+  return {.answer = WritesTold::Answer::Taken};
 }
 
 }  // namespace crossfade

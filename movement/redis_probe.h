@@ -16,4 +16,9 @@ namespace crossfade {
 //           wants one; texts name the endpoint's id and never its credentials
 Result<RedisProbe> probe_redis(const EndpointAddress& address, std::uint32_t timeout_ms);
 
+// Over a connection of its own: MULTI, a SET that would change nothing if it were run, DISCARD.
+// Servers refuse a command when it is queued for most reasons that they would not run it for.
+// Blocks likewise, for each of three answers.
+WritesTold ask_for_writes(const EndpointAddress& address, std::uint32_t timeout_ms);
+
 }  // namespace crossfade

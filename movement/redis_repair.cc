@@ -93,17 +93,17 @@ Settled RedisRepair::settle(const RepairTask& task) {
     failed(ready.error());
     if (ready.error().code == Errc::Unavailable) {
       settled.outcome = RepairOutcome::Unreachable;
-      doors_.rest(task.migration);
+      doors_.rest(task);
     }
     return settled;
   }
-  if (!doors_.wake(task.migration, limits_.hold_ms)) {
+  if (!doors_.wake(task, limits_.hold_ms)) {
     settled.outcome = RepairOutcome::Newer;
     return settled;
   }
   // Once before the turn, so that it is short, and once in it, so that none is missed.
   if (Status fenced = fence(turn); !fenced) return failed(fenced.error());
-  std::shared_ptr<void> held = doors_.hold(task.migration, task.at, limits_.hold_ms);
+  std::shared_ptr<void> held = doors_.hold(task, limits_.hold_ms);
   if (held == nullptr) {
     settled.outcome = RepairOutcome::Newer;
     return settled;
@@ -120,7 +120,7 @@ Settled RedisRepair::settle(const RepairTask& task) {
 
 Status RedisRepair::fence(Turn& turn) {
   for (const Side side : {Side::Old, Side::New}) {
-    const auto ghosts = doors_.ghosts(turn.task.migration, side);
+    const auto ghosts = doors_.ghosts(turn.task, side);
     if (ghosts.empty()) continue;
     RedisLine& line = *turn.lines[static_cast<std::size_t>(side)];
     auto fenced = end_clients(line.connection(), ghosts);
@@ -129,7 +129,7 @@ Status RedisRepair::fence(Turn& turn) {
       return fenced.error();
     }
     turn.settled.fenced += fenced->gone.size();
-    if (!fenced->gone.empty()) doors_.fenced(turn.task.migration, side, fenced->gone);
+    if (!fenced->gone.empty()) doors_.fenced(turn.task, side, fenced->gone);
     if (!fenced->why.empty()) return refused(line, "end connections at", fenced->why);
   }
   return success();

@@ -34,7 +34,7 @@ constexpr std::size_t kRemembered_max = 100'000;  // keys that were found, not t
 
 using Keys = std::vector<std::string>;
 
-std::int64_t number_in(std::string_view text) {
+std::int64_t signed_number_in(std::string_view text) {
   std::int64_t value = 0;
   std::from_chars(text.data(), text.data() + text.size(), value);
   return value;
@@ -50,8 +50,8 @@ std::map<std::int32_t, std::uint64_t> keyspace_of(std::string_view info) {
     info = end == info.npos ? std::string_view() : info.substr(end + 1);
     const std::size_t at = line.find(kKeys);
     if (!line.starts_with("db") || at == line.npos) continue;
-    keys[static_cast<std::int32_t>(number_in(line.substr(2)))] =
-        static_cast<std::uint64_t>(number_in(line.substr(at + kKeys.size())));
+    keys[static_cast<std::int32_t>(signed_number_in(line.substr(2)))] =
+        static_cast<std::uint64_t>(signed_number_in(line.substr(at + kKeys.size())));
   }
   return keys;
 }
@@ -235,6 +235,9 @@ class Verification {
     if (remembered_.contains(key)) return success();
     if (remembered_.size() < kRemembered_max) remembered_.insert(key);
     ++counts_.differing;
+    if ((*again)[0].exists() != (*again)[1].exists()) {
+      ++counts_.only_there[(*again)[0].exists() ? 0 : 1];
+    }
     found_({db, key});
     return success();
   }

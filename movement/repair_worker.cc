@@ -67,8 +67,17 @@ bool RepairWorker::work_on(std::vector<RepairTask> tasks, RedisRepair& repair,
            std::tie(other.old_side.id, other.new_side.id, other.at.db);
   });
   bool progress = false;
+  const RepairTask* unreachable = nullptr;  // the first of its pair; the others are next to it
   for (const RepairTask& task : tasks) {
     if (stop.stop_requested()) break;
+    if (unreachable != nullptr && task.old_side.id == unreachable->old_side.id &&
+        task.new_side.id == unreachable->new_side.id) {
+      Settled skipped;
+      skipped.outcome = RepairOutcome::Unreachable;
+      count(skipped);
+      doors_.settle(task, skipped.outcome, skipped.why);
+      continue;
+    }
     const auto began = steady_clock::now();
     const Settled settled = settle(task, repair);
     const bool settled_it =
@@ -76,6 +85,7 @@ bool RepairWorker::work_on(std::vector<RepairTask> tasks, RedisRepair& repair,
     if (stop.stop_requested() && !settled_it) break;  // it was not tried to the end
     count(settled);
     doors_.settle(task, settled.outcome, settled.why);
+    unreachable = settled.outcome == RepairOutcome::Unreachable ? &task : nullptr;
     progress = progress || settled_it;
     rest(pause_after(settled, steady_clock::now() - began, limits_), stop);
   }

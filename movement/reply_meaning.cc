@@ -16,7 +16,7 @@ namespace crossfade {
 namespace {
 
 using Type = ReplyValue::Type;
-using Elements = std::vector<ReplyValue>;
+using Values = std::vector<ReplyValue>;
 
 enum class Rule : std::uint8_t {
   Exact,
@@ -148,8 +148,7 @@ void append_form(const ReplyValue& value, std::string& out) {
 }
 
 // The order in which groups of `each` elements stand, by the first of each group.
-std::vector<std::pair<std::string, std::size_t>> ordered(const Elements& elements,
-                                                         std::size_t each) {
+std::vector<std::pair<std::string, std::size_t>> ordered(const Values& elements, std::size_t each) {
   std::vector<std::pair<std::string, std::size_t>> order;
   order.reserve(elements.size() / each);
   for (std::size_t i = 0; i + each <= elements.size(); i += each) {
@@ -213,7 +212,7 @@ class Walk {
     return in_order(a.elements, b.elements);
   }
 
-  Meaning in_order(const Elements& a, const Elements& b) const {
+  Meaning in_order(const Values& a, const Values& b) const {
     if (a.size() != b.size()) return Meaning::Different;
     Meaning meaning = Meaning::Same;
     for (std::size_t i = 0; i < a.size() && meaning != Meaning::Different; ++i) {
@@ -222,7 +221,7 @@ class Walk {
     return meaning;
   }
 
-  Meaning element(const Elements& a, const Elements& b, std::size_t i) const {
+  Meaning element(const Values& a, const Values& b, std::size_t i) const {
     if (a[i].aggregate() || b[i].aggregate()) return value(a[i], b[i]);
     const bool idle = rule_.rule == Rule::Pending && a.size() == 4 && i == 2;
     if (idle && a[i].type == Type::Number && b[i].type == Type::Number) return near(a[i], b[i]);
@@ -230,7 +229,7 @@ class Walk {
     return leaf(a[i], b[i], score || rule_.rule == Rule::Float);
   }
 
-  Meaning unordered(const Elements& a, const Elements& b, std::size_t each) const {
+  Meaning unordered(const Values& a, const Values& b, std::size_t each) const {
     if (a.size() != b.size() || a.size() % each != 0) {
       return a.size() == b.size() ? in_order(a, b) : Meaning::Different;
     }

@@ -66,11 +66,11 @@ Status AskedServer::make_ready() {
   return success();
 }
 
-Result<ToldAgain> AskedServer::ask(const Mismatch& mismatch) {
+Result<ToldAgain> AskedServer::ask(const AskedSql& sql, const std::string& reads) {
   const bool kept = connection_.has_value();
-  Result<ToldAgain> told = ask_once(mismatch);
+  Result<ToldAgain> told = ask_once(sql, reads);
   // A kept connection may have been closed by the server meanwhile: then once more on a new one.
-  if (!told && kept && told.error().code == Errc::Unavailable) told = ask_once(mismatch);
+  if (!told && kept && told.error().code == Errc::Unavailable) told = ask_once(sql, reads);
   if (!told && told.error().code == Errc::Unavailable) {
     not_before_ =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(settings_.compare_timeout_ms);
@@ -94,8 +94,7 @@ Status AskedServer::prepare(const std::string& settings) {
                "it refuses them (" + sqlstate + ")"};
 }
 
-Result<ToldAgain> AskedServer::ask_once(const Mismatch& mismatch) {
-  const AskedSql& sql = *mismatch.sql;
+Result<ToldAgain> AskedServer::ask_once(const AskedSql& sql, const std::string& reads) {
   ToldAgain told;
   const auto take = [&](const postgres::Piece& piece) {
     told.bytes.append(piece.bytes);
@@ -106,7 +105,7 @@ Result<ToldAgain> AskedServer::ask_once(const Mismatch& mismatch) {
   if (done) done = prepare(sql.settings);
   if (done && !sql.hows.empty()) told.digest.expect(sql.hows[0]);
   if (done) {
-    done = connection_->ask(mismatch.request, sql.hows.size(), settings_.compare_again_max, take);
+    done = connection_->ask(reads, sql.hows.size(), settings_.compare_again_max, take);
   }
   std::string end;
   postgres::append_query(end, "ROLLBACK");
@@ -129,9 +128,10 @@ AskedServer& SqlLook::server_at(const EndpointAddress& address, const AskedSql& 
 MismatchClass SqlLook::look(Mismatch& mismatch) {
   if (!can_be_asked(mismatch)) return MismatchClass::Unsure;
   AskedSql& sql = *mismatch.sql;
+  const std::string& reads_of_new = sql.new_request.empty() ? mismatch.request : sql.new_request;
   AskedServer& old_side = server_at(mismatch.route->old_side, sql);
-  auto before = old_side.ask(mismatch);
-  auto beside = server_at(*mismatch.route->new_side, sql).ask(mismatch);
+  auto before = old_side.ask(sql, mismatch.request);
+  auto beside = server_at(*mismatch.route->new_side, sql).ask(sql, reads_of_new);
   if (!before || !beside) return MismatchClass::Unsure;
   // An error that was not there the first time is about this asking: other rights, a time limit.
   if (before->digest.failures() > sql.failures[static_cast<std::size_t>(Side::Old)] ||
@@ -144,7 +144,7 @@ MismatchClass SqlLook::look(Mismatch& mismatch) {
   mismatch.old_reply = std::move(before->bytes);
   mismatch.new_reply = std::move(beside->bytes);
   if (sql.compared.what == Difference::Order) return MismatchClass::Tolerable;
-  auto after = old_side.ask(mismatch);
+  auto after = old_side.ask(sql, mismatch.request);
   if (after && compare(before->digest, after->digest, How::Exact).same()) {
     return MismatchClass::Real;
   }

@@ -31,15 +31,16 @@ class AskedServer {
               std::stop_token stop);
 
   // Asks the reads again. A server that failed is left alone for compare_timeout_ms.
+  //   reads   of the mismatch, as this server is asked them
   //   errors  Unavailable; BadConfig: its user is not let in, or not let have these settings;
   //           Overloaded (compare_again_max)
-  Result<ToldAgain> ask(const Mismatch& mismatch);
+  Result<ToldAgain> ask(const AskedSql& sql, const std::string& reads);
   bool serves(const EndpointAddress& address, const AskedSql& sql) const;
   void hang_up() { connection_.reset(); }
 
  private:
   Status make_ready();
-  Result<ToldAgain> ask_once(const Mismatch& mismatch);
+  Result<ToldAgain> ask_once(const AskedSql& sql, const std::string& reads);
   Status prepare(const std::string& settings);
 
   EndpointAddress address_;

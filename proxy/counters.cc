@@ -11,6 +11,7 @@ void InterlayCounters::add_to(InterlayTraffic& out) const {
     out.errors[side] += errors[side].get();
     out.failures[side] += failures[side].get();
     out.unreached[side] += unreached[side].get();
+    out.late_writes[side] += late_writes[side].get();
     leg[side].add_to(out.leg[side]);
     out.down[side] = out.down[side] || down[side].get() != 0;
   }
@@ -35,6 +36,7 @@ void InterlayCounters::add_to(InterlayTraffic& out) const {
   out.suspected_writes += suspected.get();
   out.refused_split += refused_split.get();
   out.refused_foreign += refused_foreign.get();
+  out.refused_moved += refused_moved.get();
   out.protocol_errors += protocol_errors.get();
   for (std::size_t i = 0; i < kLimits; ++i) out.limits[i] += limits[i].get();
   out.bytes[0] += client_in.get();

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "strategies/telemetry.h"
 
@@ -64,6 +66,12 @@ struct SecondCounters {
   void drop(Drop why, std::uint64_t n = 1) { dropped[static_cast<std::size_t>(why)].add(n); }
 };
 
+// Requests of one api, by answering side; as long as a table of its interlay goes by it.
+struct ApiCounter {
+  std::array<Counter, kSides> requests;
+};
+using ApiCounters = std::vector<std::shared_ptr<ApiCounter>>;  // by the numbers of ApiNames
+
 struct InterlayCounters {
   std::array<std::array<Counter, kKinds>, kSides> requests;
   std::array<Counter, kSides> errors;
@@ -75,7 +83,8 @@ struct InterlayCounters {
   Counter fallbacks_unsent, fallbacks_unanswered;
   std::array<Counter, kSides> unreached;
   Counter fallbacks, new_only_writes, new_only_unsure, refused_split, refused_foreign,
-      protocol_errors;
+      refused_moved, protocol_errors;
+  std::array<Counter, kSides> late_writes;
   std::array<Counter, kLimits> limits;
   Counter client_in, client_out, server_in, server_out;
   Counter sessions_open, sessions_total, sessions_ended, one_sided;

@@ -20,7 +20,6 @@ namespace {
 
 constexpr std::chrono::seconds kAdoptionLimit{10};
 constexpr std::chrono::seconds kCopyLimit{10};
-constexpr int kBacklog = 1024;
 
 // Counts down from any thread; the waiter gives up after a limit. Shared, as a late loop may
 // outlive it.
@@ -169,31 +168,29 @@ DataPlane EventLoops::data_plane() {
 }
 
 void EventLoops::open_doors(RepairDoors& doors) {
-  doors.hold = [this](const std::string& migration, const SuspectKey& at,
-                      std::uint32_t timeout_ms) {
-    return shared_writes_.hold(migration, at, timeout_ms);
+  doors.hold = [this](const RepairTask& task, std::uint32_t timeout_ms) {
+    return shared_writes_.hold(task, timeout_ms);
   };
   doors.expires = [this](const RepairTask& task, std::uint64_t at_ms) {
     shared_writes_.set_expiry(task, at_ms);
   };
-  doors.ghosts = [this](const std::string& migration, Side side) {
-    return shared_writes_.ghosts(migration, side);
+  doors.ghosts = [this](const RepairTask& task, Side side) {
+    return shared_writes_.ghosts(task, side);
   };
-  doors.fenced = [this](const std::string& migration, Side side,
-                        const std::vector<ServersClient>& gone) {
-    shared_writes_.fenced(migration, side, gone);
+  doors.fenced = [this](const RepairTask& task, Side side, const std::vector<ServersClient>& gone) {
+    shared_writes_.fenced(task, side, gone);
   };
   doors.may_copy = [this](const std::string& migration, Side to) {
     return shared_writes_.copy_leave.take(migration, to);
   };
-  doors.rest = [this](const std::string& migration) { shared_writes_.rest(migration); };
-  doors.wake = [this](const std::string& migration, std::uint32_t timeout_ms) {
-    return shared_writes_.wake(migration, timeout_ms);
+  doors.rest = [this](const RepairTask& task) { shared_writes_.rest(task); };
+  doors.wake = [this](const RepairTask& task, std::uint32_t timeout_ms) {
+    return shared_writes_.wake(task, timeout_ms);
   };
 }
 
 Status EventLoops::publish(TablePtr table) {
-  std::vector<std::vector<std::shared_ptr<InterlayCounters>>> counters(loops_.size());
+  std::vector<std::vector<Interlay::Counted>> counted(loops_.size());
   {
     std::lock_guard lock(mutex_);
     published_.clear();
@@ -201,7 +198,17 @@ Status EventLoops::publish(TablePtr table) {
       auto& per_loop = counters_[route->id];
       while (per_loop.size() < loops_.size())
         per_loop.push_back(std::make_shared<InterlayCounters>());
-      for (std::size_t i = 0; i < loops_.size(); ++i) counters[i].push_back(per_loop[i]);
+      const ApiNames* const names = names_of(*route);
+      count_apis(route->id, names ? names->names() : std::vector<std::string>());
+      for (std::size_t i = 0; i < loops_.size(); ++i) {
+        ApiCounters apis;
+        if (names) {
+          for (const std::string& api : names->names()) {
+            apis.push_back(api_counters_[route->id][api][i]);
+          }
+        }
+        counted[i].push_back({per_loop[i], std::move(apis)});
+      }
       published_.push_back(route->id);
     }
   }
@@ -219,7 +226,7 @@ Status EventLoops::publish(TablePtr table) {
   auto adopted = std::make_shared<Latch>(loops_.size());
   for (std::size_t i = 0; i < loops_.size(); ++i) {
     Loop* loop = loops_[i].get();
-    loop->post([loop, table, adopted, mine = std::move(counters[i])] {
+    loop->post([loop, table, adopted, mine = std::move(counted[i])] {
       loop->adopt(table, mine);
       adopted->done();
     });
@@ -231,6 +238,17 @@ Status EventLoops::publish(TablePtr table) {
   shared_writes_.copy_leave.widen(std::move(both_sides));
   table_ = std::move(table);
   return success();
+}
+
+// Those that are there no more begin anew when they come back.
+void EventLoops::count_apis(const std::string& interlay, const std::vector<std::string>& apis) {
+  auto& known = api_counters_[interlay];
+  std::erase_if(known,
+                [&](const auto& one) { return std::ranges::find(apis, one.first) == apis.end(); });
+  for (const std::string& api : apis) {
+    auto& per_loop = known[api];
+    while (per_loop.size() < loops_.size()) per_loop.push_back(std::make_shared<ApiCounter>());
+  }
 }
 
 Result<std::uint16_t> EventLoops::listen(const ListenSpec& spec) {
@@ -302,6 +320,14 @@ Telemetry EventLoops::telemetry() {
     InterlayTraffic traffic;
     traffic.id = id;
     for (const auto& counters : counters_[id]) counters->add_to(traffic);
+    for (const auto& [api, per_loop] : api_counters_[id]) {
+      ApiTraffic& one = traffic.apis.emplace_back(ApiTraffic{.api = api});
+      for (const auto& counter : per_loop) {
+        for (std::size_t side = 0; side < kSides; ++side) {
+          one.requests[side] += counter->requests[side].get();
+        }
+      }
+    }
     out.interlays.push_back(std::move(traffic));
   }
   return out;

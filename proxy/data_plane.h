@@ -55,6 +55,8 @@ class EventLoops {
   Result<std::uint16_t> listen(const ListenSpec& spec);
   void unlisten(const std::string& interlay, std::uint32_t drain_ms);
   Telemetry telemetry();
+  // With mutex_ held.
+  void count_apis(const std::string& interlay, const std::vector<std::string>& apis);
 
   SharedWritesRegistry shared_writes_;
   postgres::Shared postgres_;
@@ -69,6 +71,8 @@ class EventLoops {
   std::map<std::string, std::vector<std::shared_ptr<InterlayCounters>>>
       counters_;                        // guarded by mutex_
   std::vector<std::string> published_;  // guarded by mutex_
+  // By interlay id, and by api, where its route goes by apis; one entry per loop.
+  std::map<std::string, std::map<std::string, ApiCounters>> api_counters_;  // guarded by mutex_
 };
 
 }  // namespace crossfade

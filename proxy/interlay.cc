@@ -20,11 +20,13 @@ namespace {
 // limit.
 constexpr std::uint64_t kConnectBackoffMaxNs = 500'000'000;
 constexpr std::uint64_t kAnswerBackoffMaxNs = 2'000'000'000;
-constexpr int kBacklog = 1024;
 }  // namespace
 
-Interlay::Interlay(Loop& loop, InterlayRoutePtr route, std::shared_ptr<InterlayCounters> counters)
-    : loop_(loop), route_(std::move(route)), counters_(std::move(counters)) {
+Interlay::Interlay(Loop& loop, InterlayRoutePtr route, Counted counted)
+    : loop_(loop),
+      route_(std::move(route)),
+      counters_(std::move(counted.all)),
+      api_counters_(std::move(counted.apis)) {
   for (auto& down : counters_->down) down.set(0);  // it may have had a namesake
   share_writes();
 }
@@ -118,7 +120,17 @@ void Interlay::place(Session& session) const {
   session.elsewhere_ = region_migrated(route_->networks, *address).value_or(here) != here;
 }
 
-void Interlay::set_route(InterlayRoutePtr route) {
+void Interlay::count_api(const ApiNames& names, std::uint32_t api, Side side) {
+  const ApiNames* const newest = names_of(*route_);
+  if (&names != newest) {  // planned by a former table
+    const auto number = newest ? newest->number_of(names.names()[api]) : std::nullopt;
+    if (!number) return;
+    api = *number;
+  }
+  api_counters_[api]->requests[index(side)].add();
+}
+
+void Interlay::set_route(InterlayRoutePtr route, ApiCounters apis) {
   // What was learned of a server says nothing of the next one.
   if (!(route->old_side == route_->old_side)) forget(Side::Old);
   if (!(route->new_side == route_->new_side)) forget(Side::New);
@@ -126,13 +138,14 @@ void Interlay::set_route(InterlayRoutePtr route) {
     classifier_->adopt(route->catalog);
   }
   // Whether forms are read is for good.
-  const bool asks_forms = (route->sql_apis == nullptr) != (route_->sql_apis == nullptr);
-  if (!(route->settings == route_->settings) || asks_forms) {
+  const bool other_forms = route->asks_forms() != route_->asks_forms();
+  if (!(route->settings == route_->settings) || other_forms) {
     count_texts();
     classifier_ = nullptr;
     built_in_classifier_ = nullptr;
   }
   route_ = std::move(route);
+  api_counters_ = std::move(apis);
   share_writes();
   for (Session* session = sessions_; session; session = session->next_) place(*session);
   for (Session* session = sessions_; session;) {
@@ -151,7 +164,7 @@ postgres::SqlClassifier& Interlay::classifier(std::string_view database) {
         ours ? route_->catalog : postgres::SqlCatalog::built_in(),
         postgres::SqlLimits{.sql_parse_max = route_->settings.sql_length_max,
                             .sql_cache_max = route_->settings.sql_cache_max},
-        route_->sql_apis ? postgres::Forms::Read : postgres::Forms::Unread);
+        route_->asks_forms() ? postgres::Forms::Read : postgres::Forms::Unread);
   }
   return *classifier;
 }

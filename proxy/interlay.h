@@ -14,6 +14,7 @@
 #include "proxy/shared_writes.h"
 #include "proxy/side_health.h"
 #include "proxy/uv_owner.h"
+#include "strategies/api_names.h"
 #include "strategies/table.h"
 
 namespace crossfade {
@@ -22,9 +23,17 @@ class Loop;
 class Session;
 class Stream;
 
+// Connections that wait to be accepted, on each of an interlay's sockets.
+inline constexpr int kBacklog = 1024;
+
 class Interlay {
  public:
-  Interlay(Loop& loop, InterlayRoutePtr route, std::shared_ptr<InterlayCounters> counters);
+  // What one interlay counts on one loop.
+  struct Counted {
+    std::shared_ptr<InterlayCounters> all;
+    ApiCounters apis;  // by the numbers that the route's templates give them
+  };
+  Interlay(Loop& loop, InterlayRoutePtr route, Counted counted);
   ~Interlay();
   Interlay(const Interlay&) = delete;
   Interlay& operator=(const Interlay&) = delete;
@@ -32,12 +41,14 @@ class Interlay {
   const std::string& id() const { return route_->id; }
   Loop& loop() { return loop_; }
   InterlayCounters& counters() { return *counters_; }
+  // A request of that api, by the numbers of the table that it was planned by.
+  void count_api(const ApiNames& names, std::uint32_t api, Side side);
   // The newest; sessions ask for route_of(), as it is not the same for all clients.
   const InterlayRoutePtr& route() const { return route_; }
   const InterlayRoutePtr& route_of(const Session& session) const;
   // Once it is known where its client is.
   void place(Session& session) const;
-  void set_route(InterlayRoutePtr route);
+  void set_route(InterlayRoutePtr route, ApiCounters apis);
   // Null where there is one side only.
   const std::shared_ptr<SharedWrites>& shared_writes() const { return shared_writes_; }
 
@@ -130,6 +141,7 @@ class Interlay {
   Loop& loop_;
   InterlayRoutePtr route_;
   std::shared_ptr<InterlayCounters> counters_;
+  ApiCounters api_counters_;  // of route_
   std::shared_ptr<SharedWrites> shared_writes_;
   KnownSuspects known_suspects_;
   // Made when they are first asked for.

@@ -75,8 +75,8 @@ void Loop::post(std::function<void()> task) {
   uv_async_send(wake_.get());
 }
 
-void Loop::adopt(TablePtr next, const std::vector<std::shared_ptr<InterlayCounters>>& counters) {
-  assert(next->interlays.size() == counters.size());
+void Loop::adopt(TablePtr next, const std::vector<Interlay::Counted>& counted) {
+  assert(next->interlays.size() == counted.size());
   std::erase_if(interlays_, [&](const std::unique_ptr<Interlay>& have) {
     for (const auto& route : next->interlays) {
       if (route->id == have->id()) return false;
@@ -88,9 +88,9 @@ void Loop::adopt(TablePtr next, const std::vector<std::shared_ptr<InterlayCounte
   for (std::size_t i = 0; i < next->interlays.size(); ++i) {
     const InterlayRoutePtr& route = next->interlays[i];
     if (Interlay* have = find(route->id)) {
-      have->set_route(route);
+      have->set_route(route, counted[i].apis);
     } else {
-      interlays_.push_back(std::make_unique<Interlay>(*this, route, counters[i]));
+      interlays_.push_back(std::make_unique<Interlay>(*this, route, counted[i]));
     }
   }
   table_ = std::move(next);

@@ -67,7 +67,7 @@ class Loop {
   postgres::KnownKeys& known_keys() { return known_keys_; }
   postgres::ApiScratch& api_scratch() { return api_scratch_; }
 
-  void adopt(TablePtr next, const std::vector<std::shared_ptr<InterlayCounters>>& counters);
+  void adopt(TablePtr next, const std::vector<Interlay::Counted>& counted);
   std::uint64_t adopted_epoch() const { return adopted_.load(std::memory_order_acquire); }
   Interlay* find(const std::string& interlay);
 

@@ -4,8 +4,10 @@
 // Exit codes of `serve` and `check`: 0 after a drain, or a configuration that `check` finds good; 1
 // when something could not be opened; 2 for a bad command line or configuration, or a state file
 // that this version can not read.
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -47,8 +49,16 @@ using crossfade::ProcessConfig;
 constexpr int kBadConfig = 2;
 
 int fail(const Error& error) {
+  crossfade::flush_log();  // its lines came before
   std::fprintf(stderr, "crossfade: %s\n", error.message().c_str());
   return error.code == Errc::BadConfig || error.code == Errc::BadInput ? kBadConfig : 1;
+}
+
+// What a daemoniser has closed would be the next thing's that is opened, and the log written to it.
+void fill_standard_descriptors() {
+  for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
+    if (fcntl(descriptor, F_GETFD) == -1) (void)open("/dev/null", O_RDWR);  // the lowest free one
+  }
 }
 
 // Two descriptors a session and more while it moves: as many as the system lets us have.
@@ -95,6 +105,7 @@ void drain(ControlPlane& control, const crossfade::DataPlane& data_plane, std::u
 }
 
 int serve(const FlagValues& flags) {
+  fill_standard_descriptors();
   auto config = crossfade::load_process_config(flags, crossfade::process_environment());
   if (!config) return fail(config.error());
   config->version = CROSSFADE_VERSION;
@@ -109,6 +120,7 @@ int serve(const FlagValues& flags) {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit of file size is then what a full disk is: an error
 
   const crossfade::CompareSettings compare = config->compare;
   crossfade::CompareWorker comparison(compare);
@@ -118,9 +130,11 @@ int serve(const FlagValues& flags) {
   const crossfade::DataPlane data_plane = counting(loops.data_plane(), comparison.results());
   ControlPlane control(std::move(*config), data_plane,
                        {.redis = crossfade::probe_redis,
+                        .redis_writes = crossfade::ask_for_writes,
                         .postgres = crossfade::probe_postgres,
                         .survey = crossfade::survey_postgres,
-                        .catalog = crossfade::read_postgres_catalog},
+                        .catalog = crossfade::read_postgres_catalog,
+                        .describe = crossfade::describe_postgres},
                        verifier(loops));
   control.show_mismatches([&comparison](const std::string& migration) {
     return crossfade::render(comparison.samples(migration));
@@ -207,6 +221,15 @@ int main(int argc, char** argv) {
   crossfade::ClientCommands client(app);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    // That a command is missing is said before what there is instead of one.
+    const std::vector<std::string> words = app.remaining(true);
+    if (words.empty()) {
+      app.exit(error);
+    } else {
+      std::fprintf(stderr, "crossfade: '%s' is no command here; see --help\n", words[0].c_str());
+    }
+    return kBadConfig;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kBadConfig;
   }

@@ -47,31 +47,23 @@ class AwaitedTurn {
 
 }  // namespace
 
-std::shared_ptr<void> SharedWritesRegistry::hold(const std::string& migration, const SuspectKey& at,
-                                                 std::uint32_t timeout_ms) {
+std::shared_ptr<void> SharedWritesRegistry::hold(const RepairTask& task, std::uint32_t timeout_ms) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
-  auto turns = std::make_shared<std::vector<std::unique_ptr<AwaitedTurn>>>();
-  for (const auto& writes : of(migration)) {
-    turns->push_back(std::make_unique<AwaitedTurn>(writes, at));
-    if (!turns->back()->take(until)) return nullptr;
-  }
-  return turns;
+  const auto writes = of(task);
+  if (writes == nullptr) return std::make_shared<char>();  // nobody writes there
+  auto turn = std::make_shared<AwaitedTurn>(writes, task.at);
+  return turn->take(until) ? turn : nullptr;
 }
 
-std::vector<ServersClient> SharedWritesRegistry::ghosts(const std::string& migration, Side side) {
-  std::vector<ServersClient> all;
-  for (const auto& writes : of(migration)) {
-    const auto some = writes->ghosts[static_cast<std::size_t>(side)].list();
-    all.insert(all.end(), some.begin(), some.end());
-  }
-  return all;
+std::vector<ServersClient> SharedWritesRegistry::ghosts(const RepairTask& task, Side side) {
+  const auto writes = of(task);
+  if (writes == nullptr) return {};
+  return writes->ghosts[static_cast<std::size_t>(side)].list();
 }
 
-void SharedWritesRegistry::fenced(const std::string& migration, Side side,
+void SharedWritesRegistry::fenced(const RepairTask& task, Side side,
                                   const std::vector<ServersClient>& gone) {
-  for (const auto& writes : of(migration)) {
-    writes->ghosts[static_cast<std::size_t>(side)].fenced(gone);
-  }
+  if (const auto writes = of(task)) writes->ghosts[static_cast<std::size_t>(side)].fenced(gone);
 }
 
 std::shared_ptr<SharedWrites> SharedWritesRegistry::between(const EndpointAddress& old_side,
@@ -96,16 +88,13 @@ bool SharedWritesRegistry::see_expiry(const EndpointAddress& old_side,
   return !writes || writes->expiries.see(db, key, at_ms, unix_ms());
 }
 
-void SharedWritesRegistry::rest(const std::string& migration) {
-  for (const auto& writes : of(migration)) writes->rest.begin();
+void SharedWritesRegistry::rest(const RepairTask& task) {
+  if (const auto writes = of(task)) writes->rest.begin();
 }
 
-bool SharedWritesRegistry::wake(const std::string& migration, std::uint32_t timeout_ms) {
-  bool awake = true;
-  for (const auto& writes : of(migration)) {
-    awake = writes->rest.end(std::chrono::milliseconds(timeout_ms)) && awake;
-  }
-  return awake;
+bool SharedWritesRegistry::wake(const RepairTask& task, std::uint32_t timeout_ms) {
+  const auto writes = of(task);
+  return writes == nullptr || writes->rest.end(std::chrono::milliseconds(timeout_ms));
 }
 
 SharedWritesRegistry::NoRest::NoRest(SharedWritesRegistry& registry) {

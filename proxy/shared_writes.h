@@ -67,23 +67,14 @@ class SharedWritesRegistry {
     return found;
   }
 
-  // All that a migration has ever written through.
-  std::vector<std::shared_ptr<SharedWrites>> of(const std::string& migration) {
-    const std::lock_guard held(mutex_);
-    const auto found = by_migration_.find(migration);
-    return found == by_migration_.end() ? std::vector<std::shared_ptr<SharedWrites>>()
-                                        : found->second;
-  }
-
   // For the repair worker; see RepairDoors.
-  std::shared_ptr<void> hold(const std::string& migration, const SuspectKey& at,
-                             std::uint32_t timeout_ms);
-  std::vector<ServersClient> ghosts(const std::string& migration, Side side);
-  void fenced(const std::string& migration, Side side, const std::vector<ServersClient>& gone);
+  std::shared_ptr<void> hold(const RepairTask& task, std::uint32_t timeout_ms);
+  std::vector<ServersClient> ghosts(const RepairTask& task, Side side);
+  void fenced(const RepairTask& task, Side side, const std::vector<ServersClient>& gone);
   // Where there is no room for it, the migration says so.
   void set_expiry(const RepairTask& task, std::uint64_t at_ms);
-  void rest(const std::string& migration);
-  bool wake(const std::string& migration, std::uint32_t timeout_ms);
+  void rest(const RepairTask& task);
+  bool wake(const RepairTask& task, std::uint32_t timeout_ms);
 
   // For verification; see EventLoops.
   bool see_expiry(const EndpointAddress& old_side, const EndpointAddress& new_side, std::int32_t db,
@@ -115,6 +106,9 @@ class SharedWritesRegistry {
   // Null: nothing was ever written through to both.
   std::shared_ptr<SharedWrites> between(const EndpointAddress& old_side,
                                         const EndpointAddress& new_side);
+  std::shared_ptr<SharedWrites> of(const RepairTask& task) {
+    return between(task.old_side, task.new_side);
+  }
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<SharedWrites>> by_servers_;
   std::map<std::string, std::vector<std::shared_ptr<SharedWrites>>> by_migration_;

@@ -55,14 +55,18 @@ ApiKeys::ApiKeys(std::vector<ApiSet::Entry> entries) : ApiKeys(entries, patterns
 
 ApiKeys::ApiKeys(std::vector<ApiSet::Entry> entries, Patterns patterns)
     : entries_(std::move(entries)),
+      names_(names_of(entries_)),
       patterns_(std::move(patterns.of_keys)),
       entry_of_(std::move(patterns.entries)),
       renderings_(renderings_of(entries_)),
       templates_(templates_of(entries_)) {}
 
-std::uint32_t ApiKeys::bucket(std::string_view key) const {
+ApiKeys::Place ApiKeys::place_of(std::string_view key) const {
   const auto number = patterns_.match(key);
-  return number && entries_[entry_of_[*number]].moves ? redis::key_bucket(key) : kBeyond;
+  if (!number) return {.bucket = kBeyond, .api = std::nullopt};
+  const std::uint32_t entry = entry_of_[*number];
+  return {.bucket = entries_[entry].moves ? redis::key_bucket(key) : kBeyond,
+          .api = names_.of_entry(entry)};
 }
 
 bool ApiKeys::in_other_form(const redis::RequestFacts& facts, const redis::RequestCutter& cutter,

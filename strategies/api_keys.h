@@ -30,7 +30,12 @@ class ApiKeys {
 
   // Where a key lies on the line that is split: its own bucket, or kBeyond if it does not move.
   //   cost  no allocation
-  std::uint32_t bucket(std::string_view key) const;
+  std::uint32_t bucket(std::string_view key) const { return place_of(key).bucket; }
+  struct Place {
+    std::uint32_t bucket;
+    std::optional<std::uint32_t> api;  // whose it is, by names()
+  };
+  Place place_of(std::string_view key) const;
 
   // True when some requests are written anew.
   bool renders() const { return !renderings_.empty(); }
@@ -51,6 +56,7 @@ class ApiKeys {
               std::string& out) const;
 
   const std::vector<ApiSet::Entry>& entries() const { return entries_; }
+  const ApiNames& names() const { return names_; }
 
  private:
   struct Patterns {
@@ -61,6 +67,7 @@ class ApiKeys {
   static Patterns patterns_of(const std::vector<ApiSet::Entry>& entries);
 
   std::vector<ApiSet::Entry> entries_;
+  ApiNames names_;
   redis::KeyPatterns patterns_;
   std::vector<std::uint32_t> entry_of_;  // by the numbers of patterns_
   // By the numbers of entries_, where any are written anew; else empty.

@@ -21,11 +21,19 @@ std::vector<redis::Template> read_all(const std::vector<ApiSet::Entry>& entries)
 }  // namespace
 
 ApiSet::ApiSet(std::vector<Entry> entries)
-    : entries_(std::move(entries)), templates_(read_all(entries_)) {}
+    : entries_(std::move(entries)), names_(names_of(entries_)), templates_(read_all(entries_)) {}
 
-bool ApiSet::moves(const redis::RequestCutter& cutter, std::string_view bytes) const {
+std::optional<std::uint32_t> ApiSet::entry_of(const redis::RequestCutter& cutter,
+                                              std::string_view bytes) const {
   const redis::TemplateSet::Match match = templates_.match(cutter, bytes);
-  return match.state == redis::TemplateSet::Match::State::Found && entries_[match.index].moves;
+  if (match.state != redis::TemplateSet::Match::State::Found) return std::nullopt;
+  return match.index;
+}
+
+ApiNames names_of(const std::vector<ApiSet::Entry>& entries) {
+  ApiNames names;
+  for (const ApiSet::Entry& entry : entries) names.add(entry.api);
+  return names;
 }
 
 }  // namespace crossfade

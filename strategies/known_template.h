@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "protocols/postgres/template.h"
 #include "protocols/redis/template.h"
 
 namespace crossfade {
@@ -12,6 +13,13 @@ namespace crossfade {
 // Of a query that is known to be a template.
 inline redis::Template known_template(const std::string& query) {
   auto read = redis::read_template(query);
+  assert(read);
+  return std::move(*read);
+}
+
+// Likewise of SQL.
+inline postgres::Template known_sql_template(const std::string& query) {
+  auto read = postgres::read_template(query);
   assert(read);
   return std::move(*read);
 }

@@ -61,6 +61,7 @@ inline constexpr std::int32_t kRowsDb = -2;
 struct SuspectKey {
   std::int32_t db = kDefaultDb;  // as the client selected it; kRowsDb
   std::string key;               // any bytes
+  std::uint64_t pair = 0;        // of servers (pair_of()); 0: it is not known which
 
   bool operator==(const SuspectKey&) const = default;
 };

@@ -35,10 +35,11 @@ struct CompareSettings {
 
 // Of PostgreSQL: what a transaction had asked, and how it can be asked again.
 struct AskedSql {
-  std::string database;    // that the client is in; empty: the endpoint's own
-  std::string parameters;  // of its start-up packet, that are to be given again: name, NUL, value,
-                           // NUL, and so on; neither user nor database
-  std::string settings;    // Query messages that SET what it has set since
+  std::string database;     // that the client is in; empty: the endpoint's own
+  std::string parameters;   // of its start-up packet, that are to be given again: name, NUL, value,
+                            // NUL, and so on; neither user nor database
+  std::string settings;     // Query messages that SET what it has set since
+  std::string new_request;  // Mismatch::request in the form that new has; empty: it has no other
   std::vector<postgres::How> hows;  // for each turn of Mismatch::request; RepeatedReads::hows()
   postgres::Compared compared;      // in what the two differ
   std::array<std::uint64_t, kSides> failures{};  // ResultDigest::failures()

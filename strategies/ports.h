@@ -71,6 +71,15 @@ struct RedisProbe {
   std::uint64_t keys = 0;                               // in all databases
   std::uint64_t latency_us = 0;                         // of one PING
   std::shared_ptr<const redis::CommandTable> commands;  // null when COMMAND was refused
+  std::string ping_refusal;   // what it answers to PING, where that is an error; else empty
+  bool info_refused = false;  // all that INFO tells is unknown
+};
+
+// Whether a Redis server takes writes, found out without making one.
+struct WritesTold {
+  // Silent: it was not reached, or has not answered in time, as one does that hangs for writes.
+  enum class Answer : std::uint8_t { Taken, Refused, Silent, NotTold } answer = Answer::NotTold;
+  std::string why = {};  // it does not take them, or does not tell; mostly in its own words
 };
 
 // What a PostgreSQL server says about itself: much to those whom it lets in, little to others.
@@ -111,11 +120,21 @@ struct PostgresSurvey {
 // and fields.
 using CatalogRows = std::vector<std::array<std::string, 5>>;
 
+// What a PostgreSQL server says of a statement that it has prepared and not run.
+struct SqlShape {
+  std::vector<std::string> parameters;                            // their types
+  std::vector<std::pair<std::string, std::string>> columns = {};  // names and types
+
+  bool operator==(const SqlShape&) const = default;
+};
+
 struct Prober {
   // Connects, logs in with the endpoint's credentials, selects its db, asks. Blocks up to
   // timeout_ms.
   std::function<Result<RedisProbe>(const EndpointAddress&, std::uint32_t timeout_ms)> redis;
-  // Likewise. An endpoint without credentials need not let us in: its clients bring their own.
+  // Has a write queued as the endpoint's user, and discarded. Likewise.
+  std::function<WritesTold(const EndpointAddress&, std::uint32_t timeout_ms)> redis_writes = {};
+  // As redis(). An endpoint without credentials need not let us in: its clients bring their own.
   std::function<Result<PostgresProbe>(const EndpointAddress&, std::uint32_t timeout_ms)> postgres =
       {};
   // As postgres(), and asks for more.
@@ -126,6 +145,12 @@ struct Prober {
   std::function<Result<CatalogRows>(const EndpointAddress&, std::uint32_t timeout_ms,
                                     std::stop_token stop)>
       catalog = {};
+  // Has each statement prepared there, as the endpoint's user, and runs none. Blocks up to
+  // timeout_ms.
+  //   errors   of all, as postgres(); of one, BadInput: the server refuses it, in its words
+  std::function<Result<std::vector<Result<SqlShape>>>(
+      const EndpointAddress&, const std::vector<std::string>& statements, std::uint32_t timeout_ms)>
+      describe = {};
 };
 
 // For the data plane: definitions may have changed on old through that interlay (id), by a
@@ -144,6 +169,7 @@ struct VerifyCounts {
   std::uint64_t total = 0;      // keys of both sides when it began: an estimate of looked_at
   std::uint64_t looked_at = 0;  // as either side listed them: most keys are counted twice
   std::uint64_t differing = 0;
+  std::array<std::uint64_t, kSides> only_there{};  // of these: keys that only that side has
   // Every key that was on either side throughout was looked at on both, and the functions are the
   // same.
   bool complete = false;
@@ -260,7 +286,7 @@ enum class RepairOutcome : std::uint8_t {
   Repaired,    // copied, and then seen equal
   Failed,      // a server refused, or did not answer; tried again after a back-off
   Newer,       // the key's turn did not come in time; tried again
-  Unreachable  // a server cannot be reached: nothing of this migration is tried for a while
+  Unreachable  // a server cannot be reached: nothing of this pair is tried for a while
 };
 
 // What the repair worker is given. Any thread.
@@ -274,9 +300,7 @@ struct RepairDoors {
   // Waits for the key's turn in the order of writes and holds it until the returned object is gone:
   // no write to the key is in flight on either side meanwhile. Null when it did not come within
   // timeout_ms.
-  std::function<std::shared_ptr<void>(const std::string& migration, const SuspectKey& at,
-                                      std::uint32_t timeout_ms)>
-      hold;
+  std::function<std::shared_ptr<void>(const RepairTask& task, std::uint32_t timeout_ms)> hold;
   // The side that is right by now: what was noted before the turn was held counts.
   std::function<Side(const RepairTask& task)> right;
   // The key's expiry, as the right side tells it while the turn is held.
@@ -285,24 +309,24 @@ struct RepairDoors {
   // Connections that were given up while a write was under way on them: the server may still run
   // what they carried. To be killed before a copy is believed; asking again lists them again until
   // `fenced` is told.
-  std::function<std::vector<ServersClient>(const std::string& migration, Side side)> ghosts;
-  std::function<void(const std::string& migration, Side side,
-                     const std::vector<ServersClient>& gone)>
+  std::function<std::vector<ServersClient>(const RepairTask& task, Side side)> ghosts;
+  std::function<void(const RepairTask& task, Side side, const std::vector<ServersClient>& gone)>
       fenced;
   // Asked before a copy is written, and kept until it is known how that went. Null: the migration
   // writes to both sides no more, or is about to: nothing may be written.
   std::function<std::shared_ptr<void>(const std::string& migration, Side to)> may_copy;
-  // A server cannot be reached: nothing of the migration will be settled before wake(). Writes may
-  // rely on that.
-  std::function<void(const std::string& migration)> rest;
+  // A server cannot be reached: nothing of its pair will be settled before wake(). Writes may rely
+  // on that.
+  std::function<void(const RepairTask& task)> rest;
   // Before anything is settled. False: writes that rely on the rest were still in flight after
   // timeout_ms; the rest has ended all the same.
-  std::function<bool(const std::string& migration, std::uint32_t timeout_ms)> wake;
+  std::function<bool(const RepairTask& task, std::uint32_t timeout_ms)> wake;
 };
 
 // A server of a migration that writes to both sides.
 struct WatchedServer {
   std::string migration;  // id
+  Side side = Side::Old;  // of it
   EndpointAddress address;
 };
 

@@ -23,6 +23,7 @@ namespace crossfade {
 class ApiKeys;
 class ApiSet;
 class SqlApiSet;
+class SqlUserFields;
 class UserFields;
 
 namespace redis {
@@ -86,17 +87,19 @@ struct InterlayRoute {
   std::optional<EndpointAddress> new_side;  // set exactly when `strategy` is
   std::optional<Strategy> strategy;         // nullopt: everything to old
   std::string migration;                    // id of the migration in force, for messages
+  std::uint64_t pair = 0;                   // of servers, where there is a new side (pair_of())
   // Of a migration that moves apis, what belongs to them; all null: all moves. Requests of Redis,
   // or, where writes move, keys (`strategy` is of a part then); statements of PostgreSQL.
   std::shared_ptr<const ApiSet> apis = {};
   std::shared_ptr<const ApiKeys> api_keys = {};
   std::shared_ptr<const SqlApiSet> sql_apis = {};
   // Who a user is, where the strategy gives some of them a share; and the part of Redis keys, or
-  // the field of Redis templates, that says so. Without key_user the bucket of a key is that of its
-  // hash tag, or of all of it.
+  // the field of templates, that says so. Without key_user the bucket of a key is that of its hash
+  // tag, or of all of it.
   UserSource user = {};
   std::shared_ptr<const redis::KeyUser> key_user = {};
   std::shared_ptr<const UserFields> user_fields = {};
+  std::shared_ptr<const SqlUserFields> sql_user_fields = {};
   std::shared_ptr<const redis::CommandTable> commands;  // never null
   // What names in SQL stand for on old, in that database; null for Redis. To sessions of any other
   // database it says nothing: they have postgres::SqlCatalog::built_in(). So has everybody while
@@ -119,6 +122,8 @@ struct InterlayRoute {
     if (side == Side::Old) return &old_side;
     return new_side ? &*new_side : nullptr;
   }
+  // Somebody asks which templates SQL matches.
+  bool asks_forms() const { return sql_apis || sql_user_fields; }
   // The side that judges logins, and answers whatever belongs to no key.
   Side home_side() const { return strategy ? home(*strategy) : Side::Old; }
   // The side that is right while writes go to both; nullopt: they do not.

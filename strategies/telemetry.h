@@ -269,6 +269,12 @@ struct SecondCounts {
   std::array<std::uint64_t, kDrops> dropped{};
 };
 
+// Requests of one api that were routed by it, by answering side.
+struct ApiTraffic {
+  std::string api;
+  std::array<std::uint64_t, kSides> requests{};
+};
+
 struct InterlayTraffic {
   std::string id;
   std::array<std::array<std::uint64_t, kKinds>, kSides>
@@ -292,7 +298,11 @@ struct InterlayTraffic {
   std::uint64_t suspected_writes = 0;  // dual writes whose keys went into the ledger
   std::uint64_t refused_split = 0;     // requests whose keys lie on both sides of a split
   std::uint64_t refused_foreign = 0;   // requests of keys that new has in another form
-  std::uint64_t protocol_errors = 0;   // malformed requests
+  std::uint64_t refused_moved = 0;     // transactions of Redis whose side lost their keys meanwhile
+  // Writes of Redis that a side was given before it lost them to the other one, and has, or may
+  // have, run behind that: at most. A transaction is one.
+  std::array<std::uint64_t, kSides> late_writes{};
+  std::uint64_t protocol_errors = 0;  // malformed requests
   std::array<std::uint64_t, kLimits> limits{};
   std::array<std::uint64_t, 4> bytes{};  // from client, to client, from servers, to servers
   std::uint64_t sessions_open = 0;
@@ -306,6 +316,7 @@ struct InterlayTraffic {
   std::array<std::uint64_t, kSqlTexts> sql_texts{};
   std::array<std::uint64_t, kStays> staying{};  // PostgreSQL sessions that should have gone over
   std::array<bool, kSides> down{};              // side currently not tried by at least one loop
+  std::vector<ApiTraffic> apis;                 // where the strategy in force goes by api
 };
 
 struct Telemetry {

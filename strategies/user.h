@@ -4,12 +4,18 @@
 #include <cstdint>
 #include <string>
 
+#include "protocols/base/bucket.h"
+
 namespace crossfade {
+
+// Where on the line that is split requests are that no field says the user of: only the whole of it
+// has them.
+inline constexpr std::uint32_t kNobodysBucket = kWhole - 1;
 
 enum class UserFrom : std::uint8_t {
   Login,   // as whom a client has logged in
   Key,     // Redis: a key's hash tag, or all of it
-  Field,   // Redis: a field of the template that the request matches; where it has none, the key
+  Field,   // a field of the template that the request matches; where it has none, of Redis the key
   Comment  // PostgreSQL: what a comment of the SQL says; where none does, the login
 };
 

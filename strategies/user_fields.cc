@@ -9,7 +9,7 @@ namespace crossfade {
 
 namespace {
 
-std::vector<redis::Template> read_all(const std::vector<std::string>& queries) {
+std::vector<redis::Template> read_queries(const std::vector<std::string>& queries) {
   std::vector<redis::Template> templates;
   templates.reserve(queries.size());
   for (const std::string& query : queries) {
@@ -21,7 +21,7 @@ std::vector<redis::Template> read_all(const std::vector<std::string>& queries) {
 }  // namespace
 
 UserFields::UserFields(std::string name, std::vector<std::string> queries)
-    : name_(std::move(name)), queries_(std::move(queries)), templates_(read_all(queries_)) {}
+    : name_(std::move(name)), queries_(std::move(queries)), templates_(read_queries(queries_)) {}
 
 std::optional<std::string_view> UserFields::user_of(const redis::RequestCutter& cutter,
                                                     std::string_view bytes) const {

@@ -5,7 +5,9 @@
 
 #include "control/definitions/postgres_url.h"
 #include "control/definitions/redis_url.h"
+#include "control/definitions/strategy.h"
 #include "control/definitions/tls.h"
+#include "protocols/base/ascii.h"
 #include "tls/context.h"
 
 namespace crossfade {
@@ -17,15 +19,8 @@ constexpr std::size_t kSecretMax = 4096;      // bytes
 constexpr std::size_t kDatabaseNameMax = 63;  // bytes; PostgreSQL cuts off what is longer
 constexpr std::size_t kUrlMax = 16'384;       // bytes; a secret may be percent-encoded
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : static_cast<char>(c);
-  });
-  return text;
-}
-
 EndpointKind read_kind(Fields& fields) {
-  const std::string kind = lower(fields.required_string("kind", kIdMax));
+  const std::string kind = ascii_lower(fields.required_string("kind", kIdMax));
   if (kind == "postgres" || kind == "postgresql") return EndpointKind::Postgres;
   if (kind != "redis") fields.complain("kind", "must be redis or postgres");
   return EndpointKind::Redis;
@@ -114,15 +109,12 @@ void read_url(Fields& fields, const std::string& url, EndpointAddress& address) 
   address = std::move(*parsed);
 }
 
-Result<EndpointAddress> read_config(const Json& config, const std::string& path,
-                                    EndpointAddress address) {
-  Fields fields(config, path);
+void read_address(Fields& fields, EndpointAddress& address) {
   if (const Json* inner = fields.optional("write_conn"); inner != nullptr) {
-    auto read = read_config(*inner, join_path(path, "write_conn"), std::move(address));
-    if (auto error = fields.finish()) return *error;
-    return read;
-  }
-  if (const auto url = fields.string("url", kUrlMax)) {
+    Fields within(*inner, fields.path_of("write_conn"));
+    read_address(within, address);
+    if (auto error = within.finish()) fields.take(*error);
+  } else if (const auto url = fields.string("url", kUrlMax)) {
     read_url(fields, *url, address);
     const bool scheme_says_so = address.kind == EndpointKind::Redis && address.tls;
     read_tls(fields, address);
@@ -130,8 +122,31 @@ Result<EndpointAddress> read_config(const Json& config, const std::string& path,
   } else {
     read_members(fields, address);
   }
+}
+
+// null takes it away; absent leaves it.
+void read_shard(Fields& fields, std::string& shard) {
+  const Json* given = fields.optional("shard");
+  if (given == nullptr) return;
+  shard.clear();
+  if (given->is_null()) return;
+  const std::string* name = given->string();
+  if (name == nullptr || name->empty() || name->size() > kInstanceMax) {
+    fields.complain("shard", "must be a name of 1 to 256 bytes");
+  } else {
+    shard = *name;
+  }
+}
+
+// Into what `spec` has of it.
+Status read_config(const Json& config, const std::string& path, EndpointSpec& spec) {
+  EndpointSpec read = spec;
+  Fields fields(config, path);
+  read_shard(fields, read.shard);
+  read_address(fields, read.address);
   if (auto error = fields.finish()) return *error;
-  return address;
+  spec = std::move(read);
+  return success();
 }
 
 // The id under either of its names.
@@ -151,9 +166,9 @@ Result<EndpointSpec> read_endpoint(const Json& body, const std::string& path) {
   const EndpointKind kind = read_kind(fields);
   spec.description = fields.string("description", kDescriptionMax).value_or("");
   if (const Json* config = fields.required("config"); config != nullptr && !fields.failed()) {
-    auto address = read_config(*config, fields.path_of("config"), blank(kind));
-    if (!address) return address.error();
-    spec.address = std::move(*address);
+    spec.address = blank(kind);
+    const Status read = read_config(*config, fields.path_of("config"), spec);
+    if (!read) return read.error();
   }
   if (auto error = fields.finish()) return *error;
   spec.address.id = spec.id;
@@ -174,9 +189,7 @@ Result<EndpointSpec> patch_endpoint(const EndpointSpec& spec, const Json& body) 
     patched.description = fields.string("description", kDescriptionMax).value_or("");
   }
   if (const Json* config = fields.optional("config"); config != nullptr && !fields.failed()) {
-    auto address = read_config(*config, "config", spec.address);
-    if (!address) return address.error();
-    patched.address = std::move(*address);
+    if (const Status read = read_config(*config, "config", patched); !read) return read.error();
   }
   if (auto error = fields.finish()) return *error;
   patched.address.id = patched.id;
@@ -184,7 +197,7 @@ Result<EndpointSpec> patch_endpoint(const EndpointSpec& spec, const Json& body) 
 }
 
 EndpointSpec spec_of(const Endpoint& endpoint) {
-  return {endpoint.identity.id, endpoint.address, endpoint.description};
+  return {endpoint.identity.id, endpoint.address, endpoint.description, endpoint.shard};
 }
 
 bool same_place(const EndpointAddress& one, const EndpointAddress& other) {
@@ -194,16 +207,20 @@ bool same_place(const EndpointAddress& one, const EndpointAddress& other) {
 
 namespace {
 
-Json config_of(const EndpointAddress& address, Secrets secrets) {
+Json config_of(const Endpoint& endpoint, Secrets secrets) {
+  const EndpointAddress& address = endpoint.address;
   const std::string shown_password = secrets == Secrets::Shown ? address.password : kHidden;
   const bool numbered = address.kind == EndpointKind::Redis;
   const Json name = address.database.empty() ? Json() : Json(address.database);
-  return Json::object({{"host", address.host},
-                       {"port", address.port},
-                       {numbered ? "db" : "database", numbered ? Json(address.db) : name},
-                       {"username", address.username.empty() ? Json() : Json(address.username)},
-                       {"password", address.password.empty() ? Json() : Json(shown_password)},
-                       {"tls", render(address.tls, secrets)}});
+  Json config =
+      Json::object({{"host", address.host},
+                    {"port", address.port},
+                    {numbered ? "db" : "database", numbered ? Json(address.db) : name},
+                    {"username", address.username.empty() ? Json() : Json(address.username)},
+                    {"password", address.password.empty() ? Json() : Json(shown_password)},
+                    {"tls", render(address.tls, secrets)}});
+  if (!endpoint.shard.empty()) config.set("shard", endpoint.shard);
+  return config;
 }
 
 }  // namespace
@@ -212,7 +229,7 @@ Json render(const Endpoint& endpoint) {
   return Json::object({{"id", endpoint.identity.id},
                        {"uuid", endpoint.identity.uuid},
                        {"kind", name_of(endpoint.address.kind)},
-                       {"config", config_of(endpoint.address, Secrets::Hidden)},
+                       {"config", config_of(endpoint, Secrets::Hidden)},
                        {"description", endpoint.description},
                        {"declared_in", endpoint.identity.origin == Origin::File ? "file" : "api"},
                        {"created_at", endpoint.identity.created_at},
@@ -223,7 +240,7 @@ Json to_stored(const Endpoint& endpoint) {
   Json stored = Json::object({});
   store_identity(endpoint.identity, stored);
   stored.set("kind", name_of(endpoint.address.kind));
-  stored.set("config", config_of(endpoint.address, Secrets::Shown));
+  stored.set("config", config_of(endpoint, Secrets::Shown));
   stored.set("description", endpoint.description);
   return stored;
 }
@@ -236,10 +253,11 @@ Result<Endpoint> endpoint_from_stored(const Json& stored) {
   endpoint.description = fields.string("description", kDescriptionMax).value_or("");
   const Json* config = fields.required("config");
   if (auto error = fields.finish()) return *error;
-  auto address = read_config(*config, "endpoint.config", blank(kind));
-  if (!address) return address.error();
-  endpoint.address = std::move(*address);
+  EndpointSpec spec{.id = endpoint.identity.id, .address = blank(kind), .description = {}};
+  if (const Status read = read_config(*config, "endpoint.config", spec); !read) return read.error();
+  endpoint.address = std::move(spec.address);
   endpoint.address.id = endpoint.identity.id;
+  endpoint.shard = std::move(spec.shard);
   return endpoint;
 }
 

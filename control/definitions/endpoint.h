@@ -15,6 +15,7 @@ struct EndpointSpec {
   std::string id;
   EndpointAddress address;  // address.id == id
   std::string description;
+  std::string shard = {};  // empty: none
 
   bool operator==(const EndpointSpec&) const = default;
 };
@@ -23,6 +24,7 @@ struct Endpoint {
   Identity identity;
   EndpointAddress address;  // address.id == identity.id
   std::string description;
+  std::string shard = {};  // what part of the data it has, of several; empty: none
 };
 
 // What stands in place of a secret in every answer. Given back in a PATCH it means "as it is".
@@ -31,7 +33,7 @@ inline constexpr const char* kHidden = "***";
 // Reads {"endpoint"|"id", "kind", "config", "description"?} as POST takes it; `path` is where it
 // stands in its document ("" in a request, "endpoints[0]" in the file). `config` is one of three
 // shapes: a url; host, port, db|database, username, password, tls; or either of them under
-// write_conn.
+// write_conn; beside each of them may be a shard.
 //   errors  BadInput with the path; what this version does not support says so
 Result<EndpointSpec> read_endpoint(const Json& body, const std::string& path);
 

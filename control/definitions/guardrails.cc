@@ -13,7 +13,6 @@ constexpr std::uint32_t kWindowMax_s = 86'400;
 constexpr std::uint32_t kRequestsMax = 1'000'000'000;
 constexpr std::uint32_t kDownMax_s = 86'400;
 constexpr double kRatioMax = 1'000;
-constexpr std::size_t kWordMax = 64;
 
 const char* name_of(Guardrails::Action action) {
   switch (action) {

@@ -26,6 +26,9 @@ std::string now_rfc3339();
 // "{id}" in a path may be either; not "." or "..", which clients fold out of paths.
 std::string read_id(Fields& fields, std::string_view name);
 
+// An id, as sentences for people name it.
+inline std::string quoted(const std::string& id) { return "'" + id + "'"; }
+
 // Who made a resource.
 enum class Origin : std::uint8_t {
   Api,  // through the API; the API may change it

@@ -77,7 +77,11 @@ std::optional<std::int64_t> parse_instant(std::string_view text) {
     return std::nullopt;
   }
   const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  return ((days * 24 + hour) * 60 + minute - offset) * 60 + second;
+  const std::int64_t instant = ((days * 24 + hour) * 60 + minute - offset) * 60 + second;
+  // An offset leads out of the years that rfc3339() writes in four digits.
+  constexpr std::int64_t kEnd = 253'402'300'800;  // 10000-01-01T00:00:00Z
+  if (instant < 0 || instant >= kEnd) return std::nullopt;
+  return instant;
 }
 
 }  // namespace crossfade

@@ -18,7 +18,7 @@ constexpr std::uint32_t kCacheMax_ms = 60'000;  // a user who is locked out stay
 constexpr const char* kDefaultQuery =
     "SELECT usename, passwd, valuntil FROM pg_catalog.pg_shadow WHERE usename = $1";
 
-std::optional<LoginMode> mode_named(const std::string& name) {
+std::optional<LoginMode> login_mode_named(const std::string& name) {
   for (const LoginMode mode : {LoginMode::PassThrough, LoginMode::Terminate, LoginMode::Trust}) {
     if (name == name_of(mode)) return mode;
   }
@@ -108,7 +108,7 @@ Result<InterlayLogin> read_login(const Json& json, const std::string& path,
   if (json.is_null()) return InterlayLogin{};
   Fields fields(json, path);
   InterlayLogin login;
-  const auto mode = mode_named(fields.required_string("mode", kIdMax));
+  const auto mode = login_mode_named(fields.required_string("mode", kIdMax));
   if (!mode) fields.complain("mode", "must be pass_through, terminate or trust");
   login.mode = mode.value_or(LoginMode::PassThrough);
   read_users(fields, current, login);

@@ -5,7 +5,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr std::size_t kWordMax = 64;
 constexpr std::uint32_t kRetriesMax = 1000;
 constexpr std::uint32_t kRetriesDefault = 3;
 

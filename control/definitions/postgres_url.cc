@@ -12,9 +12,7 @@ namespace crossfade {
 
 namespace {
 
-Error bad(const char* reason) { return Error{Errc::BadInput, "", reason}; }
-
-std::optional<TlsMode> mode_named(std::string_view name) {
+std::optional<TlsMode> ssl_mode_named(std::string_view name) {
   // To try without TLS first would tell the server more in plain text than `prefer` does.
   if (name == "allow") return TlsMode::Prefer;
   for (const TlsMode mode : {TlsMode::Disable, TlsMode::Prefer, TlsMode::Require, TlsMode::VerifyCa,
@@ -27,7 +25,7 @@ std::optional<TlsMode> mode_named(std::string_view name) {
 // A setting of TLS; what it is set to goes to `tls`.
 const char* read_parameter(std::string_view name, std::string value, TlsClientSettings& tls) {
   if (name == "sslmode") {
-    const auto mode = mode_named(value);
+    const auto mode = ssl_mode_named(value);
     if (!mode) {
       return "has an sslmode other than disable, allow, prefer, require, verify-ca and verify-full";
     }
@@ -64,14 +62,14 @@ Result<EndpointAddress> parse_postgres_url(std::string_view url) {
   const std::size_t scheme_end = url.find("://");
   const std::string_view scheme = url.substr(0, scheme_end);
   if (scheme_end == url.npos || (scheme != "postgresql" && scheme != "postgres")) {
-    return bad("must begin with postgresql://");
+    return bad_url("must begin with postgresql://");
   }
   const char* why = nullptr;
   auto parts = parse_url_parts(url.substr(scheme_end + 3), why);
-  if (!parts) return bad(why);
+  if (!parts) return bad_url(why);
   TlsClientSettings tls{.mode = TlsMode::Prefer};
-  if (const char* wrong = read_query(parts->query.value_or(""), tls)) return bad(wrong);
-  if (parts->host.find(',') != std::string::npos) return bad("must name one host");
+  if (const char* wrong = read_query(parts->query.value_or(""), tls)) return bad_url(wrong);
+  if (parts->host.find(',') != std::string::npos) return bad_url("must name one host");
   EndpointAddress address;
   address.kind = EndpointKind::Postgres;
   address.host = std::move(parts->host);

@@ -13,9 +13,7 @@ namespace crossfade {
 
 namespace {
 
-constexpr std::size_t kWordMax = 64;
-constexpr std::size_t kInstanceMax = 256;  // bytes of an instance's id
-constexpr std::size_t kFeatureMax = 128;   // bytes of the name of a feature or flag
+constexpr std::size_t kFeatureMax = 128;  // bytes of the name of a feature or flag
 constexpr std::size_t kFeaturesMax = 1'000;
 constexpr std::uint64_t kInstancesMax = 10'000;
 constexpr std::size_t kStepsMax = 100;
@@ -72,7 +70,7 @@ StrategySpec read_canary(Fields& fields) {
   return canary;
 }
 
-// The names of sidecars, each once; absent is none.
+// The names of sidecars and shards, each once; absent is none.
 std::vector<std::string> read_instances(Fields& fields, const char* name) {
   std::vector<std::string> instances;
   const Json* given = fields.optional(name);

@@ -1,6 +1,7 @@
 // The strategy of a migration as the operator writes it: shares are fractions, as in the API.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -19,10 +20,14 @@
 
 namespace crossfade {
 
-// Which sidecar this is, of those that carry out the same migration.
+inline constexpr std::size_t kInstanceMax = 256;  // bytes of an instance's id, or a shard's
+
+// Which sidecar this is, of those that carry out the same migration; and where one of its interlays
+// is meant, what stands behind that.
 struct Self {
   std::string instance = {};  // --instance
   std::string region = {};    // --region; empty: none
+  std::string shard = {};     // of the interlay's endpoint; empty: none
 };
 
 // Each has a write_mode; nullopt: writes follow reads.
@@ -66,7 +71,7 @@ struct ShadowTrafficSpec {
 };
 
 struct RollingUpdateSpec {
-  std::vector<std::string> migrated_instances;  // each once
+  std::vector<std::string> migrated_instances;  // sidecars and shards, each once
   std::uint32_t total_instances = 1;            // at least as many
   std::optional<WriteModeSpec> write_mode = {};
 

@@ -15,7 +15,9 @@ std::uint32_t share_of(double percentage) {
 }
 
 bool names(const RollingUpdateSpec& spec, const Self& self) {
-  return std::ranges::find(spec.migrated_instances, self.instance) != spec.migrated_instances.end();
+  return std::ranges::any_of(spec.migrated_instances, [&](const std::string& name) {
+    return name == self.instance || name == self.shard;
+  });
 }
 
 std::optional<WriteMode> in_force(const std::optional<WriteModeSpec>& spec) {

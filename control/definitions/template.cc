@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "protocols/base/ascii.h"
 #include "protocols/base/template_text.h"
 #include "protocols/postgres/template.h"
 #include "protocols/redis/template.h"
@@ -10,15 +11,6 @@
 namespace crossfade {
 
 namespace {
-
-constexpr std::size_t kWordMax = 64;
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
 
 Result<FieldSpec> read_field(const Json& json, const std::string& path) {
   Fields fields(json, path);
@@ -28,7 +20,7 @@ Result<FieldSpec> read_field(const Json& json, const std::string& path) {
     fields.complain("name", "must be 1 to 64 letters, digits, '_', '-' or '.'");
   }
   if (const auto type = fields.string("type", kWordMax)) {
-    field.type = lower(*type);
+    field.type = ascii_lower(*type);
     constexpr const char* kTypes[] = {"string", "integer", "number", "boolean"};
     if (std::ranges::find(kTypes, field.type) == std::end(kTypes)) {
       fields.complain("type", "must be string, integer, number or boolean");
@@ -45,7 +37,7 @@ void read_members(Fields& fields, TemplateSpec& spec) {
     spec.kind.reset();
   }
   if (const auto word = fields.string("kind", kWordMax)) {
-    const std::string kind = lower(*word);
+    const std::string kind = ascii_lower(*word);
     if (kind != "read" && kind != "write") fields.complain("kind", "must be Read or Write");
     spec.kind = kind == "read" ? Kind::Read : Kind::Write;
   }

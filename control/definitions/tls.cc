@@ -12,7 +12,7 @@ namespace crossfade {
 namespace {
 
 constexpr std::size_t kSourceMax = 256u << 10;  // bytes of a path, or of a PEM given as text
-constexpr std::size_t kNameMax = 253;           // bytes of a host name
+constexpr std::size_t kHostNameMax = 253;       // bytes of a host name
 
 // A path or a text; null takes it away, and what a GET shows of a secret leaves it.
 void read_source(Fields& fields, const char* name, std::string& into) {
@@ -30,7 +30,7 @@ void check_pair(Fields& fields, const char* cert_name, const std::string& cert,
   if (key.empty() && !cert.empty()) fields.complain(key_name, "is required with its certificate");
 }
 
-std::optional<TlsMode> mode_named(const std::string& name) {
+std::optional<TlsMode> tls_mode_named(const std::string& name) {
   for (const TlsMode mode : {TlsMode::Disable, TlsMode::Prefer, TlsMode::Require, TlsMode::VerifyCa,
                              TlsMode::VerifyFull}) {
     if (name == name_of(mode)) return mode;
@@ -50,7 +50,7 @@ void read_mode(Fields& fields, Negotiation negotiation, TlsClientSettings& setti
   if (unsaid(settings.mode)) settings.mode = TlsMode::VerifyFull;
   const auto name = fields.string("mode", kIdMax);
   if (name) {
-    const auto mode = mode_named(*name);
+    const auto mode = tls_mode_named(*name);
     if (!mode) {
       fields.complain("mode", "must be disable, prefer, require, verify-ca or verify-full");
     } else if (*mode == TlsMode::Prefer && negotiation == Negotiation::None) {
@@ -85,7 +85,7 @@ Result<TlsClientSettings> read_client_members(const Json& json, const std::strin
   check_pair(fields, "cert", settings.cert, "key", settings.key);
   const Json* domain = fields.optional("domain");
   if (domain != nullptr && domain->is_null()) settings.domain.clear();
-  if (const auto name = fields.string("domain", kNameMax)) {
+  if (const auto name = fields.string("domain", kHostNameMax)) {
     if (!plain_name(*name)) fields.complain("domain", "must be a host name or an address");
     settings.domain = *name;
   }

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "protocols/base/result.h"
+
 namespace crossfade {
 
 // The parts, decoded but for the query. Empty or nothing: not given.
@@ -23,6 +25,8 @@ struct UrlParts {
 //   errors  nothing, and in `why` a static text that never quotes the URL, which may hold a
 //   password
 std::optional<UrlParts> parse_url_parts(std::string_view rest, const char*& why);
+
+inline Error bad_url(const char* reason) { return Error{Errc::BadInput, "", reason}; }
 
 // nullopt: broken encoding.
 std::optional<std::string> percent_decode(std::string_view text);

@@ -12,8 +12,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr std::size_t kWordMax = 64;
-
 constexpr std::pair<const char*, UserFrom> kSources[] = {{"login", UserFrom::Login},
                                                          {"key", UserFrom::Key},
                                                          {"field", UserFrom::Field},
@@ -75,11 +73,9 @@ std::optional<std::string> user_objection(EndpointKind kind,
       return "\"comment\" is of SQL: a Redis interlay tells users by login, key or field";
     case UserFrom::Key:
       if (kind == EndpointKind::Redis) return std::nullopt;
-      return "PostgreSQL has no keys: its interlays tell users by login or comment";
+      return "PostgreSQL has no keys: its interlays tell users by login, field or comment";
     case UserFrom::Field:
-      if (kind == EndpointKind::Redis) return std::nullopt;
-      return "this version looks into templates of Redis only: PostgreSQL interlays tell users by "
-             "login or comment";
+      return std::nullopt;
   }
   return std::nullopt;
 }

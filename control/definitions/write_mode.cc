@@ -5,8 +5,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr std::size_t kWordMax = 64;
-
 const char* name_of(Policy policy) {
   switch (policy) {
     case Policy::OldAuthoritative:

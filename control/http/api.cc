@@ -10,6 +10,7 @@
 #include "control/json/fields.h"
 #include "control/json/parse.h"
 #include "control/json/write.h"
+#include "protocols/base/ascii.h"
 
 namespace crossfade {
 
@@ -55,23 +56,17 @@ Refusal refusal_of_status(int status, const std::string& message) {
   }
 }
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
-    return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  });
-  return text;
-}
-
 // The token of "Bearer <token>"; empty when there is none.
 std::string bearer(const std::string& authorization) {
   const std::size_t space = authorization.find(' ');
-  if (space == authorization.npos || lower(authorization.substr(0, space)) != "bearer") return {};
+  if (space == authorization.npos || ascii_lower(authorization.substr(0, space)) != "bearer")
+    return {};
   const std::size_t start = authorization.find_first_not_of(' ', space);
   return start == authorization.npos ? std::string() : authorization.substr(start);
 }
 
 bool is_true(const std::string& text) {
-  const std::string word = lower(text);
+  const std::string word = ascii_lower(text);
   return word == "true" || word == "1";
 }
 
@@ -93,7 +88,7 @@ bool read_parameter(const HttpHead& head, const char* name, bool& into) {
   const auto found = head.query.find(name);
   if (found == head.query.end()) return true;
   into = is_true(found->second);
-  return into || lower(found->second) == "false" || found->second == "0";
+  return into || ascii_lower(found->second) == "false" || found->second == "0";
 }
 
 std::optional<Refusal> read_call(const HttpHead& head, Call& call) {
@@ -346,7 +341,11 @@ HttpResponse Api::readiness() const {
   }
   const std::string why = hooks_.not_ready();
   if (!why.empty()) return response_of(unavailable(why));
-  return {.body = R"({"status":"ready"})"};
+  Json ready = Json::object({{"status", "ready"}});
+  if (const std::string problem = hooks_.state_problem(); !problem.empty()) {
+    ready.set("state", problem);
+  }
+  return {.body = to_text(ready)};
 }
 
 }  // namespace crossfade

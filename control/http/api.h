@@ -39,6 +39,8 @@ class Api {
   struct Hooks {
     // Why the process is not ready although nothing is starting or draining; empty: it is ready.
     std::function<std::string()> not_ready;
+    // Why what is in force may not outlive the process, ready as it is; empty: it does.
+    std::function<std::string()> state_problem;
     // The metrics page.
     std::function<std::string(const ApiFigures&)> metrics;
   };

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "control/background.h"
+
 namespace crossfade {
 
 Lobby::Lobby(std::size_t places, Clock::duration limit, std::function<void(Visitor)> hand_on)
@@ -16,7 +18,10 @@ Lobby::Lobby(std::size_t places, Clock::duration limit, std::function<void(Visit
       limit_(limit),
       hand_on_(std::move(hand_on)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      thread_([this] { attend(); }) {}
+      thread_([this] {
+        give_way();
+        attend();
+      }) {}
 
 Lobby::~Lobby() {
   close();

@@ -2,6 +2,9 @@
 #include "control/http/routes.h"
 
 #include <array>
+#include <utility>
+
+#include "control/definitions/url.h"
 
 namespace crossfade {
 
@@ -193,9 +196,11 @@ std::optional<Segments> match_path(std::string_view pattern, std::string_view pa
   std::string_view given;
   while (next_segment(pattern, expected)) {
     if (!next_segment(path, given)) return std::nullopt;
-    if (expected == "{}" && !given.empty()) {
-      segments.emplace_back(given);
-    } else if (expected != given) {
+    // What is no good encoding is no id either, and is said to be none as it is.
+    std::string segment = percent_decode(given).value_or(std::string(given));
+    if (expected == "{}" && !segment.empty()) {
+      segments.push_back(std::move(segment));
+    } else if (expected != segment) {
       return std::nullopt;
     }
   }

@@ -59,7 +59,9 @@ struct RouteMatch {
   std::vector<std::string> segments;
   std::string allowed;  // methods that the path has: "GET, POST"; empty: no such path
 };
-// Finds the route of a path that begins with kApiBase. A slash at the end does not matter.
+// Finds the route of a path that begins with kApiBase, as the client sent it: its segments are
+// percent-decoded one by one, so that a slash within one stays in it. A slash at the end does not
+// matter.
 RouteMatch match_route(std::string_view method, std::string_view path);
 
 }  // namespace crossfade

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "control/background.h"
 #include "control/http/bounded_socket.h"
 #include "control/http/connections.h"
 #include "control/http/lobby.h"
@@ -156,7 +157,7 @@ class Workers : public httplib::TaskQueue {
 
 HttpHead head_of(const httplib::Request& request) {
   HttpHead head{.method = request.method == "HEAD" ? "GET" : request.method,
-                .path = request.path,
+                .path = request.target.substr(0, request.target.find_first_of("?#")),
                 .query = {},
                 .authorization = request.get_header_value("Authorization"),
                 .if_match = request.get_header_value("If-Match"),
@@ -353,7 +354,11 @@ class Server : public httplib::Server {
         request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
     if (has_body && !read_body(reader, body)) {
       if (body.size() > limits_.body_max) return too_large();
-      return fill(response, handlers_.refuse(400, "the body did not arrive whole"));
+      return fill(response,
+                  handlers_.refuse(400, request.has_header("Content-Encoding")
+                                            ? "the body did not arrive whole, or is not encoded as "
+                                              "its Content-Encoding says"
+                                            : "the body did not arrive whole"));
     }
     answer(head, body, response);
   }
@@ -398,7 +403,9 @@ class Server : public httplib::Server {
       guest_ = &guest;
       socket_ = &socket;
       bool closed = false;
-      if (secured(socket)) process_request(stream, true, closed, [](Request&) {});
+      // Answers are whole: the library would cut any of them, those of changes too.
+      const auto whole = [](Request& request) { request.ranges.clear(); };
+      if (secured(socket)) process_request(stream, true, closed, whole);
       socket.finish();
     }
     close_gently(visitor.descriptor);
@@ -447,8 +454,10 @@ Result<std::uint16_t> HttpServer::start(const std::string& host, std::uint16_t p
     return Error{Errc::Conflict, "open the control port " + host + ":" + std::to_string(port),
                  "the address is in use, or not one of this machine"};
   }
-  parts_->acceptor =
-      std::thread([this, host, bound = *bound] { parts_->server.serve(host, bound); });
+  parts_->acceptor = std::thread([this, host, bound = *bound] {
+    give_way();  // and with it its workers
+    parts_->server.serve(host, bound);
+  });
   return *bound;
 }
 

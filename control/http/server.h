@@ -29,7 +29,7 @@ namespace crossfade {
 
 struct HttpHead {
   std::string method;                        // "GET" for HEAD, too
-  std::string path;                          // decoded, without the query
+  std::string path;                          // as it was sent, without the query
   std::map<std::string, std::string> query;  // decoded; the last of equal names
   std::string authorization;                 // header values; empty when absent
   std::string if_match;

@@ -95,7 +95,7 @@ std::optional<double> Fields::share(std::string_view name) {
     complain(name, "must be a number from 0 to 1");
     return std::nullopt;
   }
-  return value;
+  return value + 0.0;  // of -0.0, which is a share of nothing as 0.0 is: 0.0
 }
 
 double Fields::required_share(std::string_view name) {

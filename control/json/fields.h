@@ -23,6 +23,9 @@
 
 namespace crossfade {
 
+// Bytes of a member that is one of some words, as types, modes and statuses are.
+inline constexpr std::size_t kWordMax = 64;
+
 // "strategy" + "type" -> "strategy.type"; "" + "type" -> "type".
 std::string join_path(std::string_view path, std::string_view name);
 // "endpoints" + 2 -> "endpoints[2]".

@@ -1,6 +1,7 @@
 // Finding, ordering, handing out.
 #include "control/ledger/book.h"
 
+#include <algorithm>
 #include <functional>
 
 namespace crossfade {
@@ -22,11 +23,11 @@ std::optional<Side> Book::right_of(std::int32_t db, std::string_view key) const 
   return node == nullptr ? std::nullopt : std::optional(node->second.right);
 }
 
-void Book::add(const KeyView& key, Entry entry) {
+void Book::add(const KeyView& key, std::uint64_t pair, Entry entry) {
   const std::uint64_t seq = entry.seq;
   const auto right = static_cast<std::size_t>(entry.right);
   auto node =
-      std::make_unique<Node>(Key{key.hash, {key.db, std::string(key.key)}}, std::move(entry));
+      std::make_unique<Node>(Key{key.hash, {key.db, std::string(key.key), pair}}, std::move(entry));
   shards_[shard_of(key.hash)].add(key.hash, node.get());
   by_seq_.emplace_hint(by_seq_.end(), seq, std::move(node));
   bytes_ += key.key.size();
@@ -40,6 +41,7 @@ Book::Noted Book::note(const Suspect& suspect, std::int64_t now_ms, std::uint64_
   if (Node* node = find_node(key)) {
     Entry& entry = node->second;
     entry.version = version;
+    entry.place = 0;  // where it was seen equal it may differ now
     // A comparison knows only who is right as a rule; the write that failed knew better.
     if (suspect.doubt == Doubt::Verify) return {.durable = entry.durable};
     entry.last_at_ms = now_ms;
@@ -57,18 +59,19 @@ Book::Noted Book::note(const Suspect& suspect, std::int64_t now_ms, std::uint64_
     if (key.db == kRowsDb) return {.durable = true};
     return {.full = "the ledger is full (ledger_max)"};
   }
-  add(key, {.doubt = suspect.doubt,
-            .right = suspect.right,
-            .durable = false,
-            .handed = false,
-            .place = 0,
-            .version = version,
-            .last_at_ms = now_ms,
-            .first_at_ms = now_ms,
-            .seq = next_seq_,
-            .attempts = 0,
-            .last_error = nullptr});
-  return {.write = next_seq_++, .added = true};
+  add(key, suspect.at.pair,
+      {.doubt = suspect.doubt,
+       .right = suspect.right,
+       .durable = false,
+       .handed = false,
+       .place = 0,
+       .version = version,
+       .last_at_ms = now_ms,
+       .first_at_ms = now_ms,
+       .seq = *next_seq_,
+       .attempts = 0,
+       .last_error = nullptr});
+  return {.write = (*next_seq_)++, .added = true};
 }
 
 bool Book::has_room(const KeyView& key, const BookLimits& limits) const {
@@ -82,14 +85,31 @@ bool Book::renote(std::int32_t db, std::string_view key, Doubt doubt, Side right
   if (node == nullptr || !node->second.durable || node->second.right != right) return false;
   ++noted_[static_cast<std::size_t>(doubt)];
   node->second.version = version;
+  node->second.place = 0;
   node->second.last_at_ms = now_ms;
   node->second.doubt = doubt;
   return true;
 }
 
+std::vector<std::uint64_t> Book::make_right(Side right, std::uint64_t version) {
+  std::vector<std::uint64_t> changed;
+  for (const auto& [seq, node] : by_seq_) {
+    Entry& entry = node->second;
+    if (entry.right == right) continue;
+    entry.right = right;
+    entry.durable = false;
+    entry.version = version;
+    entry.place = 0;
+    changed.push_back(seq);
+  }
+  right_ = {};
+  right_[static_cast<std::size_t>(right)] = size();
+  return changed;
+}
+
 void Book::restore(LedgerEntry entry) {
-  next_seq_ = entry.seq + 1;
-  add(view_of(entry.at),
+  *next_seq_ = std::max(*next_seq_, entry.seq + 1);
+  add(view_of(entry.at), entry.at.pair,
       {.doubt = entry.doubt,
        .right = entry.right,
        .durable = true,

@@ -1,4 +1,4 @@
-// The suspected keys of one migration, in memory.
+// The suspected keys of one migration at one pair of servers, in memory.
 //
 // A key is found by its hash, entries are in the order in which they came (`seq`), and those that
 // repair has tried in vain wait for their time. Finding a key that is there allocates nothing.
@@ -32,6 +32,10 @@ struct BookLimits {
 
 class Book {
  public:
+  // Entries are numbered from there on: books of one migration share it.
+  explicit Book(std::shared_ptr<std::uint64_t> next_seq = std::make_shared<std::uint64_t>(1))
+      : next_seq_(std::move(next_seq)) {}
+
   struct Noted {
     bool durable = false;        // it is on disk as it should be
     std::uint64_t write = 0;     // the entry to be written; 0: none
@@ -48,6 +52,10 @@ class Book {
   bool renote(std::int32_t db, std::string_view key, Doubt doubt, Side right, std::int64_t now_ms,
               std::uint64_t version);
 
+  // That side is right now of all of them. Those of which the other one was are to be written, and
+  // what is known of them by a repair that is under way is nothing any more.
+  std::vector<std::uint64_t> make_right(Side right, std::uint64_t version);
+
   // As it was on disk.
   void restore(LedgerEntry entry);
 
@@ -56,6 +64,7 @@ class Book {
   }
   std::optional<Side> right_of(std::int32_t db, std::string_view key) const;
   std::uint64_t size() const { return by_seq_.size(); }
+  std::uint64_t bytes() const { return bytes_; }  // of all keys
   // How many of them are right on that side.
   std::uint64_t right_on(Side side) const { return right_[static_cast<std::size_t>(side)]; }
 
@@ -129,7 +138,7 @@ class Book {
   static KeyView view_of(const SuspectKey& at) { return view_of(at.db, at.key); }
   static std::size_t shard_of(std::size_t hash) { return hash >> (8 * sizeof hash - kShardBits); }
   Node* find_node(const KeyView& key) const;
-  void add(const KeyView& key, Entry entry);
+  void add(const KeyView& key, std::uint64_t pair, Entry entry);
   static LedgerEntry copy_of(const Node& node);
   Settled retry(Entry& entry, RepairOutcome outcome, const std::string& why,
                 std::int64_t at_steady_ms);
@@ -138,7 +147,7 @@ class Book {
 
   std::array<HashIndex<Node>, std::size_t{1} << kShardBits> shards_;
   std::map<std::uint64_t, std::unique_ptr<Node>> by_seq_;
-  std::uint64_t next_seq_ = 1;
+  std::shared_ptr<std::uint64_t> next_seq_;
   std::uint64_t bytes_ = 0;
   std::array<std::uint64_t, 2> right_{};                      // entries, by side
   std::uint64_t handed_until_ = 0;                            // greater seqs were never handed out

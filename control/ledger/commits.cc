@@ -50,10 +50,10 @@ Status Ledger::read_all() {
       for (LedgerEntry& entry : *entries) {
         held->written_to = entry.seq;
         version_ = std::max(version_, entry.version);
-        held->book.restore(std::move(entry));
+        held->books.restore(std::move(entry));
       }
     }
-    size_->fetch_add(held->book.size(), std::memory_order_relaxed);
+    size_->fetch_add(held->books.size(), std::memory_order_relaxed);
     if (!held->head.reasons.empty()) doubtful_->fetch_add(1, std::memory_order_relaxed);
     next_number_ = std::max(next_number_, held->head.number + 1);
     by_uuid_[held->head.uuid] = held;
@@ -153,7 +153,7 @@ std::size_t Ledger::gather(LedgerFile::Batch& batch) {
       const Change& change = backlog_.changes[next];
       const std::int64_t number = change.held->head.number;
       if (change.held->forgotten) continue;
-      if (auto entry = change.held->book.find(change.seq)) {
+      if (auto entry = change.held->books.find(change.seq)) {
         batch.puts.push_back({number, std::move(*entry)});
       } else if (change.seq <= change.held->written_to) {
         batch.removals.push_back({number, change.seq});
@@ -209,7 +209,7 @@ void Ledger::written(const LedgerFile::Batch& batch, std::size_t changes, bool d
           put->number != change.held->head.number) {
         continue;
       }
-      change.held->book.written(change.seq, put->entry.right);
+      change.held->books.written(change.seq, put->entry.right);
       change.held->written_to = std::max(change.held->written_to, change.seq);
       ++put;
     }
@@ -276,7 +276,7 @@ void Ledger::compact() {
   backlog_.changes.erase(end, backlog_.changes.end());
   std::erase_if(backlog_.changes, [this](const Change& change) {
     const std::lock_guard lock(mutex_);
-    return change.seq > change.held->written_to && !change.held->book.find(change.seq);
+    return change.seq > change.held->written_to && !change.held->books.find(change.seq);
   });
   changes_done_ += before - backlog_.changes.size();
 }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <future>
 
+#include "control/ledger/reasons.h"
 #include "strategies/untold.h"
 
 namespace crossfade {
@@ -43,12 +44,16 @@ std::int64_t now_ms() {
       .count();
 }
 
+std::string endpoint_of(Side side, const std::string& id, const char* what) {
+  return side_lost(side) + id + what;
+}
+
 // Most of what was written for a while may be missing at a side, or nobody knows what; by the other
 // reasons it is a few keys, and then reads stay where the strategy wants them.
 bool is_behind(const LedgerReason& reason) {
-  return reason.text == kApart || reason.text == kTablesUntold ||
-         reason.text.ends_with(kStartedAgain) || reason.text.ends_with(kMoved) ||
-         reason.text.ends_with(kTookOver);
+  return reason.text == kApart || reason.text == kAlone || reason.text == kBackUnstored ||
+         reason.text == kTablesUntold || reason.text.ends_with(kStartedAgain) ||
+         reason.text.ends_with(kMoved) || reason.text.ends_with(kTookOver);
 }
 
 std::int64_t steady_now_ms() {
@@ -136,7 +141,7 @@ bool Ledger::note(const std::string& migration, const std::vector<Suspect>& susp
   if (held == nullptr) return true;  // deleted, while its last requests were answered
   bool known = true;
   for (const Suspect& suspect : suspects) {
-    const Book::Noted noted = held->book.note(suspect, now, ++version_, options_.limits);
+    const Book::Noted noted = held->books.note(suspect, now, ++version_, options_.limits);
     if (noted.added) size_->fetch_add(1, std::memory_order_relaxed);
     if (noted.write != 0) change(held, noted.write);
     if (noted.turned) (void)doubt_all(held, kTurned);
@@ -147,13 +152,13 @@ bool Ledger::note(const std::string& migration, const std::vector<Suspect>& susp
   return wait_for_commit(std::move(lock), held, std::move(durable));
 }
 
-bool Ledger::renote(const std::string& migration, std::int32_t db, std::string_view key,
-                    Doubt doubt, Side right) {
+bool Ledger::renote(const std::string& migration, std::uint64_t pair, std::int32_t db,
+                    std::string_view key, Doubt doubt, Side right) {
   const std::int64_t now = now_ms();
   const std::lock_guard lock(mutex_);
   const auto found = by_id_.find(migration);
   return found != by_id_.end() &&
-         found->second->book.renote(db, key, doubt, right, now, ++version_);
+         found->second->books.renote(pair, db, key, doubt, right, now, ++version_);
 }
 
 bool Ledger::note_all(const std::string& migration, const std::string& why, Durable durable) {
@@ -163,20 +168,21 @@ bool Ledger::note_all(const std::string& migration, const std::string& why, Dura
   return wait_for_commit(std::move(lock), held, std::move(durable));
 }
 
-bool Ledger::suspects(const std::string& migration, std::int32_t db, std::string_view key) const {
+bool Ledger::suspects(const std::string& migration, std::uint64_t pair, std::int32_t db,
+                      std::string_view key) const {
   const std::lock_guard lock(mutex_);
   const auto found = by_id_.find(migration);
   if (found == by_id_.end()) return false;
   const Held& held = *found->second;
-  return held.book.suspects(db, key) ||
+  return held.books.right_of(pair, db, key) ||
          std::any_of(held.head.reasons.begin(), held.head.reasons.end(), is_behind);
 }
 
-std::optional<Side> Ledger::right_of(const std::string& migration, std::int32_t db,
-                                     std::string_view key) const {
+std::optional<Side> Ledger::right_of(const std::string& migration, std::uint64_t pair,
+                                     std::int32_t db, std::string_view key) const {
   const std::lock_guard lock(mutex_);
   const HeldPtr held = find_id(migration);
-  return held == nullptr ? std::nullopt : held->book.right_of(db, key);
+  return held == nullptr ? std::nullopt : held->books.right_of(pair, db, key);
 }
 
 Suspected Ledger::suspected(const std::string& migration) const {
@@ -184,10 +190,10 @@ Suspected Ledger::suspected(const std::string& migration) const {
   const HeldPtr held = find_id(migration);
   if (held == nullptr) return Suspected::None;
   if (held->verifying && !held->head.reasons.empty()) return Suspected::All;
-  return held->book.size() > 0 ? Suspected::Some : Suspected::None;
+  return held->books.size() > 0 ? Suspected::Some : Suspected::None;
 }
 
-void Ledger::take_up(const std::vector<Name>& migrations) {
+void Ledger::take_up(const std::vector<Name>& migrations, const std::set<std::string>& new_right) {
   std::vector<std::string> unknown;
   {
     const std::lock_guard lock(mutex_);
@@ -200,7 +206,7 @@ void Ledger::take_up(const std::vector<Name>& migrations) {
     for (const auto& [uuid, held] : by_uuid_) {
       if (held->id.empty()) unknown.push_back(uuid);
       if (!held->head.open) continue;
-      (void)doubt_all(held, kCrash);
+      (void)doubt_all(held, new_right.contains(uuid) ? kCrashOfNewRight : kCrash);
       held->head.open = false;  // and is written with the reason, in one
       change_head(held);
     }
@@ -213,15 +219,21 @@ bool Ledger::knows(const std::string& uuid) const {
   return by_uuid_.contains(uuid);
 }
 
-Status Ledger::begin(const Name& migration, Before before) {
+Status Ledger::begin(const Name& migration, Before before, Side right) {
   std::promise<bool> promise;
   {
     std::unique_lock lock(mutex_);
     const bool fresh = !by_uuid_.contains(migration.uuid);
     const HeldPtr held = enlist(migration);
     if (fresh && before == Before::InForce) (void)doubt_all(held, kNoLedger);
-    if (!fresh && before == Before::NotInForce) (void)doubt_all(held, kApart);
-    if (held->head.open && held->open_on_disk) return success();
+    bool turned = false;
+    if (!fresh && before == Before::NotInForce) {
+      (void)doubt_all(held, kApart);
+      const std::vector<std::uint64_t> changed = held->books.make_right(right, ++version_);
+      for (const std::uint64_t seq : changed) change(held, seq);
+      turned = !changed.empty();
+    }
+    if (held->head.open && held->open_on_disk && !turned) return success();
     held->head.open = true;
     change_head(held);
     (void)wait_for_commit(std::move(lock), held, [&](bool durable) { promise.set_value(durable); });
@@ -231,6 +243,11 @@ Status Ledger::begin(const Name& migration, Before before) {
   return Error{Errc::Unavailable, "write the ledger file",
                (failure_.empty() ? "it is closed" : failure_) +
                    "; without it nothing is written to both sides"};
+}
+
+void Ledger::set_pairs(const std::string& uuid, std::set<std::uint64_t> pairs) {
+  const std::lock_guard lock(mutex_);
+  if (const HeldPtr held = find_uuid(uuid)) held->books.set_pairs(std::move(pairs));
 }
 
 void Ledger::end(const std::string& uuid) {
@@ -262,7 +279,7 @@ void Ledger::forget(const std::string& uuid) {
       by_id_.erase(named);
     }
     held->forgotten = true;
-    size_->fetch_sub(held->book.size(), std::memory_order_relaxed);
+    size_->fetch_sub(held->books.size(), std::memory_order_relaxed);
     if (!held->head.reasons.empty()) doubtful_->fetch_sub(1, std::memory_order_relaxed);
     work_.drops.push_back(held->head.number);
   }
@@ -273,18 +290,18 @@ void Ledger::forget(const std::string& uuid) {
 bool Ledger::differs(const HeldPtr& held, LedgerServer& before, const LedgerServer& now) {
   if (before.run_id != now.run_id) {
     before = now;
-    (void)doubt_all(held, "endpoint '" + now.endpoint + kStartedAgain);
+    (void)doubt_all(held, endpoint_of(now.side, now.endpoint, kStartedAgain));
     return true;
   }
   const bool took_over = now.takeovers > before.takeovers;
   before.takeovers = now.takeovers;
-  if (took_over) (void)doubt_all(held, "endpoint '" + now.endpoint + kTookOver);
+  if (took_over) (void)doubt_all(held, endpoint_of(now.side, now.endpoint, kTookOver));
   if (!now.evicted_keys) return took_over;
   // Fewer than before: it was told to count anew, and these it has counted since.
   const bool evicted =
       before.evicted_keys && *before.evicted_keys != *now.evicted_keys && *now.evicted_keys > 0;
   before.evicted_keys = now.evicted_keys;
-  if (evicted) (void)doubt_all(held, "endpoint '" + now.endpoint + kEvicted);
+  if (evicted) (void)doubt_all(held, endpoint_of(now.side, now.endpoint, kEvicted));
   return evicted || took_over;
 }
 
@@ -307,12 +324,14 @@ void Ledger::saw(const std::string& migration, const LedgerServer& server) {
   wake_.notify_one();
 }
 
-void Ledger::moved(const std::string& migration, const std::string& endpoint) {
+void Ledger::moved(const std::string& migration, Side side, const std::string& endpoint) {
   std::promise<bool> told;
-  const bool on_disk = note_all(migration, "endpoint '" + endpoint + kMoved,
+  const bool on_disk = note_all(migration, endpoint_of(side, endpoint, kMoved),
                                 [&](bool durable) { told.set_value(durable); });
   if (!on_disk) (void)told.get_future().get();
 }
+
+void Ledger::was_alone(const std::string& migration) { note_all(migration, kAlone, nullptr); }
 
 std::uint64_t Ledger::begin_verification(const std::string& migration) {
   const std::lock_guard lock(mutex_);
@@ -329,18 +348,17 @@ void Ledger::end_verification(const std::string& migration) {
 
 // What was in one of them is in the other now. Nothing tells whether it was suspected before or
 // after it went over: it is in both, and what was not is found equal.
-bool Ledger::swap(const std::string& migration, std::int32_t one_db, std::int32_t other_db,
-                  Durable durable) {
+bool Ledger::swap(const std::string& migration, std::uint64_t pair, std::int32_t one_db,
+                  std::int32_t other_db, Durable durable) {
   std::vector<Suspect> moved;
   {
     const std::lock_guard lock(mutex_);
     const HeldPtr held = find_id(migration);
     if (held == nullptr || one_db == other_db) return true;
-    std::vector<LedgerEntry> entries;
-    held->book.page(0, held->book.size(), entries);
-    for (LedgerEntry& entry : entries) {
+    for (LedgerEntry& entry : held->books.all_of(pair)) {
       if (entry.at.db != one_db && entry.at.db != other_db) continue;
       entry.at.db = entry.at.db == one_db ? other_db : one_db;
+      entry.at.pair = pair;
       moved.push_back({std::move(entry.at), entry.doubt, entry.right});
     }
   }
@@ -362,11 +380,12 @@ bool Ledger::verified(const std::string& migration, std::uint64_t doubts_version
   return true;
 }
 
-std::vector<LedgerEntry> Ledger::due(const std::string& uuid, std::size_t max) {
+std::vector<LedgerEntry> Ledger::due(const std::string& uuid, std::size_t max,
+                                     const std::set<std::uint64_t>& resting) {
   std::vector<LedgerEntry> entries;
   const std::int64_t now = steady_ms_();
   const std::lock_guard lock(mutex_);
-  if (const HeldPtr held = find_uuid(uuid)) held->book.due(now, max, entries);
+  if (const HeldPtr held = find_uuid(uuid)) held->books.due(now, max, resting, entries);
   return entries;
 }
 
@@ -384,7 +403,7 @@ void Ledger::settle(const std::string& migration, const SuspectKey& at, std::uin
     const HeldPtr held = find_id(migration);
     if (held == nullptr) return;
     const Book::Settled settled =
-        held->book.settle(at, version, outcome, why, places, [&](std::uint32_t attempts) {
+        held->books.settle(at, version, outcome, why, places, [&](std::uint32_t attempts) {
           return outcome == RepairOutcome::Unreachable ? steady_ms_() : retry_at(attempts);
         });
     if (settled.removed) size_->fetch_sub(1, std::memory_order_relaxed);
@@ -398,9 +417,9 @@ std::optional<Ledger::Summary> Ledger::summary(const std::string& uuid) const {
   const std::lock_guard lock(mutex_);
   const HeldPtr held = find_uuid(uuid);
   if (held == nullptr) return std::nullopt;
-  return Summary{held->book.size(),
+  return Summary{held->books.size(),
                  held->head.reasons,
-                 {held->book.right_on(Side::Old), held->book.right_on(Side::New)}};
+                 {held->books.right_on(Side::Old), held->books.right_on(Side::New)}};
 }
 
 std::vector<LedgerEntry> Ledger::page(const std::string& uuid, std::uint64_t after,
@@ -408,7 +427,7 @@ std::vector<LedgerEntry> Ledger::page(const std::string& uuid, std::uint64_t aft
   std::vector<LedgerEntry> entries;
   entries.reserve(limit);
   const std::lock_guard lock(mutex_);
-  if (const HeldPtr held = find_uuid(uuid)) held->book.page(after, limit, entries);
+  if (const HeldPtr held = find_uuid(uuid)) held->books.page(after, limit, entries);
   return entries;
 }
 
@@ -417,10 +436,10 @@ LedgerFigures Ledger::figures() const {
   LedgerFigures figures{.migrations = {}, .commits = commits_, .write_failures = write_failures_};
   for (const auto& [uuid, held] : by_uuid_) {
     figures.migrations.push_back({.migration = held->id,
-                                  .entries = held->book.size(),
+                                  .entries = held->books.size(),
                                   .needs_full_verification = !held->head.reasons.empty(),
-                                  .noted = held->book.noted(),
-                                  .repaired = held->book.repaired()});
+                                  .noted = held->books.noted(),
+                                  .repaired = held->books.repaired()});
   }
   return figures;
 }

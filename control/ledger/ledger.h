@@ -27,6 +27,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -34,7 +35,7 @@
 #include <utility>
 #include <vector>
 
-#include "control/ledger/book.h"
+#include "control/ledger/books.h"
 #include "control/ledger/entry.h"
 #include "control/ledger/ledger_file.h"
 #include "protocols/base/result.h"
@@ -68,15 +69,16 @@ class Ledger {
 
   // The doors of the data plane; see LedgerDoor.
   bool note(const std::string& migration, const std::vector<Suspect>& suspects, Durable durable);
-  bool renote(const std::string& migration, std::int32_t db, std::string_view key, Doubt doubt,
-              Side right);
+  bool renote(const std::string& migration, std::uint64_t pair, std::int32_t db,
+              std::string_view key, Doubt doubt, Side right);
   bool note_all(const std::string& migration, const std::string& why, Durable durable);
-  bool suspects(const std::string& migration, std::int32_t db, std::string_view key) const;
-  std::optional<Side> right_of(const std::string& migration, std::int32_t db,
+  bool suspects(const std::string& migration, std::uint64_t pair, std::int32_t db,
+                std::string_view key) const;
+  std::optional<Side> right_of(const std::string& migration, std::uint64_t pair, std::int32_t db,
                                std::string_view key) const;
   Suspected suspected(const std::string& migration) const;
-  bool swap(const std::string& migration, std::int32_t one_db, std::int32_t other_db,
-            Durable durable);
+  bool swap(const std::string& migration, std::uint64_t pair, std::int32_t one_db,
+            std::int32_t other_db, Durable durable);
   std::shared_ptr<const std::atomic<std::uint64_t>> size() const { return size_; }
   // Migrations that need full verification.
   std::shared_ptr<const std::atomic<std::uint64_t>> doubtful() const { return doubtful_; }
@@ -88,13 +90,19 @@ class Ledger {
   };
   // At the start: all that there are; what the file has of others is deleted. Whatever was open
   // when the last process ended needs full verification now.
-  void take_up(const std::vector<Name>& migrations);
+  //   new_right  uuids of those in which new decides
+  void take_up(const std::vector<Name>& migrations, const std::set<std::string>& new_right = {});
   bool knows(const std::string& uuid) const;
   // Before the first write to both sides: the mark is on disk when this returns. One that was in
-  // force before, and is not known here, has lost its ledger or never had one.
+  // force before, and is not known here, has lost its ledger or never had one. Where one that is
+  // known was not, one side has been written alone: what entries say of the other one is no longer
+  // so.
+  //   right   of one that was not in force: the side that decides from now on
   //   errors  Unavailable
   enum class Before : std::uint8_t { NotInForce, InForce };
-  Status begin(const Name& migration, Before before);
+  Status begin(const Name& migration, Before before, Side right);
+  // The pairs of servers (pair_of()) that it has from now on.
+  void set_pairs(const std::string& uuid, std::set<std::uint64_t> pairs);
   // After the last one was answered.
   void end(const std::string& uuid);
   bool is_open(const std::string& uuid) const;
@@ -105,9 +113,12 @@ class Ledger {
   // full verification.
   void saw(const std::string& migration, const LedgerServer& server);
 
+  // It has begun to write to both sides when one of them had writes that the other does not have.
+  void was_alone(const std::string& migration);
+
   // An endpoint of the migration leads to another database from now on. On disk when this returns,
   // as far as the file can be written.
-  void moved(const std::string& migration, const std::string& endpoint);
+  void moved(const std::string& migration, Side side, const std::string& endpoint);
 
   // Full verification: what it began with, and its end. False when more was noted meanwhile, so
   // that it must be done again.
@@ -115,8 +126,10 @@ class Ledger {
   bool verified(const std::string& migration, std::uint64_t doubts_version);
   void end_verification(const std::string& migration);
 
-  // Repair; `uuid` of the migration, and how many interlays it has.
-  std::vector<LedgerEntry> due(const std::string& uuid, std::size_t max);
+  // Repair; `uuid` of the migration, which of its pairs cannot be reached, and at how many places
+  // both sides are to be seen equal.
+  std::vector<LedgerEntry> due(const std::string& uuid, std::size_t max,
+                               const std::set<std::uint64_t>& resting = {});
   void settle(const std::string& migration, const SuspectKey& at, std::uint64_t version,
               RepairOutcome outcome, const std::string& why, std::uint32_t places);
 
@@ -137,7 +150,7 @@ class Ledger {
   struct Held {
     std::string id;
     LedgerHead head;
-    Book book;
+    Books books;
     bool head_waits = false;  // to be written
     bool open_on_disk = false;
     std::size_t reasons_on_disk = 0;

@@ -1,6 +1,8 @@
 // The SQL of the ledger.
 #include "control/ledger/ledger_file.h"
 
+#include <iterator>
+
 #include "control/store/database_file.h"
 
 namespace crossfade {
@@ -21,23 +23,29 @@ constexpr const char* kCreate = R"sql(
     number INTEGER NOT NULL, seq INTEGER NOT NULL, db INTEGER NOT NULL, key BLOB NOT NULL,
     doubt INTEGER NOT NULL, right_side INTEGER NOT NULL, first_at INTEGER NOT NULL,
     last_at INTEGER NOT NULL, version INTEGER NOT NULL, attempts INTEGER NOT NULL,
-    last_error TEXT NOT NULL, PRIMARY KEY (number, seq)) WITHOUT ROWID;
+    last_error TEXT NOT NULL, pair INTEGER NOT NULL, PRIMARY KEY (number, seq)) WITHOUT ROWID;
   PRAGMA application_id = 1128680519;
-  PRAGMA user_version = 1;
+  PRAGMA user_version = 2;
   COMMIT;
 )sql";
+
+// Of 1 to 2: entries of then may be of any pair of servers.
+constexpr const char* kUpgrades[] = {
+    "BEGIN IMMEDIATE; ALTER TABLE entries ADD COLUMN pair INTEGER NOT NULL DEFAULT 0;"
+    " PRAGMA user_version = 2; COMMIT"};
+static_assert(std::size(kUpgrades) == kLedgerSchema - 1);
 
 constexpr DatabaseKind kLedgerKind{
     .application_id = 1128680519,  // "CFLG"
     .schema = kLedgerSchema,
     .create = kCreate,
+    .upgrades = kUpgrades,
     .word = "ledger file",
     .without_it =
         "to start without it: migrations that write to both sides then say that they "
         "need full verification",
 };
 
-std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 std::uint64_t whole(const Sqlite::Cell& cell) { return static_cast<std::uint64_t>(cell.number); }
 
 // A value that this version does not know is taken for one that claims least.
@@ -47,7 +55,7 @@ Doubt doubt_of(std::int64_t stored) {
 }
 
 LedgerEntry entry_of(Sqlite::Row& row) {
-  return {.at = {static_cast<std::int32_t>(row[1].number), std::move(row[2].text)},
+  return {.at = {static_cast<std::int32_t>(row[1].number), std::move(row[2].text), whole(row[10])},
           .doubt = doubt_of(row[3].number),
           .right = row[4].number == 0 ? Side::Old : Side::New,
           .seq = whole(row[0]),
@@ -94,9 +102,9 @@ Result<std::vector<LedgerHead>> LedgerFile::heads() {
 Result<std::vector<LedgerEntry>> LedgerFile::entries(std::int64_t ledger, std::uint64_t after,
                                                      std::uint32_t limit) {
   auto rows = sqlite_.query(
-      "SELECT seq, db, key, doubt, right_side, first_at, last_at, version, attempts, last_error"
-      " FROM entries WHERE number = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
-      {ledger, number(after), std::int64_t{limit}});
+      "SELECT seq, db, key, doubt, right_side, first_at, last_at, version, attempts, last_error,"
+      " pair FROM entries WHERE number = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+      {ledger, Sqlite::as_number(after), std::int64_t{limit}});
   if (!rows) return rows.error();
   std::vector<LedgerEntry> entries;
   entries.reserve(rows->size());
@@ -133,13 +141,14 @@ Status LedgerFile::put_head(const LedgerHead& head) {
 
 Status LedgerFile::put_entry(const Batch::Put& put) {
   static const std::string kPut =
-      "INSERT OR REPLACE INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+      "INSERT OR REPLACE INTO entries VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
   const LedgerEntry& entry = put.entry;
-  return sqlite_.run(
-      kPut, {put.number, number(entry.seq), std::int64_t{entry.at.db}, Sqlite::Blob{entry.at.key},
-             static_cast<std::int64_t>(entry.doubt), static_cast<std::int64_t>(entry.right),
-             entry.first_at_ms, entry.last_at_ms, number(entry.version),
-             std::int64_t{entry.attempts}, std::string_view(entry.last_error)});
+  return sqlite_.run(kPut,
+                     {put.number, Sqlite::as_number(entry.seq), std::int64_t{entry.at.db},
+                      Sqlite::Blob{entry.at.key}, static_cast<std::int64_t>(entry.doubt),
+                      static_cast<std::int64_t>(entry.right), entry.first_at_ms, entry.last_at_ms,
+                      Sqlite::as_number(entry.version), std::int64_t{entry.attempts},
+                      std::string_view(entry.last_error), Sqlite::as_number(entry.at.pair)});
 }
 
 Result<bool> LedgerFile::drop(std::int64_t ledger) {
@@ -170,7 +179,8 @@ Result<bool> LedgerFile::write_all(const Batch& batch) {
     if (Status status = put_entry(put); !status) return status.error();
   }
   for (const Batch::Removal& removal : batch.removals) {
-    if (Status status = sqlite_.run(kRemove, {removal.number, number(removal.seq)}); !status) {
+    if (Status status = sqlite_.run(kRemove, {removal.number, Sqlite::as_number(removal.seq)});
+        !status) {
       return status.error();
     }
   }

@@ -15,7 +15,7 @@
 
 namespace crossfade {
 
-inline constexpr int kLedgerSchema = 1;
+inline constexpr int kLedgerSchema = 2;
 inline constexpr std::uint32_t kDropSlice = 4'096;  // entries of a deleted migration, per batch
 
 // A server of a migration, as it was seen last.
@@ -25,6 +25,7 @@ struct LedgerServer {
   std::string run_id;                              // of its process
   std::optional<std::uint64_t> evicted_keys = {};  // by it, so far; not kept on disk
   std::uint32_t takeovers = 0;                     // seen of it; likewise
+  Side side = Side::Old;                           // for messages; likewise
 };
 
 // What there is to say about a migration's entries as a whole.

@@ -13,7 +13,6 @@ using Outcome = std::variant<ToolResult, ToolMisuse>;
 
 constexpr std::uint64_t kListedMax = 1000;
 constexpr std::uint64_t kListedDefault = 100;
-constexpr std::size_t kWordMax = 64;  // of times, statuses, modes and cursors
 
 const Json kNoBody;
 

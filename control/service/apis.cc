@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "control/api_rules.h"
+#include "control/service/audit.h"
 #include "control/service/endpoints.h"
 #include "control/service/listing.h"
 #include "control/service/migration_apis.h"
@@ -14,7 +15,7 @@ namespace crossfade {
 
 namespace {
 
-constexpr const char* kWhat = "Api";
+constexpr const char* kApi = "Api";
 
 std::uint64_t next_order(const State& state) {
   std::uint64_t last = 0;
@@ -24,7 +25,7 @@ std::uint64_t next_order(const State& state) {
 
 // The migration that has an api, whatever its status, for the refusal to delete that; empty when
 // none has.
-std::string user_of(const State& state, const std::string& uuid) {
+std::string user_of_api(const State& state, const std::string& uuid) {
   for (const auto& [ignored, migration] : state.migrations) {
     for (const ApiBinding& binding : migration->apis) {
       if (binding.api == uuid) return "migration '" + migration->identity.id + "'";
@@ -71,14 +72,14 @@ Answer Apis::list() const {
 
 Answer Apis::get(const std::string& reference) const {
   const ApiPtr found = find(keeper_.state()->apis, reference);
-  if (found == nullptr) return not_found(kWhat, reference);
+  if (found == nullptr) return not_found(kApi, reference);
   return reply(found->identity.uuid, 200);
 }
 
 Answer Apis::reply(const std::string& uuid, int status) const {
   const StatePtr state = keeper_.state();
   const auto found = state->apis.find(uuid);
-  if (found == state->apis.end()) return not_found(kWhat, uuid);  // deleted meanwhile
+  if (found == state->apis.end()) return not_found(kApi, uuid);  // deleted meanwhile
   return Reply{.status = status,
                .data = shown(*state, *found->second),
                .etag = etag_of(found->second->identity)};
@@ -88,7 +89,7 @@ Answer Apis::create(const Json& body, const Call& call) {
   auto spec = read_api(body, "");
   if (!spec) return refuse(spec.error());
   Keeper::Turn turn = keeper_.begin();
-  if (find(turn.next.apis, spec->id) != nullptr) return already_exists(kWhat, spec->id);
+  if (find(turn.next.apis, spec->id) != nullptr) return already_exists(kApi, spec->id);
   auto known = resolved(turn.next, std::move(*spec));
   if (!known) return refuse(known.error());
   if (Status status = check_api(turn.next, *known, ""); !status) return refuse(status.error());
@@ -108,9 +109,9 @@ Answer Apis::create(const Json& body, const Call& call) {
 Answer Apis::patch(const std::string& reference, const Json& body, const Call& call) {
   Keeper::Turn turn = keeper_.begin();
   const ApiPtr current = find(turn.next.apis, reference);
-  if (current == nullptr) return not_found(kWhat, reference);
+  if (current == nullptr) return not_found(kApi, reference);
   const Identity& identity = current->identity;
-  if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
+  if (identity.origin == Origin::File) return declared_in_file(kApi, identity.id);
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
   auto spec = patch_api(current->spec, body);
   if (!spec) return refuse(spec.error());
@@ -122,19 +123,21 @@ Answer Apis::patch(const std::string& reference, const Json& body, const Call& c
   put(turn.next.apis, std::move(patched));
   if (Status fits = check_api_bindings(*keeper_.state(), turn.next); !fits)
     return refuse(fits.error());
+  const StatePtr before = keeper_.state();
   if (Status status = keeper_.commit(turn); !status) return refuse(status.error());
-  spdlog::info("api {}: changed by {}", identity.id, call.actor);
+  spdlog::info("api {}: changed by {}: {}", identity.id, call.actor,
+               api_change(*before, *keeper_.state(), identity.uuid));
   return reply(identity.uuid, 200);
 }
 
 Answer Apis::remove(const std::string& reference, const Call& call) {
   Keeper::Turn turn = keeper_.begin();
   const ApiPtr current = find(turn.next.apis, reference);
-  if (current == nullptr) return not_found(kWhat, reference);
+  if (current == nullptr) return not_found(kApi, reference);
   const Identity& identity = current->identity;
-  if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
+  if (identity.origin == Origin::File) return declared_in_file(kApi, identity.id);
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
-  if (const std::string user = user_of(turn.next, identity.uuid); !user.empty()) {
+  if (const std::string user = user_of_api(turn.next, identity.uuid); !user.empty()) {
     return conflict("Api '" + identity.id + "' is used by " + user);
   }
   turn.next.apis.erase(identity.uuid);

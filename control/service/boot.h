@@ -23,8 +23,12 @@ struct BootParts {
 
 // Restores, merges what is declared, publishes, and only then opens the ports: the first client
 // meets the table that the last answered call left.
-//   errors  BadConfig: the store or the file; others: what could not be opened
+// A port that can not be opened holds up nobody else: its interlay does not listen, and says why.
+//   errors  BadConfig: the store or the file
 Status boot(BootParts parts, const DeclaredResources& declared);
+
+// Opens those ports that boot could not, and may now. Nothing where there are none.
+void open_late_ports(Keeper& keeper, Listeners& listeners);
 
 // Brings a newly read file into force: all of it, or nothing.
 Status redeclare(BootParts parts, const DeclaredResources& declared);

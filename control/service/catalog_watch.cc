@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "control/background.h"
 #include "control/service/housekeeper.h"
 
 namespace crossfade {
@@ -67,7 +68,10 @@ std::set<EndpointPtr> ask_all(const std::vector<EndpointPtr>& endpoints, Catalog
 }  // namespace
 
 void CatalogWatch::start() {
-  thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+  thread_ = std::jthread([this](const std::stop_token& stop) {
+    give_way();
+    work(stop);
+  });
 }
 
 void CatalogWatch::stop() {

@@ -1,4 +1,5 @@
-// From ready to running to rolled back, each step one turn of the keeper.
+// From ready to running to completed, each step one turn of the keeper. The ways back are in
+// conductor_back.cc.
 #include "control/service/conductor.h"
 
 #include <spdlog/spdlog.h>
@@ -9,33 +10,14 @@
 #include "control/json/write.h"
 #include "control/service/listing.h"
 #include "control/service/migration_rules.h"
+#include "control/service/migration_steps.h"
 #include "control/service/migrations.h"
+#include "control/service/right_side.h"
 #include "control/service/server_pairs.h"
 
 namespace crossfade {
 
 namespace {
-
-// Sets the status in the turn's state, with its line in the journal.
-void set_status(Keeper::Turn& turn, const std::string& uuid, MigrationStatus to,
-                const std::string& actor, const std::string& reason) {
-  Migration migration = *turn.next.migrations.at(uuid);
-  turn.journal(uuid, actor, name_of(migration.status), name_of(to), reason);
-  migration.status = to;
-  migration.reason = reason.substr(0, kReasonMax);
-  turn.touch(migration.identity);
-  put(turn.next.migrations, std::move(migration));
-}
-
-// Of a time_window; others have nothing to be executed.
-void set_executed(Keeper::Turn& turn, const std::string& uuid, bool executed) {
-  Migration migration = *turn.next.migrations.at(uuid);
-  auto* window = std::get_if<TimeWindowSpec>(&migration.spec.strategy);
-  if (window == nullptr || window->executed == executed) return;
-  window->executed = executed;
-  turn.touch(migration.identity);
-  put(turn.next.migrations, std::move(migration));
-}
 
 void take_all_along(Keeper::Turn& turn, const std::string& uuid) {
   Migration migration = *turn.next.migrations.at(uuid);
@@ -73,29 +55,6 @@ bool api_held_by_another(const State& state, const Migration& migration) {
   });
 }
 
-// An interlay that was settled before the new side has no way back in this migration.
-const InterlayDefinition* settled_interlay(const State& state, const Migration& migration) {
-  for (const Binding& binding : migration.bindings) {
-    const InterlayPtr interlay = state.interlays.at(binding.interlay);
-    if (interlay->endpoint == binding.endpoint) return interlay.get();
-  }
-  return nullptr;
-}
-
-bool stands_as(const State& state, const Migration& seen) {
-  const auto found = state.migrations.find(seen.identity.uuid);
-  return found != state.migrations.end() &&
-         found->second->identity.version == seen.identity.version;
-}
-
-std::string rollback_sentence(const NewOnlyWrites::Count& count) {
-  if (count.writes == 0 && count.exact) {
-    return "rolled back: all traffic is on old, no write went to new only";
-  }
-  return "rolled back: all traffic is on old; " + std::string(count.exact ? "" : "at least ") +
-         std::to_string(count.writes) + " writes went to new only and are not on old";
-}
-
 Refusal test_failed(const Migration& migration, const std::vector<Check>& checks) {
   return refusal_of("the test of migration '" + migration.identity.id + "' failed", checks);
 }
@@ -124,12 +83,45 @@ class Conductor::Claim {
   bool granted_ = false;
 };
 
+// A test by a call. It may take seconds, and a thread of the API: others are to be left for those
+// who look, or go back.
+class Conductor::Testing {
+ public:
+  static constexpr int kAtOnce_max = 8;
+
+  explicit Testing(Conductor& conductor)
+      : tests_(conductor.tests_), too_many_(++tests_ > kAtOnce_max) {}
+  ~Testing() { --tests_; }
+  Testing(const Testing&) = delete;
+  Testing& operator=(const Testing&) = delete;
+  bool too_many() const { return too_many_; }
+
+ private:
+  std::atomic<int>& tests_;
+  const bool too_many_;
+};
+
+Refusal Conductor::too_many_tests() {
+  return unavailable(std::to_string(Testing::kAtOnce_max) +
+                     " migrations are being tested at this moment: try again in some seconds");
+}
+
+std::vector<Check> Conductor::checks_of(const State& state, const Migration& migration) {
+  std::vector<Check> checks = preflight(state, migration, keeper_.self(), clock_(), servers_);
+  const auto objection = start_objection(migration, ledger_.summary(migration.identity.uuid));
+  if (objection) {
+    checks.push_back({.name = "right_side", .interlay = {}, .ok = false, .detail = *objection});
+  }
+  return checks;
+}
+
 Answer Conductor::test(const std::string& reference) {
+  const Testing testing(*this);
+  if (testing.too_many()) return too_many_tests();
   const StatePtr state = keeper_.state();
   const MigrationPtr migration = find(state->migrations, reference);
   if (migration == nullptr) return not_found(kMigrationWord, reference);
-  const std::vector<Check> checks =
-      preflight(*state, *migration, keeper_.self(), clock_(), servers_);
+  const std::vector<Check> checks = checks_of(*state, *migration);
   Json rendered = Json::array();
   for (const Check& check : checks) rendered.push(render(check));
   return Reply{.data =
@@ -152,8 +144,10 @@ Answer Conductor::migrate(const std::string& reference, const Call& call) {
       seen->status == MigrationStatus::Paused) {
     return refuse(forbidden_move(seen->status, MigrationStatus::Running));
   }
+  const Testing testing(*this);
+  if (testing.too_many()) return too_many_tests();
   // Outside of the turn: asking servers may take seconds, and a rollback elsewhere must not wait.
-  const std::vector<Check> checks = preflight(*state, *seen, keeper_.self(), clock_(), servers_);
+  const std::vector<Check> checks = checks_of(*state, *seen);
   if (!passed(checks) && !call.force) return test_failed(*seen, checks);
   return start(*seen, call);
 }
@@ -169,7 +163,9 @@ Answer Conductor::start(const Migration& seen, const Call& call) {
   }
   if (held_by_another(turn.next, seen)) return interlay_held();
   if (api_held_by_another(turn.next, seen)) return api_held();
-  // Not by force either: the requests of its apis would go where they should not.
+  // Not by force either: nothing pretends to have moved data.
+  if (const Check data = check_data_movement(seen); !data.ok) return test_failed(seen, {data});
+  // Nor this: the requests of its apis would go where they should not.
   if (const Check apis = check_apis(turn.next, seen); !apis.ok) return test_failed(seen, {apis});
   // Nor with users that were set since it was defined or ran last.
   if (const auto objection = strategy_objection(turn.next, seen)) return conflict(*objection);
@@ -236,104 +232,73 @@ Answer Conductor::resume(const std::string& reference, const Call& call) {
 }
 
 Answer Conductor::complete(const std::string& reference, const Call& call) {
-  return move(
-      reference, call, MigrationStatus::Completed, "completed",
-      [this](const Migration& migration) -> std::optional<Refusal> {
-        if (all_on_new(*keeper_.state(), migration, keeper_.self())) return std::nullopt;
-        const Error forbidden = forbidden_move(migration.status, MigrationStatus::Completed);
-        return conflict(forbidden.message() +
-                        ": its strategy still sends traffic to old, and completing moves none");
-      });
-}
-
-Answer Conductor::rollback(const std::string& reference, const Call& call) {
-  Keeper::Turn turn = keeper_.begin();
-  const MigrationPtr current = find(turn.next.migrations, reference);
-  if (current == nullptr) return not_found(kMigrationWord, reference);
-  return roll_back(turn, *current, call.actor);
-}
-
-Answer Conductor::roll_back(Keeper::Turn& turn, const Migration& migration,
-                            const std::string& actor, const std::string& why) {
-  const std::string uuid = migration.identity.uuid;
-  if (migration.status != MigrationStatus::RollingBack) {
-    if (!may_move(migration.status, MigrationStatus::RollingBack)) {
-      return refuse(forbidden_move(migration.status, MigrationStatus::RollingBack));
+  // Outside of the turn, as for a start.
+  const StatePtr state = keeper_.state();
+  const MigrationPtr seen = find(state->migrations, reference);
+  if (seen != nullptr && !call.force && may_move(seen->status, MigrationStatus::Completed)) {
+    const std::string gone = gone_new(*state, *seen, servers_);
+    if (!gone.empty()) {
+      return conflict("Migration '" + seen->identity.id + "' is not completed: new is not there (" +
+                      gone + "). Roll back, or use ?force=true");
     }
-    if (const InterlayDefinition* interlay = settled_interlay(turn.next, migration)) {
-      return conflict(
-          "Interlay '" + interlay->identity.id +
-          "' stands before the new side for good: there is no way back in this migration");
-    }
-    set_executed(turn, uuid, false);
-    set_status(turn, uuid, MigrationStatus::RollingBack, actor, why);
   }
-  // Not taken back when a loop is late: the operator wants traffic off new, and each loop obeys as
-  // soon as it wakes. The call can be made again.
-  const Status in_force = keeper_.commit(turn, Keeper::OnTimeout::KeepForward);
-  if (!in_force && in_force.error().code != Errc::Timeout) return refuse(in_force.error());
-  if (!in_force) {
-    return unavailable(in_force.error().message() +
-                       "; the rollback is on disk and every loop that answers obeys it: call "
-                       "rollback again to have it confirmed");
-  }
-  return end_rollback(turn, uuid, actor);
+  return move(reference, call, MigrationStatus::Completed, "completed",
+              [&](const Migration& migration) { return completion_refusal(migration, call); });
 }
 
-Answer Conductor::end_rollback(Keeper::Turn& turn, const std::string& uuid,
-                               const std::string& actor) {
-  new_only_writes_.settle(*turn.next.migrations.at(uuid));
-  const auto count = new_only_writes_.count(*turn.next.migrations.at(uuid));
-  const std::string why = turn.next.migrations.at(uuid)->reason;
-  const std::string sentence =
-      (why.empty() || why == kRollback ? "" : why + "; ") + rollback_sentence(count);
-  set_status(turn, uuid, MigrationStatus::RolledBack, actor, sentence);
-  if (const Status status = keeper_.make_durable(turn); !status) {
-    return unavailable(
-        status.error().message() +
-        "; all traffic is on old, the status stays rolling_back: call rollback again");
+std::optional<Refusal> Conductor::completion_refusal(const Migration& migration,
+                                                     const Call& call) const {
+  const StatePtr state = keeper_.state();
+  const std::string forbidden =
+      forbidden_move(migration.status, MigrationStatus::Completed).message();
+  if (!all_on_new(*state, migration, keeper_.self())) {
+    return conflict(forbidden +
+                    ": its strategy still sends traffic to old, and completing moves none");
   }
-  keeper_.show(turn);
-  const Migration& migration = *turn.next.migrations.at(uuid);
-  return Reply{.data = Json::object({{"id", migration.identity.id},
-                                     {"uuid", uuid},
-                                     {"status", name_of(migration.status)},
-                                     {"epoch", keeper_.epoch()},
-                                     {"new_only_writes", count.writes},
-                                     {"new_only_writes_exact", count.exact},
-                                     {"message", sentence}})};
+  if (call.force) return std::nullopt;
+  const auto summary = ledger_.summary(migration.identity.uuid);
+  const auto objection = summary ? completion_objection(*summary) : std::nullopt;
+  if (objection) {
+    return conflict(forbidden + ": " + *objection +
+                    " (GET …/divergence); compare both sides, or complete with ?force=true");
+  }
+  const std::uint64_t transactions = transactions_on_old(*state, migration);
+  if (transactions == 0) return std::nullopt;
+  return conflict(
+      forbidden + ": " + std::to_string(transactions) +
+      " sessions are in the midst of a request or transaction that began on old, and "
+      "what they write would be there alone; wait for their end (sessions_staying of GET "
+      "…/status), or complete with ?force=true");
 }
 
-Answer Conductor::cancel(const std::string& reference, const Call& call) {
-  Keeper::Turn turn = keeper_.begin();
-  const MigrationPtr current = find(turn.next.migrations, reference);
-  if (current == nullptr) return not_found(kMigrationWord, reference);
-  const bool started = routes(current->status) || current->status == MigrationStatus::RollingBack;
-  if (started && current->status != MigrationStatus::Completed) {
-    return roll_back(turn, *current, call.actor);
+// Everything is on new, and these are not.
+std::uint64_t Conductor::transactions_on_old(const State& state, const Migration& migration) const {
+  const Telemetry telemetry = data_plane_.telemetry();
+  std::uint64_t sum = 0;
+  for (const Binding& binding : migration.bindings) {
+    const std::string& id = state.interlays.at(binding.interlay)->identity.id;
+    const auto traffic = std::ranges::find(telemetry.interlays, id, &InterlayTraffic::id);
+    if (binding.taken_back || traffic == telemetry.interlays.end()) continue;
+    sum += traffic->staying[static_cast<std::size_t>(Stay::Transaction)];
   }
-  if (!may_move(current->status, MigrationStatus::RolledBack)) {
-    return refuse(forbidden_move(current->status, MigrationStatus::RolledBack));
-  }
-  set_status(turn, current->identity.uuid, MigrationStatus::RolledBack, call.actor,
-             "cancelled before it started");
-  if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
-  return moved(current->identity, MigrationStatus::RolledBack);
+  return sum;
 }
 
 Answer Conductor::execute(const Migration& seen, const std::string& how) {
   const std::string& uuid = seen.identity.uuid;
   // Outside of the turn, as for a start.
-  const std::vector<Check> checks =
-      preflight(*keeper_.state(), seen, keeper_.self(), clock_(), servers_);
-  if (!passed(checks) && !seen.forced) return test_failed(seen, checks);
+  const std::vector<Check> checks = checks_of(*keeper_.state(), seen);
+  const bool reached = std::ranges::none_of(
+      checks, [](const Check& check) { return !check.ok && check.name == kNewReachable; });
+  // Who forced it did so hours ago: nobody sends everything to a server that is gone.
+  if (!passed(checks) && !(seen.forced && reached)) return test_failed(seen, checks);
   Keeper::Turn turn = keeper_.begin();
   if (!stands_as(turn.next, seen)) return changed_meanwhile(kMigrationWord, seen.identity.id);
   set_executed(turn, uuid, true);
   if (all_on_new(turn.next, *turn.next.migrations.at(uuid), keeper_.self())) {
     set_status(turn, uuid, MigrationStatus::Completed, kOurselves, how + "; everything is on new");
   } else {
-    turn.journal(uuid, kOurselves, name_of(seen.status), name_of(seen.status), how);
+    set_status(turn, uuid, seen.status, kOurselves, how);
   }
   if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
   return moved(seen.identity, keeper_.state()->migrations.at(uuid)->status);
@@ -351,39 +316,6 @@ Answer Conductor::step(const Migration& seen, double share) {
   turn.touch(stepped.identity);
   put(turn.next.migrations, std::move(stepped));
   if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
-  return moved(seen.identity, seen.status);
-}
-
-Answer Conductor::take_back(const Migration& seen, const std::string& why,
-                            const std::string& actor) {
-  Keeper::Turn turn = keeper_.begin();
-  if (!stands_as(turn.next, seen)) return changed_meanwhile(kMigrationWord, seen.identity.id);
-  return roll_back(turn, seen, actor, why);
-}
-
-Answer Conductor::take_back_interlay(const Migration& seen, const std::string& interlay,
-                                     const std::string& why, const std::string& actor) {
-  Keeper::Turn turn = keeper_.begin();
-  if (!stands_as(turn.next, seen)) return changed_meanwhile(kMigrationWord, seen.identity.id);
-  const std::string& uuid = seen.identity.uuid;
-  Migration migration = seen;
-  for (Binding& binding : migration.bindings) {
-    if (binding.interlay == interlay) binding.taken_back = true;
-  }
-  new_only_writes_.sample();
-  const auto count = new_only_writes_.count(uuid, interlay);
-  migration.reason = why + "; interlay '" + turn.next.interlays.at(interlay)->identity.id +
-                     "' goes back to old, the others go on";
-  if (count.writes > 0 || !count.exact) {
-    migration.reason += "; at least " + std::to_string(count.writes) +
-                        " of its writes went to new only and are not on old";
-  }
-  turn.journal(uuid, actor, name_of(seen.status), name_of(seen.status), migration.reason);
-  turn.touch(migration.identity);
-  put(turn.next.migrations, std::move(migration));
-  // As a rollback: not taken back when a loop is late.
-  const Status status = keeper_.commit(turn, Keeper::OnTimeout::KeepForward);
-  if (!status) return refuse(status.error());
   return moved(seen.identity, seen.status);
 }
 
@@ -410,18 +342,6 @@ void Conductor::note(const Migration& seen, const std::string& what, const std::
     return;
   }
   keeper_.show(turn);
-}
-
-void Conductor::finish_rollbacks() {
-  const StatePtr state = keeper_.state();
-  for (const auto& [uuid, migration] : state->migrations) {
-    if (migration->status != MigrationStatus::RollingBack) continue;
-    Keeper::Turn turn = keeper_.begin();
-    const Answer answer = roll_back(turn, *migration, kOurselves);
-    if (const auto* refusal = std::get_if<Refusal>(&answer)) {
-      spdlog::warn("migration {}: {}", migration->identity.id, refusal->message);
-    }
-  }
 }
 
 }  // namespace crossfade

@@ -25,7 +25,8 @@ std::string made_by_api(const std::string& id) {
   return "'" + id + "' was made through the API: delete it there, or give this another name";
 }
 
-Status declare_endpoint(State& state, const EndpointSpec& spec, std::size_t index) {
+Status declare_endpoint(State& state, const EndpointSpec& spec, std::size_t index,
+                        const Self& self) {
   const EndpointPtr current = find(state.endpoints, spec.id);
   if (current != nullptr && current->identity.origin == Origin::Api) {
     return at("endpoints", index, "id", made_by_api(spec.id));
@@ -35,9 +36,13 @@ Status declare_endpoint(State& state, const EndpointSpec& spec, std::size_t inde
   Endpoint endpoint{
       .identity = current != nullptr ? current->identity : make_identity(spec.id, Origin::File),
       .address = spec.address,
-      .description = spec.description};
+      .description = spec.description,
+      .shard = spec.shard};
   if (current != nullptr) {
     if (spec_of(*current) == spec) return success();
+    if (const auto objection = shard_objection(state, current->identity.uuid, spec.shard, self)) {
+      return at("endpoints", index, "config.shard", *objection);
+    }
     touch(endpoint.identity);
   }
   if (same_tls) endpoint.address.tls = current->address.tls;
@@ -75,12 +80,6 @@ Status declare_interlay(State& state, const InterlaySpec& spec, std::size_t inde
       return at("interlays", index, "settings.user", *objection);
     }
   }
-  if (const auto objection = loop_objection(state, resolved, *endpoint)) {
-    return at("interlays", index, "port", *objection);
-  }
-  if (const auto objection = port_objection(state, resolved, interlay.identity.uuid)) {
-    return at("interlays", index, "port", *objection);
-  }
   interlay.endpoint = resolved.endpoint;
   interlay.port = port;
   interlay.bind = spec.bind;
@@ -93,6 +92,52 @@ Status declare_interlay(State& state, const InterlaySpec& spec, std::size_t inde
   interlay.description = spec.description;
   if (current != nullptr) touch(interlay.identity);
   put(state.interlays, std::move(interlay));
+  return success();
+}
+
+// The ports of what is declared, once all of it is: one may have been another's until now.
+Status check_ports(const State& before, const State& state, const DeclaredResources& declared) {
+  for (std::size_t i = 0; i < declared.interlays.size(); ++i) {
+    const InterlayDefinition& interlay = *find(state.interlays, declared.interlays[i].id);
+    const std::string& uuid = interlay.identity.uuid;
+    const InterlaySpec spec = spec_of(interlay);
+    const auto former = before.interlays.find(uuid);
+    if (former != before.interlays.end() && spec_of(*former->second) == spec) continue;
+    if (const auto objection = loop_objection(state, spec, *state.endpoints.at(spec.endpoint))) {
+      return at("interlays", i, "port", *objection);
+    }
+    if (const auto objection = port_objection(state, spec, uuid)) {
+      return at("interlays", i, "port", *objection);
+    }
+  }
+  return success();
+}
+
+// Clients of an interlay go on speaking what they spoke, and so do the two sides of a migration.
+Status check_kinds(const State& before, const State& state) {
+  const auto refused = [](const Endpoint& endpoint, const InterlayDefinition& interlay,
+                          const char* how) {
+    return Error{Errc::BadConfig, "",
+                 "endpoints: '" + endpoint.identity.id + "' is of kind " +
+                     name_of(endpoint.address.kind) + ", but interlay '" + interlay.identity.id +
+                     how};
+  };
+  for (const auto& [uuid, interlay] : before.interlays) {
+    const auto now = state.interlays.find(uuid);
+    if (now == state.interlays.end()) continue;
+    const Endpoint& endpoint = *state.endpoints.at(now->second->endpoint);
+    if (endpoint.address.kind == before.endpoints.at(interlay->endpoint)->address.kind) continue;
+    return refused(endpoint, *interlay, "' stands before one of another: give each another id");
+  }
+  for (const auto& [uuid, migration] : state.migrations) {
+    for (const Binding& binding : migration->bindings) {
+      const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
+      const Endpoint& endpoint = *state.endpoints.at(binding.endpoint);
+      if (!kind_objection(state, interlay, endpoint)) continue;
+      return refused(endpoint, interlay,
+                     "' of a migration to it is not: give that endpoint another id");
+    }
+  }
   return success();
 }
 
@@ -229,7 +274,7 @@ Status check_left(const State& before, const State& after) {
 
 }  // namespace
 
-Status reconcile(State& state, const DeclaredResources& declared) {
+Status reconcile(State& state, const DeclaredResources& declared, const Self& self) {
   const State before = state;
   std::set<std::string> endpoints;
   std::set<std::string> interlays;
@@ -242,7 +287,8 @@ Status reconcile(State& state, const DeclaredResources& declared) {
   // Gone interlays first: the port of one may be the new port of another.
   drop(state.interlays, interlays);
   for (std::size_t i = 0; i < declared.endpoints.size(); ++i) {
-    if (Status status = declare_endpoint(state, declared.endpoints[i], i); !status) return status;
+    if (Status status = declare_endpoint(state, declared.endpoints[i], i, self); !status)
+      return status;
   }
   for (std::size_t i = 0; i < declared.interlays.size(); ++i) {
     if (Status status = declare_interlay(state, declared.interlays[i], i); !status) return status;
@@ -257,6 +303,8 @@ Status reconcile(State& state, const DeclaredResources& declared) {
   drop(state.templates, templates);
   drop(state.endpoints, endpoints);
   if (Status status = check_left(before, state); !status) return status;
+  if (Status status = check_kinds(before, state); !status) return status;
+  if (Status status = check_ports(before, state, declared); !status) return status;
   if (Status status = check_apis(before, state); !status) return status;
   if (const auto objection = loop_objection(state)) {
     return Error{Errc::BadConfig, "", error_at("interlays", *objection).reason};

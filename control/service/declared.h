@@ -13,6 +13,6 @@ namespace crossfade {
 //   errors  BadConfig with the JSON path ("interlays[1].id: 'x' was made through the API"); `state`
 //   may
 //           then be half changed
-Status reconcile(State& state, const DeclaredResources& declared);
+Status reconcile(State& state, const DeclaredResources& declared, const Self& self = {});
 
 }  // namespace crossfade

@@ -2,6 +2,7 @@
 #include "control/service/divergence.h"
 
 #include "control/definitions/identity.h"
+#include "control/endpoint_pair.h"
 #include "control/json/locate.h"
 #include "control/service/migrations.h"
 #include "protocols/base/base64.h"
@@ -21,8 +22,19 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-Json shown(const LedgerEntry& entry) {
-  Json json = Json::object({{"db", entry.at.db < 0 ? Json() : Json(entry.at.db)}});
+// The endpoints between which a key differs; null: it may be any of the migration's pairs.
+Json endpoints_of(const State& state, const Migration& migration, std::uint64_t pair) {
+  for (const Binding& binding : migration.bindings) {
+    const EndpointPair sides = sides_of(state, binding);
+    if (pair_of(sides) != pair) continue;
+    return Json::object({{"old", sides[0]->identity.id}, {"new", sides[1]->identity.id}});
+  }
+  return {};
+}
+
+Json shown(const State& state, const Migration& migration, const LedgerEntry& entry) {
+  Json json = Json::object({{"endpoints", endpoints_of(state, migration, entry.at.pair)},
+                            {"db", entry.at.db < 0 ? Json() : Json(entry.at.db)}});
   if (is_utf8(entry.at.key)) {
     json.set("key", entry.at.key);
   } else {
@@ -49,7 +61,8 @@ Json shown(const std::vector<LedgerReason>& reasons) {
 }  // namespace
 
 Answer Divergence::get(const std::string& reference, const Call& call) const {
-  const MigrationPtr migration = find(keeper_.state()->migrations, reference);
+  const StatePtr state = keeper_.state();
+  const MigrationPtr migration = find(state->migrations, reference);
   if (migration == nullptr) return not_found(kMigrationWord, reference);
   if (call.limit == 0) return bad_request("limit: must be from 1 to 1000");
   const std::string& uuid = migration->identity.uuid;
@@ -62,7 +75,7 @@ Answer Divergence::get(const std::string& reference, const Call& call) const {
     next_cursor = std::to_string(page.back().seq);
   }
   Json entries = Json::array();
-  for (const LedgerEntry& entry : page) entries.push(shown(entry));
+  for (const LedgerEntry& entry : page) entries.push(shown(*state, *migration, entry));
   return Reply{
       .data = Json::object(
           {{"needs_full_verification", !summary.reasons.empty()},

@@ -3,6 +3,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <set>
+
+#include "control/endpoint_pair.h"
 #include "control/service/watched_servers.h"
 
 namespace crossfade {
@@ -28,6 +31,14 @@ bool in_flight(const Telemetry& telemetry, const State& state, const Migration& 
   return false;
 }
 
+std::set<std::uint64_t> pairs_of(const State& state, const Migration& migration) {
+  std::set<std::uint64_t> pairs;
+  for (const Binding& binding : migration.bindings) {
+    pairs.insert(pair_of(sides_of(state, binding)));
+  }
+  return pairs;
+}
+
 }  // namespace
 
 DualWrites::DualWrites(Ledger& ledger, Keeper& keeper, const Servers& servers,
@@ -38,10 +49,12 @@ DualWrites::DualWrites(Ledger& ledger, Keeper& keeper, const Servers& servers,
 
 void DualWrites::restore() {
   std::vector<Ledger::Name> names;
+  std::set<std::string> new_right;
   for (const auto& [uuid, migration] : keeper_.state()->migrations) {
     names.push_back({uuid, migration->identity.id});
+    if (authority_of(migration->spec.strategy) == Side::New) new_right.insert(uuid);
   }
-  ledger_.take_up(names);
+  ledger_.take_up(names, new_right);
 }
 
 Status DualWrites::mark(const State& next) {
@@ -55,9 +68,9 @@ Status DualWrites::mark(const State& next) {
     const auto former = before->migrations.find(uuid);
     const bool in_force = former != before->migrations.end() && writes_both(*former->second);
     const bool known = in_force || marked_.contains(uuid);  // by an earlier call for this table
-    if (Status status = ledger_.begin({uuid, migration->identity.id},
-                                      known ? Ledger::Before::InForce : Ledger::Before::NotInForce);
-        !status) {
+    const auto before_it = known ? Ledger::Before::InForce : Ledger::Before::NotInForce;
+    const Side right = authority_of(migration->spec.strategy).value_or(Side::Old);
+    if (Status status = ledger_.begin({uuid, migration->identity.id}, before_it, right); !status) {
       // What is in force already goes on: nobody is to lose the service for the lack of a mark. The
       // migration says by now that it needs full verification.
       if (!in_force) return status;
@@ -67,6 +80,7 @@ Status DualWrites::mark(const State& next) {
     // Only of what was asked for this beginning: later the watch knows better.
     if (!known && writes_both_by(*migration, Engine::Effect)) note_servers(next, *migration);
     if (in_force) note_moved(*before, next, *migration);
+    ledger_.set_pairs(uuid, pairs_of(next, *migration));
     marked_.insert(uuid);
     const std::lock_guard held(mutex_);
     at_rest_.erase(uuid);
@@ -77,24 +91,24 @@ Status DualWrites::mark(const State& next) {
 // Whoever moved one: the API, or the configuration file, also while no process was there.
 void DualWrites::note_moved(const State& before, const State& next, const Migration& migration) {
   for (const Binding& binding : migration.bindings) {
-    for (const std::string& uuid :
-         {next.interlays.at(binding.interlay)->endpoint, binding.endpoint}) {
-      const Endpoint& endpoint = *next.endpoints.at(uuid);
-      const auto former = before.endpoints.find(uuid);
+    const EndpointPair sides = sides_of(next, binding);
+    for (const Side side : {Side::Old, Side::New}) {
+      const Endpoint& endpoint = *sides[static_cast<std::size_t>(side)];
+      const auto former = before.endpoints.find(endpoint.identity.uuid);
       if (former == before.endpoints.end()) continue;
       if (same_place(former->second->address, endpoint.address)) continue;
-      ledger_.moved(migration.identity.id, endpoint.identity.id);
+      ledger_.moved(migration.identity.id, side, endpoint.identity.id);
     }
   }
 }
 
 void DualWrites::note_servers(const State& next, const Migration& migration) {
   for (const Binding& binding : migration.bindings) {
-    const InterlayDefinition& interlay = *next.interlays.at(binding.interlay);
-    for (const std::string& uuid : {interlay.endpoint, binding.endpoint}) {
-      const Endpoint& endpoint = *next.endpoints.at(uuid);
+    const EndpointPair sides = sides_of(next, binding);
+    for (const Side side : {Side::Old, Side::New}) {
+      const Endpoint& endpoint = *sides[static_cast<std::size_t>(side)];
       const auto sight = servers_.sight_of(endpoint);
-      if (sight) ledger_.saw(migration.identity.id, ledger_server(endpoint.address, *sight));
+      if (sight) ledger_.saw(migration.identity.id, ledger_server(side, endpoint.address, *sight));
     }
   }
 }
@@ -104,6 +118,7 @@ void DualWrites::sample() {
   const Telemetry telemetry = data_plane_.telemetry();
   for (const auto& [uuid, migration] : state->migrations) {
     if (writes_both(*migration) || !ledger_.is_open(uuid)) continue;
+    if (keeper_.unstored(uuid)) continue;  // the next process would begin where the store stands
     // A loop that has not taken the last table over may still plan by the one before.
     const bool busy = !keeper_.confirmed() || in_flight(telemetry, *state, *migration);
     if (rested(uuid, busy)) take_away(uuid);

@@ -3,9 +3,9 @@
 // ended.
 //
 // The mark is there before a table that writes to both sides is handed out. It goes when the
-// process ends in good order, or when no loop plans by such a table any more and every second leg
-// has ended. With it the ledger learns which processes the servers were when they were last asked
-// before: the watch for restarts sees another one at its first look. Any thread.
+// process ends in good order, or when no loop plans by such a table any more, which is stored, and
+// every second leg has ended. With it the ledger learns which processes the servers were when they
+// were last asked before: the watch for restarts sees another one at its first look. Any thread.
 #pragma once
 
 #include <map>

@@ -6,17 +6,19 @@
 #include <optional>
 
 #include "control/definitions/tls.h"
+#include "control/service/audit.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
+#include "control/service/migration_rules.h"
 
 namespace crossfade {
 
 namespace {
 
-constexpr const char* kWhat = "Endpoint";
+constexpr const char* kEndpoint = "Endpoint";
 
 // Who uses an endpoint, for the refusal to delete it; empty when nobody does.
-std::string user_of(const State& state, const std::string& endpoint) {
+std::string user_of_endpoint(const State& state, const std::string& endpoint) {
   for (const auto& [uuid, interlay] : state.interlays) {
     if (interlay->endpoint == endpoint) return "interlay '" + interlay->identity.id + "'";
   }
@@ -31,23 +33,33 @@ std::string user_of(const State& state, const std::string& endpoint) {
   return {};
 }
 
-// The migration that writes to that endpoint and to another one; null: none does.
-MigrationPtr dual_writer_of(const State& state, const std::string& endpoint) {
-  for (const auto& [uuid, migration] : state.migrations) {
-    if (!writes_both(*migration)) continue;
-    for (const Binding& binding : migration->bindings) {
-      const bool is_old = state.interlays.at(binding.interlay)->endpoint == endpoint;
-      if (is_old || binding.endpoint == endpoint) return migration;
-    }
-  }
-  return nullptr;
+// Clients may have written to its new side, and nobody else has that.
+bool writes_new(const Migration& migration) {
+  return routes(migration.status) && migration.status != MigrationStatus::Completed &&
+         !std::holds_alternative<ShadowTrafficSpec>(migration.spec.strategy);
 }
 
-Refusal held_by(const Migration& migration, const std::string& endpoint) {
-  return conflict("Endpoint '" + endpoint + "' is a side of migration '" + migration.identity.id +
-                  "', which writes to both: at another address its writes until now may be "
-                  "missing. Roll back first, or use ?force=true: the migration then needs full "
-                  "verification");
+// Why an endpoint is not to be another place just like that.
+std::optional<Refusal> held(const State& state, const Identity& endpoint) {
+  for (const auto& [uuid, migration] : state.migrations) {
+    for (const Binding& binding : migration->bindings) {
+      const bool is_new = binding.endpoint == endpoint.uuid;
+      const bool is_old = state.interlays.at(binding.interlay)->endpoint == endpoint.uuid;
+      const std::string which = "Endpoint '" + endpoint.id + "' is ";
+      const std::string whose = " side of migration '" + migration->identity.id + "', ";
+      const std::string missing = ": at another address its writes until now may be missing. ";
+      if (writes_both(*migration) && (is_new || is_old)) {
+        return conflict(which + "a" + whose + "which writes to both" + missing +
+                        "Roll back first, or use ?force=true: the migration then needs full "
+                        "verification");
+      }
+      if (writes_new(*migration) && is_new) {
+        return conflict(which + "the new" + whose + "which is in force" + missing +
+                        "Roll back first, or use ?force=true if the data is there, too");
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -63,14 +75,15 @@ Json Endpoints::shown(const Endpoint& endpoint) const {
   return json;
 }
 
-Answer Endpoints::list() const {
-  return list_of(keeper_.state()->endpoints,
-                 [this](const Endpoint& endpoint) { return shown(endpoint); });
+Answer Endpoints::list() {
+  const StatePtr state = keeper_.state();
+  servers_.refresh_all(state->endpoints, kCheckTimeout_ms);
+  return list_of(state->endpoints, [this](const Endpoint& endpoint) { return shown(endpoint); });
 }
 
 Answer Endpoints::get(const std::string& reference) {
   const EndpointPtr endpoint = find(keeper_.state()->endpoints, reference);
-  if (endpoint == nullptr) return not_found(kWhat, reference);
+  if (endpoint == nullptr) return not_found(kEndpoint, reference);
   servers_.refresh(endpoint->identity.uuid, endpoint->address, kCheckTimeout_ms);
   return Reply{.data = shown(*endpoint), .etag = etag_of(endpoint->identity)};
 }
@@ -83,11 +96,12 @@ Answer Endpoints::create(const Json& body, const Call& call) {
   }
   Endpoint endpoint{.identity = make_identity(spec->id, Origin::Api),
                     .address = std::move(spec->address),
-                    .description = std::move(spec->description)};
+                    .description = std::move(spec->description),
+                    .shard = std::move(spec->shard)};
   const std::string uuid = endpoint.identity.uuid;
   const std::string id = endpoint.identity.id;
   const auto taken = [&](const State& state) { return find(state.endpoints, id) != nullptr; };
-  if (taken(*keeper_.state())) return already_exists(kWhat, id);
+  if (taken(*keeper_.state())) return already_exists(kEndpoint, id);
   if (call.check) {
     // Before the turn: a server that does not answer must not hold up other calls.
     const Status told = servers_.check(uuid, endpoint.address, kCheckTimeout_ms);
@@ -99,7 +113,7 @@ Answer Endpoints::create(const Json& body, const Call& call) {
   Keeper::Turn turn = keeper_.begin();
   if (taken(turn.next)) {
     servers_.forget(uuid);
-    return already_exists(kWhat, id);
+    return already_exists(kEndpoint, id);
   }
   put(turn.next.endpoints, std::move(endpoint));
   if (Status status = keeper_.commit(turn); !status) return refuse(status.error());
@@ -110,8 +124,8 @@ Answer Endpoints::create(const Json& body, const Call& call) {
 
 Answer Endpoints::patch(const std::string& reference, const Json& body, const Call& call) {
   const EndpointPtr seen = find(keeper_.state()->endpoints, reference);
-  if (seen == nullptr) return not_found(kWhat, reference);
-  if (seen->identity.origin == Origin::File) return declared_in_file(kWhat, seen->identity.id);
+  if (seen == nullptr) return not_found(kEndpoint, reference);
+  if (seen->identity.origin == Origin::File) return declared_in_file(kEndpoint, seen->identity.id);
   auto spec = patch_endpoint(spec_of(*seen), body);
   if (!spec) return refuse(spec.error());
   if (spec->address.tls.end != seen->address.tls.end) {
@@ -132,16 +146,20 @@ Answer Endpoints::patch(const std::string& reference, const Json& body, const Ca
   }
   Keeper::Turn turn = keeper_.begin();
   const EndpointPtr current = find(turn.next.endpoints, seen->identity.uuid);
-  if (current == nullptr) return not_found(kWhat, reference);
+  if (current == nullptr) return not_found(kEndpoint, reference);
   const std::string etag = etag_of(current->identity);
   if (!matches(call.if_match, etag)) return precondition_failed(etag);
-  if (current != seen) return changed_meanwhile(kWhat, current->identity.id);
+  if (current != seen) return changed_meanwhile(kEndpoint, current->identity.id);
   if (!call.force && !same_place(spec->address, current->address)) {
-    const MigrationPtr writer = dual_writer_of(turn.next, current->identity.uuid);
-    if (writer != nullptr) return held_by(*writer, current->identity.id);
+    if (auto refusal = held(turn.next, current->identity)) return *refusal;
+  }
+  if (const auto objection =
+          shard_objection(turn.next, current->identity.uuid, spec->shard, keeper_.self())) {
+    return conflict("config.shard: " + *objection);
   }
   Endpoint patched = *current;
   patched.address = spec->address;
+  patched.shard = std::move(spec->shard);
   patched.description = std::move(spec->description);
   touch(patched.identity);
   put(turn.next.endpoints, std::move(patched));
@@ -153,8 +171,10 @@ Answer Endpoints::patch(const std::string& reference, const Json& body, const Ca
     servers_.forget(seen->identity.uuid);
     if (told) servers_.note(seen->identity.uuid, spec->address, *told);
   }
+  const StatePtr before = keeper_.state();
   if (Status status = keeper_.commit(turn); !status) return refuse(status.error());
-  spdlog::info("endpoint {}: changed by {}", seen->identity.id, call.actor);
+  spdlog::info("endpoint {}: changed by {}: {}", seen->identity.id, call.actor,
+               endpoint_change(*before, *keeper_.state(), seen->identity.uuid));
   const EndpointPtr now = keeper_.state()->endpoints.at(seen->identity.uuid);
   Json data = shown(*now);
   data.set("epoch", keeper_.epoch());
@@ -164,11 +184,11 @@ Answer Endpoints::patch(const std::string& reference, const Json& body, const Ca
 Answer Endpoints::remove(const std::string& reference, const Call& call) {
   Keeper::Turn turn = keeper_.begin();
   const EndpointPtr endpoint = find(turn.next.endpoints, reference);
-  if (endpoint == nullptr) return not_found(kWhat, reference);
+  if (endpoint == nullptr) return not_found(kEndpoint, reference);
   const Identity& identity = endpoint->identity;
-  if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
+  if (identity.origin == Origin::File) return declared_in_file(kEndpoint, identity.id);
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
-  if (const std::string user = user_of(turn.next, identity.uuid); !user.empty()) {
+  if (const std::string user = user_of_endpoint(turn.next, identity.uuid); !user.empty()) {
     return conflict("Endpoint '" + identity.id + "' is used by " + user);
   }
   turn.next.endpoints.erase(identity.uuid);

@@ -16,7 +16,7 @@ class Endpoints {
  public:
   Endpoints(Keeper& keeper, Servers& servers) : keeper_(keeper), servers_(servers) {}
 
-  Answer list() const;
+  Answer list();
   Answer get(const std::string& reference);
   Answer create(const Json& body, const Call& call);
   Answer patch(const std::string& reference, const Json& body, const Call& call);

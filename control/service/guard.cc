@@ -3,11 +3,20 @@
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <random>
+#include <system_error>
+#include <utility>
+#include <vector>
 
+#include "control/service/right_side.h"
+#include "control/service/server_pairs.h"
+#include "control/side_by_side.h"
 #include "protocols/base/visit.h"
 #include "strategies/migration.h"
 
@@ -15,7 +24,7 @@ namespace crossfade {
 
 namespace {
 
-constexpr std::chrono::milliseconds kRound{500};
+constexpr std::chrono::milliseconds kGuardRound{500};
 constexpr std::int64_t kBetweenTries_ms = 5'000;
 constexpr std::uint32_t kProbe_ms = 1'000;
 constexpr std::int64_t kBetweenProbesDown_ms = 1'000;
@@ -23,8 +32,10 @@ constexpr std::int64_t kBetweenProbesWell_ms = 5'000;
 constexpr std::int64_t kFirstPause_ms = 1'000;
 constexpr std::int64_t kPauseMax_ms = 60'000;
 
-const InterlayTraffic* traffic_of(const Telemetry& telemetry, const std::string& interlay) {
-  const auto found = std::ranges::find(telemetry.interlays, interlay, &InterlayTraffic::id);
+const InterlayTraffic* traffic_of(const Telemetry& telemetry, const State& state,
+                                  const Binding& binding) {
+  const std::string& id = state.interlays.at(binding.interlay)->identity.id;
+  const auto found = std::ranges::find(telemetry.interlays, id, &InterlayTraffic::id);
   return found == telemetry.interlays.end() ? nullptr : &*found;
 }
 
@@ -50,6 +61,24 @@ bool sends_nothing_to_new(const Strategy& strategy) {
          home(strategy) == Side::Old;
 }
 
+// Otherwise it is we who fail, not who is asked. errno says why.
+bool may_open_sockets() {
+  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return false;
+  ::close(descriptor);
+  return true;
+}
+
+// That new may be down.
+//   failures  of connections to new, when we looked last
+bool hints(const Migration& migration, const InterlayTraffic& traffic,
+           const std::optional<std::uint64_t>& failures) {
+  if (traffic.down[kNew] || (failures && traffic.failures[kNew] > *failures)) return true;
+  // Nobody may have asked new since this process began: a step may be due at once.
+  const auto* canary = std::get_if<CanarySpec>(&migration.spec.strategy);
+  return !failures && canary != nullptr && canary->ramp.has_value();
+}
+
 std::size_t going_on(const Migration& migration) {
   return static_cast<std::size_t>(
       std::ranges::count(migration.bindings, false, &Binding::taken_back));
@@ -71,7 +100,7 @@ Dice system_dice() {
 }
 
 void Guard::start() {
-  rounds_.start(kRound, [this] { look(); });
+  rounds_.start(kGuardRound, [this] { look(); });
 }
 
 void Guard::stop() { rounds_.stop(); }
@@ -95,12 +124,14 @@ void Guard::look() {
   };
   std::erase_if(watched_, [&](const auto& one) { return !is_running(one.first); });
   std::map<std::string, std::uint64_t> well;
-  std::optional<Telemetry> telemetry;
+  const bool any = std::ranges::any_of(state->migrations,
+                                       [&](const auto& one) { return is_running(one.first); });
+  const Telemetry telemetry = any ? data_plane_.telemetry() : Telemetry{};
+  ask_all(*state, telemetry);
   for (const auto& [uuid, migration] : state->migrations) {
     if (begun_.contains(uuid)) finish(*migration);
     if (migration->status != MigrationStatus::Running) continue;
-    if (!telemetry) telemetry = data_plane_.telemetry();
-    if (attend(*state, *migration, *telemetry) == Sight::Well) {
+    if (attend(*state, *migration, telemetry) == Sight::Well) {
       well[uuid] = migration->identity.version;
     }
   }
@@ -145,6 +176,13 @@ void Guard::finish(const Migration& migration) {
   }
 }
 
+void Guard::leave(const Migration& migration, const Binding& binding) {
+  const auto found = watched_.find(migration.identity.uuid);
+  if (found == watched_.end()) return;
+  found->second.interlays.erase(binding.interlay);
+  if (found->second.interlays.empty()) watched_.erase(found);
+}
+
 // What is judged is the migration as it is: of another share, or another policy, other counts.
 Guard::Watched& Guard::watched(const Migration& migration) {
   Watched& one = watched_[migration.identity.uuid];
@@ -158,21 +196,28 @@ Guard::Watched& Guard::watched(const Migration& migration) {
   return one;
 }
 
+std::optional<Strategy> Guard::judged(const State& state, const Migration& migration,
+                                      const Binding& binding) const {
+  const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
+  const Strategy strategy =
+      to_strategy(migration.spec.strategy, at_interlay(state, interlay, keeper_.self()));
+  return sends_nothing_to_new(strategy) ? std::nullopt : std::optional(strategy);
+}
+
 Guard::Sight Guard::attend(const State& state, const Migration& migration,
                            const Telemetry& telemetry) {
   Sight worst = Sight::Well;
-  const Strategy strategy = to_strategy(migration.spec.strategy, keeper_.self());
-  if (sends_nothing_to_new(strategy)) {
-    watched_.erase(migration.identity.uuid);
-    return worst;
-  }
   for (const Binding& binding : migration.bindings) {
     if (binding.taken_back) continue;
-    const InterlayTraffic* traffic =
-        traffic_of(telemetry, state.interlays.at(binding.interlay)->identity.id);
+    const std::optional<Strategy> strategy = judged(state, migration, binding);
+    if (!strategy) {
+      leave(migration, binding);
+      continue;
+    }
+    const InterlayTraffic* traffic = traffic_of(telemetry, state, binding);
     if (traffic == nullptr) continue;
     worst = std::max(worst,
-                     attend(state, migration, binding, *traffic, dual_write_authority(strategy)));
+                     attend(state, migration, binding, *traffic, dual_write_authority(*strategy)));
     if (worst == Sight::Acted) break;  // the migration is another one by now
   }
   return worst;
@@ -189,9 +234,7 @@ Guard::Sight Guard::attend(const State& state, const Migration& migration, const
     return Sight::Sick;
   }
   watch.window.note(now, guard_counts(traffic, authority), rails.window_s);
-  // Nobody may have asked new since this process began: a step may be due at once.
-  const auto* canary = std::get_if<CanarySpec>(&migration.spec.strategy);
-  look_after(state, binding, traffic, watch, canary != nullptr && canary->ramp.has_value());
+  look_after(state, migration, binding, traffic, watch);
   if (now < all.again_at_ms) return Sight::Sick;
   std::optional<Crossing> crossing = too_long_down(state, binding, rails, watch);
   if (!crossing) crossing = watch.window.crossing(rails);
@@ -199,7 +242,7 @@ Guard::Sight Guard::attend(const State& state, const Migration& migration, const
     Duty duty = acting(migration);
     if (!duty.ours()) return Sight::Sick;
     crossing->why = "interlay '" + traffic.id + "': " + crossing->why;
-    fail(migration, binding, watch, *crossing);
+    fail(state, migration, binding, watch, *crossing);
     return watch.hesitated ? Sight::Sick : Sight::Acted;
   }
   if (watch.down_since_ms) return Sight::Sick;
@@ -219,15 +262,12 @@ Guard::Sight Guard::attend(const State& state, const Migration& migration, const
 // Down is what we are not answered by, whoever gave the hint: a loop that is asked nothing any more
 // does not hear that new is back, and one whose sessions are all on old does not say that it is
 // down.
-void Guard::look_after(const State& state, const Binding& binding, const InterlayTraffic& traffic,
-                       Watch& watch, bool at_first) {
-  const auto index = static_cast<std::size_t>(Side::New);
-  const std::uint64_t failures = traffic.failures[index];
-  const bool hint = traffic.down[index] || (watch.failures && failures > *watch.failures) ||
-                    (!watch.failures && at_first);
+void Guard::look_after(const State& state, const Migration& migration, const Binding& binding,
+                       const InterlayTraffic& traffic, Watch& watch) {
+  const std::uint64_t failures = traffic.failures[kNew];
   const std::int64_t now = clock_();
-  if (!hint) watch.failures = failures;
-  if ((!hint && !watch.down_since_ms) || now < watch.ask_at_ms) return;
+  if (!hints(migration, traffic, watch.failures)) watch.failures = failures;
+  if (!asks(migration, traffic, watch)) return;
   watch.failures = failures;
   if (answers(state, binding)) {
     watch.down_since_ms = std::nullopt;
@@ -240,33 +280,80 @@ void Guard::look_after(const State& state, const Binding& binding, const Interla
 
 std::optional<Crossing> Guard::too_long_down(const State& state, const Binding& binding,
                                              const Guardrails& rails, Watch& watch) {
+  const auto for_ms = too_long_ms(rails, watch);
+  if (!for_ms) return std::nullopt;
+  if (answers(state, binding)) {
+    watch.down_since_ms = std::nullopt;
+    return std::nullopt;
+  }
+  return Crossing{GuardCause::NewSideDown, fmt::format("new is down for {} s, guardrail {} s",
+                                                       *for_ms / 1'000, *rails.new_side_down_s)};
+}
+
+bool Guard::asks(const Migration& migration, const InterlayTraffic& traffic,
+                 const Watch& watch) const {
+  const bool doubted = hints(migration, traffic, watch.failures) || watch.down_since_ms;
+  return doubted && clock_() >= watch.ask_at_ms;
+}
+
+// Those who are to give a sign of life, at once: one that hangs is waited for once in a look.
+void Guard::ask_all(const State& state, const Telemetry& telemetry) {
+  std::map<std::string, EndpointPtr> due;
+  const std::int64_t now = clock_();
+  const auto consider = [&](const Migration& migration, const Binding& binding) {
+    const InterlayTraffic* traffic = traffic_of(telemetry, state, binding);
+    if (traffic == nullptr || !judged(state, migration, binding)) return;
+    const Watch& watch = watched(migration).interlays[binding.interlay];
+    const Guardrails rails = migration.spec.guardrails.value_or(Guardrails{});
+    const bool late = too_long_ms(rails, watch).has_value();
+    if (now >= watch.retry_at_ms && (late || asks(migration, *traffic, watch))) {
+      due.emplace(binding.endpoint, state.endpoints.at(binding.endpoint));
+    }
+  };
+  for (const auto& [uuid, migration] : state.migrations) {
+    if (migration->status != MigrationStatus::Running) continue;
+    for (const Binding& binding : migration->bindings) {
+      if (!binding.taken_back) consider(*migration, binding);
+    }
+  }
+  std::vector<std::pair<const Endpoint*, bool>> each;
+  for (const auto& [uuid, endpoint] : due) each.emplace_back(endpoint.get(), false);
+  side_by_side(each.size(), [&](std::size_t i) { each[i].second = is_alive(*each[i].first); });
+  answered_.clear();
+  for (const auto& [endpoint, alive] : each) answered_[endpoint->identity.uuid] = alive;
+}
+
+std::optional<std::int64_t> Guard::too_long_ms(const Guardrails& rails, const Watch& watch) const {
   if (!watch.down_since_ms || !rails.new_side_down_s) return std::nullopt;
   const std::int64_t for_ms = clock_() - *watch.down_since_ms;
   // A retry has waited already.
   if (watch.retries == 0 && for_ms < std::int64_t{*rails.new_side_down_s} * 1'000) {
     return std::nullopt;
   }
-  if (answers(state, binding)) {
-    watch.down_since_ms = std::nullopt;
-    return std::nullopt;
-  }
-  return Crossing{GuardCause::NewSideDown, fmt::format("new is down for {} s, guardrail {} s",
-                                                       for_ms / 1'000, *rails.new_side_down_s)};
+  return for_ms;
 }
 
 bool Guard::answers(const State& state, const Binding& binding) {
-  const Endpoint& endpoint = *state.endpoints.at(binding.endpoint);
-  const Status status = servers_.check(endpoint.identity.uuid, endpoint.address, kProbe_ms);
-  // One that does not let us in lets clients in who bring credentials of their own.
-  return status.ok() || status.error().code != Errc::Unavailable;
+  const auto found = answered_.find(binding.endpoint);
+  if (found != answered_.end()) return found->second;
+  return answered_[binding.endpoint] = is_alive(*state.endpoints.at(binding.endpoint));
+}
+
+bool Guard::is_alive(const Endpoint& endpoint) {
+  if (servers_.check_answers(endpoint, kProbe_ms)) return true;
+  if (may_open_sockets()) return false;
+  spdlog::warn(
+      "endpoint {}: whether it answers is not known, as this process can open no socket: {}",
+      endpoint.identity.id, std::generic_category().message(errno));
+  return true;
 }
 
 Duty Guard::acting(const Migration& migration) {
   return {store_, "guard/" + migration.identity.uuid, kActing};
 }
 
-void Guard::fail(const Migration& migration, const Binding& binding, Watch& watch,
-                 const Crossing& crossing) {
+void Guard::fail(const State& state, const Migration& migration, const Binding& binding,
+                 Watch& watch, const Crossing& crossing) {
   const bool pauses =
       migration.spec.guardrails && migration.spec.guardrails->action == Guardrails::Action::Pause;
   if (pauses) {
@@ -274,6 +361,7 @@ void Guard::fail(const Migration& migration, const Binding& binding, Watch& watc
         migration, GuardAction::Pause, crossing,
         conductor_.hold(migration, crossing.why + "; paused, routing stays as it is", kGuardActor));
   }
+  if (old_is_no_refuge(state, migration, binding, watch, crossing)) return;
   if (would_leave_writes(migration, watch, crossing)) return;
   switch (migration.spec.failure_handling.type) {
     case FailureHandling::Type::RollbackAll:
@@ -284,7 +372,8 @@ void Guard::fail(const Migration& migration, const Binding& binding, Watch& watc
       }
       return roll_back(migration, watch, crossing);
     case FailureHandling::Type::AllowPartial:
-      if (going_on(migration) == 1 || dual_writes(migration.spec.strategy)) {
+      if (going_on(migration) == 1 || dual_writes(migration.spec.strategy) ||
+          shares_new(state, migration, binding)) {
         return roll_back(migration, watch, crossing);
       }
       return done(
@@ -298,16 +387,65 @@ bool Guard::would_leave_writes(const Migration& migration, Watch& watch, const C
   if (migration.spec.guardrails) return false;
   const NewOnlyWrites::Count count = new_only_writes_.count(migration);
   if (count.writes == 0 && count.exact) return false;
+  const std::string writes =
+      count.writes == 0
+          ? "writes may be"
+          : fmt::format("{}{} writes are", count.exact ? "" : "at least ", count.writes);
+  hesitate(migration, watch,
+           fmt::format("{}; not rolled back, as {} on new only: POST …/rollback leaves them there, "
+                       "and so would guardrails",
+                       crossing.why, writes));
+  return true;
+}
+
+// What clients of one interlay have written there would be missing for those of the other.
+bool Guard::shares_new(const State& state, const Migration& migration,
+                       const Binding& binding) const {
+  if (std::holds_alternative<ShadowTrafficSpec>(migration.spec.strategy)) return false;
+  const Endpoint& own = *state.endpoints.at(binding.endpoint);
+  return std::ranges::any_of(migration.bindings, [&](const Binding& other) {
+    return other.interlay != binding.interlay && !other.taken_back &&
+           one_database(own, *state.endpoints.at(other.endpoint), servers_) != nullptr;
+  });
+}
+
+// What fails on new would fail on old, all of it, or is not there.
+bool Guard::old_is_no_refuge(const State& state, const Migration& migration, const Binding& binding,
+                             Watch& watch, const Crossing& crossing) {
+  const Endpoint& old_endpoint =
+      *state.endpoints.at(state.interlays.at(binding.interlay)->endpoint);
+  if (!is_alive(old_endpoint)) {
+    if (!watch.old_gone) watch.old_gone = servers_.run_id_of(old_endpoint);
+    hesitate(
+        migration, watch,
+        fmt::format("{}; not rolled back, as old ('{}') does not answer: it is done when it does",
+                    crossing.why, old_endpoint.identity.id));
+    return true;
+  }
+  // One that has lost what it had is no place to send everything to unasked.
+  const auto summary = ledger_.summary(migration.identity.uuid);
+  std::string lost = summary ? what_was_lost(Side::Old, *summary) : std::string();
+  const bool another = watch.old_gone && !watch.old_gone->empty() &&
+                       servers_.run_id_of(old_endpoint) != *watch.old_gone;
+  if (lost.empty() && another) {
+    lost = fmt::format("old ('{}') was started again since, and may have lost what it had",
+                       old_endpoint.identity.id);
+  }
+  if (lost.empty()) return false;
+  if (!std::exchange(watch.old_has_lost, true)) watch.hesitated = false;  // it says so, too
+  hesitate(
+      migration, watch,
+      fmt::format("{}; not rolled back, as {}: look at it, then POST …/rollback if all is well",
+                  crossing.why, lost));
+  return true;
+}
+
+void Guard::hesitate(const Migration& migration, Watch& watch, const std::string& what) {
   watched_[migration.identity.uuid].again_at_ms = clock_() + kBetweenTries_ms;
-  if (watch.hesitated) return true;
+  if (watch.hesitated) return;
   watch.hesitated = true;
-  const std::string what = fmt::format(
-      "{}; not rolled back, as {}{} writes are on new only: POST …/rollback leaves them there, and "
-      "so would guardrails",
-      crossing.why, count.exact ? "" : "at least ", count.writes);
   spdlog::warn("migration {}: {}", migration.identity.id, what);
   conductor_.note(migration, what, kGuardActor);
-  return true;
 }
 
 void Guard::retry(const Migration& migration, Watch& watch, const Crossing& crossing) {
@@ -338,7 +476,9 @@ void Guard::done(const Migration& migration, GuardAction action, const Crossing&
   if (const auto* refusal = std::get_if<Refusal>(&answer)) {
     spdlog::error("migration {}: {}: {}", migration.identity.id, crossing.why, refusal->message);
     watched_[migration.identity.uuid].again_at_ms = clock_() + kBetweenTries_ms;
-    return;
+    // Traffic goes back though a loop is late, or the store refuses it.
+    const MigrationPtr now = find(keeper_.state()->migrations, migration.identity.uuid);
+    if (now == nullptr || now->identity.version == migration.identity.version) return;
   }
   spdlog::warn("migration {}: {} by itself: {}", migration.identity.id, name_of(action),
                crossing.why);

@@ -5,9 +5,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr std::size_t kOld = static_cast<std::size_t>(Side::Old);
-constexpr std::size_t kNew = static_cast<std::size_t>(Side::New);
-
 Json beside_limit(Json value, Json limit) {
   return Json::object({{"new", std::move(value)}, {"limit", std::move(limit)}});
 }

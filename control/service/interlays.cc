@@ -10,6 +10,7 @@
 
 #include "control/definitions/login.h"
 #include "control/definitions/tls.h"
+#include "control/service/audit.h"
 #include "control/service/endpoints.h"
 #include "control/service/housekeeper.h"
 #include "control/service/interlay_rules.h"
@@ -20,7 +21,7 @@ namespace crossfade {
 
 namespace {
 
-constexpr const char* kWhat = "Interlay";
+constexpr const char* kInterlay = "Interlay";
 
 std::optional<std::string> removal_objection(const State& state,
                                              const InterlayDefinition& interlay) {
@@ -40,7 +41,8 @@ Json Interlays::shown(const State& state, const InterlayDefinition& interlay) co
   Json settings = render(overridden(keeper_.defaults(), interlay.settings));
   if (!interlay.regions.empty()) settings.set("regions", render(interlay.regions));
   if (interlay.user) settings.set("user", render(*interlay.user));
-  return Json::object(
+  const auto why_closed = listeners_.why_closed(identity.id);
+  Json json = Json::object(
       {{"id", identity.id},
        {"uuid", identity.uuid},
        {"endpoint", state.endpoints.at(interlay.endpoint)->identity.id},
@@ -50,13 +52,15 @@ Json Interlays::shown(const State& state, const InterlayDefinition& interlay) co
        {"auth", render(interlay.login, Secrets::Hidden)},
        {"settings", std::move(settings)},
        {"description", interlay.description},
-       {"running", interlay.running},
+       {"running", interlay.running && !why_closed},
        {"migration", migration == nullptr ? Json() : Json(migration->identity.id)},
        {"declared_in", identity.origin == Origin::File ? "file" : "api"},
        {"sql", render(interlay.sql)},
        {"catalog", servers_.catalogs().shown(interlay, *state.endpoints.at(interlay.endpoint))},
        {"created_at", identity.created_at},
        {"updated_at", identity.updated_at}});
+  if (why_closed) json.set("why", *why_closed);
+  return json;
 }
 
 Answer Interlays::list() const {
@@ -68,14 +72,14 @@ Answer Interlays::list() const {
 Answer Interlays::get(const std::string& reference) const {
   const StatePtr state = keeper_.state();
   const InterlayPtr interlay = find(state->interlays, reference);
-  if (interlay == nullptr) return not_found(kWhat, reference);
+  if (interlay == nullptr) return not_found(kInterlay, reference);
   return Reply{.data = shown(*state, *interlay), .etag = etag_of(interlay->identity)};
 }
 
 Answer Interlays::reply(const std::string& uuid, int status) const {
   const StatePtr state = keeper_.state();
   const auto found = state->interlays.find(uuid);
-  if (found == state->interlays.end()) return not_found(kWhat, uuid);  // deleted meanwhile
+  if (found == state->interlays.end()) return not_found(kInterlay, uuid);  // deleted meanwhile
   const InterlayDefinition& interlay = *found->second;
   Json data = shown(*state, interlay);
   data.set("epoch", keeper_.epoch());
@@ -140,7 +144,7 @@ Answer Interlays::create(const Json& body, const Call& call) {
     }
   }
   Keeper::Turn turn = keeper_.begin();
-  if (find(turn.next.interlays, spec->id) != nullptr) return already_exists(kWhat, spec->id);
+  if (find(turn.next.interlays, spec->id) != nullptr) return already_exists(kInterlay, spec->id);
   const EndpointPtr endpoint = find(turn.next.endpoints, spec->endpoint);
   if (endpoint == nullptr) return not_found("Endpoint", spec->endpoint);
   if (const auto objection = login_objection(spec->login, endpoint->address)) {
@@ -198,9 +202,9 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
   }
   Keeper::Turn turn = keeper_.begin();
   const InterlayPtr current = find(turn.next.interlays, reference);
-  if (current == nullptr) return not_found(kWhat, reference);
+  if (current == nullptr) return not_found(kInterlay, reference);
   const Identity& identity = current->identity;
-  if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
+  if (identity.origin == Origin::File) return declared_in_file(kInterlay, identity.id);
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
   auto spec = patch_interlay(spec_of(*current), body);
   if (!spec) return refuse(spec.error());
@@ -249,11 +253,13 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
     patched.port = *port;
   }
   put(turn.next.interlays, patched);
+  const StatePtr before = keeper_.state();
   if (const Status status = keeper_.commit(turn); !status) {
     if (reopened) (void)listeners_.move(patched, *current);
     return refuse(status.error());
   }
-  spdlog::info("interlay {}: changed by {}", identity.id, call.actor);
+  spdlog::info("interlay {}: changed by {}: {}", identity.id, call.actor,
+               interlay_change(*before, *keeper_.state(), identity.uuid));
   return reply(identity.uuid, 200);
 }
 
@@ -262,9 +268,9 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
 Answer Interlays::remove(const std::string& reference, const Call& call) {
   std::optional<Keeper::Turn> turn = keeper_.begin();
   const InterlayPtr interlay = find(turn->next.interlays, reference);
-  if (interlay == nullptr) return not_found(kWhat, reference);
+  if (interlay == nullptr) return not_found(kInterlay, reference);
   const Identity& identity = interlay->identity;
-  if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
+  if (identity.origin == Origin::File) return declared_in_file(kInterlay, identity.id);
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
   if (const auto objection = removal_objection(turn->next, *interlay)) return conflict(*objection);
   if (const auto objection = listeners_.draining_objection(identity.id)) {
@@ -313,9 +319,9 @@ Answer Interlays::set_running(const std::string& reference, const Call& call, co
   std::optional<Keeper::Turn> held = keeper_.begin();
   Keeper::Turn& turn = *held;
   const InterlayPtr current = find(turn.next.interlays, reference);
-  if (current == nullptr) return not_found(kWhat, reference);
+  if (current == nullptr) return not_found(kInterlay, reference);
   const Identity& identity = current->identity;
-  if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
+  if (identity.origin == Origin::File) return declared_in_file(kInterlay, identity.id);
   if (current->running == wanted && listeners_.is_open(identity.id) == wanted) {
     return reply(identity.uuid, 200);
   }

@@ -13,10 +13,10 @@ namespace crossfade {
 
 namespace {
 
-constexpr const char* kEndpoint = "endpoint";
-constexpr const char* kInterlay = "interlay";
-constexpr const char* kTemplate = "template";
-constexpr const char* kApi = "api";
+constexpr const char* kEndpointDocument = "endpoint";
+constexpr const char* kInterlayDocument = "interlay";
+constexpr const char* kTemplateDocument = "template";
+constexpr const char* kApiDocument = "api";
 constexpr const char* kMigration = "migration";
 
 // Notes what became of each resource; equal pointers are equal resources.
@@ -167,30 +167,82 @@ Status Keeper::put_in_force(const State& state) {
 
 Changes Keeper::changes_between(const State& before, const State& after) {
   Changes changes;
-  note_changes(kEndpoint, before.endpoints, after.endpoints, changes);
-  note_changes(kInterlay, before.interlays, after.interlays, changes);
-  note_changes(kTemplate, before.templates, after.templates, changes);
-  note_changes(kApi, before.apis, after.apis, changes);
+  note_changes(kEndpointDocument, before.endpoints, after.endpoints, changes);
+  note_changes(kInterlayDocument, before.interlays, after.interlays, changes);
+  note_changes(kTemplateDocument, before.templates, after.templates, changes);
+  note_changes(kApiDocument, before.apis, after.apis, changes);
   note_changes(kMigration, before.migrations, after.migrations, changes);
   return changes;
 }
 
-Status Keeper::make_durable(Turn& turn) {
-  Changes changes = changes_between(*turn.before_, turn.next);
-  changes.events = turn.events_;
+// With all that the store lacks, in one.
+Status Keeper::store(Turn& turn) {
+  Changes changes = changes_between(debt_ ? *debt_->stored : *turn.before_, turn.next);
+  if (debt_) changes.events = debt_->events;
+  changes.events.insert(changes.events.end(), turn.events_.begin(), turn.events_.end());
   changes.epoch = handed_epoch_ + 1;  // of the table that may follow: epochs never go back
   auto revision = store_.apply(changes, revision_);
-  if (!revision && revision.error().code == Errc::Conflict) {
+  if (!revision) return revision.error();
+  revision_ = *revision;
+  if (!debt_) return success();
+  const std::lock_guard held(readers_);
+  spdlog::info("the state is stored again; it was not since {}", debt_->since);
+  debt_.reset();
+  return success();
+}
+
+Status Keeper::make_durable(Turn& turn) {
+  const Status status = store(turn);
+  if (status) return success();
+  const Error& error = status.error();
+  if (error.code == Errc::Conflict) {
     return Error{Errc::Unavailable, "",
-                 "the store was changed behind our back: " + revision.error().message() +
+                 "the store was changed behind our back: " + error.message() +
                      "; nothing was changed. A restart takes up what it has"};
   }
-  if (!revision) {
-    return Error{Errc::Unavailable, "write the state file",
-                 revision.error().reason + "; nothing was changed"};
+  const bool unsettled = error.code == Errc::System;  // and says so
+  return Error{Errc::Unavailable, "write the state file",
+               error.reason + (unsettled ? "" : "; nothing was changed")};
+}
+
+void Keeper::note_unstored(const Turn& turn, const std::string& why) {
+  if (!debt_ && turn.events_.empty()) return;  // it has changed nothing
+  const std::lock_guard held(readers_);
+  if (!debt_) {
+    spdlog::error(
+        "what is in force is not stored: {}; the store is asked again each second, and until it "
+        "takes it a restart goes by what it has: make room for it",
+        why);
+    debt_ = Debt{.stored = turn.before_, .events = {}, .since = turn.at_, .why = {}};
   }
-  revision_ = *revision;
-  return success();
+  debt_->why = why;
+  debt_->events.insert(debt_->events.end(), turn.events_.begin(), turn.events_.end());
+}
+
+std::optional<Keeper::Unstored> Keeper::unstored(const std::string& migration) const {
+  const std::lock_guard held(readers_);
+  if (!debt_) return std::nullopt;
+  const auto stored = debt_->stored->migrations.find(migration);
+  const auto shown = state_->migrations.find(migration);
+  if (stored == debt_->stored->migrations.end() || shown == state_->migrations.end() ||
+      stored->second == shown->second) {
+    return std::nullopt;
+  }
+  return Unstored{.since = debt_->since, .why = debt_->why, .stored = stored->second};
+}
+
+std::string Keeper::unstored() const {
+  const std::lock_guard held(readers_);
+  return debt_ ? debt_->why : std::string();
+}
+
+bool Keeper::store_again() {
+  if (unstored().empty()) return true;
+  Turn turn = begin();
+  if (!debt_) return true;
+  const Status status = store(turn);
+  if (!status) note_unstored(turn, status.error().message());
+  return status.ok();
 }
 
 void Keeper::show(Turn& turn) {
@@ -207,13 +259,18 @@ void Keeper::show(Turn& turn) {
   state_ = std::move(shown);
 }
 
-Status Keeper::commit(Turn& turn, OnTimeout on_timeout) {
+Status Keeper::commit(Turn& turn, Way way) {
   if (const Status status = take_precaution(turn.next); !status) {
     return Error{Errc::Unavailable, "", status.error().message() + "; nothing was changed"};
   }
-  if (Status status = make_durable(turn); !status) return status;
+  if (way == Way::Back) {
+    if (const Status status = store(turn); !status) note_unstored(turn, status.error().message());
+  } else if (Status status = make_durable(turn); !status) {
+    (void)take_precaution(*turn.before_);  // what was taken for this one goes again
+    return status;
+  }
   if (const Status status = put_in_force(turn.next); !status) {
-    if (on_timeout == OnTimeout::TakeBack) return take_back(turn, status.error());
+    if (way == Way::Onward) return take_back(turn, status.error());
     show(turn);
     return Error{Errc::Timeout, "publish the routing table", status.error().message()};
   }
@@ -259,13 +316,13 @@ Status Keeper::restore() {
   State state;
   for (const Document& document : stored->documents) {
     Status status = success();
-    if (document.kind == kEndpoint) {
+    if (document.kind == kEndpointDocument) {
       status = restore_one(document, endpoint_from_stored, state.endpoints);
-    } else if (document.kind == kInterlay) {
+    } else if (document.kind == kInterlayDocument) {
       status = restore_one(document, interlay_from_stored, state.interlays);
-    } else if (document.kind == kTemplate) {
+    } else if (document.kind == kTemplateDocument) {
       status = restore_one(document, template_from_stored, state.templates);
-    } else if (document.kind == kApi) {
+    } else if (document.kind == kApiDocument) {
       status = restore_one(document, api_from_stored, state.apis);
     } else {
       status = restore_one(document, migration_from_stored, state.migrations);

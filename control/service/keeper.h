@@ -6,13 +6,16 @@
 //
 //   commit = precaution taken -> durable -> in force -> shown
 //
-//   1. the store fails: nothing has changed
+//   1. the store fails: nothing has changed; or it does not know whether its next reader would find
+//      the change made, says so, and makes none until it knows
 //   2. the loops do not confirm the new table in time: the former state is made durable and in
 //   force
 //      again, and nothing has changed; a loop that is stuck adopts the latest table when it wakes
 //   3. a step of that way back fails too: what is on disk is what counts, and the error says what
 //   it is
-//   4. a change that must not be taken back (a rollback) stays on disk when 2 happens
+//   4. a way back (to old) is not taken back: it stays on disk when 2 happens, and when 1 happens
+//      it is in force and shown all the same, and unstored: the store is asked again each second
+//      (store_again()), and gets it before, or with, anything else (decision 0032)
 //
 // Knows nothing of HTTP, of ports, and of what a change means.
 #pragma once
@@ -21,6 +24,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,6 +64,7 @@ class Keeper {
   // Every loop has taken over the last table that was handed out and waited for. Any thread.
   bool confirmed() const;
 
+  std::int64_t now() const { return clock_(); }
   const InterlaySettings& defaults() const { return defaults_; }
   const Self& self() const { return self_; }
 
@@ -85,12 +90,28 @@ class Keeper {
   // Waits for the turn before to end.
   Turn begin();
 
-  enum class OnTimeout : std::uint8_t { TakeBack, KeepForward };
+  // Where a change leads. Back to old nothing may stop it: neither a store that refuses it, nor a
+  // loop that is late.
+  enum class Way : std::uint8_t { Onward, Back };
   // Makes turn.next durable, in force, and shown.
   //   errors  Unavailable: nothing was changed, or as the message says: so where the store is not
-  //           as this process has left it; with KeepForward, Timeout: durable and shown, not
-  //           confirmed by every loop
-  Status commit(Turn& turn, OnTimeout on_timeout = OnTimeout::TakeBack);
+  //           as this process has left it; of a way back Timeout: shown, not confirmed by every
+  //           loop. Whether a way back is durable unstored() says, in success and Timeout alike
+  Status commit(Turn& turn, Way way = Way::Onward);
+
+  // What is in force and shown, and not in the store.
+  struct Unstored {
+    std::string since;  // RFC 3339
+    std::string why;    // the store's last word
+    MigrationPtr stored;
+  };
+  // Of a migration (uuid): nullopt where it is stored as it is shown. Any thread.
+  std::optional<Unstored> unstored(const std::string& migration) const;
+  // Why anything is unstored; empty: nothing is. Any thread.
+  std::string unstored() const;
+  // Asks the store again to take what is unstored.
+  //   returns  nothing is, now
+  bool store_again();
 
   // The steps of a commit, for changes that must do something between them (open a port).
   Status put_in_force(const State& state);
@@ -108,6 +129,8 @@ class Keeper {
  private:
   Status take_precaution(const State& state) const;
   Table build(const State& state) const;
+  Status store(Turn& turn);
+  void note_unstored(const Turn& turn, const std::string& why);
   Status publish(Table table);
   Status take_back(Turn& turn, const Error& why);
   static Changes changes_between(const State& before, const State& after);
@@ -126,6 +149,14 @@ class Keeper {
   std::uint64_t confirmed_epoch_ = 0;
   // Of the last table handed out and waited for; changed in a turn only.
   std::uint64_t handed_epoch_ = 0;
+  // What the store has instead of `state_`, and the journal's lines that it lacks.
+  struct Debt {
+    StatePtr stored;
+    std::vector<Event> events;  // of turns only
+    std::string since;
+    std::string why;
+  };
+  std::optional<Debt> debt_;  // changed in a turn only
 
   TablePtr handed_;        // null before the first
   Revision revision_ = 0;  // of the store, as it was left or found; changed in a turn only

@@ -17,19 +17,49 @@ Result<std::uint16_t> Listeners::open(const InterlayDefinition& interlay) {
                  port.error().message()};
   }
   open_.insert(interlay.identity.id);
+  {
+    const std::lock_guard lock(mutex_);
+    kept_closed_.erase(interlay.identity.id);
+  }
   spdlog::info("interlay {}: listening on {} port {}", interlay.identity.id, interlay.bind, *port);
   return port;
 }
 
 void Listeners::close(const std::string& interlay) {
-  if (!is_open(interlay)) return;
+  const bool was_open = is_open(interlay);
   begin_close(interlay);
-  drain(interlay);
+  if (was_open) drain(interlay);
+}
+
+std::optional<std::uint16_t> Listeners::open_if_free(const InterlayDefinition& interlay) {
+  auto port = open(interlay);
+  if (port) return *port;
+  const std::string why = port.error().message();
+  const std::lock_guard lock(mutex_);
+  std::string& known = kept_closed_[interlay.identity.id];
+  if (known != why) {
+    spdlog::error("interlay {}: does not listen: {}; it is tried again", interlay.identity.id, why);
+  }
+  known = why;
+  return std::nullopt;
+}
+
+std::optional<std::string> Listeners::why_closed(const std::string& interlay) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = kept_closed_.find(interlay);
+  return found == kept_closed_.end() ? std::nullopt : std::optional(found->second);
+}
+
+bool Listeners::any_kept_closed() const {
+  const std::lock_guard lock(mutex_);
+  return !kept_closed_.empty();
 }
 
 void Listeners::begin_close(const std::string& interlay) {
-  if (open_.erase(interlay) == 0) return;
+  const bool was_open = open_.erase(interlay) > 0;
   const std::lock_guard lock(mutex_);
+  kept_closed_.erase(interlay);
+  if (!was_open) return;
   draining_.insert(interlay);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -23,6 +24,13 @@ class Listeners {
   //   errors  Conflict: "port 7001 on 127.0.0.1 is in use", or its sessions are still ending;
   //           others as the data plane has them
   Result<std::uint16_t> open(const InterlayDefinition& interlay);
+
+  // The same at a start, where nobody is to hear the error: it is remembered as the reason why the
+  // interlay does not listen, until it does or is to be closed.
+  std::optional<std::uint16_t> open_if_free(const InterlayDefinition& interlay);
+  // Any thread. nullopt, none: it was not tried so, or it listens.
+  std::optional<std::string> why_closed(const std::string& interlay) const;
+  bool any_kept_closed() const;
 
   // Closes it and ends its sessions, at most drain_ms later; nothing when it is not open.
   void close(const std::string& interlay);
@@ -47,6 +55,7 @@ class Listeners {
   std::set<std::string> open_;  // ids
   mutable std::mutex mutex_;    // guards what follows
   std::set<std::string> draining_;
+  std::map<std::string, std::string> kept_closed_;  // why, by id
 };
 
 }  // namespace crossfade

@@ -3,19 +3,19 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 
 #include "control/api_entries.h"
 #include "control/api_rules.h"
 #include "control/features.h"
 #include "control/service/apis.h"
 #include "control/service/moving_keys.h"
+#include "control/service/rendered_sql.h"
 #include "protocols/redis/template.h"
 
 namespace crossfade {
 
 namespace {
-
-std::string quoted(const std::string& id) { return "'" + id + "'"; }
 
 bool is_own(const ApiDefinition& api, const TemplateBinding& binding) {
   return std::ranges::any_of(api.spec.bindings, [&](const TemplateBinding& own) {
@@ -78,44 +78,68 @@ bool stands_before(const State& state, const Binding& binding, const std::string
   return state.interlays.at(binding.interlay)->endpoint == endpoint;
 }
 
-// Written anew are requests whose keys are on new alone: what is written to both sides, or read
-// from either, is the same there.
-std::optional<std::string> rendering_objection(const State& state, const Migration& migration,
-                                               const ApiBinding& part) {
+// The first that is none of the api's; null: there is none.
+const TemplateDefinition* other_of(const State& state, const ApiBinding& part) {
   const ApiDefinition& api = *state.apis.at(part.api);
   const auto other = std::ranges::find_if(
       part.bindings, [&](const TemplateBinding& binding) { return !is_own(api, binding); });
-  if (other == part.bindings.end()) return std::nullopt;
-  const std::string id = "api " + quoted(api.identity.id);
-  const TemplateDefinition& definition = *state.templates.at(other->template_ref);
-  const std::string served = id + " is to be served by template " + quoted(definition.identity.id);
+  return other == part.bindings.end() ? nullptr : state.templates.at(other->template_ref).get();
+}
+
+std::string to_be_served(const ApiDefinition& api, const TemplateDefinition& other) {
+  return "api " + quoted(api.identity.id) + " is to be served by template " +
+         quoted(other.identity.id);
+}
+
+// Requests are written anew where they are known to be the api's, and by the server that they go
+// to.
+std::optional<std::string> place_objection(const State& state, const Migration& migration,
+                                           const ApiBinding& part) {
+  const TemplateDefinition* const other = other_of(state, part);
+  if (other == nullptr) return std::nullopt;
+  const ApiDefinition& api = *state.apis.at(part.api);
   if (governs_all(state, migration)) {
-    return served +
+    return to_be_served(api, *other) +
            ", and a flag that names no api of the migration governs all traffic, which is passed "
            "as "
            "it is: disable that flag, or bind templates of the api itself";
   }
-  if (!moves_writes(foreseen(migration.spec.strategy))) {
-    return served +
+  for (const Binding& binding : migration.bindings) {
+    if (!stands_before(state, binding, endpoint_of(state, api.spec)) ||
+        binding.endpoint == other->spec.endpoint) {
+      continue;
+    }
+    return to_be_served(api, *other) + ", whose endpoint is not where interlay " +
+           quoted(state.interlays.at(binding.interlay)->identity.id) + " goes to";
+  }
+  return std::nullopt;
+}
+
+// Of Redis: written anew are requests whose keys are on new alone, as what is written to both
+// sides, or read from either, is the same there.
+std::optional<std::string> rendering_objection(const State& state, const Migration& migration,
+                                               const ApiBinding& part) {
+  const TemplateDefinition* const other = other_of(state, part);
+  if (other == nullptr) return std::nullopt;
+  const ApiDefinition& api = *state.apis.at(part.api);
+  const std::string id = "api " + quoted(api.identity.id);
+  if (!governs_all(state, migration) && !moves_writes(foreseen(migration.spec.strategy))) {
+    return to_be_served(api, *other) +
            ": requests are rendered anew where an api moves with its writes, as both sides are to "
            "have the same under this strategy. Leave write_mode out, or bind templates of the api "
            "itself";
   }
-  for (const Binding& binding : migration.bindings) {
-    if (!stands_before(state, binding, endpoint_of(state, api.spec)) ||
-        binding.endpoint == definition.spec.endpoint) {
-      continue;
-    }
-    return served + ", whose endpoint is not where interlay " +
-           quoted(state.interlays.at(binding.interlay)->identity.id) + " goes to";
-  }
+  if (auto objection = place_objection(state, migration, part)) return objection;
   if (std::ranges::any_of(part.bindings,
                           [&](const TemplateBinding& binding) { return is_own(api, binding); })) {
-    return served + " and by templates of its own: on new its keys have one form. Bind either";
+    return to_be_served(api, *other) +
+           " and by templates of its own: on new its keys have one form. Bind either";
   }
+  const Serving serving(state, part);
+  std::set<std::string_view> used;
   for (const TemplateBinding& own : api.spec.bindings) {
     const TemplateDefinition& asked = *state.templates.at(own.template_ref);
-    const auto found = serving(state, part, own);
+    const auto found = serving.of(own);
     if (found.size() != 1) {
       return id + " has template " + quoted(asked.identity.id) + ", a " +
              template_word(asked.meaning.kind) + ", and " +
@@ -124,6 +148,10 @@ std::optional<std::string> rendering_objection(const State& state, const Migrati
              ": bind exactly one";
     }
     const TemplateDefinition& serves = *state.templates.at(found.front()->template_ref);
+    if (!used.insert(found.front()->template_ref).second) {
+      return "template " + quoted(serves.identity.id) + " would serve more than one " +
+             template_word(asked.meaning.kind) + " of " + id + ": make them apis of their own";
+    }
     for (const TemplateDefinition* one : {&asked, &serves}) {
       auto form = redis::read_template(one->spec.query);
       if (form && redis::does_data_only(*form)) continue;
@@ -144,22 +172,15 @@ std::optional<std::string> rendering_objection(const State& state, const Migrati
   return std::nullopt;
 }
 
-// Of PostgreSQL: what is read can go by api, as it is.
+// Of PostgreSQL: what is read can go by api, as it is or written anew.
 std::optional<std::string> sql_objection(const State& state, const Migration& migration,
                                          const ApiBinding& part) {
   const ApiDefinition& api = *state.apis.at(part.api);
-  const std::string id = "api " + quoted(api.identity.id);
-  for (const TemplateBinding& binding : part.bindings) {
-    if (is_own(api, binding)) continue;
-    return id + " is to be served by template " +
-           quoted(state.templates.at(binding.template_ref)->identity.id) +
-           ": statements of PostgreSQL are passed as they are, and none is rendered anew. Bind "
-           "templates of the api itself";
+  if (!governs_all(state, migration) && moves_writes(foreseen(migration.spec.strategy))) {
+    return "api " + quoted(api.identity.id) + kWritesWouldMove;
   }
-  const bool moves =
-      !governs_all(state, migration) && moves_writes(foreseen(migration.spec.strategy));
-  if (moves) return id + kWritesWouldMove;
-  return std::nullopt;
+  if (auto objection = place_objection(state, migration, part)) return objection;
+  return rendered_sql_objection(state, migration, part);
 }
 
 std::optional<std::string> api_objection(const State& state, const Migration& migration,

@@ -233,16 +233,39 @@ std::optional<std::string> new_user_objection(const State& state,
          "while it routes";
 }
 
+std::optional<std::string> shard_objection(const State& state, const std::string& endpoint,
+                                           const std::string& shard, const Self& self) {
+  for (const auto& [uuid, interlay] : state.interlays) {
+    if (interlay->endpoint != endpoint) continue;
+    const MigrationPtr migration = migration_of(state, uuid);
+    if (migration == nullptr || !routes(migration->status) ||
+        migration->status == MigrationStatus::Completed ||
+        binding_of(*migration, uuid)->taken_back) {
+      continue;
+    }
+    Self now = at_interlay(state, *interlay, self);
+    Self then = now;
+    then.shard = shard;
+    const StrategySpec& strategy = migration->spec.strategy;
+    if (to_strategy(strategy, now) == to_strategy(strategy, then)) continue;
+    return "migration '" + migration->identity.id +
+           "' goes by it in status: " + title_of(migration->status) + ", and interlay '" +
+           interlay->identity.id +
+           "' would go to the other side: PATCH migrated_instances, or roll back first";
+  }
+  return std::nullopt;
+}
+
 bool all_on_new(const State& state, const Migration& migration, const Self& self) {
   const StrategySpec& strategy = migration.spec.strategy;
-  const bool apart = !migration.apis.empty() && !governs_all(state, migration);
-  return !apart && everything_on_new(strategy, self) &&
-         std::ranges::all_of(migration.bindings, [&](const Binding& binding) {
-           return binding.taken_back ||
-                  std::ranges::all_of(
-                      networks_of(strategy, state.interlays.at(binding.interlay)->regions),
-                      [](const RegionNetwork& one) { return one.migrated; });
-         });
+  if (!migration.apis.empty() && !governs_all(state, migration)) return false;
+  if (migration.bindings.empty()) return everything_on_new(strategy, self);
+  return std::ranges::all_of(migration.bindings, [&](const Binding& binding) {
+    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
+    return binding.taken_back ||
+           (everything_on_new(strategy, at_interlay(state, interlay, self)) &&
+            std::ranges::all_of(networks_of(strategy, interlay.regions), &RegionNetwork::migrated));
+  });
 }
 
 }  // namespace crossfade

@@ -31,6 +31,11 @@ std::optional<std::string> new_user_objection(const State& state,
                                               const InterlayDefinition& interlay,
                                               const std::optional<UserSource>& user);
 
+// A rolling_update that routes would send an interlay before that endpoint (uuid) to the other
+// side, unseen, if it were of that shard.
+std::optional<std::string> shard_objection(const State& state, const std::string& endpoint,
+                                           const std::string& shard, const Self& self);
+
 // No client of any of its interlays is answered by old, wherever it is, but those of interlays that
 // were taken back. Beside apis there is always something that is.
 bool all_on_new(const State& state, const Migration& migration, const Self& self);

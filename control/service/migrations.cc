@@ -7,14 +7,17 @@
 
 #include "control/json/fields.h"
 #include "control/json/write.h"
+#include "control/service/audit.h"
 #include "control/service/divergence.h"
 #include "control/service/endpoints.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
 #include "control/service/migration_apis.h"
 #include "control/service/migration_rules.h"
+#include "control/service/patch_rules.h"
 #include "control/service/right_side.h"
 #include "control/service/server_pairs.h"
+#include "control/service/towards_old.h"
 
 namespace crossfade {
 
@@ -30,100 +33,6 @@ Json brief(const Migration& migration) {
                        {"strategy", render(migration.spec.strategy)},
                        {"created_at", identity.created_at},
                        {"updated_at", identity.updated_at}});
-}
-
-Error cannot_change(const char* what, MigrationStatus status) {
-  return Error{
-      Errc::Conflict, "",
-      std::string("Cannot change ") + what + " of migration in status: " + title_of(status)};
-}
-
-Migration with_spec(const Migration& migration, MigrationSpec spec) {
-  Migration patched = migration;
-  patched.spec = std::move(spec);
-  return patched;
-}
-
-// By whom keys are split while their writes move: a feature_flag by the interlay's users, all
-// others by key.
-UserSource splits_by(const InterlayDefinition& interlay, EndpointKind kind,
-                     const StrategySpec& strategy) {
-  const bool by_users = std::holds_alternative<FeatureFlagSpec>(strategy);
-  return by_users ? user_of(kind, interlay.user) : UserSource{.from = UserFrom::Key};
-}
-
-bool same_users(const State& state, const Migration& migration, const StrategySpec& patched) {
-  return std::ranges::all_of(migration.bindings, [&](const Binding& binding) {
-    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
-    const EndpointKind kind = state.endpoints.at(interlay.endpoint)->address.kind;
-    return kind != EndpointKind::Redis ||
-           splits_by(interlay, kind, migration.spec.strategy) == splits_by(interlay, kind, patched);
-  });
-}
-
-// What a PATCH may change depends on how far the migration is.
-Status check_patch(const State& state, const Migration& migration, const MigrationSpec& patched,
-                   const Call& call) {
-  const MigrationStatus status = migration.status;
-  const MigrationSpec& spec = migration.spec;
-  if (!(patched.data == spec.data) && (routes(status) || status == MigrationStatus::RollingBack)) {
-    return cannot_change("data", status);
-  }
-  if (patched.strategy == spec.strategy) return success();
-  if (status == MigrationStatus::Completed || status == MigrationStatus::RollingBack) {
-    return cannot_change("strategy", status);
-  }
-  const bool other_type = patched.strategy.index() != spec.strategy.index();
-  if (routes(status) && other_type &&
-      (is_executed(patched.strategy) || is_executed(spec.strategy))) {
-    return cannot_change("strategy.type", status);
-  }
-  if (const auto unroutable = apis_objection(state, with_spec(migration, patched));
-      routes(status) && unroutable) {
-    return Error{Errc::Conflict, "", "strategy: " + *unroutable};
-  }
-  if (routes(status) && moves_writes(spec.strategy) && moves_writes(patched.strategy) &&
-      !same_users(state, migration, patched.strategy)) {
-    return Error{Errc::Conflict, "",
-                 "strategy.type: other users, or other keys, would have their writes on new; PATCH "
-                 "settings.user of the interlay so that it says the same, or roll back first"};
-  }
-  const bool some_back = std::ranges::any_of(migration.bindings, &Binding::taken_back);
-  if (some_back && dual_writes(patched.strategy)) {
-    return Error{Errc::Conflict, "",
-                 "strategy: an interlay of this migration was taken back to old, where its writes "
-                 "would go to one side unseen by those to both; roll back and start again"};
-  }
-  const auto objection = history_objection(patched.strategy);
-  if (routes(status) && objection && !call.force) {
-    return Error{
-        Errc::Conflict, "",
-        "strategy: " + *objection + "; raise write_percentage with it, or PATCH with ?force=true"};
-  }
-  return success();
-}
-
-// Whether it makes another side right too early: see right_side.h.
-Status check_right_side(const Migration& migration, const MigrationSpec& patched,
-                        const Ledger& ledger) {
-  const auto summary = ledger.summary(migration.identity.uuid).value_or(Ledger::Summary{});
-  const auto objection = right_side_objection(migration, patched.strategy, summary);
-  if (!objection) return success();
-  return Error{Errc::Conflict, "",
-               "strategy.write_mode.policy: " + *objection +
-                   " (GET …/divergence), or PATCH with ?force=true: the migration then needs full "
-                   "verification"};
-}
-
-bool begins_to_write_both(const Migration& migration, const MigrationSpec& patched) {
-  return routes(migration.status) && !dual_writes(migration.spec.strategy) &&
-         dual_writes(patched.strategy);
-}
-
-// Its apis' keys are on new with their writes, and would be old's to decide.
-bool leaves_moved_keys(const Migration& migration, const MigrationSpec& patched) {
-  return routes(migration.status) && !migration.apis.empty() &&
-         moves_writes(migration.spec.strategy) && authority_of(patched.strategy) == Side::Old;
 }
 
 // Puts the interlays of a completed migration before its new side, for good.
@@ -144,6 +53,13 @@ Status settle_interlays(State& state, const Migration& migration) {
     put(state.interlays, std::move(settled));
   }
   return success();
+}
+
+Json render(const std::optional<Keeper::Unstored>& unstored) {
+  if (!unstored) return {};
+  return Json::object({{"since", unstored->since},
+                       {"why", unstored->why},
+                       {"stored_status", name_of(unstored->stored->status)}});
 }
 
 Json requests_of(const InterlayTraffic& traffic, Side side) {
@@ -212,8 +128,12 @@ Answer Migrations::get(const std::string& reference, const Call& call) const {
   const StatePtr state = keeper_.state();
   const MigrationPtr migration = find(state->migrations, reference);
   if (migration == nullptr) return not_found(kMigrationWord, reference);
-  return Reply{.data = shown(*state, *migration, call.verbose),
-               .etag = etag_of(migration->identity)};
+  return Reply{.data = shown(*state, *migration, call.verbose), .etag = lasting_etag(*migration)};
+}
+
+// Another process would give the same one to something else.
+std::string Migrations::lasting_etag(const Migration& migration) const {
+  return keeper_.unstored(migration.identity.uuid) ? "" : etag_of(migration.identity);
 }
 
 Answer Migrations::create(const Json& body, const Call& call) {
@@ -237,17 +157,32 @@ Answer Migrations::create(const Json& body, const Call& call) {
 }
 
 // Outside of the turn: asking servers may take seconds.
-void Migrations::ask_before_patch(const std::string& reference, const Json& body) {
+//   returns  which new is gone, where all traffic would go to it that does not now; empty: none
+std::string Migrations::ask_before_patch(const std::string& reference, const Json& body,
+                                         bool force) {
   const StatePtr state = keeper_.state();
   const MigrationPtr current = find(state->migrations, reference);
-  if (current == nullptr) return;
+  if (current == nullptr) return "";
   auto spec = patch_migration(current->spec, body);
-  if (!spec || !begins_to_write_both(*current, *spec)) return;
-  ask_who_is_there(*state, with_spec(*current, std::move(*spec)), servers_);
+  if (!spec) return "";
+  const bool flips = routes(current->status) && everything_on_new(spec->strategy, keeper_.self()) &&
+                     !everything_on_new(current->spec.strategy, keeper_.self());
+  if (begins_to_write_both(*current, *spec)) {
+    ask_who_is_there(*state, with_spec(*current, std::move(*spec)), servers_);
+  }
+  return flips && !force ? gone_new(*state, *current, servers_) : "";
+}
+
+// Up to now, where it matters.
+NewOnlyWrites::Count Migrations::count_on_new_alone(const Migration& migration,
+                                                    const MigrationSpec& patched) {
+  if (!begins_to_write_both(migration, patched) && !takes_back(migration, patched)) return {};
+  new_only_writes_.sample();
+  return new_only_writes_.count(migration);
 }
 
 Answer Migrations::patch(const std::string& reference, const Json& body, const Call& call) {
-  ask_before_patch(reference, body);
+  const std::string gone = ask_before_patch(reference, body, call.force);
   Keeper::Turn turn = keeper_.begin();
   const MigrationPtr current = find(turn.next.migrations, reference);
   if (current == nullptr) return not_found(kMigrationWord, reference);
@@ -260,15 +195,12 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
   }
   if (const Status status = check_patch(turn.next, *current, *spec, call); !status)
     return refuse(status.error());
-  if (leaves_moved_keys(*current, *spec) && !call.force) {
-    const NewOnlyWrites::Count count = new_only_writes_.count(*current);
-    if (count.writes > 0 || !count.exact) {
-      return conflict(
-          "strategy.write_mode: keys of its apis have writes on new alone, which old "
-          "would be asked for, and made right by, instead: policy new_authoritative "
-          "goes with a migration without apis only; roll back, or PATCH with "
-          "?force=true");
-    }
+  if (const auto objection = window_objection(*current, *spec, keeper_.now())) {
+    return conflict(*objection);
+  }
+  if (const auto objection = alone_objection(*current, *spec, count_on_new_alone(*current, *spec));
+      objection && !call.force) {
+    return conflict(*objection);
   }
   if (begins_to_write_both(*current, *spec)) {
     const auto pairs = pair_checks(turn.next, with_spec(*current, *spec), servers_);
@@ -276,17 +208,18 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
       return refusal_of("migration '" + identity.id + "' may not write to both sides", pairs);
     }
   }
-  if (!(*spec == current->spec)) {
+  if (!gone.empty()) {
+    return conflict("Everything would be sent to new, which is not there: " + gone +
+                    ". Wait for it, or use ?force=true");
+  }
+  const MigrationSpec next = *spec;
+  if (!(next == current->spec)) {
     const Status right = check_right_side(*current, *spec, ledger_);
     if (!right && !call.force) return refuse(right.error());
     if (!right) ledger_.note_all(identity.id, kMadeRight, nullptr);
-    const MigrationSpec next = *spec;
-    const std::string before = to_text(render(current->spec.strategy));
-    const std::string after = to_text(render(spec->strategy));
-    const std::string reason =
-        before == after ? "definition changed" : "strategy changed from " + before + " to " + after;
     turn.journal(identity.uuid, call.actor, name_of(current->status), name_of(current->status),
-                 reason);
+                 migration_change(current->spec, next) +
+                     taken_back_words(count_on_new_alone(*current, next)));
     Migration patched = with_spec(*current, std::move(*spec));
     turn.touch(patched.identity);
     put(turn.next.migrations, std::move(patched));
@@ -295,11 +228,23 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
     if (!check_right_side(*current, next, ledger_)) {
       ledger_.note_all(identity.id, kMadeRight, nullptr);
     }
+    if (is_on_new_alone(*current, next, count_on_new_alone(*current, next))) {
+      ledger_.was_alone(identity.id);
+      if (authority_of(next.strategy) == Side::New &&
+          old_has_writes_alone(current->spec.strategy)) {
+        ledger_.note_all(identity.id, kMadeRight, nullptr);
+      }
+    }
   }
   const StatePtr state = keeper_.state();
   const Migration& now = *state->migrations.at(identity.uuid);
   Json data = shown(*state, now, call.verbose);
   data.set("epoch", keeper_.epoch());
+  if (takes_back(*current, next)) {
+    const NewOnlyWrites::Count count = count_on_new_alone(*current, next);
+    data.set("new_only_writes", count.writes);
+    data.set("new_only_writes_exact", count.exact);
+  }
   return Reply{.data = std::move(data), .etag = etag_of(now.identity)};
 }
 
@@ -319,10 +264,14 @@ Answer Migrations::remove(const std::string& reference, const Call& call) {
       return refuse(settled.error());
     }
   }
+  auto events = store_.events(identity.uuid, 0, kEventsMax);
+  if (!events) return refuse(events.error());
+  const std::string last = last_of(*keeper_.state(), *migration, events->size());
+  turn.journal(identity.uuid, call.actor, name_of(status), name_of(status), "deleted");
   turn.next.migrations.erase(identity.uuid);
   if (const Status committed = keeper_.commit(turn); !committed) return refuse(committed.error());
   ledger_.forget(identity.uuid);
-  spdlog::info("migration {}: deleted by {}", identity.id, call.actor);
+  spdlog::info("migration {}: deleted by {}: {}", identity.id, call.actor, last);
   Reply reply = deleted(identity);
   reply.data.set("epoch", keeper_.epoch());
   return reply;
@@ -346,7 +295,8 @@ Answer Migrations::add_interlay(const std::string& reference, const std::string&
   if (holder != nullptr && holder->status == MigrationStatus::Completed) {
     return conflict("Interlay '" + interlay->identity.id +
                     "' is served by the completed migration '" + holder->identity.id +
-                    "': delete that one first, its traffic stays on new");
+                    "': delete that one first, its traffic stays on " +
+                    (binding_of(*holder, interlay->identity.uuid)->taken_back ? "old" : "new"));
   }
   if (holder != nullptr) return interlay_held();
   const bool open =
@@ -415,8 +365,8 @@ Answer Migrations::remove_apis(const std::string& reference, const Call& call) {
   }
   for (const ApiBinding& part : current->apis) {
     if (!routes(status) || !is_rendered(turn.next, part)) continue;
-    return conflict("new has the keys of api '" + turn.next.apis.at(part.api)->identity.id +
-                    "' in another form than its clients ask for them: without it nothing would "
+    return conflict("new has what api '" + turn.next.apis.at(part.api)->identity.id +
+                    "' asks for in another form than its clients know: without it nothing would "
                     "render their requests");
   }
   if (const auto objection = strategy_objection(turn.next, changed)) return conflict(*objection);
@@ -446,6 +396,13 @@ Answer Migrations::status(const std::string& reference) const {
                              {"new_only_writes_exact", count.exact},
                              {"catalog", servers_.catalogs().shown(
                                              interlay, *state->endpoints.at(interlay.endpoint))}});
+    const Self here = at_interlay(*state, interlay, keeper_.self());
+    one.set("shard", here.shard.empty() ? Json() : Json(here.shard));
+    const Strategy strategy = to_strategy(migration->spec.strategy, here);
+    if (const auto* rolling = std::get_if<RollingUpdate>(&strategy)) {
+      one.set("migrated",
+              rolling->here_migrated || migration->status == MigrationStatus::Completed);
+    }
     const bool judged = migration->status == MigrationStatus::Running && !binding.taken_back;
     one.set("guardrails",
             render(judged ? guard_.view(migration->identity.uuid, binding.interlay) : std::nullopt,
@@ -458,6 +415,9 @@ Answer Migrations::status(const std::string& reference) const {
       one.set("second_writes", second_legs(traffic.second[1]));
       one.set("sessions_open", traffic.sessions_open);
       one.set("sessions_staying", staying(traffic));
+      one.set("late_writes",
+              Json::object({{"old", traffic.late_writes[0]}, {"new", traffic.late_writes[1]}}));
+      one.set("refused_moved", traffic.refused_moved);
       one.set("down", Json::object({{"old", traffic.down[0]}, {"new", traffic.down[1]}}));
     }
     interlays.push(std::move(one));
@@ -467,15 +427,17 @@ Answer Migrations::status(const std::string& reference) const {
                             {"uuid", migration->identity.uuid},
                             {"status", name_of(migration->status)},
                             {"reason", migration->reason},
+                            {"instance", keeper_.self().instance},
                             {"strategy", render(migration->spec.strategy)},
                             {"data", render(migration->spec.data)},
                             {"in_force", routes(migration->status)},
+                            {"unstored", render(keeper_.unstored(migration->identity.uuid))},
                             {"epoch", keeper_.epoch()},
                             {"adopted_epoch", telemetry.adopted_epoch},
                             {"verification", verifications_.shown(migration->identity.uuid)},
                             {"apis", shown_apis(*state, *migration, false)},
                             {"interlays", std::move(interlays)}}),
-      .etag = etag_of(migration->identity)};
+      .etag = lasting_etag(*migration)};
 }
 
 Answer Migrations::events(const std::string& reference, const Call& call) const {

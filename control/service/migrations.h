@@ -21,9 +21,8 @@ namespace crossfade {
 class Migrations {
  public:
   Migrations(Keeper& keeper, Store& store, const Interlays& interlays,
-             const NewOnlyWrites& new_only_writes, Ledger& ledger,
-             const Verifications& verifications, Servers& servers, const DataPlane& data_plane,
-             const Guard& guard)
+             NewOnlyWrites& new_only_writes, Ledger& ledger, const Verifications& verifications,
+             Servers& servers, const DataPlane& data_plane, const Guard& guard)
       : keeper_(keeper),
         store_(store),
         interlays_(interlays),
@@ -55,13 +54,15 @@ class Migrations {
   Answer events(const std::string& reference, const Call& call) const;  // journal
 
  private:
-  void ask_before_patch(const std::string& reference, const Json& body);
+  std::string ask_before_patch(const std::string& reference, const Json& body, bool force);
+  NewOnlyWrites::Count count_on_new_alone(const Migration& migration, const MigrationSpec& patched);
+  std::string lasting_etag(const Migration& migration) const;
   Json shown(const State& state, const Migration& migration, bool verbose) const;
 
   Keeper& keeper_;
   Store& store_;
   const Interlays& interlays_;
-  const NewOnlyWrites& new_only_writes_;
+  NewOnlyWrites& new_only_writes_;
   Ledger& ledger_;
   const Verifications& verifications_;
   Servers& servers_;

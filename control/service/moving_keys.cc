@@ -21,8 +21,6 @@ namespace {
 
 using Pattern = redis::Template::Argument;
 
-std::string quoted(const std::string& id) { return "'" + id + "'"; }
-
 // The patterns of the keys that a template names; nullopt: they are not known.
 std::optional<std::vector<Pattern>> keys_of(const std::string& query) {
   auto form = redis::read_template(query);

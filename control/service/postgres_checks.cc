@@ -1,11 +1,8 @@
 // Two PostgreSQL servers, asked.
 #include "control/service/postgres_checks.h"
 
-#include <optional>
 #include <string>
 #include <utility>
-
-#include "control/service/endpoints.h"
 
 namespace crossfade {
 
@@ -13,15 +10,16 @@ namespace {
 
 class PostgresChecks {
  public:
-  PostgresChecks(const InterlayDefinition& interlay, const StrategySpec& strategy, Servers& servers)
-      : interlay_(interlay), strategy_(strategy), servers_(servers) {}
+  PostgresChecks(const InterlayDefinition& interlay, const StrategySpec& strategy,
+                 const Asked& asked, const Servers& servers)
+      : interlay_(interlay), strategy_(strategy), asked_(asked), servers_(servers) {}
 
   std::vector<Check> run(const Endpoint& old_endpoint, const Endpoint& new_endpoint) {
-    const auto old_told = reach("old_reachable", old_endpoint);
-    const auto new_told = reach("new_reachable", new_endpoint);
-    if (new_told && new_told->probe.entered) check_role(*new_told);
-    if (old_told) check_catalog(old_endpoint);
-    if (old_told && new_told) compare(*old_told, *new_told);
+    const PostgresSurvey* old_told = reach("old_reachable", old_endpoint);
+    const PostgresSurvey* new_told = reach("new_reachable", new_endpoint);
+    if (new_told != nullptr && new_told->probe.entered) check_role(*new_told);
+    if (old_told != nullptr) check_catalog(old_endpoint);
+    if (old_told != nullptr && new_told != nullptr) compare(*old_told, *new_told);
     return std::move(checks_);
   }
 
@@ -30,11 +28,12 @@ class PostgresChecks {
     checks_.push_back({name, interlay_.identity.id, ok, std::move(detail)});
   }
 
-  std::optional<PostgresSurvey> reach(const char* name, const Endpoint& endpoint) {
-    auto told = servers_.survey(endpoint, kCheckTimeout_ms);
+  // Null: it did not answer.
+  const PostgresSurvey* reach(const char* name, const Endpoint& endpoint) {
+    const Result<PostgresSurvey>& told = asked_.postgres(endpoint);
     if (!told) {
       add(name, false, told.error().message());
-      return std::nullopt;
+      return nullptr;
     }
     const PostgresProbe& probe = told->probe;
     const std::string who = probe.entered ? "PostgreSQL " + probe.version : "a server";
@@ -42,7 +41,7 @@ class PostgresChecks {
         "endpoint '" + endpoint.identity.id + "': " + who + " answered in " +
             std::to_string(probe.latency_us) + " us" +
             (probe.entered ? "" : "; without a username in its config it is asked nothing else"));
-    return std::move(*told);
+    return &told.value();
   }
 
   void check_role(const PostgresSurvey& told) {
@@ -57,7 +56,6 @@ class PostgresChecks {
 
   // Never a reason to refuse: without it reads stay on old.
   void check_catalog(const Endpoint& old_endpoint) {
-    servers_.catalogs().read(old_endpoint, kCheckTimeout_ms);
     const Json shown = servers_.catalogs().shown(interlay_, old_endpoint);
     const std::string* database = shown.find("database")->string();
     const std::string* why = shown.find("why")->string();
@@ -86,7 +84,8 @@ class PostgresChecks {
 
   const InterlayDefinition& interlay_;
   const StrategySpec& strategy_;
-  Servers& servers_;
+  const Asked& asked_;
+  const Servers& servers_;
   std::vector<Check> checks_;
 };
 
@@ -94,8 +93,8 @@ class PostgresChecks {
 
 std::vector<Check> postgres_checks(const InterlayDefinition& interlay, const Endpoint& old_endpoint,
                                    const Endpoint& new_endpoint, const StrategySpec& strategy,
-                                   Servers& servers) {
-  return PostgresChecks(interlay, strategy, servers).run(old_endpoint, new_endpoint);
+                                   const Asked& asked, const Servers& servers) {
+  return PostgresChecks(interlay, strategy, asked, servers).run(old_endpoint, new_endpoint);
 }
 
 }  // namespace crossfade

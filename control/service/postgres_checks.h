@@ -6,17 +6,17 @@
 
 #include <vector>
 
+#include "control/service/asked.h"
 #include "control/service/check.h"
 #include "control/service/servers.h"
 #include "control/state.h"
 
 namespace crossfade {
 
-// The checks of one interlay, in the order of their asking; reads old's catalog, too. Blocks for up
-// to kCheckTimeout_ms for each question to a server.
+// The checks of one interlay, whose servers were asked.
 std::vector<Check> postgres_checks(const InterlayDefinition& interlay, const Endpoint& old_endpoint,
                                    const Endpoint& new_endpoint, const StrategySpec& strategy,
-                                   Servers& servers);
+                                   const Asked& asked, const Servers& servers);
 
 // Those that compare what the two have told; both were let in. Pure.
 std::vector<Check> compare_surveys(const PostgresSurvey& old_told, const PostgresSurvey& new_told,

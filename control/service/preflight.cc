@@ -4,14 +4,20 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
 #include <utility>
 
+#include "control/api_rules.h"
 #include "control/features.h"
 #include "control/json/write.h"
+#include "control/service/asked.h"
 #include "control/service/endpoints.h"
 #include "control/service/migration_apis.h"
+#include "control/service/migration_rules.h"
 #include "control/service/postgres_checks.h"
+#include "control/service/rendered_sql.h"
 #include "control/service/server_pairs.h"
+#include "control/side_by_side.h"
 
 namespace crossfade {
 
@@ -28,16 +34,6 @@ Check check_resources(const Migration& migration) {
   return check;
 }
 
-Check check_data_movement(const Migration& migration) {
-  Check check{.name = "data_movement"};
-  check.ok = migration.spec.data.type == DataMovement::Type::None;
-  check.detail = check.ok
-                     ? "no data is moved by crossfade"
-                     : "this version moves no data: set data to \"none\" and bring the data to "
-                       "the new side by other means";
-  return check;
-}
-
 const char* what_canary_does(const CanarySpec& canary) {
   if (!canary.write_mode) return "canary without write_mode: writes follow reads";
   if (canary.write_mode->mode == WriteMode::Mode::Cutover) return "canary with cutover";
@@ -45,11 +41,25 @@ const char* what_canary_does(const CanarySpec& canary) {
          "brought there";
 }
 
-std::string what_rolling_update_does(const RollingUpdateSpec& rolling, const Self& self) {
+std::string where_it_goes(const RollingUpdateSpec& rolling, const Self& self) {
   const bool here = std::get<RollingUpdate>(to_strategy(rolling, self)).here_migrated;
+  return here ? "goes to new" : "stays on old";
+}
+
+std::string what_rolling_update_does(const RollingUpdateSpec& rolling, const State& state,
+                                     const Migration& migration, const Self& self) {
+  std::string shards;
+  for (const Binding& binding : migration.bindings) {
+    const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
+    const Self there = at_interlay(state, interlay, self);
+    if (there.shard.empty()) continue;
+    shards += "; interlay '" + interlay.identity.id + "', before shard '" + there.shard + "', " +
+              where_it_goes(rolling, there);
+  }
   return "rolling_update of " + std::to_string(rolling.migrated_instances.size()) + " of " +
-         std::to_string(rolling.total_instances) + " instances: this one, '" + self.instance +
-         "', " + (here ? "goes to new" : "stays on old") +
+         std::to_string(rolling.total_instances) + " instances" +
+         (shards.empty() ? "" : " or shards") + ": this one, '" + self.instance + "', " +
+         where_it_goes(rolling, self) + shards +
          (rolling.write_mode ? ""
                              : "; without write_mode, what clients of one that is on new write is "
                                "not seen by those of one that is on old");
@@ -63,6 +73,19 @@ Check check_window(const TimeWindowSpec& window, std::int64_t now) {
                      : "it is executed at " + rfc3339(window.window_start) + ", in " +
                            std::to_string(window.window_start - now) + " s";
   return check;
+}
+
+// Never a reason to refuse: it is what they were given for that decides.
+Check check_guardrails(const State& state, const Migration& migration, const Self& self) {
+  const bool ends_at_once =
+      is_executed(migration.spec.strategy) && all_on_new(state, migration, self);
+  return {.name = "guardrails",
+          .detail = ends_at_once
+                        ? "guardrails are not looked at: it is completed as soon as it is "
+                          "executed, and what is complete is never taken back by itself. Give it a "
+                          "write_mode that writes to both sides, or take blue_green, which runs "
+                          "until you complete it"
+                        : "guardrails are looked at while it runs"};
 }
 
 // By the sidecar's own region, and by the networks of the interlays.
@@ -138,7 +161,7 @@ std::string what_it_does(const State& state, const Migration& migration, const S
   const StrategySpec& strategy = migration.spec.strategy;
   if (const auto* canary = std::get_if<CanarySpec>(&strategy)) return what_canary_does(*canary);
   if (const auto* rolling = std::get_if<RollingUpdateSpec>(&strategy)) {
-    return what_rolling_update_does(*rolling, self);
+    return what_rolling_update_does(*rolling, state, migration, self);
   }
   if (const auto* fig = std::get_if<StranglerFigSpec>(&strategy)) {
     return what_strangler_fig_does(*fig, state, migration);
@@ -160,6 +183,45 @@ Check check_strategy(const State& state, const Migration& migration, const Self&
   return {.name = "strategy", .detail = what_it_does(state, migration, self)};
 }
 
+bool splits_users(const StrategySpec& strategy) {
+  const auto* canary = std::get_if<CanarySpec>(&strategy);
+  return std::holds_alternative<FeatureFlagSpec>(strategy) ||
+         (canary != nullptr && canary->split_by == SplitBy::User);
+}
+
+// Of the apis of an endpoint.
+std::size_t templates_with(const State& state, const std::string& endpoint,
+                           const std::string& field) {
+  std::size_t count = 0;
+  for (const auto& [uuid, api] : state.apis) {
+    if (endpoint_of(state, api->spec) != endpoint) continue;
+    for (const TemplateBinding& own : api->spec.bindings) {
+      const auto& fields = state.templates.at(own.template_ref)->meaning.fields;
+      count += find_field(fields, field) != nullptr ? 1u : 0u;
+    }
+  }
+  return count;
+}
+
+// Where users are told by a field: on PostgreSQL nobody moves by any other way.
+std::optional<Check> check_users(const State& state, const Migration& migration,
+                                 const InterlayDefinition& interlay) {
+  if (!splits_users(migration.spec.strategy) || !interlay.user ||
+      interlay.user->from != UserFrom::Field) {
+    return std::nullopt;
+  }
+  const std::string& field = interlay.user->name;
+  const std::size_t count = templates_with(state, interlay.endpoint, field);
+  const bool sql = state.endpoints.at(interlay.endpoint)->address.kind == EndpointKind::Postgres;
+  return Check{
+      .name = "users",
+      .interlay = interlay.identity.id,
+      .ok = count > 0 || !sql,
+      .detail = std::to_string(count) + " template(s) of its endpoint's apis have the field '" +
+                field + "' of settings.user; what matches none of them " +
+                (sql ? "is nobody's, and on old until the share is 1.0" : "goes by its key")};
+}
+
 // ---- one interlay and its two servers
 
 struct Sides {
@@ -173,17 +235,21 @@ class InterlayChecks {
   InterlayChecks(const Sides& sides, const Migration& migration, std::vector<Check>& into)
       : sides_(sides), migration_(migration), into_(into) {}
 
-  void run(Servers& servers) {
-    const auto old_told = reach(servers, "old_reachable", sides_.old_endpoint);
-    const auto new_told = reach(servers, "new_reachable", sides_.new_endpoint);
-    if (!new_told) return;  // nothing else can be said about it
-    check_role(*new_told);
-    check_loading(*new_told);
+  void run(const Asked& asked) {
+    const RedisProbe* old_told = reach(asked, "old_reachable", sides_.old_endpoint);
+    const RedisProbe* new_told = reach(asked, kNewReachable, sides_.new_endpoint);
+    if (new_told == nullptr) return;  // nothing else can be said about it
+    check_role(*new_told, asked);
+    if (!new_told->info_refused) check_loading(*new_told);
     check_durability(*new_told);
-    if (!old_told) return;
+    if (old_told == nullptr) return;
+    check_databases(*old_told, *new_told);
+    if (old_told->info_refused || new_told->info_refused) {
+      say_what_is_not_told(*old_told, *new_told);
+      return;
+    }
     check_version(*old_told, *new_told);
     check_cluster(*old_told, *new_told);
-    check_databases(*old_told, *new_told);
     check_memory(*old_told, *new_told);
     check_evictions(*old_told, *new_told);
     check_keys(*old_told, *new_told);
@@ -194,22 +260,60 @@ class InterlayChecks {
     into_.push_back({name, sides_.interlay.identity.id, ok, std::move(detail)});
   }
 
-  std::optional<RedisProbe> reach(Servers& servers, const char* name, const Endpoint& endpoint) {
-    auto told = servers.ask(endpoint.identity.uuid, endpoint.address, kCheckTimeout_ms);
+  // Null: it did not answer.
+  const RedisProbe* reach(const Asked& asked, const char* name, const Endpoint& endpoint) {
+    const Result<RedisProbe>& told = asked.redis(endpoint);
     if (!told) {
       add(name, false, told.error().message());
-      return std::nullopt;
+      return nullptr;
+    }
+    const std::string who = "endpoint '" + endpoint.identity.id + "': ";
+    if (!told->ping_refusal.empty()) {
+      // Old is what there is: whoever moves away from a server that fails is not to be held up.
+      const bool is_old = &endpoint == &sides_.old_endpoint;
+      add(name, is_old, who + "it answers PING with an error: " + told->ping_refusal);
+      return &told.value();
     }
     add(name, true,
-        "endpoint '" + endpoint.identity.id + "': " + told->server + " " + told->version +
+        who +
+            (told->info_refused ? "a server that refuses INFO"
+                                : told->server + " " + told->version) +
             " answered in " + std::to_string(told->latency_us) + " us");
-    return std::move(*told);
+    return &told.value();
   }
 
-  void check_role(const RedisProbe& told) {
-    const bool master = told.role != "slave";
-    add("new_role", master,
-        master ? "new takes writes" : "new is a replica: it would refuse every write");
+  void check_role(const RedisProbe& told, const Asked& asked) {
+    if (told.role == "slave") {
+      add("new_role", false, "new is a replica: it would refuse every write");
+      return;
+    }
+    using enum WritesTold::Answer;
+    const WritesTold& writes = asked.writes(sides_.new_endpoint);
+    switch (writes.answer) {
+      case Taken:
+        add("new_role", true, "new takes writes");
+        return;
+      case Refused:
+        add("new_role", false, "new refuses every write: " + writes.why);
+        return;
+      case Silent:
+        add("new_role", false, "new does not answer a write: " + writes.why);
+        return;
+      case NotTold:
+        add("new_role", true,
+            (told.role.empty() ? "new does not tell" : "new is a master; it does not tell") +
+                (" whether it takes writes: " + writes.why));
+    }
+  }
+
+  // Never a reason to refuse: users of applications often may not ask.
+  void say_what_is_not_told(const RedisProbe& old_told, const RedisProbe& new_told) {
+    const char* who = !new_told.info_refused  ? "old does not tell"
+                      : old_told.info_refused ? "neither side tells"
+                                              : "new does not tell";
+    add("version", true,
+        who + std::string(": INFO is refused, so that versions, modes of cluster, memory, "
+                          "evictions and keys are not compared"));
   }
 
   void check_loading(const RedisProbe& told) {
@@ -302,7 +406,12 @@ class InterlayChecks {
     if (new_told.keys == 0 && old_told.keys > 0) {
       detail += ": keys that are not brought over will be missing for whoever reads new";
     } else if (new_told.keys > 0) {
+      const auto authority = authority_of(migration_.spec.strategy);
       detail += ": those on new stay as they are";
+      if (authority) {
+        detail += std::string(" until a verification, which deletes on ") +
+                  (*authority == Side::Old ? "new what old" : "old what new") + " has not";
+      }
     }
     add("keys", true, std::move(detail));
   }
@@ -314,11 +423,35 @@ class InterlayChecks {
 
 }  // namespace
 
+Check check_data_movement(const Migration& migration) {
+  Check check{.name = "data_movement"};
+  check.ok = migration.spec.data.type == DataMovement::Type::None;
+  check.detail = check.ok
+                     ? "no data is moved by crossfade"
+                     : "this version moves no data: set data to \"none\" and bring the data to "
+                       "the new side by other means";
+  return check;
+}
+
 Check check_apis(const State& state, const Migration& migration) {
   if (auto objection = apis_objection(state, migration)) {
     return {.name = "apis", .ok = false, .detail = std::move(*objection)};
   }
   return {.name = "apis", .detail = what_moves_by_api(state, migration)};
+}
+
+std::string gone_new(const State& state, const Migration& migration, Servers& servers) {
+  std::set<std::string> uuids;
+  for (const Binding& binding : migration.bindings) {
+    if (!binding.taken_back) uuids.insert(binding.endpoint);
+  }
+  const std::vector<std::string> each(uuids.begin(), uuids.end());
+  std::vector<Status> answers(each.size(), success());
+  side_by_side(each.size(), [&](std::size_t i) {
+    answers[i] = servers.check_answers(*state.endpoints.at(each[i]), kCheckTimeout_ms);
+  });
+  const auto none = std::ranges::find_if(answers, [](const Status& one) { return !one.ok(); });
+  return none == answers.end() ? "" : none->error().message();
 }
 
 std::vector<Check> preflight(const State& state, const Migration& current, const Self& self,
@@ -332,18 +465,24 @@ std::vector<Check> preflight(const State& state, const Migration& current, const
   if (const auto* window = std::get_if<TimeWindowSpec>(&migration.spec.strategy)) {
     checks.push_back(check_window(*window, now));
   }
+  if (migration.spec.guardrails) checks.push_back(check_guardrails(state, migration, self));
+  const Asked asked(state, migration, servers);
   for (const Binding& binding : migration.bindings) {
     const InterlayDefinition& interlay = *state.interlays.at(binding.interlay);
     const Sides sides{interlay, *state.endpoints.at(interlay.endpoint),
                       *state.endpoints.at(binding.endpoint)};
+    if (auto check = check_users(state, migration, interlay)) checks.push_back(std::move(*check));
     if (sides.new_endpoint.address.kind == EndpointKind::Redis) {
-      InterlayChecks(sides, migration, checks).run(servers);
+      InterlayChecks(sides, migration, checks).run(asked);
       continue;
     }
     for (Check& check : postgres_checks(interlay, sides.old_endpoint, sides.new_endpoint,
-                                        migration.spec.strategy, servers)) {
+                                        migration.spec.strategy, asked, servers)) {
       checks.push_back(std::move(check));
     }
+    if (!asked.postgres(sides.old_endpoint) || !asked.postgres(sides.new_endpoint)) continue;
+    auto rendering = check_rendered_sql(state, migration, binding, servers);
+    if (rendering) checks.push_back(std::move(*rendering));
   }
   ask_who_is_there(state, migration, servers);
   for (Check& check : pair_checks(state, migration, servers)) checks.push_back(std::move(check));

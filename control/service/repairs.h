@@ -1,13 +1,14 @@
 // Work for the repair worker: ledger entries with the servers that they are about.
 //
-// Of a migration with several interlays an entry does not know which one it came through: it is
-// handed out for one after the other, and is settled when both sides were seen equal at each.
-// While a server of a migration cannot be reached, nothing of it is handed out but now and then.
-// Any thread.
+// An entry is of one pair of servers. While one of the two cannot be reached, nothing of that pair
+// is handed out but now and then; other pairs of its migration do not wait for it. A stray, which
+// may be of any pair, is handed out for one after the other, and is settled when both sides were
+// seen equal at each. Any thread.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
@@ -32,7 +33,7 @@ class Repairs {
   Ledger& ledger_;
   std::atomic<std::size_t> turn_{0};  // which migration is asked first
   std::mutex mutex_;
-  std::map<std::string, std::chrono::steady_clock::time_point> resting_;  // uuid -> until when
+  std::map<std::uint64_t, std::chrono::steady_clock::time_point> resting_;  // pairs, until when
 };
 
 }  // namespace crossfade

@@ -1,6 +1,8 @@
 // What servers told, kept by endpoint.
 #include "control/service/servers.h"
 
+#include "control/side_by_side.h"
+
 namespace crossfade {
 
 Result<RedisProbe> Servers::ask(const std::string& uuid, const EndpointAddress& address,
@@ -21,6 +23,15 @@ Status Servers::check(const std::string& uuid, const EndpointAddress& address,
   return told ? success() : Status(told.error());
 }
 
+Status Servers::check_answers(const Endpoint& endpoint, std::uint32_t timeout_ms) {
+  Status status = check(endpoint.identity.uuid, endpoint.address, timeout_ms);
+  return status || status.error().code == Errc::Unavailable ? status : success();
+}
+
+WritesTold Servers::ask_for_writes(const EndpointAddress& address, std::uint32_t timeout_ms) const {
+  return prober_.redis_writes(address, timeout_ms);
+}
+
 Result<PostgresSurvey> Servers::survey(const Endpoint& endpoint, std::uint32_t timeout_ms) {
   Result<PostgresSurvey> told = prober_.survey(endpoint.address, timeout_ms);
   note(endpoint.identity.uuid, endpoint.address,
@@ -30,15 +41,29 @@ Result<PostgresSurvey> Servers::survey(const Endpoint& endpoint, std::uint32_t t
 
 void Servers::refresh(const std::string& uuid, const EndpointAddress& address,
                       std::uint32_t timeout_ms) {
-  {
-    const std::lock_guard held(mutex_);
-    const auto found = known_.find(uuid);
-    const bool fresh =
-        found != known_.end() && found->second.address == address &&
-        std::chrono::steady_clock::now() - found->second.asked_at < std::chrono::seconds(1);
-    if (fresh) return;
-  }
+  if (asked_within(std::chrono::seconds(1), uuid, address)) return;
   (void)check(uuid, address, timeout_ms);  // what it says is kept
+}
+
+bool Servers::asked_within(std::chrono::milliseconds age, const std::string& uuid,
+                           const EndpointAddress& address) const {
+  const std::lock_guard held(mutex_);
+  const auto found = known_.find(uuid);
+  return found != known_.end() && found->second.address == address &&
+         std::chrono::steady_clock::now() - found->second.asked_at < age;
+}
+
+void Servers::refresh_all(const ById<Endpoint>& endpoints, std::uint32_t timeout_ms) {
+  const std::lock_guard alone(refreshing_);
+  std::vector<EndpointPtr> stale;
+  for (const auto& [uuid, endpoint] : endpoints) {
+    if (!asked_within(kListedFor, uuid, endpoint->address)) stale.push_back(endpoint);
+  }
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  side_by_side(stale.size(), [&](std::size_t i) {
+    if (std::chrono::steady_clock::now() >= end) return;
+    (void)check(stale[i]->identity.uuid, stale[i]->address, timeout_ms);
+  });
 }
 
 Servers::Known& Servers::note_answer(const std::string& uuid, const EndpointAddress& address,

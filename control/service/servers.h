@@ -18,6 +18,8 @@
 
 namespace crossfade {
 
+inline constexpr std::chrono::seconds kListedFor{5};  // lists show what is no older
+
 class Servers {
  public:
   explicit Servers(Prober prober) : prober_(std::move(prober)), catalogs_(prober_) {}
@@ -30,16 +32,34 @@ class Servers {
   // What it says is kept under the endpoint's uuid.
   Status check(const std::string& uuid, const EndpointAddress& address, std::uint32_t timeout_ms);
 
+  // Whether anybody answers there. Likewise; one that does not let us in does, as it lets clients
+  // in who bring credentials of their own.
+  Status check_answers(const Endpoint& endpoint, std::uint32_t timeout_ms);
+
   // What a Redis server tells. Likewise (not kept when the uuid is empty).
   Result<RedisProbe> ask(const std::string& uuid, const EndpointAddress& address,
                          std::uint32_t timeout_ms);
 
+  // Whether a Redis server takes writes. Likewise; nothing is kept.
+  WritesTold ask_for_writes(const EndpointAddress& address, std::uint32_t timeout_ms) const;
+
   // What a PostgreSQL server tells. Likewise.
   Result<PostgresSurvey> survey(const Endpoint& endpoint, std::uint32_t timeout_ms);
+
+  // What becomes of statements at a PostgreSQL server (Prober::describe). Nothing is kept.
+  Result<std::vector<Result<SqlShape>>> describe(const Endpoint& endpoint,
+                                                 const std::vector<std::string>& statements,
+                                                 std::uint32_t timeout_ms) const {
+    return prober_.describe(endpoint.address, statements, timeout_ms);
+  }
 
   // As check(), unless the server was asked there within the last second: for callers who may come
   // often, and must not become a load on somebody's database.
   void refresh(const std::string& uuid, const EndpointAddress& address, std::uint32_t timeout_ms);
+
+  // The same of many, several at once, unless asked within the last kListedFor. Begins with no
+  // more of them after timeout_ms, and so blocks for up to twice that.
+  void refresh_all(const ById<Endpoint>& endpoints, std::uint32_t timeout_ms);
 
   // Keeps what a server said, or why it said nothing.
   void note(const std::string& uuid, const EndpointAddress& address,
@@ -81,11 +101,14 @@ class Servers {
     std::uint64_t latency_us = 0;
   };
 
+  bool asked_within(std::chrono::milliseconds age, const std::string& uuid,
+                    const EndpointAddress& address) const;
   // With the mutex held: what is known there now.
   Known& note_answer(const std::string& uuid, const EndpointAddress& address, const Error* error);
 
   const Prober prober_;
   Catalogs catalogs_;
+  std::mutex refreshing_;  // of who refreshes all: whoever waits for it finds them asked
   mutable std::mutex mutex_;
   std::map<std::string, Known> known_;  // by uuid
 };

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "control/api_rules.h"
+#include "control/service/audit.h"
 #include "control/service/endpoints.h"
 #include "control/service/listing.h"
 #include "control/service/migration_apis.h"
@@ -12,7 +13,7 @@ namespace crossfade {
 
 namespace {
 
-constexpr const char* kWhat = "Template";
+constexpr const char* kTemplate = "Template";
 
 Json shown(const State& state, const TemplateDefinition& definition) {
   const Identity& identity = definition.identity;
@@ -37,7 +38,7 @@ bool binds(const std::vector<TemplateBinding>& bindings, const std::string& uuid
 }
 
 // Who uses a template, for the refusal to delete it; empty when nobody does.
-std::string user_of(const State& state, const std::string& uuid) {
+std::string user_of_template(const State& state, const std::string& uuid) {
   for (const auto& [ignored, api] : state.apis) {
     if (binds(api->spec.bindings, uuid)) return "api '" + api->identity.id + "'";
   }
@@ -69,14 +70,14 @@ Answer Templates::list() const {
 
 Answer Templates::get(const std::string& reference) const {
   const TemplatePtr found = find(keeper_.state()->templates, reference);
-  if (found == nullptr) return not_found(kWhat, reference);
+  if (found == nullptr) return not_found(kTemplate, reference);
   return reply(found->identity.uuid, 200);
 }
 
 Answer Templates::reply(const std::string& uuid, int status) const {
   const StatePtr state = keeper_.state();
   const auto found = state->templates.find(uuid);
-  if (found == state->templates.end()) return not_found(kWhat, uuid);  // deleted meanwhile
+  if (found == state->templates.end()) return not_found(kTemplate, uuid);  // deleted meanwhile
   return Reply{.status = status,
                .data = shown(*state, *found->second),
                .etag = etag_of(found->second->identity)};
@@ -86,7 +87,7 @@ Answer Templates::create(const Json& body, const Call& call) {
   auto spec = read_template(body, "");
   if (!spec) return refuse(spec.error());
   Keeper::Turn turn = keeper_.begin();
-  if (find(turn.next.templates, spec->id) != nullptr) return already_exists(kWhat, spec->id);
+  if (find(turn.next.templates, spec->id) != nullptr) return already_exists(kTemplate, spec->id);
   const EndpointPtr endpoint = find(turn.next.endpoints, spec->endpoint);
   if (endpoint == nullptr) return not_found("Endpoint", spec->endpoint);
   auto meaning = meaning_of(*spec, endpoint->address.kind, "");
@@ -105,9 +106,9 @@ Answer Templates::create(const Json& body, const Call& call) {
 Answer Templates::patch(const std::string& reference, const Json& body, const Call& call) {
   Keeper::Turn turn = keeper_.begin();
   const TemplatePtr current = find(turn.next.templates, reference);
-  if (current == nullptr) return not_found(kWhat, reference);
+  if (current == nullptr) return not_found(kTemplate, reference);
   const Identity& identity = current->identity;
-  if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
+  if (identity.origin == Origin::File) return declared_in_file(kTemplate, identity.id);
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
   auto spec = patch_template(current->spec, body);
   if (!spec) return refuse(spec.error());
@@ -123,19 +124,21 @@ Answer Templates::patch(const std::string& reference, const Json& body, const Ca
   if (const auto objection = unfit_api(turn.next, identity.uuid)) return conflict(*objection);
   if (Status fits = check_api_bindings(*keeper_.state(), turn.next); !fits)
     return refuse(fits.error());
+  const StatePtr before = keeper_.state();
   if (Status status = keeper_.commit(turn); !status) return refuse(status.error());
-  spdlog::info("template {}: changed by {}", identity.id, call.actor);
+  spdlog::info("template {}: changed by {}: {}", identity.id, call.actor,
+               template_change(*before, *keeper_.state(), identity.uuid));
   return reply(identity.uuid, 200);
 }
 
 Answer Templates::remove(const std::string& reference, const Call& call) {
   Keeper::Turn turn = keeper_.begin();
   const TemplatePtr current = find(turn.next.templates, reference);
-  if (current == nullptr) return not_found(kWhat, reference);
+  if (current == nullptr) return not_found(kTemplate, reference);
   const Identity& identity = current->identity;
-  if (identity.origin == Origin::File) return declared_in_file(kWhat, identity.id);
+  if (identity.origin == Origin::File) return declared_in_file(kTemplate, identity.id);
   if (!matches(call.if_match, etag_of(identity))) return precondition_failed(etag_of(identity));
-  if (const std::string user = user_of(turn.next, identity.uuid); !user.empty()) {
+  if (const std::string user = user_of_template(turn.next, identity.uuid); !user.empty()) {
     return conflict("Template '" + identity.id + "' is used by " + user);
   }
   turn.next.templates.erase(identity.uuid);

@@ -1,14 +1,21 @@
 // Beginning, watching and ending verifications; looking at the keys is the Verifier's.
 #include "control/service/verifications.h"
 
+#include <array>
 #include <exception>
 #include <future>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
+#include "control/background.h"
 #include "control/definitions/identity.h"
+#include "control/endpoint_pair.h"
+#include "control/service/endpoints.h"
 #include "control/service/migrations.h"
+#include "control/service/right_side.h"
+#include "control/service/server_pairs.h"
 #include "strategies/migration.h"
 
 namespace crossfade {
@@ -16,6 +23,8 @@ namespace crossfade {
 namespace {
 
 constexpr std::size_t kNotedAtOnce = 256;  // keys that wait to be put in the ledger together
+// A side that lacks less than so many of the other's keys may owe that to the moment of counting.
+constexpr std::uint64_t kFewerBy = 100;  // one in a hundred
 
 constexpr const char* kStopped = "the sidecar stops";
 constexpr const char* kOneSide = "the migration writes to both sides no longer";
@@ -47,14 +56,27 @@ VerifyCounts sum(const VerifyCounts& one, const VerifyCounts& other) {
   both.total = one.total + other.total;
   both.looked_at = one.looked_at + other.looked_at;
   both.differing = one.differing + other.differing;
+  for (std::size_t side = 0; side < kSides; ++side) {
+    both.only_there[side] = one.only_there[side] + other.only_there[side];
+  }
   both.expiries_unknown = one.expiries_unknown + other.expiries_unknown;
   return both;
 }
 
-std::string sentence(const VerifyCounts& counts, const std::string& why) {
+//   right  the side that decides now; nullopt: none does any more
+std::string sentence(const VerifyCounts& counts, std::optional<Side> right,
+                     const std::string& why) {
   if (!why.empty()) return "full verification not complete: " + why;
   std::string said = "full verification complete: " + std::to_string(counts.differing) +
                      " keys differed and were put in the ledger";
+  if (right) {
+    const Side beside = other(*right);
+    const std::uint64_t only = counts.only_there[static_cast<std::size_t>(beside)];
+    if (only > 0) {
+      said += "; " + std::to_string(only) + " of them are on " + name_of(beside) +
+              " only, and are deleted there, as " + name_of(*right) + " is right";
+    }
+  }
   if (counts.expiries_unknown > 0) {
     said += "; the expiries of " + std::to_string(counts.expiries_unknown) +
             " keys are more than are remembered";
@@ -125,15 +147,69 @@ Json Verifications::render(const Run& run) {
                        {"keys_total", counts.total},
                        {"keys_looked_at", counts.looked_at},
                        {"keys_differing", counts.differing},
+                       {"keys_only_on_old", counts.only_there[0]},
+                       {"keys_only_on_new", counts.only_there[1]},
                        {"why", run.why.empty() ? Json() : Json(run.why)}});
 }
 
+// A side that has fewer keys than the other was never filled, or has lost some, and as the one that
+// is right would have them deleted on the other, which may be the last to have them. Empty: it has
+// not, or the servers can not be asked. Asks them.
+std::string Verifications::loss_objection(const State& state, const Migration& migration) const {
+  const auto summary = ledger_.summary(migration.identity.uuid);
+  const auto right = authority_of(migration.spec.strategy);
+  if (!right) return {};
+  std::string lost = summary ? what_was_lost(*right, *summary) : std::string();
+  if (!lost.empty()) lost += ". ";
+  std::set<EndpointPair> asked;
+  for (const Binding& binding : migration.bindings) {
+    const EndpointPair sides = sides_of(state, binding);
+    if (!asked.insert(sides).second) continue;
+    std::array<std::uint64_t, kSides> keys{};
+    bool told = true;
+    for (std::size_t side = 0; side < kSides && told; ++side) {
+      const auto probe =
+          servers_.ask(sides[side]->identity.uuid, sides[side]->address, kCheckTimeout_ms);
+      told = probe.ok() && !probe->info_refused;
+      if (told) keys[side] = probe->keys;
+    }
+    const Side beside = other(*right);
+    const std::uint64_t has = keys[static_cast<std::size_t>(*right)];
+    const std::uint64_t other_has = keys[static_cast<std::size_t>(beside)];
+    if (!told || has + other_has / kFewerBy >= other_has) continue;
+    const auto named = [&](Side side) {
+      return "endpoint " + quoted(sides[static_cast<std::size_t>(side)]->identity.id);
+    };
+    return lost + named(*right) + " has " + std::to_string(has) + " keys, " + named(beside) + " " +
+           std::to_string(other_has) + ": as " + crossfade::name_of(*right) +
+           " is right, a verification would have what it lacks deleted on " +
+           crossfade::name_of(beside) + ". If " + crossfade::name_of(*right) +
+           " has lost it, make " + crossfade::name_of(beside) +
+           " right first (strategy.write_mode.policy), and verify then";
+  }
+  return {};
+}
+
 Answer Verifications::start(const std::string& reference, const Call& call) {
+  if (const StatePtr state = keeper_.state(); !call.force) {
+    const MigrationPtr migration = find(state->migrations, reference);
+    const bool both = migration != nullptr && writes_both_by(*migration, Engine::Effect);
+    const std::string loss = both ? loss_objection(*state, *migration) : std::string();
+    if (!loss.empty()) {
+      return conflict("Migration '" + migration->identity.id + "' is not verified: " + loss +
+                      ". If these keys are to go, use ?force=true");
+    }
+  }
   Keeper::Turn turn = keeper_.begin();
   const MigrationPtr migration = find(turn.next.migrations, reference);
   if (migration == nullptr) return not_found(kMigrationWord, reference);
   if (!writes_both_by(*migration, Engine::Effect)) return cannot_verify(*migration);
   const Identity& identity = migration->identity;
+  const std::string strangers = strangers_to_verification(turn.next, *migration, servers_);
+  if (!strangers.empty() && !call.force) {
+    return conflict("Migration '" + identity.id + "' is not verified: " + strangers +
+                    ". If that is what you want, use ?force=true");
+  }
   const std::lock_guard held(mutex_);
   std::unique_ptr<Run>& place = runs_[identity.uuid];
   if (place != nullptr && place->stage == Stage::Running) {
@@ -149,7 +225,10 @@ Answer Verifications::start(const std::string& reference, const Call& call) {
   run.started_at = now_rfc3339();
   Json data =
       Json::object({{"id", identity.id}, {"uuid", identity.uuid}, {"verification", render(run)}});
-  run.thread = std::jthread([this, &run](const std::stop_token& stop) { work(run, stop); });
+  run.thread = std::jthread([this, &run](const std::stop_token& stop) {
+    give_way();
+    work(run, stop);
+  });
   forget_deleted(turn.next);
   return Reply{.data = std::move(data)};
 }
@@ -217,10 +296,14 @@ std::string Verifications::look_at_all(Run& run, const std::stop_token& stop) {
     const StatePtr state = keeper_.state();
     const auto interlay = state->interlays.find(binding.interlay);
     if (interlay == state->interlays.end()) return kOneSide;
+    const EndpointPair sides = sides_of(*state, binding);
+    const std::uint64_t pair = pair_of(sides);
     const VerifyCounts counts = verifier_.redis(
-        state->endpoints.at(interlay->second->endpoint)->address,
-        state->endpoints.at(binding.endpoint)->address,
-        [&](SuspectKey at) { found.add(std::move(at)); },
+        sides[0]->address, sides[1]->address,
+        [&](SuspectKey at) {
+          at.pair = pair;
+          found.add(std::move(at));
+        },
         [&](const VerifyCounts& now) {
           if (!still_useful()) early.request_stop();
           const std::lock_guard held(mutex_);
@@ -249,7 +332,8 @@ void Verifications::end(Run& run, std::string why) {
     const auto migration = turn.next.migrations.find(run.uuid);
     if (migration != turn.next.migrations.end()) {
       const char* const status = crossfade::name_of(migration->second->status);
-      turn.journal(run.uuid, kOurselves, status, status, sentence(run.past, why));
+      const auto right = authority_of(migration->second->spec.strategy);
+      turn.journal(run.uuid, kOurselves, status, status, sentence(run.past, right, why));
       // What it has found stands, whether or not its line in the journal does.
       static_cast<void>(keeper_.commit(turn));
     }

@@ -19,6 +19,7 @@
 #include "control/ledger/ledger.h"
 #include "control/service/call.h"
 #include "control/service/keeper.h"
+#include "control/service/servers.h"
 #include "control/state.h"
 #include "strategies/ports.h"
 
@@ -26,8 +27,8 @@ namespace crossfade {
 
 class Verifications {
  public:
-  Verifications(Keeper& keeper, Ledger& ledger, Verifier verifier)
-      : keeper_(keeper), ledger_(ledger), verifier_(std::move(verifier)) {}
+  Verifications(Keeper& keeper, Ledger& ledger, Servers& servers, Verifier verifier)
+      : keeper_(keeper), ledger_(ledger), servers_(servers), verifier_(std::move(verifier)) {}
   ~Verifications() { stop(); }
   Verifications(const Verifications&) = delete;
   Verifications& operator=(const Verifications&) = delete;
@@ -35,8 +36,9 @@ class Verifications {
   // POST …/verify: answers when it has begun.
   Answer start(const std::string& reference, const Call& call);
 
-  // {"state", "started_at", "ended_at", "keys_total", "keys_looked_at", "keys_differing", "why"} of
-  // a migration's last one, null when there was none in this process.
+  // {"state", "started_at", "ended_at", "keys_total", "keys_looked_at", "keys_differing",
+  // "keys_only_on_old", "keys_only_on_new", "why"} of a migration's last one, null when there was
+  // none in this process.
   Json shown(const std::string& uuid) const;
 
   // Ends all that run, and returns when they have ended. Nothing may be started afterwards.
@@ -60,6 +62,7 @@ class Verifications {
 
   static const char* name_of(Stage stage);
   static Json render(const Run& run);
+  std::string loss_objection(const State& state, const Migration& migration) const;
   void forget_deleted(const State& state);
   void work(Run& run, const std::stop_token& stop);
   std::string look_at_all(Run& run, const std::stop_token& stop);
@@ -67,6 +70,7 @@ class Verifications {
 
   Keeper& keeper_;
   Ledger& ledger_;
+  Servers& servers_;
   const Verifier verifier_;
   mutable std::mutex mutex_;  // guards what follows; taken inside of a keeper's turn, never around
   std::map<std::string, std::unique_ptr<Run>> runs_;  // by uuid

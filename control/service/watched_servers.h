@@ -11,7 +11,7 @@
 namespace crossfade {
 
 // The server at an endpoint's address, as the ledger keeps it.
-LedgerServer ledger_server(const EndpointAddress& address, const ServerSight& sight);
+LedgerServer ledger_server(Side side, const EndpointAddress& address, const ServerSight& sight);
 
 class WatchedServers {
  public:

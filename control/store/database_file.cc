@@ -113,7 +113,27 @@ Status prepare(Sqlite& sqlite, const std::string& path, const DatabaseKind& kind
 
 }  // namespace
 
+Status check_not_lost(const std::string& path, const DatabaseKind& kind,
+                      std::initializer_list<const char*> suffixes) {
+  const auto has_bytes = [](const std::string& name) {
+    std::error_code missing;
+    const std::uintmax_t size = std::filesystem::file_size(name, missing);
+    return !missing && size > 0;
+  };
+  if (has_bytes(path)) return success();
+  for (const char* suffix : suffixes) {
+    if (!has_bytes(path + suffix)) continue;
+    return Error{Errc::BadConfig, named("open", path, kind),
+                 "it is missing or empty, and " + path + suffix +
+                     " is not, so what it had is lost; nothing was changed. Put a good copy in its "
+                     "place, or move all files whose names begin with its name away " +
+                     kind.without_it};
+  }
+  return success();
+}
+
 Result<Sqlite> open_database(const std::string& path, const DatabaseKind& kind) {
+  if (const Status status = check_not_lost(path, kind, {"-wal"}); !status) return status.error();
   if (const Status status = create_private(path, kind); !status) return status.error();
   auto sqlite = Sqlite::open(path, kind.word);
   if (!sqlite) return sqlite.error();

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 
@@ -22,6 +23,12 @@ struct DatabaseKind {
   const char* word;        // "state file"
   const char* without_it;  // "to start without any definitions"
 };
+
+// Refuses a file that is missing or empty while something that belongs to it is there: what it had
+// is lost, and SQLite would delete its -wal.
+//   suffixes  of the names of what belongs to it
+Status check_not_lost(const std::string& path, const DatabaseKind& kind,
+                      std::initializer_list<const char*> suffixes);
 
 // Opens or creates the file. It is readable by its owner only, as is what SQLite puts beside it.
 //   errors  BadConfig: it is damaged, not of that kind, or of a newer version: the reason says what

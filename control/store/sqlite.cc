@@ -116,4 +116,10 @@ Status Sqlite::run(const std::string& sql, std::initializer_list<Value> values) 
   return success();
 }
 
+// What the log had no room for is not whole in it. But its sync comes behind its last byte.
+bool Sqlite::may_be_written() const {
+  const int code = sqlite3_extended_errcode(connection_.get());
+  return code != SQLITE_FULL && code != SQLITE_IOERR_WRITE && (code & 0xff) != SQLITE_BUSY;
+}
+
 }  // namespace crossfade

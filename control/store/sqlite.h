@@ -24,8 +24,9 @@ class Sqlite {
   struct Blob {
     std::string_view bytes;
   };
-  // What is bound to a statement.
+  // What is bound to a statement: SQLite's integers have a sign.
   using Value = std::variant<std::int64_t, std::string_view, Blob>;
+  static std::int64_t as_number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
   struct Cell {  // what a row holds
     std::int64_t number = 0;
     std::string text;
@@ -44,6 +45,10 @@ class Sqlite {
   // Runs one statement or several without parameters, and drops their rows.
   Status run(const std::string& sql);
   Status run(const std::string& sql, std::initializer_list<Value> values);
+
+  // Asked when a COMMIT has failed, before anything else: whether all of it may have been written,
+  // so that who opens the file next has it, though this connection has not.
+  bool may_be_written() const;
 
  private:
   struct Closer {

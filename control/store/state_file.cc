@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::int64_t kApplicationId = 0x43465354;  // "CFST"; in the header of every file of ours
 
-constexpr const char* kCreate = R"sql(
+constexpr const char* kCreateState = R"sql(
   BEGIN IMMEDIATE;
   CREATE TABLE documents (
     uuid TEXT PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
@@ -51,7 +51,7 @@ static_assert(std::size(kUpgrades) == kStoreSchema - 1);
 constexpr DatabaseKind kStateFile{
     .application_id = kApplicationId,
     .schema = kStoreSchema,
-    .create = kCreate,
+    .create = kCreateState,
     .upgrades = kUpgrades,
     .word = "state file",
     .without_it = "to start without any definitions",
@@ -59,8 +59,6 @@ constexpr DatabaseKind kStateFile{
 
 constexpr const char* kEpoch = "epoch";
 constexpr const char* kRevision = "revision";
-
-std::int64_t number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
 }  // namespace
 
@@ -70,7 +68,10 @@ struct StateFile::Parts {
   const std::string path;
   Watches watches;
   Leases leases;
-  std::mutex mutex = {};  // HTTP threads read events while the writer writes
+  std::mutex mutex = {};          // HTTP threads read events while the writer writes
+  bool unsettled = false;         // with the mutex held
+  std::mutex failure_mutex = {};  // of its own: who looks waits for no disk
+  std::optional<std::string> failure = std::nullopt;
 
   // With the mutex held.
   Result<std::uint64_t> fact(const char* name) {
@@ -80,7 +81,14 @@ struct StateFile::Parts {
   }
   Status set_fact(const char* name, std::uint64_t value) {
     return sqlite.run("UPDATE facts SET value = ?2 WHERE name = ?1",
-                      {std::string_view(name), number(value)});
+                      {std::string_view(name), Sqlite::as_number(value)});
+  }
+
+  // Writes something that was not there before.
+  Status count(const char* name) {
+    return sqlite.run(
+        "INSERT INTO facts VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1",
+        {std::string_view(name)});
   }
 
   Status put(const Document& document) {
@@ -92,9 +100,8 @@ struct StateFile::Parts {
   }
 
   Status remove(const std::string& uuid) {
-    for (const char* sql :
-         {"DELETE FROM documents WHERE uuid = ?1", "DELETE FROM events WHERE migration = ?1",
-          "DELETE FROM tallies WHERE migration = ?1 OR interlay = ?1"}) {
+    for (const char* sql : {"DELETE FROM documents WHERE uuid = ?1",
+                            "DELETE FROM tallies WHERE migration = ?1 OR interlay = ?1"}) {
       if (Status status = sqlite.run(sql, {uuid}); !status) return status;
     }
     return success();
@@ -105,6 +112,21 @@ struct StateFile::Parts {
         "INSERT INTO events (migration, at, actor, from_status, to_status, reason)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         {event.migration, event.at, event.actor, event.from, event.to, event.reason});
+  }
+
+  // Those that have journals, and are not there: removed by an earlier change.
+  Result<std::vector<Sqlite::Row>> gone() {
+    return sqlite.query(
+        "SELECT DISTINCT migration FROM events WHERE migration NOT IN (SELECT uuid FROM "
+        "documents)");
+  }
+
+  // Unless it was put back.
+  Status forget_journal(const std::string& migration) {
+    return sqlite.run(
+        "DELETE FROM events WHERE migration = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM documents WHERE uuid = ?1)",
+        {migration});
   }
 
   Status prune(const std::string& migration) {
@@ -122,12 +144,21 @@ struct StateFile::Parts {
                    "it is at revision " + std::to_string(*revision)};
     }
     if (Status status = set_fact(kRevision, expected + 1); !status) return status;
+    std::vector<Sqlite::Row> gone;
+    if (!changes.remove.empty()) {
+      auto found = this->gone();
+      if (!found) return found.error();
+      gone = std::move(*found);
+    }
     // Removals first: an id may be given to another resource in the same call.
     for (const std::string& uuid : changes.remove) {
       if (Status status = remove(uuid); !status) return status;
     }
     for (const Document& document : changes.put) {
       if (Status status = put(document); !status) return status;
+    }
+    for (const Sqlite::Row& migration : gone) {
+      if (Status status = forget_journal(migration.front().text); !status) return status;
     }
     std::set<std::string> journals;
     for (const Event& event : changes.events) {
@@ -143,9 +174,10 @@ struct StateFile::Parts {
   Status save_all(const std::vector<Tally>& tallies) {
     if (Status status = sqlite.run("DELETE FROM tallies"); !status) return status;
     for (const Tally& tally : tallies) {
-      if (Status status = sqlite.run("INSERT INTO tallies VALUES (?1, ?2, ?3, ?4)",
-                                     {tally.migration, tally.interlay, number(tally.writes),
-                                      std::int64_t{tally.exact ? 1 : 0}});
+      if (Status status =
+              sqlite.run("INSERT INTO tallies VALUES (?1, ?2, ?3, ?4)",
+                         {tally.migration, tally.interlay, Sqlite::as_number(tally.writes),
+                          std::int64_t{tally.exact ? 1 : 0}});
           !status) {
         return status;
       }
@@ -153,19 +185,47 @@ struct StateFile::Parts {
     return success();
   }
 
+  // Writes over what a COMMIT that failed may have left in the log: whole, though not synced, and
+  // not seen by this connection, but by whoever opens the file next.
+  Status settle() {
+    if (!unsettled) return success();
+    const Status settled = count("settled");
+    if (settled) unsettled = false;
+    return settled;
+  }
+
   // Runs `work` in one transaction; whatever fails takes all of it back.
+  //   errors  as apply() has them
   template <class Work>
   Status transaction(Work&& work) {
     const std::lock_guard held(mutex);
+    Status status = attempt(std::forward<Work>(work));
+    const bool refused = !status && status.error().code != Errc::Conflict;
+    const std::lock_guard noting(failure_mutex);
+    failure = refused ? std::optional(status.error().reason) : std::nullopt;
+    return status;
+  }
+
+  // With the mutex held.
+  template <class Work>
+  Status attempt(Work&& work) {
+    if (Status status = settle(); !status) return status;
     if (Status status = sqlite.run("BEGIN IMMEDIATE"); !status) return status;
     Status status = work();
-    if (status) status = sqlite.run("COMMIT");
-    if (!status) {
-      // After some failures SQLite has rolled back by itself; then this one's failure says nothing
-      // new.
-      [[maybe_unused]] const Status rolled_back = sqlite.run("ROLLBACK");
+    if (status) {
+      status = sqlite.run("COMMIT");
+      unsettled = !status && sqlite.may_be_written();
     }
-    return status;
+    if (status) return status;
+    // After some failures SQLite has rolled back by itself; then this one's failure says nothing
+    // new.
+    [[maybe_unused]] const Status rolled_back = sqlite.run("ROLLBACK");
+    if (settle()) return status;
+    return Error{
+        Errc::System, status.error().doing,
+        status.error().reason +
+            "; it may be whole in the file all the same, where a process that starts before "
+            "the disk takes a change again finds it made. Here it is not made"};
   }
 };
 
@@ -181,6 +241,9 @@ Result<std::unique_ptr<StateFile>> StateFile::open(const std::string& given_path
   std::error_code ignored;
   const std::filesystem::path real = std::filesystem::weakly_canonical(given_path, ignored);
   const std::string path = real.empty() ? given_path : real.string();
+  if (Status status = check_not_lost(path, kStateFile, {"-wal", "-ledger"}); !status) {
+    return status.error();
+  }
   auto lock = FileLock::take(path, patience_ms);
   if (!lock) return lock.error();
   auto sqlite = open_database(path, kStateFile);
@@ -255,13 +318,22 @@ Status StateFile::save_tallies(const std::vector<Tally>& tallies) {
   return parts_->transaction([&] { return parts_->save_all(tallies); });
 }
 
+std::optional<std::string> StateFile::failure() const {
+  const std::lock_guard held(parts_->failure_mutex);
+  return parts_->failure;
+}
+
+Status StateFile::try_to_write() {
+  return parts_->transaction([&] { return parts_->count("tried"); });
+}
+
 Result<std::vector<Event>> StateFile::events(const std::string& migration, std::uint64_t after,
                                              std::uint32_t limit) {
   const std::lock_guard held(parts_->mutex);
   auto rows = parts_->sqlite.query(
       "SELECT seq, at, actor, from_status, to_status, reason FROM events"
       " WHERE migration = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
-      {migration, number(after), std::int64_t{limit}});
+      {migration, Sqlite::as_number(after), std::int64_t{limit}});
   if (!rows) return rows.error();
   std::vector<Event> events;
   for (Sqlite::Row& row : *rows) {

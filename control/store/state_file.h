@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,11 @@ class StateFile final : public Store {
   // Replaces them. Not part of any answer's promise, nor of the revision; synced all the same, as
   // every commit is, so it is called once a second at most.
   Status save_tallies(const std::vector<Tally>& tallies);
+
+  // Why it took nothing when it was last written to; nullopt: it was taken. Any thread.
+  std::optional<std::string> failure() const;
+  // Writes a little, to see whether it is taken. Synced, as every commit.
+  Status try_to_write();
 
  private:
   struct Parts;

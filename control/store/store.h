@@ -52,7 +52,9 @@ struct Event {
 // What one control call changes.
 struct Changes {
   std::vector<Document> put;
-  std::vector<std::string> remove;  // uuids; the journal of a migration goes with it
+  // Uuids. The journal of a migration stays until the next change that removes something: put back
+  // before that, it has it again.
+  std::vector<std::string> remove;
   std::vector<Event> events;
   std::optional<std::uint64_t> epoch;
 
@@ -101,8 +103,9 @@ class Store {
   //   expected  the revision that the change was made from
   //   returns   the new revision: the next one of `expected`
   //   errors    Conflict: the store is at another revision; Unavailable: it can not be written.
-  //             Either way nothing was changed: an implementation that may not know what became of
-  //             a change asks until it does.
+  //             Either way nothing was changed. System: it failed at the end, and a process that
+  //             starts before another change was made may find it made; here it is not, and read()
+  //             says so. `reason` says that to people. No change is begun until it is settled.
   virtual Result<Revision> apply(const Changes& changes, Revision expected) = 0;
 
   // Events of a migration with seq > after, oldest first.

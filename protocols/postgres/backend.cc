@@ -29,8 +29,6 @@ void append_authentication(std::string& out, Auth kind, std::string_view data) {
       .bytes(data);
 }
 
-void append_empty(std::string& out, char type) { MessageBuilder(out, type); }
-
 }  // namespace
 
 std::optional<Authentication> view_authentication(std::string_view body) {

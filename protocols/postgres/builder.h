@@ -49,4 +49,6 @@ class MessageBuilder {
   std::size_t begin_;  // where the length stands
 };
 
+inline void append_empty(std::string& out, char type) { MessageBuilder(out, type); }
+
 }  // namespace crossfade::postgres

@@ -20,8 +20,6 @@ std::optional<std::string_view> only_text(std::string_view body) {
   return text;
 }
 
-void append_empty(std::string& out, char type) { MessageBuilder(out, type); }
-
 // Calls look(parameter) for each that a Bind passes. False: it is not whole.
 template <class Look>
 bool each_parameter(std::string_view body, Look look) {
@@ -93,6 +91,15 @@ std::optional<std::vector<BoundParameter>> view_bind_parameters(std::string_view
       body, [&](const BoundParameter& parameter) { parameters.push_back(parameter); });
   if (!whole) return std::nullopt;
   return parameters;
+}
+
+std::optional<BoundParameter> view_bind_parameter(std::string_view body, std::size_t index) {
+  std::optional<BoundParameter> found;
+  std::size_t at = 0;
+  const bool whole = each_parameter(body, [&](const BoundParameter& parameter) {
+    if (at++ == index) found = parameter;
+  });
+  return whole ? found : std::nullopt;
 }
 
 std::optional<std::vector<std::string_view>> view_bind_texts(std::string_view body) {

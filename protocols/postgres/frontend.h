@@ -8,6 +8,7 @@
 // Source: PostgreSQL documentation, "Message Formats"; exec_*_message() of postgres.c.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -45,6 +46,8 @@ struct BoundParameter {
 };
 // Of a whole one: the parameters that it passes.
 std::optional<std::vector<BoundParameter>> view_bind_parameters(std::string_view body);
+// Likewise one of them, counted from 0; nothing: it passes fewer.
+std::optional<BoundParameter> view_bind_parameter(std::string_view body, std::size_t index);
 // Likewise those that it passes as text, but for NULLs.
 std::optional<std::vector<std::string_view>> view_bind_texts(std::string_view body);
 

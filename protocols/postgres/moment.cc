@@ -4,17 +4,13 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "protocols/base/ascii.h"
+
 namespace crossfade::postgres {
 namespace {
 
 // Besides the moment: 'today at 10:00 UTC'. What has more is no date.
 constexpr std::size_t kOtherWordsMax = 2;
-
-bool same_letters(std::string_view text, std::string_view lower) {
-  return std::ranges::equal(text, lower, [](char left, char right) {
-    return (left >= 'A' && left <= 'Z' ? left + ('a' - 'A') : left) == right;
-  });
-}
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 

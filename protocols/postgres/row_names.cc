@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <limits>
 
 #include "protocols/postgres/fields.h"
 #include "protocols/postgres/sql_comments.h"
@@ -55,24 +57,27 @@ void append_value(std::string& to, const std::optional<std::string>& value) {
 }
 
 template <class Integer>
-std::optional<std::string> integer_of(std::string_view bytes) {
-  if (bytes.size() != sizeof(Integer)) return std::nullopt;
+bool append_integer(std::string& to, std::string_view bytes) {
+  if (bytes.size() != sizeof(Integer)) return false;
   std::uint64_t value = 0;
   for (const char c : bytes) value = value << 8 | static_cast<unsigned char>(c);
-  return std::to_string(static_cast<Integer>(value));
+  std::array<char, std::numeric_limits<Integer>::digits10 + 2> digits;
+  const auto end =
+      std::to_chars(digits.data(), digits.data() + digits.size(), static_cast<Integer>(value)).ptr;
+  to.append(digits.data(), end);
+  return true;
 }
 
-std::optional<std::string> uuid_of(std::string_view bytes) {
+bool append_uuid(std::string& to, std::string_view bytes) {
   constexpr std::string_view kHex = "0123456789abcdef";
-  if (bytes.size() != 16) return std::nullopt;
-  std::string text;
+  if (bytes.size() != 16) return false;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    if (i == 4 || i == 6 || i == 8 || i == 10) to += '-';
     const auto byte = static_cast<unsigned char>(bytes[i]);
-    text += kHex[byte >> 4];
-    text += kHex[byte & 0xf];
+    to += kHex[byte >> 4];
+    to += kHex[byte & 0xf];
   }
-  return text;
+  return true;
 }
 
 }  // namespace
@@ -90,22 +95,29 @@ bool is_number(std::string_view text) {
   return rest.size() > 1 && without_digits(rest.substr(1)).empty();
 }
 
-std::optional<std::string> text_of_binary(std::uint32_t type, std::string_view bytes) {
+bool append_binary(std::string& to, std::uint32_t type, std::string_view bytes) {
   switch (type) {
     case type_oid::kInt2:
-      return integer_of<std::int16_t>(bytes);
+      return append_integer<std::int16_t>(to, bytes);
     case type_oid::kInt4:
-      return integer_of<std::int32_t>(bytes);
+      return append_integer<std::int32_t>(to, bytes);
     case type_oid::kInt8:
-      return integer_of<std::int64_t>(bytes);
+      return append_integer<std::int64_t>(to, bytes);
     case type_oid::kUuid:
-      return uuid_of(bytes);
+      return append_uuid(to, bytes);
     case type_oid::kText:
     case type_oid::kVarchar:
-      return std::string(bytes);
+      to += bytes;
+      return true;
     default:
-      return std::nullopt;
+      return false;
   }
+}
+
+std::optional<std::string> text_of_binary(std::uint32_t type, std::string_view bytes) {
+  std::string text;
+  if (!append_binary(text, type, bytes)) return std::nullopt;
+  return text;
 }
 
 std::optional<std::string> row_name(const TableName& table, RowValues columns) {

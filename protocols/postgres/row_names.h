@@ -78,8 +78,10 @@ bool is_integer_type(std::uint32_t type);
 bool is_integer(std::string_view text);
 bool is_number(std::string_view text);
 
-// A value that came in binary, as text; nothing: it is not known how that type is written, or it
+// Adds a value that came in binary, as text. False: it is not known how that type is written, or it
 // is not its size.
+bool append_binary(std::string& to, std::uint32_t type, std::string_view bytes);
+// Likewise the text alone.
 std::optional<std::string> text_of_binary(std::uint32_t type, std::string_view bytes);
 
 // Columns with their values; nullopt: NULL.

@@ -4,17 +4,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocols/base/ascii.h"
 #include "protocols/postgres/moment.h"
 #include "protocols/postgres/sql_settings.h"
 
 namespace crossfade::postgres {
 namespace {
-
-bool same_letters(std::string_view text, std::string_view lower) {
-  return std::ranges::equal(text, lower, [](char left, char right) {
-    return (left >= 'A' && left <= 'Z' ? left + ('a' - 'A') : left) == right;
-  });
-}
 
 bool mentions(std::string_view text, std::string_view lower) {
   for (std::size_t at = 0; at + lower.size() <= text.size(); ++at) {

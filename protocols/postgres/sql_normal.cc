@@ -6,44 +6,38 @@
 #include <cstdint>
 #include <optional>
 
+#include "protocols/base/ascii.h"
+
 namespace crossfade::postgres {
 
 namespace {
 
-constexpr std::size_t kNone = std::string_view::npos;
+constexpr std::size_t kNowhere = std::string_view::npos;
 
-enum class Byte : std::uint8_t { Other, Blank, Digit, Letter, Operator, Alone, Quote, Dollar };
+enum class Sort : std::uint8_t { Other, Blank, Digit, Letter, Operator, Alone, Quote, Dollar };
 
-constexpr std::array<Byte, 256> kBytes = [] {
-  std::array<Byte, 256> kinds{};
-  const auto set = [&](std::string_view bytes, Byte kind) {
+constexpr std::array<Sort, 256> kBytes = [] {
+  std::array<Sort, 256> kinds{};
+  const auto set = [&](std::string_view bytes, Sort kind) {
     for (const char c : bytes) kinds[static_cast<unsigned char>(c)] = kind;
   };
-  set(" \t\n\v\f\r", Byte::Blank);
-  set("0123456789", Byte::Digit);
-  set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", Byte::Letter);
-  set("~!@#^&|`?+-*/%<>=", Byte::Operator);
-  set("()[],;:.", Byte::Alone);
-  set("'\"", Byte::Quote);
-  set("$", Byte::Dollar);
-  for (std::size_t c = 0x80; c < kinds.size(); ++c) kinds[c] = Byte::Letter;
+  set(" \t\n\v\f\r", Sort::Blank);
+  set("0123456789", Sort::Digit);
+  set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", Sort::Letter);
+  set("~!@#^&|`?+-*/%<>=", Sort::Operator);
+  set("()[],;:.", Sort::Alone);
+  set("'\"", Sort::Quote);
+  set("$", Sort::Dollar);
+  for (std::size_t c = 0x80; c < kinds.size(); ++c) kinds[c] = Sort::Letter;
   return kinds;
 }();
 
-Byte byte_kind(char c) { return kBytes[static_cast<unsigned char>(c)]; }
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool is_word(std::string_view text, std::string_view lower_case) {
-  return text.size() == lower_case.size() &&
-         std::equal(text.begin(), text.end(), lower_case.begin(),
-                    [](char c, char expected) { return lower(c) == expected; });
-}
+Sort sort_of(char c) { return kBytes[static_cast<unsigned char>(c)]; }
 
 template <std::size_t N>
 bool is_one_of(std::string_view text, const std::array<std::string_view, N>& words) {
   return std::any_of(words.begin(), words.end(),
-                     [&](std::string_view word) { return is_word(text, word); });
+                     [&](std::string_view word) { return same_letters(text, word); });
 }
 
 // Words that are values.
@@ -92,23 +86,23 @@ class Normaliser {
   }
 
   bool step() {
-    switch (byte_kind(sql_[at_])) {
-      case Byte::Blank:
+    switch (sort_of(sql_[at_])) {
+      case Sort::Blank:
         ++at_;
         return true;
-      case Byte::Digit:
+      case Sort::Digit:
         return number();
-      case Byte::Letter:
+      case Sort::Letter:
         return word();
-      case Byte::Operator:
+      case Sort::Operator:
         return operators();
-      case Byte::Alone:
+      case Sort::Alone:
         return alone();
-      case Byte::Quote:
+      case Sort::Quote:
         return sql_[at_] == '\'' ? string(at_) : name(at_);
-      case Byte::Dollar:
+      case Sort::Dollar:
         return dollar();
-      case Byte::Other:
+      case Sort::Other:
         return false;
     }
     return false;
@@ -121,13 +115,13 @@ class Normaliser {
 
   bool add(std::size_t end, Before before) {
     begin_token();
-    for (; at_ < end; ++at_) to_.form += lower(sql_[at_]);
+    for (; at_ < end; ++at_) to_.form += ascii_lower(sql_[at_]);
     before_ = before;
     return true;
   }
 
   bool value_up_to(std::size_t end) {
-    if (end == kNone) return false;
+    if (end == kNowhere) return false;
     return add_value(SqlValue::What::Literal, sign_.value_or(at_), end);
   }
 
@@ -145,13 +139,13 @@ class Normaliser {
   bool number() {
     const std::size_t end = number_end(at_);
     const std::string_view text = sql_.substr(at_, end - at_);
-    const bool based =
-        text.size() > 2 && text[0] == '0' && std::string_view("xob").find(lower(text[1])) != kNone;
+    const bool based = text.size() > 2 && text[0] == '0' &&
+                       std::string_view("xob").find(ascii_lower(text[1])) != kNowhere;
     const std::string_view digits = based ? "0123456789abcdefABCDEF_" : "0123456789._eE+-";
     const std::size_t exponent = text.find_first_of("eE");
     const bool bare = !based && exponent + 1 == text.size();  // 5e
-    if (text.substr(based ? 2 : 0).find_first_not_of(digits) != kNone || bare) return false;
-    if (!based && exponent != kNone && text.find_first_of("eE", exponent + 1) != kNone)
+    if (text.substr(based ? 2 : 0).find_first_not_of(digits) != kNowhere || bare) return false;
+    if (!based && exponent != kNowhere && text.find_first_of("eE", exponent + 1) != kNowhere)
       return false;
     return value_up_to(end);
   }
@@ -159,21 +153,21 @@ class Normaliser {
   std::size_t number_end(std::size_t at) const {
     const std::size_t begin = at;
     while (at < sql_.size()) {
-      const Byte kind = byte_kind(sql_[at]);
+      const Sort kind = sort_of(sql_[at]);
       const bool exponent = (sql_[at] == '+' || sql_[at] == '-') && at > begin &&
-                            lower(sql_[at - 1]) == 'e' && is_plain_number(begin, at - 1) &&
-                            at + 1 < sql_.size() && byte_kind(sql_[at + 1]) == Byte::Digit;
-      if (kind != Byte::Digit && kind != Byte::Letter && sql_[at] != '.' && !exponent) break;
+                            ascii_lower(sql_[at - 1]) == 'e' && is_plain_number(begin, at - 1) &&
+                            at + 1 < sql_.size() && sort_of(sql_[at + 1]) == Sort::Digit;
+      if (kind != Sort::Digit && kind != Sort::Letter && sql_[at] != '.' && !exponent) break;
       ++at;
     }
     return at;
   }
 
   bool is_plain_number(std::size_t begin, std::size_t end) const {
-    return sql_.substr(begin, end - begin).find_first_not_of("0123456789._") == kNone;
+    return sql_.substr(begin, end - begin).find_first_not_of("0123456789._") == kNowhere;
   }
 
-  // The end of a quoted piece whose quote stands at `open`; kNone: it has none.
+  // The end of a quoted piece whose quote stands at `open`; kNowhere: it has none.
   std::size_t quoted_end(std::size_t open, bool escapes) const {
     const char quote = sql_[open];
     for (std::size_t at = open + 1; at < sql_.size(); ++at) {
@@ -184,17 +178,17 @@ class Normaliser {
         ++at;
       }
     }
-    return kNone;
+    return kNowhere;
   }
 
   bool string(std::size_t open) {
-    const bool escapes = open == at_ + 1 && lower(sql_[at_]) == 'e';
+    const bool escapes = open == at_ + 1 && ascii_lower(sql_[at_]) == 'e';
     return value_up_to(quoted_end(open, escapes));
   }
 
   bool name(std::size_t open) {
     const std::size_t end = quoted_end(open, false);
-    if (end == kNone) return false;
+    if (end == kNowhere) return false;
     begin_token();
     to_.form.append(sql_.substr(at_, end - at_));
     at_ = end;
@@ -204,14 +198,14 @@ class Normaliser {
 
   bool word() {
     // E'…', B'…', X'…', N'…', U&'…', U&"…"
-    const char first = lower(sql_[at_]);
-    if (peek(1) == '\'' && std::string_view("ebxn").find(first) != kNone) return string(at_ + 1);
+    const char first = ascii_lower(sql_[at_]);
+    if (peek(1) == '\'' && std::string_view("ebxn").find(first) != kNowhere) return string(at_ + 1);
     if (first == 'u' && peek(1) == '&' && peek(2) == '\'') return string(at_ + 2);
     if (first == 'u' && peek(1) == '&' && peek(2) == '"') return name(at_ + 2);
     std::size_t end = at_ + 1;
     while (end < sql_.size()) {
-      const Byte kind = byte_kind(sql_[end]);
-      if (kind != Byte::Letter && kind != Byte::Digit && kind != Byte::Dollar) break;
+      const Sort kind = sort_of(sql_[end]);
+      if (kind != Sort::Letter && kind != Sort::Digit && kind != Sort::Dollar) break;
       ++end;
     }
     const std::string_view text = sql_.substr(at_, end - at_);
@@ -220,7 +214,7 @@ class Normaliser {
   }
 
   bool alone() {
-    if (sql_[at_] == '.' && byte_kind(peek(1)) == Byte::Digit && before_ == Before::Open) {
+    if (sql_[at_] == '.' && sort_of(peek(1)) == Sort::Digit && before_ == Before::Open) {
       return number();
     }
     const bool closes = sql_[at_] == ')' || sql_[at_] == ']' || sql_[at_] == '.';
@@ -229,10 +223,15 @@ class Normaliser {
 
   // PostgreSQL manual 4.1.3 "Operators": a run ends in + or - only where it has one of some others.
   bool operators() {
+    // All that a text without comments has of one that stood behind a string.
+    if (sql_.substr(at_, 4) == "/**/") {
+      at_ += 4;
+      return true;
+    }
     std::size_t end = at_ + 1;
-    while (end < sql_.size() && byte_kind(sql_[end]) == Byte::Operator) ++end;
+    while (end < sql_.size() && sort_of(sql_[end]) == Sort::Operator) ++end;
     const std::string_view run = sql_.substr(at_, end - at_);
-    if (run.find_first_of("~!@#%^&|`?") == kNone) {
+    if (run.find_first_of("~!@#%^&|`?") == kNowhere) {
       while (end > at_ + 1 && (sql_[end - 1] == '+' || sql_[end - 1] == '-')) --end;
     }
     const bool sign = end == at_ + 1 && (sql_[at_] == '-' || sql_[at_] == '+');
@@ -243,10 +242,10 @@ class Normaliser {
   // -5 where nothing stands that 5 could be taken from.
   bool sign_of_number() {
     std::size_t next = sql_.find_first_not_of(" \t\n\v\f\r", at_ + 1);
-    if (next == kNone) return false;
+    if (next == kNowhere) return false;
     const bool fraction =
-        sql_[next] == '.' && next + 1 < sql_.size() && byte_kind(sql_[next + 1]) == Byte::Digit;
-    if (byte_kind(sql_[next]) != Byte::Digit && !fraction) return false;
+        sql_[next] == '.' && next + 1 < sql_.size() && sort_of(sql_[next + 1]) == Sort::Digit;
+    if (sort_of(sql_[next]) != Sort::Digit && !fraction) return false;
     sign_ = at_;
     at_ = next;
     return true;
@@ -254,18 +253,18 @@ class Normaliser {
 
   bool dollar() {
     std::size_t end = at_ + 1;
-    if (byte_kind(peek(1)) == Byte::Digit) {
-      while (end < sql_.size() && byte_kind(sql_[end]) == Byte::Digit) ++end;
+    if (sort_of(peek(1)) == Sort::Digit) {
+      while (end < sql_.size() && sort_of(sql_[end]) == Sort::Digit) ++end;
       return add_value(SqlValue::What::Parameter, at_ + 1, end);
     }
     while (end < sql_.size() &&
-           (byte_kind(sql_[end]) == Byte::Letter || byte_kind(sql_[end]) == Byte::Digit)) {
+           (sort_of(sql_[end]) == Sort::Letter || sort_of(sql_[end]) == Sort::Digit)) {
       ++end;
     }
     if (end == sql_.size() || sql_[end] != '$') return false;
     const std::string_view mark = sql_.substr(at_, end + 1 - at_);
     const std::size_t close = sql_.find(mark, end + 1);
-    return value_up_to(close == kNone ? kNone : close + mark.size());
+    return value_up_to(close == kNowhere ? kNowhere : close + mark.size());
   }
 
   std::string_view sql_;

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "protocols/base/ascii.h"
+
 namespace crossfade::postgres::sql_tree {
 
 void Statement::session(Session::What what, const char* name, Session::Scope scope,
@@ -96,8 +98,7 @@ void Statement::transaction(const TransactionStmt& statement) {
 
 // SET transaction_read_only = on and its like speak of the transaction, not of the session.
 bool Statement::sets_modes(const VariableSetStmt& statement) {
-  std::string name(text_of(statement.name));
-  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const std::string name = ascii_lower(std::string(text_of(statement.name)));
   if (name != "transaction_read_only" && name != "transaction_isolation" &&
       name != "transaction_deferrable") {
     return false;

@@ -238,7 +238,7 @@ void UnitFacts::add_effects_of(const SqlFacts& facts) {
 }
 
 void UnitReader::begin(SqlClassifier& classifier, SqlReading reading, Users users,
-                       std::shared_ptr<const Redefined> elsewhere, SaidTexts* said) {
+                       std::shared_ptr<const Redefined> elsewhere, Said* said) {
   classifier_ = &classifier;
   elsewhere_ = std::move(elsewhere);
   said_ = said;
@@ -316,12 +316,20 @@ void UnitReader::on_parse(const Piece& first) {
   const auto parse = first.whole() ? view_parse(first.body()) : std::nullopt;
   if (!parse) {
     note_parse(view_parse_name(first.body()).value_or(""), nullptr);
+    if (said_ != nullptr) said_->parsed.push_back(Said::kNoText);
     return on_unknown();
   }
   const bool says = says_types(*parse);
   note_parse(parse->name, facts_with_types(on_text(parse->text), says));
+  if (said_ != nullptr) note_said_parse(*parse);
   facts_.sided |= says;
   facts_.says_types |= says;
+}
+
+// Of a Parse whose text was told last.
+void UnitReader::note_said_parse(const Parse& parse) {
+  said_->texts.back().types = parse.types;
+  said_->parsed.push_back(said_->texts.size() - 1);
 }
 
 // What names no statement is the last of them: where one fails, nothing behind it is run. A named
@@ -473,8 +481,24 @@ void UnitReader::on_bind(const Piece& first) {
     portals_.clear();  // it may be any of them
     return on_unknown();
   }
+  const std::size_t texts_before = said_ == nullptr ? 0 : said_->texts.size();
   note_portal(bind->portal, on_statement(bind->statement));
   note_moments(first);
+  if (said_ != nullptr) note_said_bind(bind->statement, texts_before, first);
+}
+
+// Of a Bind whose statement was told last, if it was made by an earlier unit: the last meaning of
+// its name is the one that it has if nothing before it fails.
+void UnitReader::note_said_bind(std::string_view statement, std::size_t texts_before,
+                                const Piece& bind) {
+  if (!bind.whole()) return;
+  std::size_t text = Said::kNoText;
+  if (const Parsed* const parsed = parsed_as(statement)) {
+    text = said_->parsed[static_cast<std::size_t>(parsed - parsed_.data())];
+  } else if (said_->texts.size() > texts_before) {
+    text = said_->texts.size() - 1;
+  }
+  if (text != Said::kNoText) said_->binds.push_back({text, bind.body()});
 }
 
 void UnitReader::note_portal(std::string_view name, const Facts& facts) {
@@ -539,6 +563,7 @@ UnitReader::Facts UnitReader::on_statement(std::string_view name) {
     all = either(all, facts);
     const auto parse = said_ != nullptr ? kept_parse(message) : std::nullopt;
     run(facts, parse ? parse->text : std::string_view());
+    if (parse) said_->texts.back().types = parse->types;
     note_settings(*facts);
     note_cursors(*facts);
     note_hidden(*facts);
@@ -559,7 +584,7 @@ void UnitReader::note_moments(const Piece& bind) {
 
 void UnitReader::run(Facts facts, std::string_view text) {
   facts_.add(*facts);
-  if (said_ != nullptr) said_->push_back({facts.get(), text});
+  if (said_ != nullptr) said_->texts.push_back({facts.get(), text});
   texts_.push_back(std::move(facts));
 }
 

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "protocols/postgres/frontend.h"
 #include "protocols/postgres/inventory.h"
 #include "protocols/postgres/redefined.h"
 #include "protocols/postgres/result_digest.h"
@@ -102,10 +103,28 @@ inline constexpr std::size_t kPortalNameMax = 256;
 // What a unit runs, text by text: of its messages, and of statements that they name.
 struct SaidText {
   const SqlFacts* facts;
-  std::string_view text;  // empty: it is not kept
+  std::string_view text;        // empty: it is not kept
+  std::string_view types = {};  // of parameters, as its Parse declares them: 4 bytes each
 };
 // Views of the unit, of what the session keeps, and of UnitReader::texts().
 using SaidTexts = std::vector<SaidText>;
+// What gives values to parameters of a text.
+struct SaidBind {
+  std::size_t text;       // its index
+  std::string_view body;  // of the message, whole
+};
+struct Said {
+  SaidTexts texts;
+  std::vector<SaidBind> binds;
+  std::vector<std::size_t> parsed;  // indexes of the texts of the unit's own Parses; kNoText
+
+  static constexpr std::size_t kNoText = SIZE_MAX;
+  void clear() {
+    texts.clear();
+    binds.clear();
+    parsed.clear();
+  }
+};
 
 // Of a unit's messages, told in their order.
 class UnitReader {
@@ -117,10 +136,11 @@ class UnitReader {
   // A new unit; the classifier is used until the next one begins. What is kept of statements is
   // judged again when it is not the classifier, or not the catalog, that they were judged by.
   //   elsewhere   what others have redefined since that catalog was read; null: nothing
-  //   said        is told what texts() are facts of, one by one; null: nobody asks
+  //   said        is told what texts() are facts of, one by one, and what Binds pass; null: nobody
+  //               asks
   //   cost        nothing else while these stay; then facts_of() each kept text
   void begin(SqlClassifier& classifier, SqlReading reading, Users users = Users::Same,
-             std::shared_ptr<const Redefined> elsewhere = nullptr, SaidTexts* said = nullptr);
+             std::shared_ptr<const Redefined> elsewhere = nullptr, Said* said = nullptr);
   // The first piece of each.
   //   cost   of a Query or Parse: SqlClassifier::facts_of(); of others O(log statements)
   void on_message(const Piece& first);
@@ -162,6 +182,8 @@ class UnitReader {
   };
   void on_parse(const Piece& first);
   void note_parse(std::string_view name, Facts facts);
+  void note_said_parse(const Parse& parse);
+  void note_said_bind(std::string_view statement, std::size_t texts_before, const Piece& bind);
   const Parsed* parsed_as(std::string_view name) const;
   bool is_bound(std::string_view portal) const;
   void index_names();
@@ -198,7 +220,7 @@ class UnitReader {
   SqlReading reading_ = SqlReading::Standard;
   UnitFacts facts_;
   std::vector<Facts> texts_;
-  SaidTexts* said_ = nullptr;
+  Said* said_ = nullptr;
   std::vector<Parsed> parsed_;
   std::vector<std::string_view> bound_;  // portals of this unit, each once, as views of it
   // Of both; null: they are few, and looked through.

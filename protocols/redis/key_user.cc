@@ -1,8 +1,7 @@
 // A pattern of keys, matched as an argument of a template.
 #include "protocols/redis/key_user.h"
 
-#include <set>
-#include <string>
+#include <algorithm>
 #include <utility>
 
 #include "protocols/base/bucket.h"
@@ -15,24 +14,17 @@ namespace {
 
 constexpr std::string_view kUser = "user";
 
-Error wrong(const char* why) { return Error{Errc::BadInput, "", why}; }
-
 }  // namespace
 
 Result<KeyUser> KeyUser::read(std::string_view pattern) {
   auto pieces = cut_text(pattern);
   if (!pieces) return pieces.error();
-  std::set<std::string> fields;
-  for (std::size_t i = 0; i < pieces->size(); ++i) {
-    const TextPiece& piece = (*pieces)[i];
-    if (!is_field(piece)) continue;
-    if (i > 0 && is_field((*pieces)[i - 1])) {
-      return wrong("has two fields side by side: where one ends would not be known");
-    }
-    if (!fields.insert(piece.text).second) return wrong("has a field twice");
-  }
-  if (!fields.contains(std::string(kUser))) {
-    return wrong("must have the field {{user}}, as \"user:{{user}}:{{rest}}\"");
+  if (const Status status = check_argument(*pieces); !status) return status.error();
+  const auto is_user = [](const TextPiece& piece) {
+    return is_field(piece) && piece.text == kUser;
+  };
+  if (std::ranges::none_of(*pieces, is_user)) {
+    return Error{Errc::BadInput, "", "must have the field {{user}}, as \"user:{{user}}:{{rest}}\""};
   }
   return KeyUser(std::move(*pieces));
 }

@@ -16,7 +16,7 @@ using Count = std::optional<std::uint32_t>;
 
 // What servers take unless told otherwise: a bulk (proto-max-bulk-len), and the arguments of one
 // request before Redis 7.
-constexpr std::size_t kWordMax = std::size_t{512} << 20;
+constexpr std::size_t kPayloadMax = std::size_t{512} << 20;
 constexpr std::size_t kWordsMax = 1'000'000;
 
 // Nothing is ever idle for so long.
@@ -105,7 +105,7 @@ Count repeat_copy(const Done& done, std::string& out) {
       append_command(out, {"DEL", key});
       continue;
     }
-    if (payload->size() > kWordMax) return std::nullopt;
+    if (payload->size() > kPayloadMax) return std::nullopt;
     const std::string at = std::to_string(std::max<std::int64_t>(*expiry, 0));
     append_command(out, {"RESTORE", key, at, *payload, "REPLACE", "ABSTTL"});
   }

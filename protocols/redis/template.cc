@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "protocols/base/ascii.h"
 #include "protocols/redis/argument.h"
 #include "protocols/redis/command.h"
 #include "protocols/redis/facts.h"
@@ -15,29 +16,6 @@ namespace {
 constexpr std::size_t kArgumentsMax = 256;
 
 Error wrong(std::string why) { return Error{Errc::BadInput, "", std::move(why)}; }
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
-// Whether a request's argument says which part each of its fields is.
-Status check_argument(const Template::Argument& argument) {
-  for (std::size_t i = 0; i < argument.size(); ++i) {
-    if (!is_field(argument[i])) continue;
-    if (i > 0 && is_field(argument[i - 1])) {
-      return wrong("has two fields without anything between them: where one ends is not told");
-    }
-    for (std::size_t k = 0; k < i; ++k) {
-      if (argument[k] == argument[i]) {
-        return wrong("has field '" + argument[i].text + "' twice in one argument");
-      }
-    }
-  }
-  return success();
-}
 
 Status note_fields(Template& into) {
   std::size_t places = 0;
@@ -57,11 +35,11 @@ Status note_fields(Template& into) {
 Status note_words(Template& into) {
   if (!is_exact(into.arguments[0])) return wrong("must begin with a command, not with a field");
   std::string& command = into.arguments[0][0].text;
-  command = lower(std::move(command));
+  command = ascii_lower(std::move(command));
   const CommandSpec* spec = CommandTable::built_in()->find(command);
   if (spec == nullptr || !spec->has_subcommands || into.arguments.size() < 2) return success();
   if (!is_exact(into.arguments[1])) return wrong("has a field in place of a subcommand");
-  std::string word = lower(into.arguments[1][0].text);
+  std::string word = ascii_lower(into.arguments[1][0].text);
   if (CommandTable::built_in()->find(command, word) == nullptr) return success();
   into.arguments[1][0].text = std::move(word);
   into.words = 2;
@@ -89,6 +67,21 @@ std::string sample_of(const Template& form) {
 }
 
 }  // namespace
+
+Status check_argument(const Template::Argument& argument) {
+  for (std::size_t i = 0; i < argument.size(); ++i) {
+    if (!is_field(argument[i])) continue;
+    if (i > 0 && is_field(argument[i - 1])) {
+      return wrong("has two fields without anything between them: where one ends is not told");
+    }
+    for (std::size_t k = 0; k < i; ++k) {
+      if (argument[k] == argument[i]) {
+        return wrong("has field '" + argument[i].text + "' twice in one argument");
+      }
+    }
+  }
+  return success();
+}
 
 Result<Template> read_template(std::string_view query) {
   if (query.size() > kTemplateMax) return wrong("is longer than 16384 bytes");

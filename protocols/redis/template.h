@@ -27,6 +27,10 @@ struct Template {
   bool repeats = false;             // some field stands in several arguments
 };
 
+// Whether it is told which part of a text each of its fields is.
+//   errors  BadInput: two fields side by side, or one that stands there twice
+Status check_argument(const Template::Argument& argument);
+
 //   errors  BadInput: what is wrong with it, without its text
 Result<Template> read_template(std::string_view query);
 

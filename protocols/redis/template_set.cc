@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 
+#include "protocols/base/ascii.h"
 #include "protocols/redis/argument.h"
 
 namespace crossfade::redis {
@@ -46,10 +47,7 @@ bool repeats_agree(const Template& form, const RequestCutter& cutter, std::strin
 class LowerWord {
  public:
   explicit LowerWord(std::string_view word) : size_(std::min(word.size(), kCommandMax + 1)) {
-    for (std::size_t i = 0; i < size_; ++i) {
-      const char c = word[i];
-      bytes_[i] = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    }
+    for (std::size_t i = 0; i < size_; ++i) bytes_[i] = ascii_lower(word[i]);
   }
   std::string_view text() const { return {bytes_.data(), size_}; }
 

@@ -12,7 +12,8 @@
 
 namespace crossfade::postgres {
 
-// A Parse or a Close that its server has not answered. An error before it makes the server skip it.
+// A Parse or a Close that its server has not answered, or a Describe whose answer tells a type. An
+// error before it makes the server skip it.
 struct Asked {
   std::uint64_t id = 0;
   enum class What : std::uint8_t {
@@ -21,10 +22,11 @@ struct Asked {
     Dropped,  // our Close
     Made,     // the client's Parse
     Closed,   // the client's Close
-    Lacked  // likewise, of what the server has not as the session has it: skipped, that is missing
+    Lacked,  // likewise, of what the server has not as the session has it: skipped, that is missing
+    Described
   } what = What::Brought;
   std::string name;
-  std::uint64_t serial = 0;  // of the statement
+  std::uint64_t serial = 0;  // of the statement; Described: bits of a ParameterAt
 };
 
 // The serial of what is there by a statement's name in its stead.

@@ -11,9 +11,7 @@
 
 namespace crossfade::postgres {
 
-namespace {
-constexpr std::string_view kAlpn = "postgresql";
-}  // namespace
+namespace {}  // namespace
 
 bool ServerReach::start(const EndpointAddress& to, Ask ask) {
   to_ = &to;

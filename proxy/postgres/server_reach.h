@@ -21,6 +21,9 @@
 
 namespace crossfade::postgres {
 
+// Who begins with TLS right away says what it is going to speak.
+inline constexpr const char* kAlpn = "postgresql";
+
 class ServerReach;
 
 class ReachOwner : public StreamOwner {

@@ -6,12 +6,12 @@
 
 #include "protocols/postgres/backend.h"
 #include "protocols/postgres/types.h"
+#include "proxy/clock.h"
 #include "proxy/loop.h"
 
 namespace crossfade::postgres {
 
 namespace {
-constexpr std::uint64_t kNsPerMs = 1'000'000;
 // Whoever takes nothing for so long of what is left when its connection ends is not waited for.
 constexpr std::uint64_t kLingerNs = 60'000 * kNsPerMs;
 // Whoever still sends when all was said has this long to hear it.

@@ -15,10 +15,11 @@
 //
 // In several files: its life (session), the client's bytes (session_requests), what comes before
 // (session_opening), logins (session_login), units and their sides (session_units), whose they are
-// (session_users), statements that a server lacks (session_bring), going from one server to another
-// (session_crossing), what servers send (session_replies), copies for new while old answers
-// (session_shadow, session_shadow_compare), transactions on both sides (session_dual,
-// session_dual_wrap, session_dual_end), cancelling (session_cancel).
+// (session_users), statements that new has in another form (session_forms), statements that a
+// server lacks (session_bring), going from one server to another (session_crossing), what servers
+// send (session_replies), copies for new while old answers (session_shadow,
+// session_shadow_compare), transactions on both sides (session_dual, session_dual_wrap,
+// session_dual_end), cancelling (session_cancel).
 #pragma once
 
 #include <array>
@@ -146,6 +147,8 @@ class PostgresSession final : public Session, public StreamOwner {
     bool trial = false;  // if it fails, old is asked
     bool dual = false;   // it is run on both sides
     Refusal refusal = Refusal::ReadOnly;
+    std::optional<std::uint32_t> api =
+        {};  // that it is counted for, by the names of the newest table
   };
   // What a side is gone to for.
   enum class Errand : std::uint8_t {
@@ -185,7 +188,13 @@ class PostgresSession final : public Session, public StreamOwner {
   // The newest, as it is for this client.
   const InterlayRoutePtr& newest_route() const { return interlay_.route_of(*this); }
   const InterlaySettings& settings() const { return newest_route()->settings; }
-  std::uint32_t read_bucket(std::string_view unit = {}) const;  // session_users.cc
+  // --- users: session_users.cc
+  std::uint32_t read_bucket(std::string_view unit = {}) const;
+  std::uint32_t bucket_by_field(const InterlayRoute& route) const;
+  bool hangs_on_user(const InterlayRoute& route, const Facts& request) const;
+  std::uint64_t database_hash() const;
+  void note_described(std::uint64_t id, const Piece& describe);
+  void note_told_type(const Asked& asked, char type, std::string_view body);
   std::optional<std::string_view> first_text(std::string_view unit) const;
   void begin_event();
 
@@ -271,6 +280,16 @@ class PostgresSession final : public Session, public StreamOwner {
     use(server());
     if (copying()) use(at(Side::New));
   }
+  // --- what new has in another form: session_forms.cc
+  static bool has_text(char type) {
+    return type == from_client::kQuery || type == from_client::kParse;
+  }
+  bool renders() const;
+  std::string_view in_form_of(Side side, std::string_view message);
+  std::string in_form_of_new(std::string_view messages);
+  void write_to(Upstream& up, const Piece& piece);
+  void forget_forms();
+  bool is_suspected_anew(const InterlayRoute& route) const;
   // --- trials
   void succeed();
   bool can_fall_back() const;
@@ -295,7 +314,7 @@ class PostgresSession final : public Session, public StreamOwner {
   void note_statement(Upstream& up, std::uint64_t id, const Piece& piece);
   void note_made(Upstream& up, std::uint64_t id, const Piece& parse);
   void note_closed(Upstream& up, std::uint64_t id, const Piece& close);
-  void note_asked(Upstream& up, std::uint64_t id, char type);
+  void note_asked(Upstream& up, std::uint64_t id, char type, std::string_view body = {});
   void settle_asked(Holdings& there, const Asked& asked, char type);
 
   // --- going to another server: session_crossing.cc
@@ -347,7 +366,7 @@ class PostgresSession final : public Session, public StreamOwner {
   bool leaves_reading() const;
   std::optional<Drop> copy_refusal(std::size_t size);
   std::uint64_t copy_request(std::uint64_t id, const Piece& piece);
-  void copy_bytes(std::string_view bytes);
+  void copy_piece(const Piece& piece);
   void note_compared(const Piece& piece);
   void note_bound(const Piece& piece);
   void on_copy_reply(Upstream& up, const Piece& piece);

@@ -33,7 +33,8 @@ bool PostgresSession::brings_under_way() const {
   const Ring<Asked>& asked = server().holds.asked;
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const Asked::What what = asked.at(i).what;
-    if (what != Asked::What::Made && what != Asked::What::Closed) return true;
+    const bool asks = what == Asked::What::Described;
+    if (what != Asked::What::Made && what != Asked::What::Closed && !asks) return true;
   }
   return false;
 }
@@ -158,7 +159,8 @@ void PostgresSession::bring_stand_in(Upstream& up, std::string_view name, std::s
 
 void PostgresSession::bring(Upstream& up, const SessionState::Statement& statement,
                             std::string_view name) {
-  const std::uint64_t id = inject(up, statement.message, from_client::kParse);
+  const std::uint64_t id =
+      inject(up, in_form_of(up.side(), statement.message), from_client::kParse);
   up.holds.asked.push({id, Asked::What::Brought, std::string(name), statement.serial});
 }
 
@@ -199,10 +201,12 @@ void PostgresSession::note_closed(Upstream& up, std::uint64_t id, const Piece& c
 }
 
 // A reply to the message `id` has come, or the first that says that earlier ones were skipped.
-void PostgresSession::note_asked(Upstream& up, std::uint64_t id, char type) {
+void PostgresSession::note_asked(Upstream& up, std::uint64_t id, char type, std::string_view body) {
   Ring<Asked>& asked = up.holds.asked;
   while (!asked.empty() && asked.front().id <= id) {
     const bool skipped = asked.front().id < id;
+    const bool described = asked.front().what == Asked::What::Described;
+    if (described && !skipped) note_told_type(asked.front(), type, body);
     settle_asked(up.holds, asked.front(), skipped ? from_server::kErrorResponse : type);
     asked.pop();
   }
@@ -233,6 +237,8 @@ void PostgresSession::settle_asked(Holdings& there, const Asked& asked, char typ
     case Asked::What::Closed:
     case Asked::What::Lacked:
       if (!failed && same) there.statements.erase(found);
+      break;
+    case Asked::What::Described:
       break;
   }
 }

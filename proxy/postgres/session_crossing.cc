@@ -12,13 +12,13 @@
 #include "protocols/postgres/backend.h"
 #include "protocols/postgres/frontend.h"
 #include "protocols/postgres/types.h"
+#include "proxy/clock.h"
 #include "proxy/loop.h"
 #include "proxy/postgres/session.h"
 
 namespace crossfade::postgres {
 
 namespace {
-constexpr std::uint64_t kNsPerMs = 1'000'000;
 // A new server that did not let a session in is not asked by it again before.
 constexpr std::uint64_t kAloneNs = 2'000 * kNsPerMs;
 // A question that was cancelled is asked again.
@@ -414,6 +414,7 @@ void PostgresSession::check_trial() {
 void PostgresSession::change_places() {
   const InterlayRoutePtr& route = newest_route();
   if (placed_ == route || phase_ != Phase::Ready) return;
+  if ((placed_ ? placed_->sql_apis : nullptr) != route->sql_apis) forget_forms();
   const EndpointAddress* const here = route->at(current_);
   const EndpointAddress* const there = route->at(other(current_));
   const EndpointAddress& own = server().address();

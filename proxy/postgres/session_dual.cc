@@ -163,7 +163,9 @@ void PostgresSession::keep_for_second(const Piece& piece) {
   if (!keeps_for_second(up)) return;
   bring_for(up, piece);
   note_statement(up, next_kept_id(), piece);
-  dual_->keep(client_message_of(piece), Mark::Compare, piece.bytes);
+  const bool whole = piece.whole() && has_text(piece.type);
+  dual_->keep(client_message_of(piece), Mark::Compare,
+              whole ? in_form_of(up.side(), piece.bytes) : piece.bytes);
 }
 
 // A message of the client that may tell which rows are written. Text that servers do not read in

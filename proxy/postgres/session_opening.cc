@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "protocols/postgres/backend.h"
+#include "proxy/clock.h"
 #include "proxy/loop.h"
 #include "proxy/postgres/session.h"
 #include "tls/context.h"
@@ -12,9 +13,7 @@
 namespace crossfade::postgres {
 
 namespace {
-constexpr std::uint64_t kNsPerMs = 1'000'000;
-constexpr Version kGssEncCode{1234, 5680};  // as if it was a version: what servers say
-constexpr const char* kAlpn = "postgresql";
+constexpr Version kGssEncCode{1234, 5680};     // as if it was a version: what servers say
 constexpr std::string_view kNotGranted = "N";  // to SSLRequest and GSSENCRequest
 constexpr std::string_view kGranted = "S";     // to SSLRequest
 }  // namespace

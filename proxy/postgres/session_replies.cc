@@ -174,7 +174,7 @@ Goes PostgresSession::note_arrival(Upstream& up, const Arrival& arrival, char ty
   const Ring<Asked>& asked = up.holds.asked;
   const bool alone =
       !asked.empty() && asked.front().id == answer->id && asked.front().what == Asked::What::Alone;
-  if (answer->id != 0) note_asked(up, answer->id, type);
+  if (answer->id != 0) note_asked(up, answer->id, type, body);
   if (alone) return Goes::Nowhere;
   const bool ignored = answer->id != 0 && answer->id <= up.holds.ignored_through;
   if (ignored) return Goes::Nowhere;

@@ -131,9 +131,8 @@ std::size_t PostgresSession::pass_requests(Upstream& up, std::string_view bytes)
 }
 
 void PostgresSession::forward(const Piece& piece) {
-  server().stream().write(piece.bytes);
-  counters().server_out.add(piece.bytes.size());
-  if (copying()) copy_bytes(piece.bytes);
+  write_to(server(), piece);
+  if (copying()) copy_piece(piece);
   if (dual_under_way() && !piece.first()) dual_->keep_more(piece.bytes);
 }
 
@@ -183,6 +182,7 @@ std::uint64_t PostgresSession::on_request(const Piece& piece) {
   const std::uint64_t copy_id = copying() ? copy_request(id, piece) : 0;
   const bool leaves_nothing =
       piece.type == from_client::kExecute || piece.type == from_client::kDescribe;
+  if (piece.type == from_client::kDescribe) note_described(id, piece);
   if (!watched_) {
     glance(piece);
   } else if (leaves_nothing && !dual_under_way()) {

@@ -12,13 +12,13 @@
 
 #include "protocols/postgres/frontend.h"
 #include "protocols/postgres/types.h"
+#include "proxy/clock.h"
 #include "proxy/loop.h"
 #include "proxy/postgres/session.h"
 
 namespace crossfade::postgres {
 
 namespace {
-constexpr std::uint64_t kNsPerMs = 1'000'000;
 // New is not entered again before, by a session that has lost it.
 constexpr std::uint64_t kAgainNs = 1'000 * kNsPerMs;
 // A client that has asked nothing for so long does not feel that its server is asked by us ...
@@ -244,11 +244,10 @@ std::uint64_t PostgresSession::copy_request(std::uint64_t id, const Piece& piece
   return copy_id;
 }
 
-void PostgresSession::copy_bytes(std::string_view bytes) {
+void PostgresSession::copy_piece(const Piece& piece) {
   const std::uint64_t unsent = interlay_.unsent[index(Side::New)];
-  if (unsent + bytes.size() > settings().second_bytes_max) return fail_copies(Drop::Overflow);
-  at(Side::New).stream().write(bytes);
-  counters().server_out.add(bytes.size());
+  if (unsent + piece.bytes.size() > settings().second_bytes_max) return fail_copies(Drop::Overflow);
+  write_to(at(Side::New), piece);
 }
 
 // --- what new answers
@@ -280,6 +279,7 @@ std::uint64_t PostgresSession::note_copy_reply(Upstream& up, const ServerMessage
     return 0;
   }
   if (answer->belongs != Belongs::Reply) return 0;
+  if (answer->id != 0) note_asked(up, answer->id, message.type, body);
   if (message.type == from_server::kReadyForQuery) interlay_.answer_succeeded(up.side(), now_ns_);
   if (answer->mark != Mark::Skip) return answer->id;
   const bool given = up.holds.giving_id != 0;

@@ -119,6 +119,7 @@ void PostgresSession::offer(const CopiedTransaction& copied, Compared compared) 
   } else if (!copied.reads.hows().empty()) {
     mismatch.read = true;
     mismatch.request = copied.reads.messages();
+    if (renders()) sql.new_request = in_form_of_new(mismatch.request);
     sql.settings = std::move(*settings);
     sql.hows = copied.reads.hows();
   }

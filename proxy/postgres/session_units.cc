@@ -118,7 +118,7 @@ void PostgresSession::begin_reading() {
   const bool asks = catalog.unread && !begun;
   reader_.begin(interlay_.classifier(database_), reading_, users(),
                 asks ? catalog.unread(interlay_.id()) : nullptr,
-                newest_route()->sql_apis ? &loop().api_scratch().said : nullptr);
+                newest_route()->asks_forms() ? &loop().api_scratch().said : nullptr);
 }
 
 void PostgresSession::read_unit(std::string_view bytes) {
@@ -221,8 +221,7 @@ PostgresSession::Choice PostgresSession::choose(const Unit& unit, std::string_vi
   // one was for.
   const bool goes_on = unit.what == Unit::What::Data || unit.what == Unit::What::Farewell ||
                        takes_data(server().owed().copying()) || server().owed().awaits_sync();
-  const bool writes_both = dual_ || newest_route()->authority();
-  const bool may_ask_yet = writes_both && unit.end != Unit::End::Closed;
+  const bool may_ask_yet = unit.end != Unit::End::Closed;
   if (goes_on || (reader_.facts().parts == 0 && !may_ask_yet)) return {Choice::Do::Go};
   // Whether what was brought is there hangs on what was sent before it.
   const bool names = unit.what == Unit::What::Segment || !reader_.named_by_sql().empty();
@@ -292,14 +291,21 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::stri
   const SqlCatalog& catalog = interlay_.classifier(database_).catalog();
   const bool refuses = refused_in_read_only_ || &catalog == SqlCatalog::built_in().get();
   if (facts.opens_read_only && refuses) request.kind = Kind::Write;
-  request.stays = request.kind == Kind::Read && is_of_no_api(route);
+  const bool asks = request.kind == Kind::Read && facts.parts > 0;
+  loop().api_scratch().texts.api.reset();
+  request.stays = asks && is_of_no_api(route);
+  const auto api = loop().api_scratch().texts.api;
+  if (unit.end == Unit::End::Unfinished && hangs_on_user(route, request)) {
+    return {Choice::Do::Await};
+  }
+  const bool anew = asks && loop().api_scratch().texts.anew;
   const Side whole_side = answering(route, request);
   // What is not known to its end may yet write; what has no end of its own leaves its server in the
   // midst of it when it fails.
   const bool whole = is_whole(unit, bytes);
   const Side writes = write_side();
   Side side = whole ? whole_side : writes;
-  if (side != writes && is_suspected()) side = writes;
+  if (side != writes && (is_suspected() || (anew && is_suspected_anew(route)))) side = writes;
   if (unit.end == Unit::End::Unfinished && side != whole_side) return {Choice::Do::Await};
   const bool reads_there = side != writes;
   const bool tried = reads_there && side == Side::New;
@@ -317,11 +323,11 @@ PostgresSession::Choice PostgresSession::choose_free(const Unit& unit, std::stri
   switch (crossing) {
     case Crossing::There:
       reads_there_ = current_ != writes;
-      return {Choice::Do::Go, reads_there_ && facts.only_reads};
+      return {.act = Choice::Do::Go, .trial = reads_there_ && facts.only_reads, .api = api};
     case Crossing::Waits:
       return {Choice::Do::Wait};
     case Crossing::Stays:
-      return {Choice::Do::Go};
+      return {.act = Choice::Do::Go, .api = api};
     case Crossing::Gone:
       break;
   }
@@ -335,8 +341,8 @@ bool PostgresSession::is_of_no_api(const InterlayRoute& route) {
   const UnitFacts& facts = reader_.facts();
   ApiScratch& scratch = loop().api_scratch();
   const bool ends = facts.leaves == Leaves::AsItWas || facts.leaves == Leaves::Closed;
-  const bool understood = facts.parts == scratch.said.size();
-  return !ends || !understood || !route.sql_apis->moves(scratch.said, scratch.texts);
+  const bool understood = facts.parts == scratch.said.texts.size();
+  return !ends || !understood || !route.sql_apis->moves(scratch.said.texts, scratch.texts);
 }
 
 // `bytes` are read, and the server that is talked to is the one that was chosen.
@@ -353,6 +359,7 @@ void PostgresSession::send_unit(std::string_view bytes, const Unit& unit, const 
     trial_cancelled_ = false;
     loop().mark_busy(*this);
   }
+  if (choice.api) interlay_.count_api(*names_of(*newest_route()), *choice.api, current_);
   kind_ = facts.writes ? Kind::Write : facts.only_reads ? Kind::Read : Kind::Other;
   if (facts.opens_read_only) read_only_block_ = reads_there_;
   parses_ = 0;

@@ -140,7 +140,7 @@ std::optional<DualWrite::SecondLeg> DualWrite::append_second_leg(std::string& ou
     const auto copied = append_repeat(
         Replay::Copy,
         {.spec = nullptr, .args = {}, .keys = keys_copied, .reply = reply, .answers = told}, out);
-    leg->is_same = false;
+    leg->is_same = leg->leaves_out = false;
     if (copied) leg->count += *copied;
     if (!copied) leg.reset();
   }
@@ -167,12 +167,16 @@ std::optional<DualWrite::SecondLeg> DualWrite::append_commands(
     return std::nullopt;
   }
   SecondLeg leg;
+  bool any_out = false;
+  bool all_same = true;
   for (std::size_t i = 0; i < queued.size(); ++i) {
     const QueuedWrite& one = queued[i];
     const std::string_view bytes = std::string_view(request).substr(one.at, one.size);
     const bool same = one.how != Replay::Made;
     const bool ran = !is_error(replies[i]) || is_script(one.spec);
     leg.is_same = leg.is_same && same && ran;
+    any_out = any_out || !ran;
+    all_same = all_same && same;
     if (transaction && same && ran) {
       out += bytes;
       ++leg.count;
@@ -195,6 +199,7 @@ std::optional<DualWrite::SecondLeg> DualWrite::append_commands(
     leg.count += *made;
     if (same) leg.behind += *made;
   }
+  leg.leaves_out = transaction && any_out && all_same;
   return leg;
 }
 
@@ -258,6 +263,22 @@ bool DualWrite::failed_within() const {
          std::any_of(replies.begin(), replies.end(), is_error);
 }
 
+bool DualWrite::told_otherwise() const {
+  std::vector<std::string_view> ours;
+  std::vector<std::string_view> theirs;
+  if (too_big || !split_elements(reply, ours) || !split_elements(outcome, theirs) ||
+      ours.size() != queued.size()) {
+    return true;
+  }
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    if (is_error(ours[i]) && !is_script(queued[i].spec)) continue;
+    if (at == theirs.size() || ours[i] != theirs[at]) return true;
+    ++at;
+  }
+  return at != theirs.size();
+}
+
 void DualWrite::stand_in() {
   append_command(request, {"PERSIST", each_key().front()});
   queued.push_back({0, request.size(), commands->find("persist"), Replay::Expiry});
@@ -291,6 +312,7 @@ void DualWrite::clear() {
   second = Leg::UnderWay;
   own_seen = first_unknown = first_null = cannot = second_begun = waits_for_disk = false;
   comparable = true;
+  leaves_out = false;
   behind = 0;
   resolved_at_ns = 0;
 }

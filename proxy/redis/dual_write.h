@@ -114,6 +114,7 @@ struct DualWrite {
   bool first_null = false;   // it answered null: a transaction that was not run, a pop of nothing
   bool cannot = false;       // the second leg could not be made
   bool comparable = true;    // Transaction: equal servers give equal replies to all of it
+  bool leaves_out = false;   // Transaction: repeated as it is, but for what the first side refused
   std::uint32_t behind = 0;  // commands of the second leg that follow the write's own
   bool second_begun = false;
   std::uint64_t resolved_at_ns = 0;
@@ -148,6 +149,9 @@ struct DualWrite {
   // Transaction, run by the second side: whether one of its commands failed there. Those that
   // failed on the first side were left out, but for scripts, which write before they fail.
   bool failed_within() const;
+  // Transaction that leaves out what failed on the first side: whether the rest was answered
+  // otherwise there.
+  bool told_otherwise() const;
   // Whether bytes of the first side's reply are needed for the second leg.
   bool makes_from_reply() const {
     return how == Replay::Made || way == Way::Transaction || way == Way::Attempt ||
@@ -171,6 +175,7 @@ struct DualWrite {
     std::uint32_t count = 0;   // of commands
     std::uint32_t behind = 0;  // of these follow the write's own
     bool is_same = true;       // what the first side has run, command by command
+    bool leaves_out = false;   // likewise, but for what failed there
   };
   // Appends the second leg (of Expiry: the rest of it), made from reply and answers. nullopt: it
   // cannot be told.

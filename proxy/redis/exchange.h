@@ -72,6 +72,7 @@ struct ExchangeFields {
   DualWrite* dual = nullptr;  // of a dual write; of questions of ours: the one they are asked for
   std::uint32_t count = 1;
   std::uint32_t second_count = 1;  // replies that the second leg still gets
+  std::uint32_t writes = 0;        // of `count`, at most: what changes data as soon as it is run
   std::uint32_t gate = 0;          // sync, identity: opened by the last reply
   std::int32_t frames =
       0;  // PubSub: confirmations to come; -1 until the reply's turn, when it is known

@@ -45,6 +45,7 @@ RedisSession::RedisSession(Interlay& interlay)
 RedisSession::~RedisSession() {
   // What is still owed now will never be heard of.
   if (secured_) counters().tls_sessions_open.sub();
+  show_stay(false);
   client_.close();
   give_back_next();
   give_back(std::exchange(transaction_write_, nullptr));
@@ -387,6 +388,7 @@ void RedisSession::end_event() {
   if (left_behind_at_ns_ != 0 && !close_when_answered_) end_left_behind();
   const bool asking = stalled_ && entered_ == Entered::Asking;  // what waits may yet be sent
   if (close_when_answered_ && queue_.empty() && !asking && client_.open()) close_client();
+  if (stays_ || route_ != newest_route()) show_stay(stays());
   update_reading();
   finish_if_done();
 }
@@ -401,86 +403,6 @@ void RedisSession::close_client() {
 
 bool RedisSession::safe_point() const {
   return queue_.empty() && !transaction_.open() && !streaming_ && !stalled_ && !paced_ && !raw_;
-}
-
-// Whether the route still has the server that this connection was made to.
-bool RedisSession::serves(const InterlayRoute& route, const Upstream& up) {
-  const EndpointAddress* const now = route.at(up.side());
-  return now && *now == up.address();
-}
-
-// Tied by state that cannot go over (a subscription, tracking, MONITOR, silence, MULTI, WATCH) to a
-// server that the newest table does not have at its side any more, or to a side that is not home by
-// it. Plain subscribers may stay on such a side while messages reach both.
-bool RedisSession::tied_to_former_home() const {
-  if (!pin_) return false;
-  const InterlayRoute& newest = *newest_route();
-  const Upstream& tie = upstream(*pin_);
-  if (tie.state() != Upstream::State::Idle && !serves(newest, tie)) return true;
-  const Side newest_home = newest.strategy ? home(*newest.strategy) : Side::Old;
-  if (*pin_ == newest_home) return false;
-  const bool only_listens = state_.resp == 2 && subscriptions_.any() && !transaction_.open();
-  return !(only_listens && newest.strategy);
-}
-
-// Waiting, perhaps for ever, for what will come to the other side from now on.
-bool RedisSession::blocked_at_former_home() const {
-  if (blocking_ == 0) return false;
-  const InterlayRoute& newest = *newest_route();
-  if (!newest.strategy) return blocking_side_ != Side::Old;
-  for (const Exchange* one = queue_.front(); one != nullptr; one = one->next) {
-    if (one->blocks && !may_block_there(newest, *one)) return true;
-  }
-  return false;
-}
-
-bool RedisSession::may_block_there(const InterlayRoute& route, const Exchange& blocked) const {
-  Pending request;
-  request.bytes = blocked.dual != nullptr ? blocked.dual->request : blocked.request;
-  RequestCutter cutter;
-  (void)cutter.advance(request.bytes);
-  const auto facts = facts_of(*route.commands, cutter, request.bytes, false);
-  if (!facts) return false;
-  if (facts->key_count == 0) return route.home_side() == blocking_side_;  // WAIT
-  request.facts = *facts;
-  const Plan now = plan_write(route, request, cutter);
-  return !now.split && now.answer == blocking_side_;
-}
-
-// Within a WATCH or a MULTI the former table goes on, by which keys of apis that have moved since
-// are on the other side. Home may stay where it is, so nothing else ends that.
-bool RedisSession::keeps_former_keys() const {
-  if (!transaction_.open() && watches_ == 0) return false;
-  const InterlayRoute& newest = *newest_route();
-  if (!route_->api_keys && !newest.api_keys) return false;
-  return route_->api_keys != newest.api_keys || route_->strategy != newest.strategy;
-}
-
-// At its next safe point, and at the latest after a limit, a session that was left behind ends: its
-// driver connects again and finds the new home.
-void RedisSession::end_left_behind() {
-  if (!left_behind()) {
-    left_behind_at_ns_ = 0;
-    return;
-  }
-  const bool waits = transaction_.open() || watches_ > 0 || !queue_.empty() || streaming_;
-  if (waits && now_ns_ < left_behind_at_ns_ + kLingerNs) return;
-  counters().sessions_ended.add();
-  close_when_answered_ = client_ended_ = true;
-  ended_at_ns_ = now_ns_;
-  if (queue_.empty()) return;
-  // The servers first: what one of them has taken out for this client meanwhile is still its own.
-  if (stalled_) forget_waiting();
-  finish_upstreams();
-}
-
-void RedisSession::on_route() {
-  if (route_ != newest_route() && goes_by_former()) begin_to_write_both();
-  if (left_behind_at_ns_ != 0 || !left_behind()) return;
-  begin_event();
-  left_behind_at_ns_ = now_ns_;
-  loop().mark_busy(*this);
-  end_event();
 }
 
 void RedisSession::drain() {

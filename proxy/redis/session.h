@@ -2,11 +2,13 @@
 //
 //   session.cc           birth, death, the client's bytes -> requests
 //   session_limits.cc    back-pressure, time limits
+//   session_tables.cc    a new table, while something is under way by the former one
 //   session_dispatch.cc  a request's plan -> legs on upstreams
 //   session_turns.cc     writes to both sides: waiting for their turn
 //   session_dual.cc      ... both legs
 //   session_ledger.cc    ... how they ended: what the ledger is told, and what it tells
-//   session_effects.cc   what commands do to the session: transactions, state, pins
+//   session_effects.cc   what commands do to the session: state, pins
+//   session_transactions.cc  ... while it has a transaction open
 //   session_replies.cc   the servers' replies -> the client, in request order; second legs
 //   session_tls.cc       handshakes, with the client and with servers
 //   session_compare.cc   whether both sides have answered alike
@@ -97,9 +99,10 @@ class RedisSession final : public Session, private StreamOwner {
   struct Pending {
     RequestFacts facts;
     Plan plan;
-    std::string_view bytes;      // all of it, or its beginning when `whole` is false
-    std::string_view anew = {};  // as new gets it, where that is not as it is
-    bool foreign = false;        // new can not be given it: it has the keys in another form
+    std::string_view bytes;                 // all of it, or its beginning when `whole` is false
+    std::string_view anew = {};             // as new gets it, where that is not as it is
+    std::optional<std::uint32_t> api = {};  // that it is counted for, by the names of route_
+    bool foreign = false;  // new can not be given it: it has the keys in another form
     bool whole = true;
     bool relies = false;  // on the ledger, which has all its keys
     bool former = false;  // see Exchange
@@ -152,6 +155,19 @@ class RedisSession final : public Session, private StreamOwner {
   void finish_upstreams();
   void finish_if_done();
   bool safe_point() const;
+
+  // --- session_tables.cc
+  // Where keys lie on the line that a route splits; low above high: there are none.
+  struct Buckets {
+    std::uint32_t low, high;
+    std::optional<std::uint32_t> api = {};  // of the first key that is of one
+
+    bool any() const { return low <= high; }
+  };
+  static constexpr Buckets kNoKeys{.low = kBeyond, .high = 0, .api = {}};
+  bool refresh_route();
+  bool take_route_up();
+  bool goes_otherwise() const;
   static bool serves(const InterlayRoute& route, const Upstream& up);
   bool tied_to_former_home() const;
   bool blocked_at_former_home() const;
@@ -161,6 +177,14 @@ class RedisSession final : public Session, private StreamOwner {
     return tied_to_former_home() || blocked_at_former_home() || keeps_former_keys();
   }
   void end_left_behind();
+  std::optional<Side> side_of_writes(const InterlayRoute& route, Buckets keys) const;
+  bool lost_its_side() const;
+  bool loses_watches() const;
+  void fail_watches();
+  bool is_late(const Exchange& exchange) const;
+  void note_late(Exchange& exchange, std::uint32_t done);
+  bool stays() const;
+  void show_stay(bool stays);
 
   // --- session_limits.cc
   bool waits_for(Side side) const;
@@ -169,15 +193,12 @@ class RedisSession final : public Session, private StreamOwner {
 
   // --- session_dispatch.cc
   Handled handle(Pending request, const RequestCutter& cutter);
-  bool refresh_route();
   static bool scans_keyspace(const RequestFacts& facts) {  // its cursors are the server's
     return facts.cursor && facts.key_count == 0;
   }
-  Plan plan_for(const Pending& request, const RequestCutter& cutter) const;
-  struct Buckets {
-    std::uint32_t low, high;
-  };
-  // Where its keys lie on the line that the route splits.
+  Plan plan_for(Pending& request, const RequestCutter& cutter) const;
+  bool belongs_to_none_that_moves(Pending& request, const RequestCutter& cutter) const;
+  void count(const Pending& request, Side side);
   static Buckets buckets_of(const InterlayRoute& route, const Pending& request,
                             const RequestCutter& cutter);
   // As if it were a write of its keys.
@@ -315,14 +336,12 @@ class RedisSession final : public Session, private StreamOwner {
   // --- session_effects.cc
   void begin_effect(Pending& request, const RequestCutter& cutter);
   bool client_reply(Pending& request, const RequestCutter& cutter);
-  void in_transaction(Pending& request, const RequestCutter& cutter);
-  bool decide_transaction(const Pending& request, const RequestCutter& cutter);
-  void end_transaction(Pending& request);
   // Under RESP2 a subscriber may do little else.
   bool refuses_subscriber() const { return state_.resp == 2 && subscriptions_.any(); }
   void end_watch() {
     watches_ = 0;
     ++watch_round_;
+    watch_failed_ = false;
   }
   void pin(Side side);
   void unpin_if_free();
@@ -332,6 +351,14 @@ class RedisSession final : public Session, private StreamOwner {
   void set_state(const StateChange& change, Upstream& up);
   void end_second_transaction();
   void forget_state();
+
+  // --- session_transactions.cc
+  void in_transaction(Pending& request, const RequestCutter& cutter);
+  void add_keys(Pending& request, const RequestCutter& cutter);
+  bool decide_transaction(const Pending& request, const RequestCutter& cutter);
+  void end_transaction(Pending& request);
+  void discard(const Transaction& ended, Side side);
+  static bool may_stay_unanswered(const RequestCutter& replconf, std::string_view bytes);
 
   // --- session_compare.cc
   void keep_pair(Exchange& exchange, const Pending& request);
@@ -431,6 +458,9 @@ class RedisSession final : public Session, private StreamOwner {
   Entered entered_ = Entered::Unknown;
   std::uint32_t watches_ = 0;     // WATCHes since the last end of watching, but those refused
   std::int32_t watch_round_ = 0;  // counts the ends of watching
+  Buckets kept_keys_ = kNoKeys;   // of these WATCHes and of the open transaction, by route_
+  bool watch_failed_ = false;     // its side has lost its writes since: the next EXEC is not to run
+  bool stays_ = false;            // counted among those with something under way on such a side
   bool tracking_ = false;
   bool tied_ = false;  // subscribed inside a transaction: its confirmations are not ours to count
   bool monitoring_ = false;

@@ -21,39 +21,17 @@ constexpr std::size_t kJoinAbove = 256;
 constexpr const char* kUnasked =
     "a client had switched its replies off before it was known whether it may enter, and wrote to "
     "one side only";
-constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 
 bool is_urgent(const RequestFacts& facts) { return facts.spec && facts.spec->urgent; }
 
 // Where a key lies, if the route does not leave that to the key alone.
-std::uint32_t bucket_by(const InterlayRoute& route, std::string_view key) {
-  const std::uint32_t own = route.api_keys ? route.api_keys->bucket(key) : 0;
-  return own != kBeyond && route.key_user ? route.key_user->bucket(key) : own;
+ApiKeys::Place place_by(const InterlayRoute& route, std::string_view key) {
+  ApiKeys::Place place{.bucket = 0, .api = std::nullopt};
+  if (route.api_keys) place = route.api_keys->place_of(key);
+  if (place.bucket != kBeyond && route.key_user) place.bucket = route.key_user->bucket(key);
+  return place;
 }
 }  // namespace
-
-// Takes a new table up, where nothing ties the session to the former. False: something must end
-// first.
-bool RedisSession::refresh_route() {
-  const InterlayRoutePtr& next = newest_route();
-  if (route_ == next || transaction_.open() || watches_ > 0 || streaming_) return true;
-  if (tied_to_former_home()) {  // it is about to end; nothing is planned for it any more
-    if (left_behind_at_ns_ == 0) left_behind_at_ns_ = now_ns_;
-    return false;
-  }
-  for (Upstream* up : {&old_, &new_}) {
-    if (up->state() == Upstream::State::Idle || serves(*next, *up)) continue;
-    if (!up->idle() && (!queue_.empty() || up->side() == anchor())) return false;
-    // What it still owes is second legs: nobody waits for those of a side that has left.
-    if (!up->idle()) lose(*up, Drop::Closed, "its side has left", std::nullopt);
-    up->close();
-    up->refused_version = 0;
-  }
-  route_ = next;
-  writes_ = interlay_.shared_writes();
-  if (!route_->new_side) scan_side_.reset();
-  return true;
-}
 
 // Of who asks, for a canary that is not split by key.
 std::uint32_t RedisSession::caller_bucket(SplitBy by, const Pending& asks,
@@ -83,11 +61,15 @@ RedisSession::Buckets RedisSession::buckets_of(const InterlayRoute& route, const
                                                const RequestCutter& cutter) {
   const RequestFacts& facts = request.facts;
   const bool by_itself = !route.api_keys && !route.key_user;
-  if (by_itself || facts.key_count == 0) return {facts.bucket_low, facts.bucket_high};
-  Buckets buckets{.low = kBeyond, .high = 0};
+  if (by_itself || facts.key_count == 0) {
+    return {.low = facts.bucket_low, .high = facts.bucket_high, .api = {}};
+  }
+  Buckets buckets = kNoKeys;
   for_each_key(*facts.spec, cutter, request.bytes, [&](std::string_view key) {
-    const std::uint32_t bucket = bucket_by(route, key);
-    buckets = {std::min(buckets.low, bucket), std::max(buckets.high, bucket)};
+    const auto [bucket, api] = place_by(route, key);
+    buckets.low = std::min(buckets.low, bucket);
+    buckets.high = std::max(buckets.high, bucket);
+    if (!buckets.api) buckets.api = api;
   });
   return buckets;
 }
@@ -144,17 +126,32 @@ Plan RedisSession::plan_write(const InterlayRoute& route, const Pending& request
                                 .pinned = std::nullopt});
 }
 
-Plan RedisSession::plan_for(const Pending& request, const RequestCutter& cutter) const {
+// Where requests go by api.
+bool RedisSession::belongs_to_none_that_moves(Pending& request, const RequestCutter& cutter) const {
+  const auto entry = route_->apis->entry_of(cutter, request.bytes);
+  if (!entry) return true;
+  request.api = route_->apis->names().of_entry(*entry);
+  return !route_->apis->moves(*entry);
+}
+
+void RedisSession::count(const Pending& request, Side side) {
+  const auto index = static_cast<std::size_t>(side);
+  counters().requests[index][static_cast<std::size_t>(request.facts.kind)].add();
+  if (request.api) interlay_.count_api(*names_of(*route_), *request.api, side);
+}
+
+Plan RedisSession::plan_for(Pending& request, const RequestCutter& cutter) const {
   if (!route_->strategy) return Plan{};
   const RequestFacts& facts = request.facts;
   const Buckets buckets = buckets_of(*route_, request, cutter);
+  request.api = buckets.api;
   Facts about{.kind = facts.kind,
               .keyed = facts.key_count > 0,
               .bucket_low = buckets.low,
               .bucket_high = buckets.high,
               .caller_bucket = caller_bucket(split_by(*route_->strategy), request, cutter),
               .sided = facts.sided || facts.cursor,
-              .stays = route_->apis && !route_->apis->moves(cutter, request.bytes),
+              .stays = route_->apis && belongs_to_none_that_moves(request, cutter),
               .pinned = pin_};
   if (!pin_ && reply_mode_ != ReplyMode::On) about.pinned = anchor();
   if (!pin_ && scans_keyspace(facts) && !facts.cursor_starts) about.pinned = scan_side_;
@@ -174,7 +171,8 @@ RedisSession::Handled RedisSession::handle(Pending request, const RequestCutter&
     return Handled::Stall;
   }
   if (transaction_.open()) {
-    const bool runs = request.facts.effect == Effect::Exec && !transaction_.poisoned;
+    const bool runs = request.facts.effect == Effect::Exec && !transaction_.poisoned &&
+                      !watch_failed_ && !lost_its_side();
     if (transaction_.dual && runs && !await_transaction_turn()) return Handled::Stall;
     in_transaction(request, cutter);
     return Handled::Yes;
@@ -343,6 +341,8 @@ Exchange* RedisSession::new_exchange(Pending& request) {
   exchange->compare = (request.plan.second != Second::Nothing && request.facts.comparable) ||
                       (request.plan.second == Second::Copy && request.facts.by_meaning);
   exchange->blocks = request.facts.blocks;
+  const bool runs = exchange->is_data_write() && !transaction_.open();
+  exchange->writes = runs || exchange->effect == Effect::Exec ? 1 : 0;
   exchange->former = request.former;
   if (exchange->fallback) {
     exchange->is_repeatable = true;
@@ -387,9 +387,7 @@ bool RedisSession::dispatch(Pending& request) {
       up = &upstream(plan.answer);
     }
   }
-  counters()
-      .requests[static_cast<std::size_t>(plan.answer)][static_cast<std::size_t>(request.facts.kind)]
-      .add();
+  count(request, plan.answer);
   bring_up_to_date(*up, urgent ? Wanted::Login : Wanted::State);
   const bool runs = transaction_.open() ? request.facts.effect == Effect::Exec
                                         : request.facts.kind == Kind::Write;
@@ -429,21 +427,27 @@ bool RedisSession::dispatch(Pending& request) {
 }
 
 void RedisSession::forward_plain(Upstream& up, const Pending& request) {
+  const bool queued = transaction_.open();  // nothing of it is run before EXEC
+  const std::uint32_t writes = request.facts.kind == Kind::Write && !queued ? 1 : 0;
   Exchange* back = queue_.back();
   if (back && !back->special && back == up.owed().back() && !back->answered &&
       back->relies == request.relies &&
       (back->sent_at_ns == now_ns_ || queue_.size() > kJoinAbove)) {
     ++back->count;
+    back->writes += writes;
   } else {
     Exchange* exchange = loop().exchanges().get();
     exchange->sent_at_ns = now_ns_;
     exchange->answer = up.side();
     exchange->kind = request.facts.kind;
+    exchange->writes = writes;
     exchange->relies = request.relies;
     queue_.push(exchange);
     up.owe(exchange);
   }
-  if (request.facts.kind == Kind::Write && up.side() == Side::New) counters().new_only_writes.add();
+  if (request.facts.kind == Kind::Write && up.side() == Side::New) {
+    queued ? void(++transaction_.writes) : counters().new_only_writes.add();
+  }
   send_request(up, request);
 }
 
@@ -488,9 +492,7 @@ bool RedisSession::send_silently(Pending& request) {
     home_lost_ = close_when_answered_ = true;  // the end is all that a silent client can hear
     return false;
   }
-  counters()
-      .requests[static_cast<std::size_t>(up.side())][static_cast<std::size_t>(request.facts.kind)]
-      .add();
+  count(request, up.side());
   bring_up_to_date(up);
   send_request(up, request);
   up.unconfirmed = true;

@@ -24,10 +24,9 @@ namespace crossfade::redis {
 
 namespace {
 
-constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 constexpr std::string_view kWhoAmI =
     "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n*2\r\n$6\r\nCLIENT\r\n$4\r\nINFO\r\n";
-constexpr std::string_view kAborted = "-EXECABORT";
+constexpr std::string_view kAbortedCode = "-EXECABORT";
 // No database has this number: whichever is wanted next is selected.
 constexpr std::uint32_t kUnknownDb = std::numeric_limits<std::uint32_t>::max();
 // EXEC's reply to one command: "*1\r\n", and then the command's own.
@@ -80,9 +79,7 @@ bool RedisSession::dispatch_dual(Pending& request) {
   }
   next_write_ = nullptr;
   Upstream& up = upstream(plan.answer);
-  counters()
-      .requests[static_cast<std::size_t>(plan.answer)][static_cast<std::size_t>(request.facts.kind)]
-      .add();
+  count(request, plan.answer);
   bring_up_to_date(up);
   const bool meets_blocked =
       dual.turn.met_blocked() && (dual.spreads || !is_of_streams(request.facts.spec));
@@ -337,7 +334,7 @@ void RedisSession::attempt_answer(Upstream& up, Exchange& exchange, std::string_
     if (!complete && (dual.reply.size() < kTellsNull || is_error(dual.reply))) return;
     const std::string_view seen(dual.reply);
     const std::string_view inner = error ? seen : seen.substr(std::min(kAroundOne, seen.size()));
-    const bool aborted = error && seen.starts_with(kAborted);
+    const bool aborted = error && seen.starts_with(kAbortedCode);
     if (aborted) remember_refusal(seen);
     nothing = aborted || (complete && begins && is_null(inner));
     if (!nothing) hold(exchange, begins ? inner : bytes);
@@ -462,6 +459,7 @@ bool RedisSession::resolve(Exchange& exchange) {
   } else if (const auto leg = dual.append_second_leg(out)) {
     count = leg->count;
     dual.behind = leg->behind;
+    dual.leaves_out = leg->leaves_out;
     if (dual.way == DualWrite::Way::Transaction && leg->is_same && dual.comparable) {
       exchange.compare = true;
       exchange.hash[static_cast<std::size_t>(exchange.answer)].add(dual.reply, true);

@@ -69,6 +69,9 @@ std::optional<Doubt> RedisSession::doubt_of(const Exchange& exchange) const {
   if (dual.how == Replay::Copy || dual.copies_behind()) return std::nullopt;
   if (dual.how == Replay::Suspect || meets_expiry(dual)) return Doubt::Chance;
   if (exchange.compare && exchange.hashes_differ()) return Doubt::Replies;
+  if (dual.leaves_out && dual.comparable && dual.told_otherwise()) return Doubt::Replies;
+  // A blocked command may have put something there, of which its own copy had no turn yet.
+  if (dual.spans_databases && dual.turn.met_blocked()) return Doubt::Spread;
   if (is_made_from_suspects(dual)) return Doubt::Spread;
   return std::nullopt;
 }

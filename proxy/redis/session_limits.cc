@@ -1,14 +1,13 @@
 // What bounds a session: back-pressure between its client and its servers, and time limits.
 #include <algorithm>
 
+#include "proxy/clock.h"
 #include "proxy/loop.h"
 #include "proxy/redis/session.h"
 
 namespace crossfade::redis {
 
-namespace {
-constexpr std::uint64_t kNsPerMs = 1'000'000;
-}  // namespace
+namespace {}  // namespace
 
 // Whether the client is to wait for what this side has not taken yet. Second legs have a limit of
 // their own.

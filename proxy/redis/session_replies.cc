@@ -38,7 +38,8 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
   }
   if (complete > 0) hear_behind_silence(up, exchange, complete);
   if (exchange.internal) return internal_bytes(up, exchange, bytes, complete, errors);
-  if (complete > 0) {
+  // What blocks takes as long as its client wants it to: that says nothing of the server.
+  if (complete > 0 && !exchange.blocks) {
     counters().leg[side].record(now_ns_ > exchange.sent_at_ns ? now_ns_ - exchange.sent_at_ns : 0,
                                 complete);
   }
@@ -46,6 +47,10 @@ void RedisSession::on_reply(Upstream& up, Exchange& exchange, std::string_view b
     return second_bytes(up, exchange, bytes, complete > 0, errors > 0);
   }
   if (errors > 0) counters().errors[side].add(errors);
+  if (exchange.writes > 0 && complete > errors) {
+    const bool may_be_none = exchange.blocks || exchange.effect == Effect::Exec;
+    if (!may_be_none || !up.null_reply()) note_late(exchange, complete - errors);
+  }
   if (exchange.dual) return dual_answer(up, exchange, bytes, complete > 0, errors > 0);
   if (exchange.fallback && errors > 0 && !exchange.started && exchange.held.empty() &&
       is_unwell(bytes)) {
@@ -434,10 +439,18 @@ void RedisSession::fail_owed(Upstream& up, Drop why, std::string_view reason) {
       again.push_back(exchange);
     } else {
       if (exchange->dual) exchange->dual->first_unknown = !never_sent;
+      const bool new_failed = exchange->replied[static_cast<std::size_t>(Side::New)] &&
+                              exchange->failed[static_cast<std::size_t>(Side::New)];
+      if (exchange->either && up.side() == Side::Old && !never_sent && exchange->is_data_write() &&
+          !new_failed) {
+        counters().new_only_writes.add();  // new answers for it
+        counters().new_only_unsure.add();
+      }
       if (streaming_ && streaming_->asks == exchange) {  // it will never be whole
         streaming_->asks = nullptr;
         exchange->dual->asking = false;
       }
+      if (!never_sent) note_late(*exchange, exchange->count);
       fail_answer(up, *exchange, reason, torn);
     }
     torn = false;

@@ -1,15 +1,14 @@
 // Handshakes: with the client before anything else, and what becomes of those with servers.
 #include <utility>
 
+#include "proxy/clock.h"
 #include "proxy/loop.h"
 #include "proxy/redis/session.h"
 #include "tls/context.h"
 
 namespace crossfade::redis {
 
-namespace {
-constexpr std::uint64_t kNsPerMs = 1'000'000;
-}  // namespace
+namespace {}  // namespace
 
 // No server is troubled for a client before it has proved to speak TLS.
 bool RedisSession::secure_client() {

@@ -9,14 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/clock.h"
 #include "proxy/loop.h"
 #include "proxy/redis/session.h"
 
 namespace crossfade::redis {
 
 namespace {
-
-constexpr std::uint64_t kNsPerMs = 1'000'000;
 
 // Of these, what one key comes to does not hang on another one.
 bool keeps_keys_apart(const CommandSpec* spec) {
@@ -109,7 +108,7 @@ void RedisSession::begin_to_write_both() {
   begin_event();
   if (streaming_ && streaming_->answer && !queue_.empty()) leave_to_former(*queue_.back());
   if (blocking_ > 0) {
-    const bool goes_over = refresh_route() && route_ == newest_route();
+    const bool goes_over = take_route_up() && route_ == newest_route();
     for (Exchange* one = queue_.front(); one; one = one->next) {
       if (!one->blocks || one->kind != Kind::Write || one->dual) continue;
       if (!goes_over || !stand_in_order(*one)) leave_to_former(*one);

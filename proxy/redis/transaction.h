@@ -8,12 +8,16 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "protocols/redis/reply.h"
 #include "proxy/redis/connection_state.h"
 #include "strategies/plan.h"
 
 namespace crossfade::redis {
+
+inline constexpr std::string_view kDiscard = "*1\r\n$7\r\nDISCARD\r\n";
+inline constexpr std::string_view kUnwatch = "*1\r\n$7\r\nUNWATCH\r\n";
 
 // A transaction the client has open, from its MULTI to its EXEC or DISCARD.
 struct Transaction {
@@ -30,6 +34,7 @@ struct Transaction {
   bool silences = false;      // a CLIENT REPLY OFF or SKIP is: its EXEC's reply is no whole frame
   std::string queued;         // Undecided: queued so far, for the other side should it be chosen
   std::uint32_t queued_count = 0;
+  std::uint32_t writes = 0;           // queued on new, where `second` and `dual` are false
   Second sort = Second::Nothing;      // what the other side gets, when `second`
   std::optional<StateChange> change;  // of queued SELECT, AUTH, …: takes effect with EXEC
 

@@ -20,6 +20,8 @@
 
 namespace crossfade::redis {
 
+inline constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
+
 class RedisSession;
 
 class Upstream final : public StreamOwner {

@@ -1,5 +1,8 @@
 // Templates: whatever is read of an operator's text, Redis requests and SQL are matched as trying
-// each template would, at once or in pieces. The first lines are templates, the rest is a request.
+// each template would, at once or in pieces; and what is written anew by another template is a
+// statement of that one, with the same values. The first lines are templates, the rest is a
+// request.
+#include "protocols/postgres/rendering.h"
 #include "protocols/postgres/sql_comments.h"
 #include "protocols/postgres/template_set.h"
 #include "protocols/redis/template_set.h"
@@ -56,6 +59,41 @@ void check_redis(const std::vector<redis::Template>& forms, std::string_view byt
   }
 }
 
+// With each field the other's of the same place.
+void check_rendering(const postgres::Template& from, const postgres::Template& to,
+                     const std::vector<postgres::SqlValue>& values) {
+  postgres::Rendering::Fields fields;
+  for (std::size_t i = 0; i < std::min(from.fields.size(), to.fields.size()); ++i) {
+    fields.emplace_back(to.fields[i], from.fields[i]);
+  }
+  const auto rendering = postgres::Rendering::between(from, to, fields);
+  require(rendering.has_value() == (from.fields.size() == to.fields.size()),
+          "there is one where all fields have each other");
+  if (!rendering) return;
+  std::string text;
+  rendering->append(values, text);
+  // What a sign belongs to hangs on what stands before it.
+  const auto is_signed = [](const postgres::SqlValue& value) {
+    return value.text.starts_with('-') || value.text.starts_with('+');
+  };
+  const std::string mark(1, postgres::kValueMark);
+  const bool behind_sign = to.form.find("+ " + mark) != std::string::npos ||
+                           to.form.find("- " + mark) != std::string::npos;
+  if (behind_sign || std::ranges::any_of(values, is_signed)) return;
+  postgres::NormalSql normal;
+  require(postgres::normalise(text, normal), "it is SQL");
+  require(normal.form == to.form, "it is of the other template's form");
+  require(values_match(to, normal.values), "it matches the other template");
+  for (std::size_t i = 0; i < to.values.size(); ++i) {
+    if (!to.values[i].field) continue;
+    const auto first =
+        std::ranges::find(from.values, to.values[i].field, &postgres::Template::Value::field);
+    const auto& value = values[static_cast<std::size_t>(first - from.values.begin())];
+    require(value.text == normal.values[i].text && value.what == normal.values[i].what,
+            "a value is what it was");
+  }
+}
+
 void check_sql(const std::vector<postgres::Template>& forms, std::string_view sql) {
   std::string text;
   if (postgres::without_comments(sql, text) != postgres::SqlLexis::Plain) return;
@@ -72,6 +110,7 @@ void check_sql(const std::vector<postgres::Template>& forms, std::string_view sq
     require(match == i, "the first one that matches is found");
     std::vector<postgres::SqlValue> values;
     field_values(forms[i], normal, values);
+    for (const postgres::Template& to : forms) check_rendering(forms[i], to, normal.values);
     return;
   }
   require(!match, "nothing matches where none does");

@@ -148,7 +148,7 @@ class WrongTokens(unittest.TestCase):
                                refusals_logged_per_minute=10)
         for number in range(200):
             self.call(sidecar, token=f"wr0ng-{number}", path=f"/api/v1/migrations/m{number}")
-        log = sidecar.log_text()
+        log = sidecar.wait_for_log("m9\n")
         lines = [line for line in log.splitlines() if "control port: " in line]
         # Ten at once, and ten a minute.
         self.assertIn(len(lines), range(10, 11 + 10 * int(SLOWNESS)))
@@ -159,9 +159,9 @@ class WrongTokens(unittest.TestCase):
     def test_who_may_not_is_in_the_log_by_name(self):
         sidecar = self.sidecar()
         self.assertEqual(self.call(sidecar, READ, method="POST")[0], 403)
-        self.assertIn("control port: 403 for 127.0.0.1, token environment-read: POST /api/v1/endpoints",
-                      sidecar.log_text())
-        self.assertNotIn(READ, sidecar.log_text())
+        log = sidecar.wait_for_log(
+            "control port: 403 for 127.0.0.1, token environment-read: POST /api/v1/endpoints")
+        self.assertNotIn(READ, log)
 
 
 if __name__ == "__main__":

@@ -206,6 +206,31 @@ class Probes(unittest.TestCase):
                 self.assertEqual(sidecar.http("GET", path, token=None)[0], 401)
                 self.assertEqual(sidecar.http("GET", path, token=READ)[0], 200)
 
+    def test_a_port_that_is_taken_at_the_start_keeps_back_its_own_interlay_only(self):
+        with RedisServer() as old, Sidecar() as sidecar:
+            sidecar.add_endpoint("old", old)
+            kept, lost = (sidecar.add_interlay(name, "old") for name in ("kept", "lost"))
+            sidecar.terminate()
+            with socket.socket() as taker:
+                taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                taker.bind((HOST, lost))
+                taker.listen()
+                sidecar.restart()
+                with RawConn(kept) as client:
+                    self.assertEqual(client.call("PING"), "PONG")
+                why = f"open port {lost} on {HOST}: listen on {HOST}:{lost}: Address already in use"
+                shown = sidecar.must("GET", "/interlays/lost")
+                self.assertEqual((shown["running"], shown["why"]), (False, why))
+                status, _, text = sidecar.http("GET", "/readyz", token=None)
+                self.assertEqual(status, 503)
+                self.assertIn(f"interlay 'lost' does not listen: {why}", text.decode())
+            wait_until(lambda: sidecar.http("GET", "/readyz", token=None)[0] == 200, 10,
+                       "that the port is opened")
+            with RawConn(lost) as client:
+                self.assertEqual(client.call("PING"), "PONG")
+            shown = sidecar.must("GET", "/interlays/lost")
+            self.assertEqual((shown["running"], shown.get("why")), (True, None))
+
     def test_metrics_are_well_formed_and_complete(self):
         with RedisServer() as old, RedisServer() as new, Sidecar() as sidecar:
             sidecar.add_endpoint("old", old)
@@ -238,7 +263,7 @@ class Tokens(unittest.TestCase):
     def test_with_no_token_declared_every_call_is_401_and_the_log_says_what_to_do(self):
         with Sidecar(env={"CROSSFADE_ADMIN_TOKEN": "", "CROSSFADE_READ_TOKEN": ""}) as sidecar:
             self.assertEqual(sidecar.api("GET", "/migrations")[0], 401)
-            self.assertIn("CROSSFADE_ADMIN_TOKEN", sidecar.log_text())
+            sidecar.wait_for_log("CROSSFADE_ADMIN_TOKEN")
 
     def test_sighup_takes_over_tokens(self):
         def config(*digests):

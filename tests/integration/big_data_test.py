@@ -129,17 +129,18 @@ class SlowReaders(Big):
 
 class Floods(Big):
     def stuff(self, request, seconds):
-        """Sends as much as is taken, reading nothing. Returns the bytes taken and the p99 in us of the
-        clients beside it, before and meanwhile: of a quarter of their turns, as the machine is noisy."""
+        """Sends as much as is taken, reading nothing. Returns the bytes taken and, before and meanwhile, the
+        p99 in us of the clients beside it and of clients of the server itself, who wait for the machine and
+        for the server as those do: of a quarter of their turns, as the machine is noisy."""
         client = self.plain_client()
         client.setblocking(False)
         block = memoryview(request * (MIB // len(request)))
         p99 = []
         sent = at = 0
         for flooding in (False, True):
-            with CheckingLoad({"beside": self.port}, slice_ms=100, rounds=10 * seconds, clients=20,
-                              rate=1000) as load:
-                end = time.monotonic() + seconds
+            with CheckingLoad({"beside": self.port, "direct": self.old.port}, slice_ms=100,
+                              rounds=10 * seconds, clients=20, rate=1000) as load:
+                end = time.monotonic() + 2 * seconds
                 while flooding and time.monotonic() < end and sent < 1 << 30:
                     try:
                         taken = client.send(block[at:])
@@ -147,20 +148,22 @@ class Floods(Big):
                         sent += taken
                     except BlockingIOError:
                         select.select([], [client], [], 0.05)
-                result = load.result()["beside"]
-            self.assertEqual((result.errors, result.wrong, result.lost), (0, 0, 0), result)
-            p99.append(sorted(turn[2] for turn in result.turns)[len(result.turns) // 4])
-        print(f"\n{sent / MIB:.0f} MiB taken; beside it p99 {p99[0]:.0f} us before, {p99[1]:.0f} us "
-              "meanwhile")
+                results = load.result()
+            for result in results.values():
+                self.assertEqual((result.errors, result.wrong, result.lost), (0, 0, 0), result)
+            p99.append({name: sorted(turn[2] for turn in result.turns)[len(result.turns) // 4]
+                        for name, result in results.items()})
+        print(f"\n{sent / MIB:.0f} MiB taken; p99 in us before {p99[0]}, meanwhile {p99[1]}")
         return sent, *p99
 
     def flood_unread(self, strategy):
         self.start(strategy)
-        sent, before, meanwhile = self.stuff(encode("GET", "no such key here"), 3)
+        sent, before, meanwhile = self.stuff(encode("GET", "no such key here"), 2)
         self.assertLess(sent, 1 << 30)  # back-pressure stops the client
         self.grew_less(48 * MIB)
-        # The server, too, works for the one that floods it.
-        self.assertLess(meanwhile, before * 1.2 + 20_000 * SLOWNESS)
+        # One more program on the way takes its turn at the machine once more than the server's clients need.
+        self.assertLess(meanwhile["beside"],
+                        before["beside"] * 1.2 + 2 * meanwhile["direct"] + 20_000 * SLOWNESS)
 
     def test_a_gigabyte_of_requests_whose_replies_nobody_reads(self):
         self.flood_unread(None)
@@ -271,7 +274,8 @@ class Huge(Big):
         pairs = b"".join(b"$8\r\nk%07d\r\n$1\r\nv\r\n" % n for n in range(500_000))
         for strategy in (None, SHADOW, DUAL, HALF):
             with self.subTest(strategy=strategy):
-                self.start(strategy)
+                # It is about size: what takes a slow machine longer than its time is told elsewhere.
+                self.start(strategy, second_leg_timeout_ms=30_000)
                 client = self.beside()
                 client.send(b"*1000001\r\n$4\r\nMSET\r\n" + pairs)
                 self.assertEqual(client.read(), "OK")

@@ -198,6 +198,11 @@ class DualWrites(Pair):
                 return False
         wait_until(is_so, 5, f"{key} is {value!r}")
 
+    def leave_unrepaired(self):
+        """What each side makes of a write is seen before a repair can make them alike."""
+        for server in (self.old, self.new):
+            server.call("ACL", "SETUSER", "default", "-dump")
+
     def test_every_write_reaches_both_sides(self):
         self.start("old_authoritative")
         client = self.client()
@@ -209,6 +214,7 @@ class DualWrites(Pair):
                          self.new.call("MGET", *[f"k{n}" for n in range(1000)]))
 
     def test_old_authoritative_answers_as_old_does(self):
+        self.leave_unrepaired()
         self.start("old_authoritative")
         self.old.call("RPUSH", "list", "a")
         self.new.call("RPUSH", "other", "a")
@@ -218,6 +224,7 @@ class DualWrites(Pair):
         self.assert_soon(self.new, "list", b"1")
 
     def test_new_authoritative_answers_as_new_does(self):
+        self.leave_unrepaired()
         self.start("new_authoritative")
         self.old.call("RPUSH", "list", "a")
         self.new.call("SET", "n", 41)
@@ -308,7 +315,7 @@ class Cutover(Pair):
 
 
 class SafePoints(Pair):
-    """What a session has begun on one side it ends there."""
+    """What a session has begun on one side it ends there, or it is not done at all."""
 
     def setUp(self):
         super().setUp()
@@ -319,20 +326,19 @@ class SafePoints(Pair):
     def flip(self, active_is_new=True):
         self.sidecar.patch("m", {"type": "blue_green", "active_is_new": active_is_new})
 
-    def test_an_open_transaction_keeps_its_side(self):
+    def test_an_open_transaction_ends_with_its_side(self):
         client = self.client()
         client.call("MULTI")
         client.call("GET", "k")
         self.flip()
         client.call("GET", "k")
-        self.assertEqual(client.call("EXEC"), [OLD, OLD])
+        self.assertTrue(str(client.call("EXEC")).startswith("EXECABORT"))
         self.assertEqual(client.call("GET", "k"), NEW)
 
-    def test_a_watch_keeps_its_side_until_exec(self):
+    def test_a_watch_ends_with_its_side(self):
         client = self.client()
         client.call("WATCH", "k")
         self.flip()
-        self.old.call("SET", "k", "changed")
         client.call("MULTI")
         client.call("GET", "k")
         self.assertIsNone(client.call("EXEC"))

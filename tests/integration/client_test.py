@@ -111,6 +111,16 @@ class OneMigration(WithSidecar):
         refused = self.run_client("endpoints", "set", "old", "description=x", "--if-match", '"0"',
                                   code=REFUSED)
         self.assertRegex(refused.stderr, r"^crossfade: .*ETag|^crossfade: .*changed|^crossfade: .*If-Match")
+        etag = self.data("endpoints", "get", "old")["etag"]
+        self.run_client("endpoints", "set", "old", "description=x", "--if-match", etag)
+        self.assertNotEqual(self.data("endpoints", "get", "old")["etag"], etag)
+
+    def test_a_server_that_lets_only_clients_in_is_not_asked(self):
+        words = ("endpoints", "create", "far", "kind=redis", "config.host=127.0.0.1",
+                 f"config.port:={free_port()}")
+        self.run_client(*words, code=NOT_REACHED)
+        self.run_client(*words, "--no-check")
+        self.assertEqual(self.data("endpoints", "get", "far")["id"], "far")
 
 
 class ExitCodes(WithSidecar):
@@ -121,6 +131,25 @@ class ExitCodes(WithSidecar):
         self.run_client("migrations", "get", "nope", token=READ, code=REFUSED)
         done = self.run_client("migrations", "get", "b?c d%20", code=REFUSED)
         self.assertIn("'b?c d%20' does not exist", done.stderr)
+
+    def test_ids_are_no_paths(self):
+        self.define()
+        for strange in ("a/b c", "..", "a/../../endpoints", "%2e%2e", "x;y"):
+            done = self.run_client("migrations", "get", strange, code=REFUSED)
+            self.assertIn(f"Migration '{strange}' does not exist", done.stderr)
+        uuid = self.data("endpoints", "get", "old")["uuid"]
+        self.assertEqual(self.data("endpoints", "get", uuid.upper())["id"], "old")
+
+    def test_an_answer_that_cannot_be_written_is_not_given(self):
+        self.define()
+        environment = {"PATH": "/usr/bin:/bin", "CROSSFADE_SERVER": self.server, "CROSSFADE_TOKEN": ADMIN}
+        for words in (("endpoints", "list"), ("endpoints", "get", "old", "--json"), ("completion", "bash")):
+            with self.subTest(words), open("/dev/full", "w", encoding="utf-8") as full:
+                done = subprocess.run([binary(), *words], stdout=full, stderr=subprocess.PIPE, text=True,
+                                      timeout=60, env=environment, check=False)
+                self.assertEqual(done.returncode, NOT_REACHED)
+                self.assertEqual(done.stderr,
+                                 "crossfade: the answer cannot be written to the standard output\n")
 
     def test_a_test_that_finds_fault(self):
         self.define()
@@ -142,6 +171,8 @@ class ExitCodes(WithSidecar):
                       ("endpoints", "list", "--timeout", "0")):
             done = self.run_client(*words, code=BAD_INPUT)
             self.assertNotEqual(done.stderr, "", words)
+            if "fly" in words:
+                self.assertEqual(done.stderr, "crossfade: 'fly' is no command here; see --help\n")
         self.assertEqual(self.data("migrations", "list"), [])
 
     def test_nobody_there(self):
@@ -202,6 +233,27 @@ class Watch(WithSidecar):
         reader.start()
         self.addCleanup(reader.join)
         return child, lines
+
+    def test_a_long_journal_is_told_to_its_end(self):
+        self.begin("0.5")
+        changes = 1100  # more than one page of the API
+        for number in range(changes):
+            self.sidecar.patch("m", {"read_percentage": 0.25 + number % 2 / 4})
+        self.sidecar.must("POST", "/migrations/m/rollback")
+        lines = self.data("migrations", "events", "m", "--after", "0", "--limit", "2000")
+        self.assertGreater(len(lines), changes)
+        seqs = [line["seq"] for line in lines]
+        self.assertEqual(seqs, sorted(set(seqs)))
+        newest = self.run_client("migrations", "events", "m", "--json")
+        self.assertEqual(json.loads(newest.stdout), lines[-100:])
+        self.assertIn(f"and {len(lines) - 100} older lines", newest.stderr)
+        self.assertEqual(self.data("migrations", "events", "m", "--after", str(seqs[4]),
+                                   "--limit", "3"), lines[5:8])
+        child, told = self.start()
+        self.assertEqual(child.wait(60), ANSWER_IS_NO)
+        wait_until(lambda: any(line.startswith("m") for line in told), 10, "the status")
+        journal = [line for line in told if lines[-1]["reason"] in line and lines[-1]["at"] in line]
+        self.assertTrue(journal, told[-5:])
 
     def test_it_follows_until_the_end_and_tells_shares_and_journal(self):
         port = self.begin("0.5")
@@ -278,11 +330,13 @@ class Watch(WithSidecar):
 
 
 class Completion(WithSidecar):
-    def complete(self, line):
-        """What bash offers behind a line."""
+    def complete(self, line, last=("",), whole=None):
+        """What bash offers behind a line, or to end the words that it has made of the last one."""
         folder = pathlib.Path(binary()).parent
+        ended = " ".join(f"'{word}'" for word in last)
         script = f"""source <(crossfade completion bash)
-COMP_WORDS=({line} '')
+COMP_LINE='{whole or line + " "}'
+COMP_WORDS=({line} {ended})
 COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
 _crossfade
 printf '%s\\n' "${{COMPREPLY[@]}}"
@@ -298,6 +352,27 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         self.assertTrue({"watch", "migrate", "list"} <= set(self.complete("crossfade migrations")))
         self.assertEqual(self.complete("crossfade migrations watch"), ["m"])
         self.assertEqual(sorted(self.complete("crossfade endpoints --json get")), ["new", "old"])
+        self.assertEqual(self.complete("crossfade endpoints get old"), [])
+        self.assertEqual(self.complete("crossfade completion"), ["bash", "zsh", "fish"])
+        adding = "crossfade migrations add-interlay"
+        self.assertEqual(self.complete(f"{adding} --timeout 5"), ["m"])
+        self.assertEqual(self.complete(f"{adding} --timeout"), [])
+        self.assertEqual(self.complete(f"{adding} m"), ["cache"])
+        self.assertEqual(sorted(self.complete(f"{adding} --server = {self.server} m cache")),
+                         ["new", "old"])
+        self.sidecar.must("POST", "/templates", {"id": "t", "endpoint": "old", "query": "GET {{id}}"})
+        self.sidecar.must("POST", "/apis", {"id": "users", "bindings": [{"template": "t"}]})
+        self.assertEqual(self.complete("crossfade migrations add-api m"), ["users"])
+
+    def test_bash_offers_names_with_a_colon(self):
+        """bash cuts words at each ':', and puts only what is behind the last one in place."""
+        for name in ("m:old", "m:new", "other"):
+            self.sidecar.must("POST", "/migrations", {"id": name, "strategy": {"type": "blue_green"}})
+        for typed, offered in (("m:", ["new", "old"]), ("m:o", ["old"]), ("m", ["m:new", "m:old"]),
+                               ("", ["m:new", "m:old", "other"]), ("o", ["other"])):
+            line = f"crossfade migrations get {typed}"
+            words = typed.replace(":", " : ").split() or [""]
+            self.assertEqual(sorted(self.complete("crossfade migrations get", words, line)), offered, typed)
 
     def test_each_shell_reads_its_script(self):
         for shell, flags in (("bash", ["-n"]), ("zsh", ["-n"]), ("fish", ["--no-execute"])):

@@ -6,6 +6,7 @@ should is served; and clients of the data port, with a real Redis behind it, fee
 import collections
 import copy
 import json
+import os
 import random
 import re
 import select
@@ -311,6 +312,37 @@ class SlowLoris(Robust):
             return wire.recv(65536) == b""  # else it was told why, before its end
         except OSError:
             return True
+
+
+class GivesWay(Robust):
+    """Threads of the control plane have a lower priority than event loops, which have the same cores."""
+
+    def threads(self):
+        """By thread: its niceness, and how much it has worked, in ticks."""
+        found = {}
+        folder = f"/proc/{self.sidecar.pid}/task"
+        for thread in os.listdir(folder):
+            with open(f"{folder}/{thread}/stat", encoding="ascii") as file:
+                fields = file.read().rpartition(")")[2].split()
+            found[thread] = (int(fields[16]), int(fields[11]) + int(fields[12]))
+        return found
+
+    def test_by_their_niceness(self):
+        before = self.threads()
+        own = before[str(self.sidecar.pid)][0]
+        lower = min(own + 5, 19)
+        self.assertEqual({nice for nice, _ in before.values()}, {own, lower})
+        # Those for HTTP alone are 64.
+        self.assertGreater(len([thread for thread, (nice, _) in before.items() if nice == lower]), 64)
+
+        def worked():
+            """The ticks since, of the thread that has most of them, and its niceness."""
+            for _ in range(500):
+                self.client.call("GET", "key")
+            return max((ticks - before[thread][1], nice)
+                       for thread, (nice, ticks) in self.threads().items())
+        wait_until(lambda: worked()[0] > 10, 20, "an event loop has worked")
+        self.assertEqual(worked()[1], own)
 
 
 class Crowd(Robust):

@@ -110,7 +110,7 @@ class Corners(DualWrites):
         write("stale on new")
         self.new.sigcont()
         wait_until(lambda: 0 < self.ledger.total < count - 50, 20, "repair is at work")
-        self.sidecar.patch("m", {"type": "blue_green", "active_is_new": True})
+        self.sidecar.patch("m", {"type": "blue_green", "active_is_new": True}, force=True)
         self.client.close()
         self.client = self.enterContext(RawConn(self.port))
         write("only on new")
@@ -139,6 +139,26 @@ class Corners(DualWrites):
         self.client.send(encode("MULTI") + encode("SELECT", 7) + encode("SET", "k", 1) + encode("EXEC"))
         self.client.replies(4)
         wait_until(lambda: self.ledger.needs_full_verification, 5, "the migration says that more may differ")
+
+
+class LeftOut(DualWrites):
+    def test_what_is_repeated_without_a_command_that_was_refused_is_compared(self):
+        refused = ("XGROUP", "CREATECONSUMER", "none", "g", "c")
+        for commands, replies in (((refused, ("INCR", "n")), 4), ((("INCR", "n"), refused), 4)):
+            with self.subTest(commands=commands):
+                self.old.call("SET", "n", 1)
+                self.new.call("SET", "n", 5)  # behind the sidecar's back
+                self.client.send(b"".join(encode(*one) for one in (("MULTI",), *commands, ("EXEC",))))
+                self.client.replies(replies)
+                self.ledger.until_empty()
+                self.assertEqual((self.old.call("GET", "n"), self.new.call("GET", "n")), (b"2", b"2"))
+
+    def test_and_is_not_suspected_for_that(self):
+        commands = (("MULTI",), ("RPUSH", "list", "a"), ("INCR", "list"), ("SET", "k", 1), ("EXEC",))
+        self.client.send(b"".join(encode(*one) for one in commands))
+        self.client.replies(len(commands))
+        self.assertEqual(self.ledger.noted(), 0)
+        self.assertEqual((self.new.call("LRANGE", "list", 0, -1), self.new.call("GET", "k")), ([b"a"], b"1"))
 
 
 class Blocked(DualWrites):
@@ -208,6 +228,43 @@ class Blocked(DualWrites):
             self.new.sigcont()
             self.assertEqual(blocked.read(10), [b"jobs", b"a"])
             self.assertEqual(slow.read(10), 0)
+
+
+    def served_beside(self, key, *commands):
+        """Runs these right behind what a blocked command puts into `x`, before new has got that. What both
+        sides have at the key in database 3, when the ledger is empty."""
+        for server in (self.old, self.new):
+            server.call("FLUSHALL")
+        beside = self.enterContext(RawConn(self.port, limit_s=20 * SLOWNESS))
+        mover = self.enterContext(RawConn(self.port, limit_s=20 * SLOWNESS))
+        self.assertEqual(beside.call("RPUSH", "x", "a"), 1)
+        self.client.call("PING")
+        mover.send(encode("BLMOVE", "jobs", "x", "LEFT", "RIGHT", 0))
+        wait_until(self.is_blocked, 5, "blocked")
+        self.old.sigstop()  # it takes what has come meanwhile in the order in which it came
+        for client, sent in ((self.client, [("RPUSH", "jobs", "b")]), (beside, commands)):
+            before = self.requests()
+            client.send(b"".join(encode(*one) for one in sent))
+            wait_until(lambda: self.requests() == before + len(sent), 5, "it is sent")
+        self.old.sigcont()
+        for client, count in ((self.client, 1), (beside, len(commands)), (mover, 1)):
+            client.replies(count)
+        self.ledger.until_empty()
+        lists = []
+        for server in (self.old, self.new):
+            server.call("SELECT", 3)
+            lists.append(server.call("LRANGE", key, 0, -1))
+            server.call("SELECT", 0)
+        return lists
+
+    def requests(self):
+        return self.sidecar.metric("crossfade_requests_total", interlay="cache", side="old")
+
+    def test_what_goes_to_another_database_is_not_lost_sight_of(self):
+        for key, *commands in (("y", ("COPY", "x", "y", "DB", 3)), ("x", ("MOVE", "x", 3)),
+                               ("y", ("MULTI",), ("COPY", "x", "y", "DB", 3), ("EXEC",))):
+            with self.subTest(commands=commands):
+                self.assertEqual(self.served_beside(key, *commands), [[b"a", b"b"]] * 2)
 
 
 class KnownExpiries(DualWrites):

@@ -28,7 +28,9 @@ READ_AT = {
                    ("rollback", OLD)],
     "Big bang": [("migrate", NEW), ("rollback", OLD)],
     "Time window": [("migrate", OLD), ("set", OLD), ("rollback", OLD)],
-    "Rolling update": [("migrate", OLD), ("set", NEW), ("set", NEW), ("complete", NEW), ("rollback", OLD)],
+    "Rolling update": [("migrate", OLD), ("set", NEW), ("set", NEW), ("complete", NEW), ("rollback", OLD),
+                       ("set", OLD), ("migrate", OLD), ("set", OLD), ("set", NEW), ("complete", NEW),
+                       ("rollback", OLD), ("set", OLD)],
     "Geographic": [("migrate", OLD), ("set", NEW), ("complete", NEW), ("rollback", OLD)],
     "Strangler fig": [("migrate", OLD), ("set", NEW), ("set", OLD), ("set", NEW), ("rollback", OLD)],
     "Feature flag": [("set", OLD), ("migrate", BOTH), ("set", BOTH), ("set", OLD), ("set", NEW),
@@ -51,7 +53,7 @@ class Guides(unittest.TestCase):
     def setUp(self):
         self.old, self.new = self.enterContext(RedisServer()), self.enterContext(RedisServer())
         self.sidecar = self.enterContext(Sidecar(args=("--instance", "pod-0", "--region", "us-east-1")))
-        self.port = free_port()
+        self.port, self.second = free_port(), free_port()
         # The name that the guide calls the program by.
         self.folder = temp_folder("guide")
         os.symlink(binary(), os.path.join(self.folder, "crossfade"))
@@ -73,7 +75,8 @@ class Guides(unittest.TestCase):
 
     def run_command(self, command):
         for printed, real in {":6379": f":{self.old.port}", ":6380": f":{self.new.port}",
-                              "port:=6400": f"port:={self.port}"}.items():
+                              "port:=6400": f"port:={self.port}",
+                              "port:=6401": f"port:={self.second}"}.items():
             command = command.replace(printed, real)
         return subprocess.run(
             ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False,

@@ -253,8 +253,14 @@ class Sidecar(Process):
         self.child.send_signal(signal.SIGHUP)
 
     def log_text(self):
+        """What its thread has written so far: what was said just now may be missing."""
         with open(self.log, encoding="utf-8", errors="replace") as file:
             return file.read()
+
+    def wait_for_log(self, text, limit_s=10):
+        """Returns the log, which has `text` by then."""
+        wait_until(lambda: text in self.log_text(), limit_s, f"the log says: {text}")
+        return self.log_text()
 
     # Control port
 
@@ -323,8 +329,9 @@ class Sidecar(Process):
         self.create_migration(name, strategy, interlay, new_endpoint, **members)
         return self.must("POST", f"/migrations/{name}/migrate{'?force=true' if force else ''}")
 
-    def patch(self, name, strategy):
-        return self.must("PATCH", f"/migrations/{name}", {"strategy": strategy})
+    def patch(self, name, strategy, force=False):
+        return self.must("PATCH", f"/migrations/{name}{'?force=true' if force else ''}",
+                         {"strategy": strategy})
 
     # Metrics
 

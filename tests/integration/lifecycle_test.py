@@ -3,10 +3,11 @@ control/lifecycle.h, and all else is refused in the mission's words and changes 
 """
 
 import contextlib
+import shutil
 import sqlite3
 import unittest
 
-from harness import RedisServer, Sidecar
+from harness import RedisServer, Sidecar, wait_until
 from load import at_once
 
 # status -> what each verb makes of it; what is missing is refused.
@@ -90,6 +91,37 @@ class Table(WithServers):
         self.assertEqual((code, body["error"], body["message"]), (409, "Migration error", words))
         self.assertEqual(self.status(sidecar), status)
         self.assertEqual(sidecar.must("GET", "/migrations/m/events"), events)
+
+
+class Refusing(WithServers):
+    def refused(self, server):
+        """What the test says of it as new, which `migrate` says, too."""
+        sidecar = self.begin()
+        sidecar.add_endpoint("bad", server)
+        sidecar.create_migration("m", ALL_NEW, "cache", "bad")
+        [failed] = [check for check in sidecar.must("POST", "/migrations/m/test")["checks"]
+                    if not check["ok"] and check["name"] == "new_role"]
+        status, body = self.call(sidecar, "migrate")[:2]
+        self.assertEqual(status, 409)
+        self.assertIn(failed["detail"], body["message"])
+        self.assertEqual(server.call("DBSIZE"), 0)
+        return failed["detail"]
+
+    def test_a_new_side_that_refuses_every_write_is_not_valid(self):
+        with self.subTest("its last save failed"):
+            server = self.enterContext(RedisServer(save="900 1"))
+            shutil.rmtree(server.folder)
+            server.call("BGSAVE")
+            wait_until(lambda: server.info("persistence")["rdb_last_bgsave_status"] == "err", 20,
+                       "that its save fails")
+            self.assertIn("new refuses every write: MISCONF", self.refused(server))
+        with self.subTest("it has not the replicas that it wants"):
+            server = self.enterContext(RedisServer(min_replicas_to_write=1))
+            self.assertIn("new refuses every write: NOREPLICAS", self.refused(server))
+        with self.subTest("it answers all but writes"):
+            server = self.enterContext(RedisServer())
+            server.call("CLIENT", "PAUSE", 600_000, "WRITE")
+            self.assertIn("new does not answer a write: ", self.refused(server))
 
 
 class Waiting(WithServers):

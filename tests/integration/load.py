@@ -137,6 +137,9 @@ class Load:
                 total[reply] = total.get(reply, 0) + count
         return total
 
+    def phases(self):
+        return {phase for client in self._clients for phase in client.seen}
+
     def errors(self):
         """Replies of any phase that are no value."""
         found = {}

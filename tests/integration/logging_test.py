@@ -1,13 +1,39 @@
 """The log: a line for each change of state, in both forms, and nothing of what is secret."""
 
+import contextlib
+import fcntl
 import json
+import os
 import re
+import socket
 import unittest
 
-from harness import ADMIN, RawConn, RedisServer, Sidecar, wait_until
+from children import end, spawn
+from harness import (ADMIN, RawConn, RedisServer, Sidecar, binary, free_port, temp_folder,
+                     wait_until)
 
 SECRETS = ("a-password-of-the-server", "a-value-of-a-user", "a-key-of-a-user", ADMIN)
 PASSWORD, VALUE, KEY, _ = SECRETS
+
+
+class UnreadLog(Sidecar):
+    """Its log is a small pipe that nobody reads until told so."""
+
+    def _start(self):
+        os.mkfifo(self.log)
+        self.reader = os.open(self.log, os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(self.reader, fcntl.F_SETPIPE_SZ, 4096)
+        super()._start()
+
+    def log_text(self):
+        return ""  # would wait for the end of it
+
+    def read_log(self):
+        try:
+            return os.read(self.reader, 1 << 16).decode()
+        except BlockingIOError:
+            return ""
+
 
 # One each, in this order; others may stand between.
 CHANGES = (
@@ -20,12 +46,54 @@ CHANGES = (
     r"migration m: running by \S+: .*",
     r"migration m: rolling_back by \S+: .*",
     r"migration m: rolled_back by \S+: .*",
-    r"migration m: deleted by \S+",
+    r"migration m: deleted by \S+: it was rolled_back \(.*\), strategy .*, "
+    r"interlay 'cache' from 'old' to 'new', defined at \S+, with 5 events",
     r"interlay cache: port closed",
     r"interlay cache: deleted by \S+",
     r"draining: .*",
     r"stopped",
 )
+
+
+class Unread(unittest.TestCase):
+    def test_who_does_not_read_the_log_stops_nothing(self):
+        with RedisServer() as old, RedisServer() as new, UnreadLog() as sidecar:
+            self.addCleanup(os.close, sidecar.reader)
+            sidecar.add_endpoint("old", old)
+            sidecar.add_endpoint("new", new)
+            port = sidecar.add_interlay("cache", "old", settings={"second_leg_timeout_ms": 200})
+            sidecar.migrate("m", {"type": "canary", "read_percentage": 0.5,
+                                  "write_mode": {"mode": "dual_write", "policy": "old_authoritative"}},
+                            "cache", "new")
+            for number in range(100):
+                sidecar.patch("m", {"read_percentage": number / 100})
+            with RawConn(port) as client:
+                new.kill()  # which the loop logs
+                for number in range(20):
+                    self.assertEqual(client.call("SET", f"key:{number}", "v"), "OK")
+                    self.assertEqual(client.call("GET", f"key:{number}"), b"v")
+            sidecar.must("POST", "/migrations/m/rollback")
+            read = []
+            wait_until(lambda: read.append(sidecar.read_log()) or "rolled_back" in "".join(read), 20,
+                       "that the log goes on")
+            text = "".join(read)
+            self.assertIn("interlay cache: new side is down", text)
+            self.assertEqual(text.count("migration m: running by"), 101)
+
+
+class Closed(unittest.TestCase):
+    def test_descriptors_that_were_closed_are_nobody_else_s(self):
+        port = free_port()
+        closing = f'exec "{binary()}" serve --control 127.0.0.1:{port} --state "$0" <&- >&- 2>&-'
+        child = spawn(["bash", "-c", closing, os.path.join(temp_folder("closed"), "crossfade.db")])
+        self.addCleanup(end, child)
+
+        def answers():
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return True
+        wait_until(answers, 20, "the control port")
+        for descriptor in range(3):
+            self.assertEqual(os.readlink(f"/proc/{child.pid}/fd/{descriptor}"), "/dev/null")
 
 
 class Log(unittest.TestCase):

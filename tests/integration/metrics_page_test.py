@@ -32,8 +32,13 @@ class MetricsPage(unittest.TestCase):
             sidecar.add_endpoint("old", old)
             sidecar.add_endpoint("new", new)
             port = sidecar.add_interlay("cache", "old")
-            sidecar.migrate("m", {"type": "canary", "read_percentage": 0.5, "write_mode": {
-                "mode": "dual_write", "policy": "old_authoritative"}}, "cache", "new", force=True)
+            bindings = {"bindings": [{"template": "get"}]}
+            sidecar.must("POST", "/templates", {"id": "get", "endpoint": "old", "query": "GET {{key}}"})
+            sidecar.must("POST", "/apis", {"id": "all", **bindings})
+            sidecar.create_migration("m", {"type": "canary", "read_percentage": 0.5, "write_mode": {
+                "mode": "dual_write", "policy": "old_authoritative"}}, "cache", "new")
+            sidecar.must("POST", "/migrations/m/api/all", bindings)
+            sidecar.must("POST", "/migrations/m/migrate?force=true")
             with RawConn(port) as client:
                 client.call("SET", "k", "v")
             _, _, text = sidecar.http("GET", "/metrics", token=None)

@@ -4,6 +4,7 @@ every response, of successes and of refusals, is as the document says and holds 
 
 import re
 import unittest
+import urllib.parse
 
 import jsonschema
 
@@ -40,6 +41,11 @@ class Documented:
         whole = {**schema, "components": self.document["components"]}
         jsonschema.Draft202012Validator(whole).validate(value)
 
+    def _named(self, parameter):
+        if "$ref" in parameter:
+            parameter = self.document["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
+        return parameter["name"]
+
     def operation(self, method, path):
         plain = path.partition("?")[0]
         for name, pattern in self.patterns.items():
@@ -49,6 +55,9 @@ class Documented:
 
     def __call__(self, method, path, body=None, status=None, **more):
         operation = self.operation(method, path)
+        known = [self._named(one) for one in operation.get("parameters", ())]
+        for name in urllib.parse.parse_qs(path.partition("?")[2]):
+            self.test.assertIn(name, known, f"{method} {path}")
         given, answer = self.sidecar.api(method, path, body, **more)
         response = operation["responses"].get(str(given))
         self.test.assertIsNotNone(response, f"{method} {path}: {given} is not documented: {answer}")
@@ -68,6 +77,51 @@ class Documented:
     def left(self):
         return {operation["operationId"] for path in self.document["paths"].values()
                 for operation in path.values()} - self.called
+
+
+class WhatIsTaken(unittest.TestCase):
+    """Bodies in all the forms that the API takes are valid by the document, which asks for what is needed."""
+
+    ENDPOINTS = ({"url": "redis://h:1"}, {"url": "redis://h:1", "tls": {"mode": "require"}}, {"host": "h"},
+                 {"url": "redis://h:1", "shard": "s"}, {"host": "h", "shard": "s"},
+                 {"write_conn": {"url": "redis://h:1"}}, {"write_conn": {"host": "h"}, "shard": None})
+    MIGRATIONS = ({}, {"strategy": None, "data": None, "failure_handling": None, "guardrails": None},
+                  {"strategy": {"type": "rolling_update", "total_instances": 2}},
+                  {"data": {"type": "none"}}, {"data": {"type": "scan"}},
+                  {"failure_handling": "retry_then_all"}, {"failure_handling": {"type": "allow_partial"}},
+                  {"failure_handling": {"type": "retry_then_all", "retry_count": 3}}, {"guardrails": {}})
+    REFUSED = ({"type": "canary"}, {"type": "rolling_update"}, {"type": "geographic"},
+               {"type": "canary", "read_percentage": 0.1, "ramp": {"steps": [0.5]}},
+               {"type": "canary", "read_percentage": 0.1, "ramp": {"hold_s": 1}},
+               {"type": "canary", "read_percentage": 0.1, "ramp": {"steps": [0.5], "hold_s": 0}},
+               {"type": "canary", "read_percentage": 0.1, "write_mode": {"mode": "cutover"}})
+
+    def setUp(self):
+        self.old = self.enterContext(RedisServer())
+        self.sidecar = self.enterContext(Sidecar())
+        self.call = Documented(self, self.sidecar)
+
+    def test_is_documented(self):
+        for number, config in enumerate(self.ENDPOINTS):
+            with self.subTest(config=config):
+                self.call("POST", "/endpoints?check=false",
+                          {"id": f"e{number}", "kind": "redis", "config": config})
+        self.call("PATCH", "/endpoints/e0?check=false", {"id": "e0", "kind": "redis", "config": {"port": 2}})
+        self.call("POST", "/interlays",
+                  {"id": "i", "endpoint": "e0", "port": 0, "tls": None, "settings": None})
+        self.call("PATCH", "/interlays/i", {"id": "i", "endpoint": "e1"})
+        for number, members in enumerate(self.MIGRATIONS):
+            with self.subTest(members=members):
+                self.call("POST", "/migrations", {"id": f"m{number}", **members})
+
+    def test_what_is_needed_is_said(self):
+        schema = {"$ref": "#/components/schemas/Strategy",
+                  "components": self.call.document["components"]}
+        for strategy in self.REFUSED:
+            with self.subTest(strategy=strategy):
+                status, _ = self.sidecar.api("POST", "/migrations", {"id": "m", "strategy": strategy})
+                self.assertEqual(status, 400)
+                self.assertFalse(jsonschema.Draft202012Validator(schema).is_valid(strategy))
 
 
 class EveryCall(unittest.TestCase):
@@ -146,7 +200,7 @@ class EveryCall(unittest.TestCase):
         self.assertEqual(call.left(), set())
 
     def differ(self):
-        """What the second side has not taken is in the divergence."""
+        """What the second side has not taken is in the divergence, until it is repaired."""
         interlay = self.sidecar.must("GET", "/interlays/cache")
         self.new.sigstop()
         self.addCleanup(self.new.sigcont)
@@ -157,6 +211,8 @@ class EveryCall(unittest.TestCase):
                        20, "an entry")
         finally:
             self.new.sigcont()
+        wait_until(lambda: self.call("GET", "/migrations/m/divergence")["data"]["entries_total"] == 0,
+                   20, "it is repaired")
 
     def test_refusals_are_documented_too(self):
         call = self.call

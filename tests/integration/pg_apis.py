@@ -4,8 +4,7 @@ Where both servers have the same rows, each with its own name in `side`, a row t
 """
 
 from harness import wait_until
-from pg_conn import ServerError
-from pg_messages import SYNC, bind, execute, kind_of, parse, row_of
+from pg_messages import SYNC, bind, execute, parse
 from pg_pair import INTERLAY, WRITES_OLD, PgPair
 
 DUAL = {"mode": "dual_write", "engine": "statement"}
@@ -64,12 +63,3 @@ class Apis(PgPair):
 
     def client(self, side="new"):
         return self.knows(self.connect(), side)
-
-    def said(self, client, messages):
-        """The first column of all rows that come for a unit."""
-        client.send(messages)
-        found = client.until("Z")
-        for one in found:
-            if kind_of(one) == "E":
-                raise ServerError(one)
-        return [row_of(one)[0].decode() for one in found if kind_of(one) == "D"]

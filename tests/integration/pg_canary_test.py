@@ -7,7 +7,8 @@ import unittest
 
 from harness import SLOWNESS, wait_until
 from pg_conn import ServerError
-from pg_messages import SYNC, bind, close, describe, execute, fields_of, kind_of, parse, query, row_of
+from pg_messages import (FLUSH, SYNC, bind, close, describe, execute, fields_of, kind_of, parse, query,
+                         row_of)
 from pg_pair import INTERLAY, PgPair, reads
 
 
@@ -116,6 +117,16 @@ class Routing(PgPair):
         here = "select side from here"
         self.assertEqual(segment(here, here), [b"new", b"new"])
         self.assertEqual(segment(here, "update t set n = 1 where id = 2", here), [b"old", b"old"])
+        self.assertEqual(self.written_on_new(), "0")
+
+    def test_a_unit_of_which_nothing_is_asked_yet_may_still_write(self):
+        write = parse("", "update t set n = n + 1 where id = 5") + bind("", "") + execute("") + SYNC
+        for begins in (close("S", "none") + FLUSH, close("S", "none")):
+            self.comes_to(self.client, "new")
+            self.arrives(self.client, begins)
+            self.client.send(write)
+            self.client.until("Z")
+        self.assertEqual(self.old.value("select n from t where id = 5"), "2")
         self.assertEqual(self.written_on_new(), "0")
 
     def test_answers_come_in_the_order_of_the_questions(self):

@@ -183,7 +183,7 @@ class Learning(PostgresPair):
         catalog = self.interlay("shut")["catalog"]
         self.assertEqual(catalog["source"], "built_in")
         self.assertIn("permission denied for database", catalog["why"])
-        self.assertIn("endpoint shut: its catalog is not read", self.sidecar.log_text())
+        self.sidecar.wait_for_log("endpoint shut: its catalog is not read")
         with PgConn(port, "app", "app") as client:
             self.assertEqual(client.rows("select 1"), [["1"]])
 

@@ -266,7 +266,7 @@ class TerminateTest(Case):
         auth = {"mode": "terminate", "auth_query": {"username": "asker", "password": "no longer"}}
         port = self.port(self.plain, auth, check=False)
         self.assertEqual(self.refusal(port)["C"], "08006")
-        self.assertIn("could not be looked up", self.sidecar.log_text())
+        self.sidecar.wait_for_log("could not be looked up")
         self.assertEqual(self.counted(), {"look_up": 1})
 
     def test_errors_of_the_server_are_the_clients(self):
@@ -291,7 +291,7 @@ class TerminateTest(Case):
             {"name": "app", "verifier": scram_verifier(PASSWORD, b"another salt 16b")}]}
         port = self.port(self.plain, other)
         self.assertEqual(self.refusal(port)["C"], "28000")
-        self.assertIn("was not entered", self.sidecar.log_text())
+        self.sidecar.wait_for_log("was not entered")
         self.assertEqual(self.counted(), {"entry": 1})
 
     def test_what_is_no_proof_and_whom_no_server_is_there_for_are_refused_and_counted(self):

@@ -11,8 +11,9 @@ so that whatever goes from one side to the other has to be answered as if nothin
 import os
 import threading
 
-from children import SLOWNESS
+from children import SLOWNESS, wait_until
 from harness import Sidecar
+from pg_conn import ServerError
 from postgres import PostgresServer
 from relay import Relay
 
@@ -80,7 +81,17 @@ class PgSetting:
     def empty(self):
         """Every server without tables, functions and types of its own."""
         for server in self.servers:
+            wait_until(lambda server=server: self._emptied(server), 20, "a server is emptied")
+
+    def _emptied(self, server):
+        """False: a copy that is still under way there stood in the way."""
+        try:
             server.sql("drop schema public cascade; create schema public authorization app")
+        except ServerError as error:
+            if "40P01" not in str(error):
+                raise
+            return False
+        return True
 
     def flip(self, new):
         """Makes that side the active one, in a mode whose strategy is blue_green."""

@@ -7,7 +7,8 @@ import unittest
 
 from fake_server import FakeServer
 from harness import SLOWNESS, Sidecar, wait_until
-from pg_conn import PgConn
+from pg_conn import PgConn, ServerError
+from pg_messages import kind_of, row_of
 from postgres import PostgresServer
 
 INTERLAY = "pg"
@@ -70,8 +71,24 @@ class PgPair(unittest.TestCase):
     def metric(self, name, **labels):
         return self.sidecar.metric(f"crossfade_{name}", interlay=INTERLAY, **labels)
 
+    def arrives(self, client, data):
+        """Sends it, and returns when the sidecar has read that much, and nothing behind it."""
+        before = self.metric("bytes_total", direction="client_in")
+        client.send(data)
+        wait_until(lambda: self.metric("bytes_total", direction="client_in") == before + len(data), 10,
+                   "it has arrived")
+
     def side_of(self, client):
         return client.value("select side from here")
+
+    def said(self, client, messages):
+        """The first column of all rows that come for a unit."""
+        client.send(messages)
+        found = client.until("Z")
+        for one in found:
+            if kind_of(one) == "E":
+                raise ServerError(one)
+        return [row_of(one)[0].decode() for one in found if kind_of(one) == "D"]
 
     def comes_to(self, client, side, what=None):
         wait_until(lambda: self.side_of(client) == side, 10, what or f"reads come from {side}")

@@ -121,7 +121,8 @@ class Unread(Rung):
         self.client.ask("begin")
         self.client.ask(self.writes)
         self.read_after(lambda: self.client.ask("prepare transaction 'one'"))
-        self.assertEqual(self.side(self.other, "f()"), "new")
+        # The answer is shown a moment before it is in force.
+        wait_until(lambda: self.side(self.other, "f()") == "new", 20, "it is not there yet, and not doubted")
         self.client.ask("commit prepared 'one'")
         wait_until(lambda: self.side(self.other, "f()") == "old", 20, "it is known to write")
 

@@ -69,6 +69,25 @@ class Shadowed(PgPair):
         return {name: count for name, count in found.items() if count}
 
 
+@unittest.skipIf(SLOWNESS > 1, "a sanitizer keeps what was freed")
+class Prepared(Shadowed):
+    def test_what_copies_were_told_is_not_kept(self):
+        client = self.shadowed()
+
+        def rounds(names):
+            for name in names:
+                client.send(parse(f"s{name}", "select 1") + close("S", f"s{name}") + SYNC)
+                client.until("Z")
+                if name % 500 == 0:
+                    self.at_rest()  # copies that wait take memory, too
+            self.at_rest()
+        rounds(range(2_000))
+        before = self.sidecar.rss()
+        rounds(range(2_000, 22_000))
+        # 270 bytes a statement would be 5.4 MB; what allocators keep is up to 1 MB.
+        self.assertLess(self.sidecar.rss() - before, 3 << 20)
+
+
 class Copies(Shadowed):
     def test_every_transaction_arrives_and_old_answers(self):
         client = self.shadowed()
@@ -202,12 +221,15 @@ class Copies(Shadowed):
         for server in (self.old, self.new):
             pgbench("-p", str(server.port), "-i", "-I", "dtGp", "-s", "1", "-q")
         port = ["-p", str(self.port)]
-        pgbench(*port, "-S", "-M", "prepared", "-c", "4", "-t", "500")
-        pgbench(*port, "-S", "-M", "extended", "-c", "2", "-t", "200")
-        self.at_rest()
+        copied = 0
+        for _ in range(5):  # a new side that is late on a busy machine is left alone for a while
+            pgbench(*port, "-S", "-M", "prepared", "-c", "4", "-t", "500")
+            pgbench(*port, "-S", "-M", "extended", "-c", "2", "-t", "200")
+            copied = self.at_rest()
+            if copied > 1500:
+                break
+        self.assertGreater(copied, 1500)
         self.assertEqual((self.classes(), self.count("mismatched")), ({}, 0))
-        self.assertGreater(self.count("copied"), 1500)
-        copied = self.count("copied")
         pgbench(*port, "-M", "simple", "-c", "1", "-t", "300")
         self.at_rest()
         self.assertGreater(self.count("copied"), copied + 250)

@@ -88,6 +88,21 @@ class Sessions(PgPair):
         self.assertEqual(self.client.value("select side from here"), "new")
         self.assertEqual(self.old.value("select count(*) from here"), "2")
 
+    def test_it_is_not_complete_while_a_transaction_is_open_on_old(self):
+        self.migrate({"type": "blue_green"})
+        self.client.ask("begin; insert into here values ('more')")
+        self.sidecar.must("PATCH", "/migrations/m", {"strategy": {"active_is_new": True}})
+
+        def completed():
+            return self.sidecar.api("POST", "/migrations/m/complete")
+        status, answer = completed()
+        self.assertEqual(status, 409)
+        self.assertIn("1 sessions are in the midst of a request or transaction that began on old",
+                      answer["message"])
+        self.client.ask("commit")
+        wait_until(lambda: completed()[0] == 200, 10 * SLOWNESS, "it has ended")
+        self.assertEqual(self.client.value("select side from here"), "new")
+
     def test_an_idle_session_goes_over_by_itself(self):
         self.migrate({"type": "big_bang"})
         wait_until(lambda: int(self.new.value(

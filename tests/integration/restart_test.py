@@ -1,16 +1,15 @@
 """kill -9 at any instant: the sidecar routes as the last answered control call said, from the first
 client on, and its state file is whole."""
 
-import os
 import random
 import socket
 import sqlite3
-import subprocess
 import threading
 import unittest
 
-from harness import RawConn, RedisServer, Sidecar, encode, temp_folder, wait_until
+from harness import RawConn, RedisServer, Sidecar, encode, wait_until
 from pair import Pair
+from small_disk import SmallDisk
 
 OLD, NEW = b"$3\r\nold\r\n", b"$3\r\nnew\r\n"
 
@@ -203,32 +202,21 @@ class FullDisk(unittest.TestCase):
     """State on a small file system that others have filled."""
 
     def setUp(self):
-        self.disk = temp_folder("disk")
-        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", self.disk],
-                               capture_output=True, check=False)
-        if mount.returncode != 0:
-            self.skipTest("only root can mount a small disk")
-        self.addCleanup(subprocess.run, ["umount", self.disk], check=True)
+        self.disk = SmallDisk(self)
         self.old = self.enterContext(RedisServer())
         self.new = self.enterContext(RedisServer())
-        self.sidecar = self.enterContext(Sidecar(state=os.path.join(self.disk, "crossfade.db")))
+        self.sidecar = self.enterContext(Sidecar(state=self.disk.state))
         self.sidecar.add_endpoint("old", self.old)
         self.sidecar.add_endpoint("new", self.new)
         self.port = self.sidecar.add_interlay("cache", "old")
         self.sidecar.migrate("m", canary(0.5), "cache", "new")
-
-    def fill(self):
-        with open(os.path.join(self.disk, "others"), "wb", buffering=0) as file:
-            with self.assertRaises(OSError):
-                while True:
-                    file.write(b"x" * 4096)
 
     def served(self):
         with RawConn(self.port) as client:
             return client.call("PING") == "PONG"
 
     def test_many_changes_and_the_way_back(self):
-        self.fill()
+        self.disk.fill()
         for n in range(200):
             self.sidecar.patch("m", canary(n / 1000))
         self.sidecar.must("POST", "/migrations/m/rollback")
@@ -237,7 +225,7 @@ class FullDisk(unittest.TestCase):
     def test_starts_again_after_many_changes(self):
         for n in range(120):
             self.sidecar.patch("m", canary(n / 1000))
-        self.fill()
+        self.disk.fill()
         for end in (self.sidecar.kill9, self.sidecar.terminate, self.sidecar.kill9):
             end()
             self.sidecar.restart()
@@ -246,7 +234,7 @@ class FullDisk(unittest.TestCase):
 
     def test_starts_again_and_can_be_changed(self):
         for end in (self.sidecar.kill9, self.sidecar.terminate):
-            self.fill()
+            self.disk.fill()
             end()
             self.sidecar.restart()
             self.assertTrue(self.served())

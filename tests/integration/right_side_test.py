@@ -2,8 +2,8 @@
 
 import unittest
 
-from canary_test import canary
-from harness import ApiError, RawConn
+from canary_test import canary, cutover
+from harness import ApiError, RawConn, wait_until
 from ledger import Ledger
 from pair import Pair
 
@@ -45,6 +45,33 @@ class OldWasRight(RightSide):
         self.ledger.until_empty()
         self.assertEqual(self.values(), [b"16", b"16"])
 
+    def test_no_cutover_leaves_behind_what_new_does_not_have_yet(self):
+        self.client.call("SET", "n", 5)
+        self.refuse_writes(self.new)
+        self.assertEqual(self.client.call("INCRBY", "n", 10), 15)
+        for strategy in (cutover(1.0, 1.0), {"type": "blue_green", "active_is_new": True}):
+            status, answer = self.sidecar.api("PATCH", "/migrations/m", {"strategy": strategy})
+            self.assertEqual(status, 409, strategy)
+            self.assertIn("lets new answer while the ledger has 1 keys", answer["message"])
+        self.assertEqual(self.client.call("GET", "n"), b"15")
+        self.refuse_writes(self.new, False)
+        self.ledger.until_empty()
+        self.sidecar.must("PATCH", "/migrations/m", {"strategy": cutover(1.0, 1.0)})
+        self.assertEqual(self.client.call("GET", "n"), b"15")
+        self.sidecar.must("POST", "/migrations/m/complete")
+
+    def test_new_does_not_begin_as_right_behind_a_rollback(self):
+        self.client.call("SET", "n", 5)
+        self.sidecar.must("POST", "/migrations/m/rollback")
+        self.client.call("SET", "n", 6)
+        self.sidecar.must("PATCH", "/migrations/m", {"strategy": canary(0.0, "new_authoritative")})
+        tested = self.sidecar.must("POST", "/migrations/m/test")
+        self.assertFalse(tested["valid"])
+        self.assertIn("right_side", [check["name"] for check in tested["checks"] if not check["ok"]])
+        self.assertEqual(self.sidecar.api("POST", "/migrations/m/migrate")[0], 409)
+        self.assertEqual(self.client.call("GET", "n"), b"6")
+        self.assertEqual(self.old.call("GET", "n"), b"6")
+
     def test_it_is_not_refused_when_repair_has_settled_them(self):
         self.refuse_writes(self.new)
         self.client.call("INCRBY", "n", 10)
@@ -68,6 +95,205 @@ class BestEffort(RightSide):
         self.refuse_writes(self.new)
         self.assertEqual(self.client.call("INCR", "n"), 1)
         self.assertIn("a key of the ledger had writes that one side alone has", self.ledger.reasons()[0])
+
+    def test_what_old_did_not_answer_is_not_counted_as_certain(self):
+        self.sidecar.must("PATCH", "/interlays/cache", {"settings": {"answer_timeout_ms": 300}})
+        self.assertEqual(self.client.call("SET", "n", 1), "OK")
+        self.old.sigstop()
+        self.assertEqual(self.client.call("SET", "n", 2), "OK")  # its connection to old ends by that
+        for value in range(4):
+            with RawConn(self.port) as client:  # that never has one
+                self.assertEqual(client.call("SET", "n", value), "OK")
+        self.old.kill()
+        told = self.sidecar.must("POST", "/migrations/m/rollback")
+        self.assertEqual((told["new_only_writes"], told["new_only_writes_exact"]), (5, False))
+
+    def test_behind_a_rollback_repair_brings_nothing_back_that_old_has_overwritten(self):
+        self.refuse_writes(self.old)
+        self.assertEqual(self.client.call("SET", "n", 2), "OK")  # by new
+        self.assertEqual([entry["right"] for entry in self.ledger.entries()], ["new"])
+        self.sidecar.must("POST", "/migrations/m/rollback")
+        self.refuse_writes(self.old, False)
+        self.assertEqual(self.client.call("SET", "n", 3), "OK")
+        self.sidecar.must("POST", "/migrations/m/migrate")
+        self.ledger.until_empty()
+        self.assertEqual(self.values(), [b"3", b"3"])
+
+
+class WrittenOnNewAlone(Pair):
+    """Then old is to write as well: what it lacks is not lost, nor is anybody told that it is not there."""
+
+    def setUp(self):
+        super().setUp()
+        self.sidecar.migrate("m", cutover(1.0, 1.0), "cache", "new")
+        self.ledger = Ledger(self.sidecar, "m")
+        self.client = self.enterContext(RawConn(self.port))
+        self.client.call("SET", "only", "new has it")
+
+    def test_who_takes_keys_back_is_told_how_many_writes_they_lack(self):
+        for i in range(20):
+            self.client.call("SET", f"k{i}", i)
+        told = self.sidecar.patch("m", {"type": "blue_green", "active_is_new": True})
+        self.assertNotIn("new_only_writes", told)
+        told = self.sidecar.patch("m", cutover(0.2, 0.2))
+        self.assertEqual((told["new_only_writes"], told["new_only_writes_exact"]), (21, True))
+        line = self.sidecar.must("GET", "/migrations/m/events")[-1]["reason"]
+        self.assertIn("some of the traffic goes back to old: at least 21 writes went to new only", line)
+
+    def test_old_is_right_only_when_it_was_brought_what_it_lacks(self):
+        status, answer = self.sidecar.api("PATCH", "/migrations/m",
+                                          {"strategy": canary(1.0, "old_authoritative")})
+        self.assertEqual(status, 409)
+        self.assertIn("1 writes went to new alone, and old would be asked", answer["message"])
+        self.assertEqual(self.client.call("GET", "only"), b"new has it")
+        self.sidecar.patch("m", canary(0.0, "new_authoritative"))
+        self.assertEqual(self.client.call("GET", "only"), b"new has it")  # though reads go to old
+        self.assertTrue(self.ledger.needs_full_verification)
+        self.assertEqual(self.sidecar.api("PATCH", "/migrations/m",
+                                          {"strategy": canary(0.0, "old_authoritative")})[0], 409)
+        self.sidecar.must("POST", "/migrations/m/verify")
+        wait_until(lambda: not self.ledger.needs_full_verification, 10, "it is verified")
+        self.ledger.until_empty()
+        self.sidecar.patch("m", canary(0.0, "old_authoritative"))
+        self.assertEqual(self.old.call("GET", "only"), b"new has it")
+        self.assertEqual(self.client.call("GET", "only"), b"new has it")
+
+
+class NewWasRight(RightSide):
+    policy = "new_authoritative"
+
+    def test_behind_a_kill_it_may_go_on_to_the_end(self):
+        self.assertEqual(self.client.call("SET", "n", 1), "OK")
+        self.sidecar.kill9()
+        self.sidecar.restart()
+        self.assertTrue(self.ledger.needs_full_verification)
+        self.sidecar.patch("m", cutover(1.0, 1.0))
+        self.sidecar.must("POST", "/migrations/m/complete")
+        self.assertEqual(self.new.call("GET", "n"), b"1")
+
+
+KEYS = 200
+
+
+class OneLostItsData(RightSide):
+    """The side that is right is started again and has kept nothing: the other one has the only copy."""
+
+    def fill(self, policy):
+        self.policy = policy
+        self.sidecar.patch("m", canary(0.0, policy))
+        for number in range(KEYS):
+            self.assertEqual(self.client.call("SET", f"k{number}", number), "OK")
+
+    def start_empty(self, server):
+        server.kill()
+        server.restart()
+        wait_until(lambda: self.ledger.needs_full_verification, 30, "the restart is noticed")
+        self.assertEqual(server.call("DBSIZE"), 0)
+
+    def refused(self, method, path, body=None):
+        status, answer = self.sidecar.api(method, f"/migrations/m{path}", body)
+        self.assertEqual(status, 409, answer)
+        return answer["message"]
+
+    def verified(self, path="/verify"):
+        self.sidecar.must("POST", f"/migrations/m{path}")
+
+        def verification():
+            return self.sidecar.must("GET", "/migrations/m/status")["verification"]
+        wait_until(lambda: verification()["state"] != "running", 60, "the verification ends")
+        self.assertEqual(verification()["state"], "complete", verification())
+        self.ledger.until_empty()
+        self.assertFalse(self.ledger.needs_full_verification)
+        return verification()
+
+    def test_old_and_what_new_has_is_copied_back(self):
+        self.fill("old_authoritative")
+        self.start_empty(self.old)
+        said = self.refused("POST", "/verify")
+        for words in ("old endpoint 'old' was started again", f"'old' has 0 keys, endpoint 'new' {KEYS}",
+                      "deleted on new", "make new right first", "?force=true"):
+            self.assertIn(words, said)
+        self.assertEqual(self.new.call("DBSIZE"), KEYS)
+        self.make_right("new_authoritative")  # it lacks nothing: not by force
+        self.assertEqual(self.verified()["keys_only_on_new"], KEYS)
+        self.assertEqual([server.call("DBSIZE") for server in (self.old, self.new)], [KEYS, KEYS])
+
+    def test_new_and_nothing_goes_on_to_it_alone(self):
+        self.fill("new_authoritative")
+        self.start_empty(self.new)
+        self.assertIn("make old right first", self.refused("POST", "/verify"))
+        said = self.refused("PATCH", "", {"strategy": cutover(1.0, 1.0)})
+        self.assertIn("though new endpoint 'new' was started again", said)
+        self.assertIn("make that one right (policy), or roll back", said)
+        self.assertEqual(self.old.call("DBSIZE"), KEYS)
+        self.make_right("old_authoritative")
+        self.assertEqual(self.verified()["keys_only_on_old"], KEYS)
+        self.assertEqual([server.call("DBSIZE") for server in (self.old, self.new)], [KEYS, KEYS])
+
+    def test_a_rollback_says_what_old_has_lost(self):
+        self.fill("old_authoritative")
+        self.start_empty(self.old)
+        said = self.sidecar.must("POST", "/migrations/m/rollback")
+        self.assertIn("no write went to new only; but old endpoint 'old' was started again", said["message"])
+        self.assertIn("and may be on new", said["message"])
+
+    def test_guardrails_do_not_go_back_to_old(self):
+        self.fill("new_authoritative")
+        self.sidecar.must("PATCH", "/migrations/m", {"guardrails": {"new_side_down_s": 1}})
+        self.start_empty(self.old)
+        self.new.kill()
+
+        def says_why():
+            with RawConn(self.port) as client:
+                client.call("SET", "asks", "new")  # a new that nobody asks is not judged
+            events = self.sidecar.must("GET", "/migrations/m/events")
+            return "not rolled back, as old endpoint 'old' was started again" in events[-1]["reason"]
+        wait_until(says_why, 60, "it says why not")
+        self.assertEqual(self.sidecar.must("GET", "/migrations/m/status")["status"], "running")
+
+    def test_where_neither_side_has_all_nobody_is_sent_in_a_circle(self):
+        self.fill("new_authoritative")
+        self.start_empty(self.new)
+        self.sidecar.kill9()
+        self.sidecar.restart()
+        self.assertIn("make old right first", self.refused("POST", "/verify"))
+        said = self.refused("PATCH", "", {"strategy": canary(0.0, "old_authoritative")})
+        self.assertIn("neither side is known to have all: new endpoint 'new' was started again", said)
+        self.assertNotIn("verify it", said)
+        self.make_right("old_authoritative", force=True)
+        self.assertEqual(self.verified()["keys_only_on_old"], KEYS)
+
+    def test_by_force_they_go_and_the_journal_says_how_many(self):
+        self.fill("old_authoritative")
+        self.start_empty(self.old)
+        self.verified("/verify?force=true")
+        self.assertEqual(self.new.call("DBSIZE"), 0)
+        events = self.sidecar.must("GET", "/migrations/m/events")
+        self.assertIn(f"{KEYS} of them are on new only, and are deleted there, as old is right",
+                      events[-1]["reason"])
+
+
+class NewWasNeverFilled(Pair):
+    """What old alone was given is not deleted there for the lack of it on new."""
+
+    def test_it_is_not_made_right(self):
+        self.sidecar.migrate("m", {"type": "blue_green", "active_is_new": False}, "cache", "new")
+        with RawConn(self.port) as client:
+            for number in range(KEYS):
+                self.assertEqual(client.call("SET", f"k{number}", number), "OK")
+        right = canary(0.0, "new_authoritative")
+        status, answer = self.sidecar.api("PATCH", "/migrations/m", {"strategy": right})
+        self.assertEqual(status, 409, answer)
+        self.assertIn("makes new right while it lacks what old alone was given", answer["message"])
+        self.sidecar.patch("m", right, force=True)
+        status, answer = self.sidecar.api("POST", "/migrations/m/verify")
+        self.assertEqual(status, 409, answer)
+        self.assertIn(f"endpoint 'new' has 0 keys, endpoint 'old' {KEYS}", answer["message"])
+        self.sidecar.patch("m", canary(0.0, "old_authoritative"), force=True)
+        ledger = Ledger(self.sidecar, "m")
+        ledger.verify()
+        ledger.until_empty()
+        self.assertEqual([server.call("DBSIZE") for server in (self.old, self.new)], [KEYS, KEYS])
 
 
 if __name__ == "__main__":

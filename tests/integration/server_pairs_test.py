@@ -81,7 +81,7 @@ class Moved(Servers):
 
     def check(self, sidecar):
         ledger = Ledger(sidecar, "m")
-        self.assertIn("endpoint 'new' was given another address: what was written at the former one "
+        self.assertIn("new endpoint 'new' was given another address: what was written at the former one "
                       "may be missing there", ledger.reasons())
         with RawConn(self.port) as client:
             self.assertEqual(client.call("GET", "k"), b"v")
@@ -120,7 +120,7 @@ class FirstMoments(Servers):
         ledger = Ledger(self.sidecar, "m")
         wait_until(lambda: ledger.needs_full_verification, NOTICED_S, "the restart is noticed")
         self.assertEqual([reason.split(",")[0] for reason in ledger.reasons()],
-                         ["endpoint 'new' was started again"])
+                         ["new endpoint 'new' was started again"])
 
     def test_nothing_is_noticed_where_nothing_happened(self):
         self.sidecar.migrate("m", DUAL_WRITE, "cache", "new")
@@ -143,7 +143,7 @@ class Evictions(Servers):
         self.new.call("CONFIG", "SET", "maxmemory", int(self.new.info("memory")["used_memory"]) - 200_000)
         wait_until(lambda: ledger.needs_full_verification, NOTICED_S, "the evictions are noticed")
         self.assertEqual([reason.split(",")[0] for reason in ledger.reasons()],
-                         ["endpoint 'new' evicted keys by itself"])
+                         ["new endpoint 'new' evicted keys by itself"])
         self.assertLess(self.new.call("DBSIZE"), 100)
 
     def test_the_test_says_that_a_side_evicts_and_refuses_nothing(self):
@@ -171,7 +171,7 @@ class Takeovers(Servers):
         wait_until(lambda: self.new.info("replication")["master_link_status"] == "up", NOTICED_S, "in step")
         self.new.call("REPLICAOF", "NO", "ONE")
         wait_until(lambda: self.ledger.needs_full_verification, NOTICED_S, "it is noticed")
-        self.assertIn("endpoint 'new' took another server's data for its own", self.ledger.reasons()[0])
+        self.assertIn("new endpoint 'new' took another server's data for its own", self.ledger.reasons()[0])
 
     def test_who_makes_a_side_a_replica_through_the_interlay_marks_the_migration(self):
         self.assertEqual(self.client.call("REPLICAOF", "NO", "ONE"), "OK")

@@ -165,14 +165,15 @@ class Tied(Pair):
         self.assertEqual(self.client().call("SET", "k", "v"), "OK")
         self.assertEqual(self.new.call("GET", "k"), b"v")
 
-    def test_a_transaction_is_finished_first(self):
+    def test_a_transaction_is_waited_for_and_not_run(self):
         client = self.client()
         client.call("WATCH", "k")
         client.call("MULTI")
         self.sidecar.patch("m", blue_green(True))
         self.assertEqual(client.call("SET", "k", "v"), "QUEUED")
-        self.assertEqual(client.call("EXEC"), ["OK"])
-        self.assertEqual(self.old.call("GET", "k"), b"v")
+        self.assertIsNone(client.call("EXEC"))
+        self.assertEqual(client.call("SET", "k", "v"), "OK")
+        self.assertEqual((self.old.call("GET", "k"), self.new.call("GET", "k")), (None, b"v"))
 
     def test_a_rollback_ends_them_likewise(self):
         self.sidecar.patch("m", blue_green(True))
@@ -541,6 +542,15 @@ class Blocked(Pair):
             client.close()
         self.assertEqual(self.client().call("RPUSH", "q", "job"), 1)
         self.assertEqual(self.new.call("LLEN", "q"), 1)
+
+    def test_how_long_a_client_wants_to_wait_is_no_time_of_a_server(self):
+        def waited():
+            return self.sidecar.metric("crossfade_leg_seconds_sum", interlay="cache")
+        client = self.client()
+        before = waited()
+        self.assertIsNone(client.call("BLPOP", "empty", 0.5))
+        client.call("PING")
+        self.assertLess(waited() - before, 0.5)
 
     def test_the_side_that_is_not_home_dies(self):
         self.sidecar.migrate("m", canary(0.5, "new_authoritative"), "cache", "new")

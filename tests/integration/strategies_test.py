@@ -4,8 +4,10 @@ under PATCH while clients run, and after kill -9 and restart.
 
 import unittest
 
+from harness import RawConn, RedisServer
 from load import Load, check_phases, run_phases
 from pg_conn import PgConn
+from pg_pair import endpoint
 from sides import NEW, OLD, PgSides, RedisSides
 
 
@@ -64,8 +66,108 @@ class RollingUpdate(RedisSides):
             self.assertIn(words, detail)
 
 
+class Shards(RedisSides):
+    """Two shards, each with servers of its own: those of "cache" before "users-0", and of "other" before
+    "users-1", at each of two sidecars."""
+
+    def setUp(self):
+        super().setUp()
+        self.second = [self.enterContext(RedisServer()) for _ in (OLD, NEW)]
+        for name, server in zip((OLD, NEW), self.second):
+            server.call("SET", "side", name)
+        self.sidecars = [self.sidecar("--instance", name) for name in ("a", "b")]
+        for sidecar in self.sidecars:
+            sidecar.must("PATCH", "/endpoints/old", {"config": {"shard": "users-0"}})
+            for name, server in zip(("old-1", "new-1"), self.second):
+                sidecar.add_endpoint(name, server, shard="users-1")
+            sidecar.add_interlay("other", "old-1")
+            sidecar.create_migration("m", rolling(), "cache", "new")
+            sidecar.must("POST", "/migrations/m/interlay/other", {"endpoint": "new-1"})
+            sidecar.must("POST", "/migrations/m/migrate")
+
+    def patch(self, *migrated):
+        for sidecar in self.sidecars:
+            sidecar.patch("m", rolling(*migrated))
+
+    def other_is_on(self, sidecar, side):
+        before = [server.commandstats().get("incr", 0) for server in self.second]
+        with RawConn(sidecar.ports["other"]) as client:
+            self.assertEqual(client.call("GET", "side"), side)
+            client.call("INCR", "written")
+        after = [server.commandstats().get("incr", 0) for server in self.second]
+        self.assertEqual([now - then for now, then in zip(after, before)],
+                         [1, 0] if side == OLD else [0, 1])
+
+    def are_on(self, cache, other, sidecars=None):
+        for sidecar in sidecars or self.sidecars:
+            self.is_on(sidecar, cache)
+            self.other_is_on(sidecar, other)
+
+    def test_a_shard_moves_at_every_sidecar_and_the_others_do_not(self):
+        self.are_on(OLD, OLD)
+        self.patch("users-1")
+        self.are_on(OLD, NEW)
+        for sidecar in self.sidecars:
+            shown = sidecar.must("GET", "/migrations/m/status")
+            self.assertEqual({one["shard"]: one["migrated"] for one in shown["interlays"]},
+                             {"users-0": False, "users-1": True})
+            self.assertEqual(sidecar.api("POST", "/migrations/m/complete")[0], 409)
+            for config in ({"shard": None}, {"shard": "users-2"}):
+                status, answer = sidecar.api("PATCH", "/endpoints/old-1?force=true", {"config": config})
+                self.assertEqual(status, 409)
+                self.assertIn("config.shard: migration 'm' goes by it", answer["message"])
+        self.are_on(OLD, NEW)
+        self.sidecars[0].kill9()
+        self.sidecars[0].restart()
+        self.are_on(OLD, NEW)
+        self.patch("users-0")
+        self.are_on(NEW, OLD)
+        self.patch("a")
+        self.are_on(NEW, NEW, self.sidecars[:1])
+        self.are_on(OLD, OLD, self.sidecars[1:])
+        self.patch("users-0", "users-1")
+        for sidecar in self.sidecars:
+            sidecar.must("POST", "/migrations/m/complete")
+        self.are_on(NEW, NEW)
+
+    def test_one_goes_and_comes_back_under_load_while_the_other_stays(self):
+        ports = self.sidecars[0].ports
+        for server, name in zip(self.second, ("old", "new")):
+            Load.fill(server, name)
+        with Load(ports["other"], clients=10) as other:
+            expected = {0: OLD}
+            def step(*migrated):
+                expected[other.change(lambda: self.patch(*migrated))] = (
+                    NEW if "users-1" in migrated else OLD)
+            run_phases(self, ports["cache"],
+                       [(lambda: step("users-1"), OLD), (lambda: step("users-0", "users-1"), NEW),
+                        (lambda: step("users-0"), NEW), (lambda: step(), OLD)])
+        check_phases(self, other, expected)
+
+
 class PgRollingUpdate(PgSides):
     args = ("--instance", "a")
+
+    def test_a_shard_moves_and_the_other_does_not(self):
+        other = {"database": "postgres"}
+        for name, server in (("old", self.old), ("new", self.new)):
+            server.sql("create table here (side text)", f"insert into here values ('{name}')",
+                       "alter table here owner to app", **other)
+            self.sidecar.must("PATCH", f"/endpoints/{name}", {"config": {"shard": "users-0"}})
+            self.sidecar.must("POST", "/endpoints", {
+                "id": f"{name}-1", "kind": "postgres",
+                "config": {**endpoint(server), **other, "shard": "users-1"}})
+        port = self.sidecar.add_interlay("other", "old-1")
+        self.sidecar.create_migration("m", rolling(), "pg", "new")
+        self.sidecar.must("POST", "/migrations/m/interlay/other", {"endpoint": "new-1"})
+        self.sidecar.must("POST", "/migrations/m/migrate?force=true")
+        with PgConn(self.port, "app", "app") as one, PgConn(port, "app", "postgres") as two:
+            for migrated, sides in (((), ("old", "old")), (("users-1",), ("old", "new")),
+                                    (("users-0",), ("new", "old")), (("b",), ("old", "old")),
+                                    (("a",), ("new", "new")), (("users-1", "users-0"), ("new", "new"))):
+                self.patch(rolling(*migrated))
+                self.assertEqual((self.side_of(one), self.side_of(two)), sides, migrated)
+        self.sidecar.must("POST", "/migrations/m/complete")
 
     def test_a_sidecar_goes_and_comes_back_under_load_and_stays_after_a_kill(self):
         self.run_spans([(lambda: self.migrate(rolling("b")), "old"),

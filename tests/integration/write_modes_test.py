@@ -7,6 +7,7 @@ import unittest
 
 from children import SLOWNESS, wait_until
 from harness import RawConn
+from ledger import Ledger
 from pg_conn import PgConn
 from pg_pair import WRITES_OLD, PgPair
 from sides import NEW, OLD, RedisSides
@@ -56,7 +57,9 @@ class Redis(RedisSides):
                 # What was in flight when it was killed is not known: reads are the authority's.
                 self.assertEqual(self.writes_to(self.one), (20, 20))
                 self.assertEqual(self.one.api("POST", f"/migrations/{name}/complete")[0], 409)
-                self.one.patch(name, {"write_mode": None})
+                self.assertEqual(self.one.api("PATCH", f"/migrations/{name}",
+                                              {"strategy": {"write_mode": None}})[0], 409)
+                self.one.patch(name, {"write_mode": None}, force=True)
                 self.is_on(self.one, NEW)
                 self.one.must("POST", f"/migrations/{name}/rollback")
 
@@ -68,6 +71,7 @@ class Redis(RedisSides):
                 wait_until(lambda: self.reads_from(self.one) == NEW, 10, "it is executed")
                 self.both_get_writes(NEW)
                 self.assertEqual(self.one.must("GET", f"/migrations/{name}")["status"], "running")
+                Ledger(self.one, name).until_empty()  # of what was under way when it began
                 self.one.patch(name, {"write_mode": None})
                 self.is_on(self.one, NEW)
                 self.one.must("POST", f"/migrations/{name}/complete")

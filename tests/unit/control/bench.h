@@ -118,10 +118,13 @@ class RecordedPlane {
 // Servers by port.
 struct ToldServers {
   std::map<std::uint16_t, RedisProbe> up;
+  std::map<std::uint16_t, WritesTold> writes;  // others take them
   std::map<std::uint16_t, Error> refusing;
   std::mutex mutex;
   int asked = 0;
-  std::function<void()> when_asked;  // set before any thread asks
+  // Set before any thread asks; several may ask at once.
+  std::function<void(std::uint16_t port)> when_asked;
+  std::function<void()> when_first_asked;  // once, in the midst of the first question
 
   std::map<std::uint16_t, PostgresProbe> postgres;
   std::map<std::uint16_t, PostgresSurvey> surveys;
@@ -130,15 +133,39 @@ struct ToldServers {
   Prober prober() {
     return {.redis =
                 [this](const EndpointAddress& address, std::uint32_t) {
-                  if (const auto hook = when_asked) hook();  // a copy: it may take itself away
+                  if (when_asked) when_asked(address.port);
+                  if (const auto hook = take_first()) hook();
                   return told(up, address);
+                },
+            .redis_writes =
+                [this](const EndpointAddress& address, std::uint32_t) {
+                  const auto found = writes.find(address.port);
+                  return found == writes.end() ? WritesTold{WritesTold::Answer::Taken}
+                                               : found->second;
                 },
             .postgres = [this](const EndpointAddress& address,
                                std::uint32_t) { return told(postgres, address); },
             .survey = [this](const EndpointAddress& address,
                              std::uint32_t) { return told(surveys, address); },
             .catalog = [this](const EndpointAddress& address, std::uint32_t,
-                              const std::stop_token&) { return told(catalogs, address); }};
+                              const std::stop_token&) { return told(catalogs, address); },
+            .describe =
+                [this](const EndpointAddress&, const std::vector<std::string>& statements,
+                       std::uint32_t) {
+                  std::vector<Result<SqlShape>> found;
+                  for (const std::string& sql : statements) found.push_back(shape_of(sql));
+                  return Result(std::move(found));
+                }};
+  }
+  std::function<void()> take_first() {
+    const std::lock_guard held(mutex);
+    return std::exchange(when_first_asked, nullptr);
+  }
+  std::map<std::string, SqlShape> shapes;  // by text; others are refused
+  Result<SqlShape> shape_of(const std::string& sql) const {
+    const auto found = shapes.find(sql);
+    if (found != shapes.end()) return found->second;
+    return Error{Errc::BadInput, "", "no such thing"};
   }
   template <class Answer>
   Result<Answer> told(const std::map<std::uint16_t, Answer>& answers,
@@ -232,13 +259,13 @@ class Life {
         interlays(keeper, servers, listeners, auth),
         templates(keeper),
         apis(keeper),
-        verifications(keeper, ledger, told.verifier()),
-        conductor(keeper, servers, new_only_writes, clock),
-        guard(*store, keeper, conductor, servers, new_only_writes, data_plane, std::move(monotonic),
+        verifications(keeper, ledger, servers, told.verifier()),
+        conductor(keeper, servers, new_only_writes, ledger, data_plane, clock),
+        guard(*store, keeper, conductor, servers, new_only_writes, ledger, data_plane, monotonic,
               [] { return 0.5; }),
         migrations(keeper, *store, interlays, new_only_writes, ledger, verifications, servers,
                    data_plane, guard),
-        timekeeper(*store, keeper, conductor, std::move(clock)),
+        timekeeper(*store, keeper, conductor, std::move(clock), std::move(monotonic)),
         divergence(keeper, ledger, verifications),
         repairs(keeper, ledger),
         booted(boot_all(declared)) {}
@@ -287,7 +314,7 @@ struct Bench {
   TempFolder folder;
   RecordedPlane plane;
   ToldServers told;
-  std::int64_t now_ms = 0;           // of the guard
+  std::int64_t now_ms = 0;           // of the guard, of leases and of ramps
   std::int64_t now = 1'705'283'999;  // Unix time: a second before 2024-01-15T02:00:00Z
   // On the heap, where a sanitizer sees the mutexes of one life end before those of the next begin.
   std::unique_ptr<Life> life;
@@ -378,6 +405,7 @@ struct Bench {
   }
 };
 
+inline constexpr const char* kShadow = R"({"type":"shadow_traffic"})";
 inline constexpr const char* kCanary =
     R"({"type":"canary","read_percentage":0.05,"write_mode":{"mode":"dual_write","policy":"old_authoritative"}})";
 

@@ -168,6 +168,40 @@ TEST_CASE("config: what is wrong is named by its flag or variable") {
   CHECK(refusal({{"state", ""}}) == "--state: must not be empty");
 }
 
+TEST_CASE("config: an interlay does not listen on the control port") {
+  const TempFolder folder;
+  const auto interlay = [&](const std::string& where) {
+    return write_config(folder, R"({"endpoints":[{"id":"old","kind":"redis","config":)"
+                                R"({"host":"h","port":1}}],"interlays":[)"
+                                R"({"id":"i","endpoint":"old","port":9000)" +
+                                    where + "}]}");
+  };
+  const char* taken = "interlays[0].port: is the control port, too";
+  const auto with = [&](const std::string& where, const char* control) {
+    return refusal({{"config", interlay(where)}, {"control", control}});
+  };
+  CHECK(with("", "127.0.0.1:9000").ends_with(taken));
+  CHECK(with(R"(,"bind":"0.0.0.0")", "127.0.0.1:9000").ends_with(taken));
+  CHECK(with("", "0.0.0.0:9000").ends_with(taken));
+  CHECK(with("", "127.0.0.1:9001") == "accepted");
+  CHECK(with("", "127.0.0.2:9000") == "accepted");
+}
+
+TEST_CASE("config: one text is one token") {
+  const char* admin = "CROSSFADE_ADMIN_TOKEN";
+  const char* read = "CROSSFADE_READ_TOKEN";
+  CHECK(refusal({}, {{admin, "a"}, {read, "b"}}) == "accepted");
+  CHECK(refusal({}, {{admin, "a"}, {read, "a"}}) ==
+        "CROSSFADE_READ_TOKEN: is another token's text, too");
+  TempFolder folder;
+  // Of "a".
+  const std::string digest = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb";
+  const std::string path = write_config(
+      folder, R"({"tokens":[{"name":"ci","role":"read","sha256":")" + digest + R"("}]})");
+  CHECK(refusal({}, {{"CROSSFADE_CONFIG", path}, {admin, "a"}}) ==
+        "CROSSFADE_ADMIN_TOKEN: is another token's text, too");
+}
+
 TEST_CASE("config: what is wrong in the file is named by its JSON path") {
   const std::string endpoint = R"({"id":"e","kind":"redis","config":{"host":"h"}})";
   const std::vector<std::pair<std::string, std::string>> cases = {

@@ -9,8 +9,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr std::size_t kNew = static_cast<std::size_t>(Side::New);
-
 // Counters of one interlay, and a window over them that is looked at each half second.
 struct Scene {
   InterlayTraffic traffic;

@@ -2,9 +2,15 @@
 #include "control/log.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <thread>
 
 #include "bench.h"
 #include "control/json/parse.h"
+#include "control/log_lines.h"
 
 namespace crossfade {
 
@@ -36,6 +42,34 @@ TEST_CASE("log: a line of JSON is one object, whatever the message quotes") {
   CHECK(time.back() == 'Z');
   CHECK(*json->find("level")->string() == "warning");
   CHECK(*json->find("message")->string() == "interlay \"a\":\n\tport \\ \x01 \xEF\xBF\xBD closed");
+}
+
+TEST_CASE("log: whoever adds a line never waits for whoever reads, and whole lines are lost") {
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  std::string read_all;
+  {
+    LogLines lines(ends[1], 100'000);
+    const std::string line(99, 'x');
+    int added = 0;
+    while (lines.add(line + "\n")) ++added;
+    CHECK(added >= 1'000);
+    CHECK(added < 10'000);  // the kernel takes some
+    std::thread reader([&] {
+      std::array<char, 4096> part;
+      for (ssize_t size = 0; (size = read(ends[0], part.data(), part.size())) > 0;) {
+        read_all.append(part.data(), static_cast<std::size_t>(size));
+      }
+    });
+    lines.flush(std::chrono::seconds(20));
+    CHECK(lines.add("the last\n"));
+    lines.flush(std::chrono::seconds(20));
+    close(ends[1]);
+    reader.join();
+    CHECK(read_all.size() == static_cast<std::size_t>(added) * 100 + 9);
+    CHECK(read_all.ends_with("x\nthe last\n"));
+  }
+  close(ends[0]);
 }
 
 TEST_CASE("log: a line of text has time, level and message") {

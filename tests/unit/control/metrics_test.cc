@@ -151,4 +151,15 @@ TEST_CASE("metrics: each family has one HELP and one TYPE, whatever the number o
   }
 }
 
+TEST_CASE("metrics: whether the state is stored, and can be, is told") {
+  auto found = samples(render_metrics(busy(), {}));
+  CHECK(found["crossfade_state_unstored"] == 0);
+  CHECK(found["crossfade_state_not_written"] == 0);
+  ControlFigures figures;
+  figures.state_unstored = true;
+  CHECK(samples(render_metrics(busy(), figures))["crossfade_state_unstored"] == 1);
+  figures.state_not_written = true;
+  CHECK(samples(render_metrics(busy(), figures))["crossfade_state_not_written"] == 1);
+}
+
 }  // namespace crossfade

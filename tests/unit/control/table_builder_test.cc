@@ -3,9 +3,14 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "strategies/api_keys.h"
 #include "strategies/api_set.h"
 #include "strategies/sql_api_set.h"
+#include "tests/unit/work.h"
 
 namespace crossfade {
 
@@ -156,6 +161,35 @@ TEST_CASE("table: equal routes are shared with the table before, changed ones ar
   CHECK_FALSE(same_routes(second, scene.build(&second)));
 }
 
+// Tables are made again whenever servers have been asked, once a second or so.
+TEST_CASE("table: what an api of many templates costs grows with their number") {
+  const auto seconds = [](std::size_t templates) {
+    Scene scene(MigrationStatus::Running);
+    std::vector<std::string> queries;
+    for (std::size_t i = 0; i < templates; ++i) {
+      queries.push_back("GET k" + std::to_string(i) + ":{{x}}");
+    }
+    const ApiDefinition api =
+        scene.add_api("a", queries, scene.state.interlays.at(scene.interlay)->endpoint);
+    Migration migration = *scene.state.migrations.begin()->second;
+    migration.spec.strategy = CanarySpec{
+        .read_percentage = 0.5, .write_mode = WriteModeSpec{.mode = WriteMode::Mode::DualWrite}};
+    migration.apis = {{api.identity.uuid, api.spec.bindings}};
+    put(scene.state.migrations, migration);
+    const Table table = scene.build();
+    double least = 1;
+    for (int i = 0; i < 5; ++i) {
+      least = std::min(least, seconds_for([&] { CHECK(same_routes(table, scene.build(&table))); }));
+    }
+    return least;
+  };
+  CHECK(seconds(1600) < 4 * 4 * seconds(400));
+}
+
+ApiSet::Entry entry(const std::string& api, const std::string& query, bool moves) {
+  return {.query = query, .moves = moves, .api = api};
+}
+
 TEST_CASE(
     "table: a migration of apis has all templates up to the last that moves, in their order") {
   Scene scene(MigrationStatus::Running);
@@ -178,7 +212,8 @@ TEST_CASE(
   const Table table = scene.build();
   const std::shared_ptr<const ApiSet> apis = table.interlays.front()->apis;
   REQUIRE(apis != nullptr);
-  CHECK(apis->entries() == Entries{{"GET a:{{x}}", false}, {"GET b:{{x}}", true}});
+  CHECK(apis->entries() ==
+        Entries{entry("z", "GET a:{{x}}", false), entry("y", "GET b:{{x}}", true)});
 
   // Made anew only where something of it has changed.
   CHECK(same_routes(table, scene.build(&table)));
@@ -192,7 +227,7 @@ TEST_CASE(
   put(scene.state.templates, changed);
   const Table later = scene.build(&patched);
   CHECK_FALSE(same_routes(patched, later));
-  CHECK(later.interlays.front()->apis->entries().front() == ApiSet::Entry{"GET b:{{y}}", false});
+  CHECK(later.interlays.front()->apis->entries().front() == entry("z", "GET b:{{y}}", false));
 
   // Where its writes move, its keys do.
   Migration moving = migration;
@@ -202,7 +237,7 @@ TEST_CASE(
   CHECK(moved.interlays.front()->apis == nullptr);
   REQUIRE(moved.interlays.front()->api_keys != nullptr);
   CHECK(moved.interlays.front()->api_keys->entries() ==
-        Entries{{"GET b:{{y}}", false}, {"GET b:{{x}}", true}});
+        Entries{entry("z", "GET b:{{y}}", false), entry("y", "GET b:{{x}}", true)});
   CHECK(moved.interlays.front()->strategy ==
         Strategy(Canary{.read_share = kWhole, .write_mode = {}, .part = true}));
   CHECK(same_routes(moved, scene.build(&moved)));
@@ -241,7 +276,7 @@ TEST_CASE("table: apis of PostgreSQL are known by their statements") {
   CHECK(route.apis == nullptr);
   REQUIRE(route.sql_apis != nullptr);
   CHECK(route.sql_apis->entries() ==
-        std::vector<SqlApiSet::Entry>{{"SELECT a FROM t WHERE b = {{b}}", true}});
+        std::vector<SqlApiSet::Entry>{entry("users", "SELECT a FROM t WHERE b = {{b}}", true)});
   CHECK(same_routes(table, scene.build(&table)));
   migration.spec.strategy = CanarySpec{.read_percentage = 0.6};
   put(scene.state.migrations, migration);
@@ -249,6 +284,32 @@ TEST_CASE("table: apis of PostgreSQL are known by their statements") {
   migration.apis.front().bindings.clear();
   put(scene.state.migrations, migration);
   CHECK(scene.build(&table).interlays.front()->sql_apis->entries().empty());
+}
+
+TEST_CASE("table: a field of templates says the user where the strategy goes by users") {
+  for (const EndpointKind kind : {EndpointKind::Redis, EndpointKind::Postgres}) {
+    Scene scene(MigrationStatus::Running, kind);
+    InterlayDefinition interlay = *scene.state.interlays.at(scene.interlay);
+    const bool sql = kind == EndpointKind::Postgres;
+    const std::string query = sql ? "SELECT a FROM t WHERE b = {{b}}" : "GET user:{{b}}";
+    scene.add_api("users", {query}, interlay.endpoint);
+    interlay.user = UserSource{.from = UserFrom::Field, .name = "b"};
+    put(scene.state.interlays, interlay);
+    const auto has = [](const Table& table) {
+      const InterlayRoute& route = *table.interlays.front();
+      return std::pair(route.user_fields != nullptr, route.sql_user_fields != nullptr);
+    };
+    CHECK(has(scene.build()) == std::pair(false, false));
+    Migration migration = *scene.state.migrations.begin()->second;
+    migration.spec.strategy = CanarySpec{.read_percentage = 0.5, .split_by = SplitBy::User};
+    put(scene.state.migrations, migration);
+    const Table table = scene.build();
+    CHECK(has(table) == std::pair(!sql, sql));
+    CHECK(table.interlays.front()->asks_forms() == sql);
+    CHECK(same_routes(table, scene.build(&table)));
+    scene.add_api("others", {query + (sql ? " LIMIT 1" : ":x")}, interlay.endpoint);
+    CHECK_FALSE(same_routes(table, scene.build(&table)));
+  }
 }
 
 TEST_CASE("table: of two migrations with one interlay the one that is not rolled back decides") {

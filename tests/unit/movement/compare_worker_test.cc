@@ -17,7 +17,6 @@ namespace crossfade {
 namespace {
 
 constexpr std::chrono::seconds kLong{60};  // the machine may be busy
-constexpr std::uint32_t kLimit_ms = 10'000;
 
 EndpointAddress address_of(const char* id, std::uint16_t port) {
   EndpointAddress address;

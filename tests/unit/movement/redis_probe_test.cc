@@ -13,8 +13,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr std::uint32_t kLimit_ms = 10'000;  // generous: the machine may be busy
-
 EndpointAddress address_of(std::uint16_t port) {
   EndpointAddress address;
   address.id = "target";
@@ -129,6 +127,44 @@ TEST_CASE("probe: a replica says so") {
   RedisServer master;
   RedisServer replica({"--replicaof", "127.0.0.1 " + std::to_string(master.port())});
   CHECK(must(probe_redis(address_of(replica.port()), kLimit_ms)).role == "slave");
+}
+
+TEST_CASE("probe: whether a server takes writes is told by itself, and nothing is written") {
+  using Answer = WritesTold::Answer;
+  const auto asked = [](const EndpointAddress& address) {
+    const WritesTold told = ask_for_writes(address, kLimit_ms);
+    return std::pair(told.answer, told.why.substr(0, told.why.find(' ')));
+  };
+  const auto of = [&](const std::vector<std::string>& directives) {
+    const RedisServer server(directives);
+    return asked(address_of(server.port()));
+  };
+  RedisServer master(
+      {"--save", "", "--user", "app", "on", "nopass", "~app:*", "+@all", "-info", "-ping"});
+  EndpointAddress address = address_of(master.port());
+  CHECK(asked(address) == std::pair(Answer::Taken, std::string()));
+  CHECK(must(probe_redis(address, kLimit_ms)).keys == 0);
+  RedisServer replica({"--replicaof", "127.0.0.1 " + std::to_string(master.port())});
+  CHECK(asked(address_of(replica.port())) == std::pair(Answer::Refused, std::string("READONLY")));
+  CHECK(of({"--min-replicas-to-write", "1"}) ==
+        std::pair(Answer::Refused, std::string("NOREPLICAS")));
+  CHECK(of({"--maxmemory", "1"}) == std::pair(Answer::Refused, std::string("OOM")));
+  CHECK(of({"--rename-command", "MULTI", ""}) == std::pair(Answer::NotTold, std::string("ERR")));
+  address.username = "app";
+  address.password = "any";
+  CHECK(asked(address) == std::pair(Answer::NotTold, std::string("NOPERM")));
+  const RedisProbe probe = must(probe_redis(address, kLimit_ms));
+  CHECK(probe.info_refused);
+  CHECK(probe.ping_refusal.empty());  // it is the user who may not
+  CHECK(probe.role.empty());
+  run(address_of(master.port()), {{"CLIENT", "PAUSE", "60000", "WRITE"}});
+  address = address_of(master.port());
+  REQUIRE(probe_redis(address, kLimit_ms).ok());  // all but writes is answered
+  const WritesTold hanging = ask_for_writes(address, 200);
+  CHECK(hanging.answer == Answer::Silent);
+  CHECK(hanging.why == "ask endpoint 'target': no answer in time");
+  master.end();
+  CHECK(asked(address).first == Answer::Silent);
 }
 
 TEST_CASE(

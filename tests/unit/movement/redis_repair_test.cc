@@ -363,9 +363,7 @@ TEST_CASE("repair: which side is right is asked when the turn is held") {
 
 TEST_CASE("repair: no turn in time is no failure") {
   Sides sides;
-  sides.doors.hold = [](const std::string&, const SuspectKey&, std::uint32_t) {
-    return std::shared_ptr<void>();
-  };
+  sides.doors.hold = [](const RepairTask&, std::uint32_t) { return std::shared_ptr<void>(); };
   CHECK(sides.settle("key").outcome == RepairOutcome::Newer);
 }
 

@@ -45,7 +45,7 @@ class Ledger {
                   std::erase_if(due_, [&](const RepairTask& one) { return one.at == task.at; });
                 },
             .hold =
-                [this](const std::string&, const SuspectKey&, std::uint32_t) {
+                [this](const RepairTask&, std::uint32_t) {
                   const std::lock_guard lock(mutex_);
                   if (++held_ > 1) together_ = true;
                   return std::shared_ptr<void>(this, [this](void*) {
@@ -55,11 +55,11 @@ class Ledger {
                 },
             .right = [](const RepairTask& one) { return one.right; },
             .expires = [](const RepairTask&, std::uint64_t) {},
-            .ghosts = [](const std::string&, Side) { return std::vector<ServersClient>(); },
-            .fenced = [](const std::string&, Side, const std::vector<ServersClient>&) {},
+            .ghosts = [](const RepairTask&, Side) { return std::vector<ServersClient>(); },
+            .fenced = [](const RepairTask&, Side, const std::vector<ServersClient>&) {},
             .may_copy = [](const std::string&, Side) { return std::make_shared<int>(); },
-            .rest = [](const std::string&) {},
-            .wake = [](const std::string&, std::uint32_t) { return true; }};
+            .rest = [](const RepairTask&) {},
+            .wake = [](const RepairTask&, std::uint32_t) { return true; }};
   }
 
   // Polls: true when it came about within the limit.

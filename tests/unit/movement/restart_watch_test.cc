@@ -27,7 +27,7 @@ class Watched {
                 [this] {
                   const std::lock_guard lock(mutex_);
                   ++looks_;
-                  return std::vector<WatchedServer>{{"m", address_}};
+                  return std::vector<WatchedServer>{{"m", Side::New, address_}};
                 },
             .saw =
                 [this](const WatchedServer&, const ServerSight& sight) {

@@ -19,6 +19,8 @@
 
 namespace crossfade {
 
+inline constexpr std::uint32_t kLimit_ms = 10'000;  // generous: the machine may be busy
+
 inline sockaddr_in loopback(std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;

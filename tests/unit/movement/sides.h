@@ -97,7 +97,7 @@ class Sides {
       .due = [](std::size_t) { return std::vector<RepairTask>(); },
       .settle = [](const RepairTask&, RepairOutcome, const std::string&) {},
       .hold =
-          [this](const std::string&, const SuspectKey&, std::uint32_t) {
+          [this](const RepairTask&, std::uint32_t) {
             turn.lock();
             when_held();
             return std::shared_ptr<void>(this, [this](void*) { turn.unlock(); });
@@ -105,18 +105,18 @@ class Sides {
       .right = [](const RepairTask& one) { return one.right; },
       .expires = [this](const RepairTask& one,
                         std::uint64_t at_ms) { expiries[one.at.key] = at_ms; },
-      .ghosts = [this](const std::string&,
+      .ghosts = [this](const RepairTask&,
                        Side side) { return ghosts[static_cast<std::size_t>(side)]; },
       .fenced =
-          [this](const std::string&, Side side, const std::vector<ServersClient>& gone) {
+          [this](const RepairTask&, Side side, const std::vector<ServersClient>& gone) {
             for (const ServersClient& client : gone)
               std::erase(ghosts[static_cast<std::size_t>(side)], client);
           },
       .may_copy = [this](const std::string&,
                          Side) { return leave ? std::make_shared<int>() : nullptr; },
-      .rest = [this](const std::string&) { rests = true; },
+      .rest = [this](const RepairTask&) { rests = true; },
       .wake =
-          [this](const std::string&, std::uint32_t) {
+          [this](const RepairTask&, std::uint32_t) {
             rests = false;
             return wakes;
           }};

@@ -26,5 +26,18 @@ TEST_CASE("api keys: a key moves when the first template that names it does") {
   CHECK(keys.bucket("user:{7}:a") == keys.bucket("cart:{7}"));
 }
 
+TEST_CASE("api keys: a key is of the api whose template names it first, moving or not") {
+  const ApiKeys keys({{"PING", false, {}, {}, "health"},
+                      {"GET user:{{id}}:secret", false, {}, {}, "secrets"},
+                      {"SET user:{{id}} {{value}}", true, {}, {}, "users"}});
+  const auto api_of = [&](std::string_view key) -> std::string {
+    const auto api = keys.place_of(key).api;
+    return api ? keys.names().names()[*api] : "";
+  };
+  CHECK(api_of("user:7") == "users");
+  CHECK(api_of("user:7:secret") == "secrets");
+  CHECK(api_of("order:7").empty());
+}
+
 }  // namespace
 }  // namespace crossfade

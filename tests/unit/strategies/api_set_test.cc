@@ -44,6 +44,28 @@ TEST_CASE("api set: a request moves when the first template that it matches does
   CHECK_FALSE(moves(ApiSet({}), {"GET", "user:7"}));
 }
 
+TEST_CASE("api set: a request is of the api whose template has it, whether that moves or not") {
+  const ApiSet set({{"GET user:{{id}}:secret", false, {}, {}, "secrets"},
+                    {"GET user:{{id}}", true, {}, {}, "users"},
+                    {"GET {{any}}", false, {}, {}, "rest"},
+                    {"SET user:{{id}} {{value}}", true, {}, {}, "users"}});
+  const auto api_of = [&](const std::vector<std::string>& words) -> std::string {
+    redis::RequestCutter cutter;
+    const std::string bytes = resp(words);
+    static_cast<void>(cutter.advance(bytes));
+    const auto entry = set.entry_of(cutter, bytes);
+    return entry ? set.names().names()[set.names().of_entry(*entry)] : "";
+  };
+  CHECK(set.names().names() == std::vector<std::string>{"secrets", "users", "rest"});
+  CHECK(api_of({"GET", "user:7"}) == "users");
+  CHECK(api_of({"SET", "user:7", "x"}) == "users");
+  CHECK(api_of({"GET", "user:7:secret"}) == "secrets");
+  CHECK(api_of({"GET", "order:7"}) == "rest");
+  CHECK(api_of({"MGET", "user:7"}).empty());
+  CHECK(set.names().number_of("rest") == 2);
+  CHECK_FALSE(set.names().number_of("none").has_value());
+}
+
 TEST_CASE("api set: of an inline request, as of any other") {
   const ApiSet set({{"GET user:{{id}}", true}});
   const std::string bytes = "get user:7\r\n";

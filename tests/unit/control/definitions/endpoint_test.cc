@@ -168,4 +168,43 @@ TEST_CASE("endpoint: a PATCH changes what it names; a hidden secret given back s
   CHECK(refusal(patch_endpoint(spec, json(R"({"id":"other"})"))) == "id: can not be changed");
 }
 
+TEST_CASE(
+    "endpoint: a shard stands beside each shape of config, and is kept until it is taken away") {
+  const auto shard_of = [](const std::string& config) {
+    return read_endpoint(json(R"({"id":"e","kind":"redis","config":{)" + config + "}}"), "")->shard;
+  };
+  CHECK(shard_of(R"("url":"redis://h:1","shard":"s0")") == "s0");
+  CHECK(shard_of(R"("host":"h","shard":"s0")") == "s0");
+  CHECK(shard_of(R"("write_conn":{"host":"h"},"shard":"s0")") == "s0");
+  CHECK(shard_of(R"("host":"h")").empty());
+  CHECK(shard_of(R"("host":"h","shard":null)").empty());
+  for (const char* wrong : {R"("")", "1", "[]"}) {
+    CHECK(config_refusal(R"({"host":"h","shard":)" + std::string(wrong) + "}") ==
+          "config.shard: must be a name of 1 to 256 bytes");
+  }
+  CHECK(config_refusal(R"({"host":"h","shard":")" + std::string(257, 's') + "\"}") ==
+        "config.shard: must be a name of 1 to 256 bytes");
+  CHECK(config_refusal(R"({"write_conn":{"host":"h","shard":"s0"}})") ==
+        "config.write_conn.shard: is not a known field");
+
+  auto spec =
+      read_endpoint(json(R"({"id":"e","kind":"redis","config":{"host":"h","shard":"s0"}})"), "");
+  const auto patched = [&](const char* config) {
+    return patch_endpoint(*spec, json(R"({"config":)" + std::string(config) + "}"));
+  };
+  CHECK(patched(R"({"url":"redis://other:1"})")->shard == "s0");
+  CHECK(patched(R"({"shard":"s1"})")->shard == "s1");
+  CHECK(patched(R"({"shard":"s1"})")->address == spec->address);
+  CHECK(patched(R"({"shard":null})")->shard.empty());
+  Endpoint endpoint{.identity = make_identity("e", Origin::Api),
+                    .address = spec->address,
+                    .description = {},
+                    .shard = spec->shard};
+  CHECK(to_text(*render(endpoint).find("config")->find("shard")) == R"("s0")");
+  CHECK(endpoint_from_stored(to_stored(endpoint))->shard == "s0");
+  endpoint.shard.clear();
+  CHECK(render(endpoint).find("config")->find("shard") == nullptr);
+  CHECK(endpoint_from_stored(to_stored(endpoint))->shard.empty());
+}
+
 }  // namespace crossfade

@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include "control/json/parse.h"
+#include "../json_literal.h"
 #include "control/json/write.h"
 
 namespace crossfade {
@@ -13,8 +13,6 @@ const std::string kVerifier =
     "SCRAM-SHA-256$4096:MDEyMzQ1Njc4OWFiY2RlZg==$"
     "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=:"
     "Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
-
-Json json(const std::string& text) { return parse_json(text).value(); }
 
 std::string user(const std::string& name, const std::string& verifier = kVerifier) {
   return R"({"name":")" + name + R"(","verifier":")" + verifier + R"("})";

@@ -154,6 +154,14 @@ TEST_CASE("rolling_update: it is the instance's own name that counts, and comple
   CHECK(here(rolling({"a", "b"}, 3), "b"));
   CHECK_FALSE(here(rolling({"a", "b"}, 3), "c"));
   CHECK_FALSE(here(rolling({"a", "b"}, 3), ""));
+  const auto before_shard = [&](const StrategySpec& spec, const std::string& shard) {
+    return std::get<RollingUpdate>(to_strategy(spec, {.instance = "a", .shard = shard}))
+        .here_migrated;
+  };
+  CHECK(before_shard(rolling({"s1"}, 3), "s1"));
+  CHECK_FALSE(before_shard(rolling({"s1"}, 3), "s2"));
+  CHECK_FALSE(before_shard(rolling({"s1"}, 3), ""));
+  CHECK(before_shard(rolling({"a"}, 3), "s2"));
   CHECK_FALSE(everything_on_new(rolling({"a"}, 2), {.instance = "a"}));
   CHECK(everything_on_new(rolling({"a", "b"}, 2), {.instance = "a"}));
   CHECK_FALSE(everything_on_new(rolling({"a", "b"}, 2), {.instance = "c"}));

@@ -5,18 +5,12 @@
 
 #include <string>
 
-#include "control/json/parse.h"
+#include "../json_literal.h"
 #include "control/json/write.h"
 
 using namespace crossfade;
 
 namespace {
-
-Json json(const std::string& text) {
-  auto parsed = parse_json(text);
-  REQUIRE(parsed.ok());
-  return std::move(*parsed);
-}
 
 ServerTls server_tls(const std::string& text, const ServerTls& current = {},
                      Negotiation negotiation = Negotiation::None) {

@@ -46,9 +46,10 @@ TEST_CASE("user: each source is read and shown as given, and what is wrong has i
   CHECK(user(R"({"from":"key","pattern":"user:{{id}}"})") ==
         "settings.user.pattern: must have the field {{user}}, as \"user:{{user}}:{{rest}}\"");
   CHECK(user(R"({"from":"key","pattern":"{{user}}{{rest}}"})") ==
-        "settings.user.pattern: has two fields side by side: where one ends would not be known");
+        "settings.user.pattern: has two fields without anything between them: where one ends is "
+        "not told");
   CHECK(user(R"({"from":"key","pattern":"{{user}}:{{user}}"})") ==
-        "settings.user.pattern: has a field twice");
+        "settings.user.pattern: has field 'user' twice in one argument");
   CHECK(user(R"({"from":"key","pattern":"{{user"})") ==
         "settings.user.pattern: has \"{{\" without \"}}\"");
 }
@@ -74,7 +75,7 @@ TEST_CASE("user: a PATCH gives all of it, null takes it away, and the store keep
   CHECK(restored->user == spec.user);
 }
 
-TEST_CASE("user: keys and templates are of Redis, comments of SQL") {
+TEST_CASE("user: keys are of Redis, comments of SQL") {
   const auto fits = [](EndpointKind kind, UserFrom from) {
     return !user_objection(kind, UserSource{.from = from});
   };
@@ -82,12 +83,10 @@ TEST_CASE("user: keys and templates are of Redis, comments of SQL") {
     CHECK(fits(EndpointKind::Redis, from));
   }
   CHECK_FALSE(fits(EndpointKind::Redis, UserFrom::Comment));
-  for (const UserFrom from : {UserFrom::Login, UserFrom::Comment}) {
+  for (const UserFrom from : {UserFrom::Login, UserFrom::Field, UserFrom::Comment}) {
     CHECK(fits(EndpointKind::Postgres, from));
   }
-  for (const UserFrom from : {UserFrom::Key, UserFrom::Field}) {
-    CHECK_FALSE(fits(EndpointKind::Postgres, from));
-  }
+  CHECK_FALSE(fits(EndpointKind::Postgres, UserFrom::Key));
   CHECK_FALSE(user_objection(EndpointKind::Postgres, std::nullopt));
   CHECK(user_of(EndpointKind::Redis, {}).from == UserFrom::Key);
   CHECK(user_of(EndpointKind::Postgres, {}).from == UserFrom::Login);

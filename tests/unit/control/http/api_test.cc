@@ -28,6 +28,7 @@ EntryRules strict() {
 struct Door {
   Bench bench;
   std::string not_ready;
+  std::string state_problem;
   Api api;
   HttpHandlers handlers;
 
@@ -36,6 +37,7 @@ struct Door {
              bench.life->migrations, bench.life->conductor, bench.life->divergence,
              bench.life->verifications},
             {.not_ready = [this] { return not_ready; },
+             .state_problem = [this] { return state_problem; },
              .metrics =
                  [](const ApiFigures& figures) {
                    std::string text;
@@ -281,8 +283,7 @@ TEST_CASE("api: draining waits for the change that is under way") {
   door.bench.add_ready("m", kCanary);
   std::thread draining;
   bool ended = false;
-  door.bench.told.when_asked = [&] {
-    if (draining.joinable()) return;
+  door.bench.told.when_first_asked = [&] {
     draining = std::thread([&] {
       door.api.drain();
       ended = true;  // read after the join only
@@ -302,6 +303,15 @@ TEST_CASE("api: readiness says why it is not") {
   const HttpResponse response = door.call("GET", "/readyz", "");
   check_refusal(response, 503, "Unavailable");
   CHECK(text_of(json(response.body), "message") == "a loop sleeps");
+}
+
+TEST_CASE("api: readiness does not hang on the state file, and says what is wrong with it") {
+  Door door;
+  CHECK(door.call("GET", "/readyz", "").body == R"({"status":"ready"})");
+  door.state_problem = "the disk is full";
+  const HttpResponse response = door.call("GET", "/readyz", "");
+  CHECK(response.status == 200);
+  CHECK(response.body == R"({"status":"ready","state":"the disk is full"})");
 }
 
 TEST_CASE("api: probes and metrics ask for a token only when told to") {

@@ -81,6 +81,18 @@ TEST_CASE("http: every method of the API arrives with path, query and body") {
   CHECK(head.head.find("ETag: \"e\"\r\n") != std::string::npos);
 }
 
+TEST_CASE("http: an answer is whole, whatever part of it is asked for") {
+  Echo echo;
+  for (const char* range : {"bytes=0-2", "bytes=999-", "bytes=0-0,2-3"}) {
+    CAPTURE(range);
+    Wire wire(echo.port());
+    wire.send(std::string("GET /a HTTP/1.1\r\nHost: h\r\nRange: ") + range + "\r\n\r\n");
+    const HttpAnswer answer = answer_of(wire.rest());
+    CHECK(answer.status == 200);
+    CHECK(answer.body == "GET /a ");
+  }
+}
+
 TEST_CASE("http: a connection serves one request, and what follows is never one") {
   Echo echo;
   Wire wire(echo.port());

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "control/json/parse.h"
 
 namespace crossfade {
@@ -30,6 +32,12 @@ TEST_CASE("fields: the first complaint wins") {
           f.required_string("name", 10);
           f.required_share("share");
         }) == "strategy.name: is required");
+}
+
+TEST_CASE("fields: a share of minus nothing is one of nothing") {
+  CHECK(complaint(R"({"share":-0.0})", [](Fields& f) {
+          CHECK_FALSE(std::signbit(f.required_share("share")));
+        }) == "none");
 }
 
 TEST_CASE("fields: ill-typed members are named with what they must be and what they are") {

@@ -225,6 +225,24 @@ TEST_CASE("book: of a migration with several interlays an entry is looked at for
   }
 }
 
+TEST_CASE("book: one that is noted again on its way is looked at for each once more") {
+  Clerk clerk;
+  clerk.note(suspect("k"));
+  clerk.book.written(1, Side::Old);
+  CHECK_FALSE(clerk.settle(clerk.due()[0], RepairOutcome::Equal, 2).removed);
+  SUBCASE("by the way of all") { clerk.note(suspect("k")); }
+  SUBCASE("by the cheap way") {
+    const SuspectKey at = suspect("k").at;
+    CHECK(clerk.book.renote(at.db, at.key, Doubt::Unanswered, Side::Old, 9'000, ++clerk.version));
+  }
+  for (std::uint32_t place = 0; place < 2; ++place) {
+    const auto task = clerk.due();
+    REQUIRE(task.size() == 1);
+    CHECK(task[0].place == place);
+    CHECK(clerk.settle(task[0], RepairOutcome::Equal, 2).removed == (place == 1));
+  }
+}
+
 TEST_CASE("book: pages of 10,000 entries miss and repeat none of those that stay") {
   Clerk clerk;
   const auto key = [](int n) { return "key:" + std::to_string(n); };

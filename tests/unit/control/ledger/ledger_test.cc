@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <set>
 
 #include "../bench.h"
+#include "../no_room.h"
 #include "strategies/untold.h"
 
 namespace crossfade {
@@ -74,41 +74,50 @@ std::vector<std::string> reasons(const Opened& ledger) {
 constexpr const char* kCrashed =
     "the sidecar ended without a clean shutdown while it was writing to both sides";
 
-// While this lives no file can be written, as on a full disk.
-class NoRoom {
- public:
-  NoRoom() {
-    std::signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &before_);
-    rlimit none = before_;
-    none.rlim_cur = 1;
-    setrlimit(RLIMIT_FSIZE, &none);
-  }
-  ~NoRoom() { setrlimit(RLIMIT_FSIZE, &before_); }
-  NoRoom(const NoRoom&) = delete;
-  NoRoom& operator=(const NoRoom&) = delete;
-
- private:
-  rlimit before_{};
-};
-
 }  // namespace
 
 TEST_CASE("ledger: what is suspected in one of two databases that change places is in both") {
   TempFolder folder;
   const Opened ledger(folder.file("l"));
-  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
   note(ledger, {{{1, "one"}, Doubt::Unsent, Side::New},
                 {{2, "two"}, Doubt::Unsent, Side::Old},
                 {{3, "three"}, Doubt::Unsent, Side::Old}});
   std::promise<bool> on_disk;
-  CHECK_FALSE(ledger->swap("m", 1, 2, [&](bool durable) { on_disk.set_value(durable); }));
+  CHECK_FALSE(ledger->swap("m", 0, 1, 2, [&](bool durable) { on_disk.set_value(durable); }));
   CHECK(on_disk.get_future().get());
-  CHECK(ledger->right_of("m", 2, "one") == Side::New);
-  CHECK(ledger->suspects("m", 1, "one"));
-  CHECK(ledger->suspects("m", 1, "two"));
-  CHECK_FALSE(ledger->suspects("m", 1, "three"));
-  CHECK(ledger->swap("m", 4, 5, nullptr));  // nothing is suspected there
+  CHECK(ledger->right_of("m", 0, 2, "one") == Side::New);
+  CHECK(ledger->suspects("m", 0, 1, "one"));
+  CHECK(ledger->suspects("m", 0, 1, "two"));
+  CHECK_FALSE(ledger->suspects("m", 0, 1, "three"));
+  CHECK(ledger->swap("m", 0, 4, 5, nullptr));  // nothing is suspected there
+}
+
+TEST_CASE(
+    "ledger: behind a time in which one side was written alone entries claim nothing for it") {
+  CapturedLog log;
+  TempFolder folder;
+  {
+    const Opened ledger(folder.file("l"));
+    REQUIRE(ledger->begin(kM, kNotInForce, Side::New).ok());
+    note(ledger, {suspect("a", Side::New), suspect("b", Side::Old)});
+    const std::vector<LedgerEntry> out = ledger->due(kM.uuid, 10);
+    REQUIRE(out.size() == 2);
+    SUBCASE("its mark was taken away") { ledger->end(kM.uuid); }
+    SUBCASE("its mark is still there") {}
+    REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
+    // What a repair of before has found says nothing.
+    ledger->settle("m", out[0].at, out[0].version, RepairOutcome::Equal, "", 1);
+    CHECK(ledger->right_of("m", 0, 0, "a") == Side::Old);
+    CHECK(ledger->right_of("m", 0, 0, "b") == Side::Old);
+    CHECK(ledger->summary(kM.uuid)->right == std::array<std::uint64_t, 2>{2, 0});
+    // On the way back to force after a crash nothing is claimed anew.
+    REQUIRE(ledger->begin(kM, Ledger::Before::InForce, Side::New).ok());
+    CHECK(ledger->right_of("m", 0, 0, "a") == Side::Old);
+    ledger->stop(Ledger::End::Unclean);
+  }
+  const Opened ledger(folder.file("l"));
+  CHECK(ledger->right_of("m", 0, 0, "a") == Side::Old);
 }
 
 TEST_CASE("ledger: what was told to be on disk is there in the next process, as it was noted") {
@@ -117,7 +126,7 @@ TEST_CASE("ledger: what was told to be on disk is there in the next process, as 
   const std::string odd("\xff\0k", 3);
   {
     const Opened ledger(folder.file("l"));
-    REQUIRE(ledger->begin(kM, kNotInForce).ok());
+    REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
     CHECK(note(ledger, {suspect("a"), suspect(odd, Side::New)}) == Told::True);
     CHECK(note(ledger, {suspect("a")}) == Told::Known);
     CHECK(note(ledger, {suspect("a", Side::New)}) == Told::True);  // that matters for repair
@@ -126,10 +135,10 @@ TEST_CASE("ledger: what was told to be on disk is there in the next process, as 
   }
   const Opened ledger(folder.file("l"));
   CHECK(ledger->size()->load() == 2);
-  CHECK(ledger->suspects("m", 0, "a"));
-  CHECK(ledger->suspects("m", 0, odd));
-  CHECK_FALSE(ledger->suspects("m", 1, "a"));
-  CHECK_FALSE(ledger->suspects("other", 0, "a"));
+  CHECK(ledger->suspects("m", 0, 0, "a"));
+  CHECK(ledger->suspects("m", 0, 0, odd));
+  CHECK_FALSE(ledger->suspects("m", 0, 1, "a"));
+  CHECK_FALSE(ledger->suspects("other", 0, 0, "a"));
   const auto page = ledger->page(kM.uuid, 0, 10);
   REQUIRE(page.size() == 2);
   CHECK(page[0].right == Side::New);
@@ -144,7 +153,7 @@ TEST_CASE("ledger: keys that are known cost no commit") {
   CapturedLog log;
   TempFolder folder;
   const Opened ledger(folder.file("l"));
-  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
   REQUIRE(note(ledger, {suspect("a"), suspect("b")}) == Told::True);
   const std::uint64_t commits = ledger->figures().commits.total;
   for (int i = 0; i < 100; ++i) CHECK(note(ledger, {suspect("b"), suspect("a")}) == Told::Known);
@@ -158,7 +167,7 @@ TEST_CASE("ledger: what is settled leaves the disk, unless it was noted again") 
   TempFolder folder;
   {
     const Opened ledger(folder.file("l"));
-    REQUIRE(ledger->begin(kM, kNotInForce).ok());
+    REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
     REQUIRE(note(ledger, {suspect("a"), suspect("b"), suspect("c")}) == Told::True);
     const auto due = ledger->due(kM.uuid, 10);
     REQUIRE(due.size() == 3);
@@ -166,8 +175,8 @@ TEST_CASE("ledger: what is settled leaves the disk, unless it was noted again") 
     ledger->settle("m", due[0].at, due[0].version, RepairOutcome::Equal, "", 1);
     ledger->settle("m", due[1].at, due[1].version, RepairOutcome::Repaired, "", 1);
     ledger->settle("m", due[2].at, due[2].version, RepairOutcome::Failed, "it is down", 1);
-    CHECK_FALSE(ledger->suspects("m", 0, "a"));
-    CHECK(ledger->suspects("m", 0, "b"));
+    CHECK_FALSE(ledger->suspects("m", 0, 0, "a"));
+    CHECK(ledger->suspects("m", 0, 0, "b"));
     CHECK(ledger->size()->load() == 2);
     CHECK(note(ledger, {suspect("a")}) == Told::True);  // it came back
     const LedgerCounts counts = ledger->figures().migrations.at(0);
@@ -190,7 +199,7 @@ TEST_CASE("ledger: what failed comes back after a delay that grows from 0.1 to 3
   TempFolder folder;
   auto now = std::make_shared<std::atomic<std::int64_t>>(1'000'000);
   const Opened ledger(folder.file("l"), {.limits = {}, .steady_ms = [now] { return now->load(); }});
-  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
   REQUIRE(note(ledger, {suspect("a")}) == Told::True);
   std::int64_t most = 100;
   for (int attempt = 0; attempt < 20; ++attempt) {
@@ -210,7 +219,7 @@ TEST_CASE("ledger: beyond its limit the migration needs full verification, until
   const LedgerOptions two{.limits = {.entries_max = 2}, .steady_ms = {}};
   {
     const Opened ledger(folder.file("l"), two);
-    REQUIRE(ledger->begin(kM, kNotInForce).ok());
+    REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
     CHECK(note(ledger, {suspect("a"), suspect("b")}) == Told::True);
     CHECK(reasons(ledger).empty());
     CHECK(note(ledger, {suspect("c")}) == Told::True);
@@ -231,7 +240,7 @@ TEST_CASE("ledger: a verification that did not see all doubts does not end them"
   TempFolder folder;
   {
     const Opened ledger(folder.file("l"));
-    REQUIRE(ledger->begin(kM, kNotInForce).ok());
+    REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
     CHECK(note_all(ledger, "FLUSHALL on one side") == Told::True);
     CHECK(note_all(ledger, "FLUSHALL on one side") == Told::Known);
     const std::uint64_t begun = ledger->begin_verification("m");
@@ -251,20 +260,20 @@ TEST_CASE("ledger: a mark that is found at the start means full verification, a 
   TempFolder folder;
   {
     const Opened ledger(folder.file("l"));
-    REQUIRE(ledger->begin(kM, kNotInForce).ok());
-    REQUIRE(ledger->begin(kM, Ledger::Before::InForce).ok());
+    REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
+    REQUIRE(ledger->begin(kM, Ledger::Before::InForce, Side::Old).ok());
   }  // without a farewell
   {
     const Opened ledger(folder.file("l"));
     CHECK(reasons(ledger) == std::vector<std::string>{kCrashed});
     CHECK(ledger->verified("m", ledger->begin_verification("m")));
-    REQUIRE(ledger->begin(kM, Ledger::Before::InForce).ok());
+    REQUIRE(ledger->begin(kM, Ledger::Before::InForce, Side::Old).ok());
     ledger->stop(Ledger::End::Clean);
   }
   {
     const Opened ledger(folder.file("l"));
     CHECK(reasons(ledger).empty());
-    REQUIRE(ledger->begin(kM, Ledger::Before::InForce).ok());
+    REQUIRE(ledger->begin(kM, Ledger::Before::InForce, Side::Old).ok());
     ledger->end(kM.uuid);  // it writes to one side again
     CHECK_FALSE(ledger->is_open(kM.uuid));
   }
@@ -275,28 +284,28 @@ TEST_CASE("ledger: who writes to both sides again after a while of one side need
   CapturedLog log;
   TempFolder folder;
   const Opened ledger(folder.file("l"));
-  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
   CHECK(reasons(ledger).empty());
-  CHECK_FALSE(ledger->suspects("m", 0, "any"));
+  CHECK_FALSE(ledger->suspects("m", 0, 0, "any"));
   SUBCASE("its mark was taken away in between") { ledger->end(kM.uuid); }
   SUBCASE("it was not yet") {}
-  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
   REQUIRE(reasons(ledger).size() == 1);
   CHECK(reasons(ledger)[0].starts_with("it began to write to both sides again"));
-  CHECK(ledger->suspects("m", 0, "any"));  // no canary reads it from a side that may lack it
+  CHECK(ledger->suspects("m", 0, 0, "any"));  // no canary reads it from a side that may lack it
   CHECK(ledger->verified("m", ledger->begin_verification("m")));
-  CHECK_FALSE(ledger->suspects("m", 0, "any"));
+  CHECK_FALSE(ledger->suspects("m", 0, 0, "any"));
 }
 
 TEST_CASE("ledger: while nobody knows which tables differ all of them are suspected") {
   CapturedLog log;
   TempFolder folder;
   const Opened ledger(folder.file("l"));
-  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
   CHECK(note_all(ledger, kTablesUntold) == Told::True);
-  CHECK(ledger->suspects("m", kDefaultDb, "any"));
+  CHECK(ledger->suspects("m", 0, kDefaultDb, "any"));
   CHECK(ledger->verified("m", ledger->begin_verification("m")));
-  CHECK_FALSE(ledger->suspects("m", kDefaultDb, "any"));
+  CHECK_FALSE(ledger->suspects("m", 0, kDefaultDb, "any"));
 }
 
 TEST_CASE("ledger: a server that was started again needs verification, also while nobody watched") {
@@ -304,7 +313,7 @@ TEST_CASE("ledger: a server that was started again needs verification, also whil
   TempFolder folder;
   {
     const Opened ledger(folder.file("l"));
-    REQUIRE(ledger->begin(kM, kNotInForce).ok());
+    REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
     ledger->saw("m", {.endpoint = "new", .place = "host:1", .run_id = "one"});
     ledger->saw("m", {.endpoint = "old", .place = "host:2", .run_id = "two"});
     ledger->saw("m", {.endpoint = "new", .place = "host:1", .run_id = "one"});
@@ -313,17 +322,17 @@ TEST_CASE("ledger: a server that was started again needs verification, also whil
     ledger->stop(Ledger::End::Clean);
   }
   const Opened ledger(folder.file("l"));
-  REQUIRE(ledger->begin(kM, Ledger::Before::InForce).ok());
-  ledger->saw("m", {.endpoint = "new", .place = "host:1", .run_id = "another"});
+  REQUIRE(ledger->begin(kM, Ledger::Before::InForce, Side::Old).ok());
+  ledger->saw("m", {.endpoint = "new", .place = "host:1", .run_id = "another", .side = Side::New});
   REQUIRE(reasons(ledger).size() == 1);
-  CHECK(reasons(ledger)[0].starts_with("endpoint 'new' was started again"));
-  CHECK(ledger->suspects("m", 0, "any"));  // it is not read there
+  CHECK(reasons(ledger)[0].starts_with("new endpoint 'new' was started again"));
+  CHECK(ledger->suspects("m", 0, 0, "any"));  // it is not read there
   CHECK(ledger->suspected("m") == Suspected::None);
   const std::uint64_t begun = ledger->begin_verification("m");
   CHECK(ledger->suspected("m") == Suspected::All);  // what it has not looked at may spread
   CHECK(ledger->verified("m", begun));
   CHECK(ledger->suspected("m") == Suspected::None);
-  CHECK_FALSE(ledger->suspects("m", 0, "any"));
+  CHECK_FALSE(ledger->suspects("m", 0, 0, "any"));
   CHECK(ledger->doubtful()->load() == 0);
 }
 
@@ -331,10 +340,13 @@ TEST_CASE("ledger: a server that has evicted keys since it was first seen needs 
   CapturedLog log;
   TempFolder folder;
   const Opened ledger(folder.file("l"));
-  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
   const auto sees = [&](std::optional<std::uint64_t> evicted_keys) {
-    ledger->saw(
-        "m", {.endpoint = "new", .place = "host:1", .run_id = "one", .evicted_keys = evicted_keys});
+    ledger->saw("m", {.endpoint = "new",
+                      .place = "host:1",
+                      .run_id = "one",
+                      .evicted_keys = evicted_keys,
+                      .side = Side::New});
     return reasons(ledger).size();
   };
   CHECK(sees(std::nullopt) == 0);
@@ -344,8 +356,8 @@ TEST_CASE("ledger: a server that has evicted keys since it was first seen needs 
   CHECK(sees(7) == 0);
   CHECK(sees(0) == 0);  // it was told to count anew
   CHECK(sees(2) == 1);
-  CHECK(reasons(ledger)[0].starts_with("endpoint 'new' evicted keys by itself"));
-  CHECK_FALSE(ledger->suspects("m", 0, "any"));  // reads stay where the strategy wants them
+  CHECK(reasons(ledger)[0].starts_with("new endpoint 'new' evicted keys by itself"));
+  CHECK_FALSE(ledger->suspects("m", 0, 0, "any"));  // reads stay where the strategy wants them
   CHECK(sees(3) == 1);
   const std::uint64_t begun = ledger->begin_verification("m");
   CHECK(sees(9) == 1);
@@ -360,7 +372,7 @@ TEST_CASE(
   CapturedLog log;
   TempFolder folder;
   const Opened ledger(folder.file("l"));
-  REQUIRE(ledger->begin(kM, Ledger::Before::InForce).ok());
+  REQUIRE(ledger->begin(kM, Ledger::Before::InForce, Side::Old).ok());
   REQUIRE(reasons(ledger).size() == 1);
   CHECK(reasons(ledger)[0].find("there is no ledger of that time") != std::string::npos);
 }
@@ -371,8 +383,8 @@ TEST_CASE("ledger: a deleted migration takes its entries along, however many") {
   const std::uint32_t count = 2 * kDropSlice + 10;
   {
     const Opened ledger(folder.file("l"));
-    REQUIRE(ledger->begin(kM, kNotInForce).ok());
-    REQUIRE(ledger->begin({"uuid-other", "other"}, kNotInForce).ok());
+    REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
+    REQUIRE(ledger->begin({"uuid-other", "other"}, kNotInForce, Side::Old).ok());
     std::vector<Suspect> many;
     for (std::uint32_t i = 0; i < count; ++i) many.push_back(suspect("k" + std::to_string(i)));
     REQUIRE(note(ledger, many) == Told::True);
@@ -383,8 +395,8 @@ TEST_CASE("ledger: a deleted migration takes its entries along, however many") {
     CHECK_FALSE(ledger->knows(kM.uuid));
     CHECK(note(ledger, {suspect("late")}) == Told::Known);  // nobody is to wait for it
     // Another one of that name begins with nothing.
-    REQUIRE(ledger->begin({"uuid-m2", "m"}, kNotInForce).ok());
-    CHECK_FALSE(ledger->suspects("m", 0, "k0"));
+    REQUIRE(ledger->begin({"uuid-m2", "m"}, kNotInForce, Side::Old).ok());
+    CHECK_FALSE(ledger->suspects("m", 0, 0, "k0"));
     ledger->stop(Ledger::End::Clean);
   }
   auto file = LedgerFile::open(folder.file("l"));
@@ -401,7 +413,7 @@ TEST_CASE("ledger: what the file has of migrations that are no more is deleted a
   TempFolder folder;
   {
     const Opened ledger(folder.file("l"));
-    REQUIRE(ledger->begin({"uuid-gone", "gone"}, kNotInForce).ok());
+    REQUIRE(ledger->begin({"uuid-gone", "gone"}, kNotInForce, Side::Old).ok());
     CHECK_FALSE(ledger->note("gone", {suspect("k")}, {}));
   }
   const Opened ledger(folder.file("l"));
@@ -415,7 +427,7 @@ TEST_CASE("ledger: while its file can not be written nobody waits for long, and 
   TempFolder folder;
   {
     const Opened ledger(folder.file("l"), {.limits = {}, .patience_ms = 30, .steady_ms = {}});
-    REQUIRE(ledger->begin(kM, kNotInForce).ok());
+    REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
     {
       const NoRoom none;
       CHECK(note(ledger, {suspect("a")}) == Told::False);
@@ -423,10 +435,10 @@ TEST_CASE("ledger: while its file can not be written nobody waits for long, and 
       CHECK(note(ledger, {suspect("a")}) == Told::False);
       CHECK(note(ledger, {suspect("b")}) == Told::False);
       CHECK(note_all(ledger, "everything") == Told::False);
-      CHECK_FALSE(ledger->begin({"uuid-other", "other"}, kNotInForce).ok());
+      CHECK_FALSE(ledger->begin({"uuid-other", "other"}, kNotInForce, Side::Old).ok());
       CHECK(ledger->figures().write_failures > 0);
     }
-    CHECK(ledger->suspects("m", 0, "a"));
+    CHECK(ledger->suspects("m", 0, 0, "a"));
     // There is room again: the next who asks, and those before, are written.
     while (note(ledger, {suspect("c")}) == Told::False) {
     }
@@ -449,7 +461,7 @@ TEST_CASE("ledger: after its end who would wait is told false at once") {
   CapturedLog log;
   TempFolder folder;
   const Opened ledger(folder.file("l"));
-  REQUIRE(ledger->begin(kM, kNotInForce).ok());
+  REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
   REQUIRE(note(ledger, {suspect("a")}) == Told::True);
   ledger->stop(Ledger::End::Clean);
   CHECK(note(ledger, {suspect("a")}) == Told::Known);
@@ -492,7 +504,7 @@ TEST_CASE("ledger: after kill -9 at any instant every key that was told to be on
       if (!ledger.open(path).ok()) _exit(1);
       ledger.take_up({kM});
       const auto before = round == 0 ? kNotInForce : Ledger::Before::InForce;
-      if (!ledger.begin(kM, before).ok()) _exit(1);
+      if (!ledger.begin(kM, before, Side::Old).ok()) _exit(1);
       std::atomic<std::uint64_t> open = 0;
       for (std::uint64_t n = told + 1;; ++n) {
         ++open;
@@ -517,7 +529,7 @@ TEST_CASE("ledger: after kill -9 at any instant every key that was told to be on
     CHECK(reasons(ledger) == std::vector<std::string>{kCrashed});
     for (std::uint64_t n = 1; n <= told; ++n) {
       CAPTURE(n);
-      REQUIRE(ledger->right_of("m", 0, std::to_string(n)));
+      REQUIRE(ledger->right_of("m", 0, 0, std::to_string(n)));
     }
     told += 1'000;  // beyond what the child may have begun
     REQUIRE(note(ledger, {suspect(std::to_string(told))}) == Told::True);
@@ -535,7 +547,7 @@ TEST_CASE("ledger: noting, repairing and reading from many threads leave what wa
   std::set<std::string> expected;
   {
     const Opened ledger(folder.file("l"));
-    REQUIRE(ledger->begin(kM, kNotInForce).ok());
+    REQUIRE(ledger->begin(kM, kNotInForce, Side::Old).ok());
     std::atomic<int> waiting = 0;
     std::atomic<bool> noting = true;
     std::mutex removed_mutex;
@@ -566,7 +578,7 @@ TEST_CASE("ledger: noting, repairing and reading from many threads leave what wa
                            })) {
             --waiting;
           }
-          (void)ledger->suspects("m", 0, key);
+          (void)ledger->suspects("m", 0, 0, key);
           if (i % 50 == 0) (void)ledger->page(kM.uuid, 0, 100);
           if (i % 50 == 1) (void)ledger->figures();
         }

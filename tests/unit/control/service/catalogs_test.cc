@@ -18,8 +18,6 @@ CatalogRows rows(const char* volatility) {
   return {{"f", "public", "total", volatility, ""}, {"r", "public", "accounts", "rn", ""}};
 }
 
-constexpr const char* kShadow = R"({"type":"shadow_traffic"})";
-
 // Interlay "app" before endpoint "pg-old" of database "shop", whose server tells a stable total().
 struct CatalogBench : Bench {
   CatalogBench() {

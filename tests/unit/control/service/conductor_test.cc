@@ -1,5 +1,7 @@
 // Migrations through their life: what each step answers, and where it leaves traffic, disk and
 // journal.
+#include <tuple>
+
 #include "../bench.h"
 
 namespace crossfade {
@@ -219,8 +221,8 @@ TEST_CASE("migrations: of two starts at once one goes on, the other is refused")
   bench.add_ready("m", kCanary);
   // The second call comes while the first one asks the servers.
   std::string second;
-  bench.told.when_asked = [&] {
-    if (second.empty()) second = said(bench.life->conductor.migrate("m", bench.call));
+  bench.told.when_first_asked = [&] {
+    second = said(bench.life->conductor.migrate("m", bench.call));
   };
   CHECK(said(bench.life->conductor.migrate("m", bench.call)) == "200");
   CHECK(second == "409 Migration error: Migration 'm' is being started by another call");
@@ -231,13 +233,118 @@ TEST_CASE("migrations: what starts is what was tested") {
   Bench bench;
   bench.add_sides();
   bench.add_ready("m", kCanary);
-  bench.told.when_asked = [&] {
-    bench.told.when_asked = nullptr;
+  bench.told.when_first_asked = [&] {
     must(bench.patch_strategy("m", R"({"read_percentage":0.9})"));
   };
   CHECK(said(bench.life->conductor.migrate("m", bench.call))
             .find("409 Migration error: Migration 'm' was changed") == 0);
   CHECK(bench.status("m") == "ready");
+}
+
+namespace {
+
+// A rolling update of "cache" before shard "s0" and "second" before shard "s1".
+struct ShardBench : Bench {
+  ShardBench() {
+    add_sides();
+    add_endpoint("old2", 1);
+    add_interlay("second", "old2", 7002);
+    set_shard("old", R"("s0")");
+    set_shard("old2", R"("s1")");
+    add_ready("m", R"({"type":"rolling_update","total_instances":2})");
+    must(life->migrations.add_interlay("m", "second", json(R"({"endpoint":"new"})"), call));
+  }
+  Answer patch_shard(const std::string& endpoint, const std::string& shard) {
+    return life->endpoints.patch(endpoint, json(R"({"config":{"shard":)" + shard + "}}"), call);
+  }
+  void set_shard(const std::string& endpoint, const std::string& shard) {
+    must(patch_shard(endpoint, shard));
+  }
+  void name(const std::string& names) {
+    must(patch_strategy("m", R"({"migrated_instances":)" + names + "}"));
+  }
+  // Of "cache" and of "second".
+  std::string on_new() {
+    std::string all;
+    for (const char* id : {"cache", "second"}) {
+      const auto& strategy = plane.route(id).strategy;
+      all += strategy && home(*strategy) == Side::New ? '1' : '0';
+    }
+    return all;
+  }
+  std::string shown(const char* member) {
+    const Json data = must(life->migrations.status("m")).data;
+    std::string all;
+    for (const Json& one : *data.find("interlays")->elements()) all += text_of(one, member) + " ";
+    return all;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("rolling_update: an interlay goes with its shard, or with its sidecar") {
+  ShardBench bench;
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(bench.on_new() == "00");
+  bench.name(R"(["s1"])");
+  CHECK(bench.on_new() == "01");
+  CHECK(bench.shown("shard") == "s0 s1 ");
+  CHECK(bench.shown("migrated") == "false true ");
+  const Json told = must(bench.life->conductor.test("m")).data;
+  CHECK(to_text(told).find("interlay 'cache', before shard 's0', stays on old; interlay 'second', "
+                           "before shard 's1', goes to new") != std::string::npos);
+  bench.restart();
+  CHECK(bench.on_new() == "01");
+  bench.name(R"(["one"])");  // the sidecar's own
+  CHECK(bench.on_new() == "11");
+  bench.name(R"(["s0"])");
+  CHECK(bench.on_new() == "10");
+}
+
+TEST_CASE("rolling_update: it is complete when each interlay here is on new, and stays so") {
+  ShardBench bench;
+  must(bench.life->conductor.migrate("m", bench.call));
+  const std::string refused =
+      "409 Migration error: Cannot set Completed migration in status: Running: its strategy still "
+      "sends traffic to old, and completing moves none";
+  for (const char* some : {R"(["s1"])", R"(["s1","elsewhere"])", R"(["another","elsewhere"])"}) {
+    bench.name(some);
+    CHECK(said(bench.life->conductor.complete("m", bench.call)) == refused);
+  }
+  bench.name(R"(["s1","s0"])");
+  must(bench.life->conductor.complete("m", bench.call));
+  CHECK(bench.on_new() == "11");
+  bench.set_shard("old", R"("other")");
+  bench.set_shard("old2", "null");
+  CHECK(bench.on_new() == "11");
+  CHECK(bench.shown("migrated") == "true true ");
+  bench.restart();
+  CHECK(bench.on_new() == "11");
+}
+
+TEST_CASE("rolling_update: a shard is not changed while that would take its interlay elsewhere") {
+  ShardBench bench;
+  bench.set_shard("old", R"("s5")");  // it does not route yet
+  bench.set_shard("old", R"("s0")");
+  must(bench.life->conductor.migrate("m", bench.call));
+  bench.name(R"(["s1"])");
+  bench.call.force = true;
+  for (const bool paused : {false, true}) {
+    if (paused) must(bench.life->conductor.pause("m", bench.call));
+    for (const auto& [endpoint, shard, interlay] :
+         {std::tuple("old2", "null", "second"), std::tuple("old2", R"("s2")", "second"),
+          std::tuple("old", R"("s1")", "cache")}) {
+      CHECK(said(bench.patch_shard(endpoint, shard)) ==
+            "409 Migration error: config.shard: migration 'm' goes by it in status: " +
+                std::string(paused ? "Paused" : "Running") + ", and interlay '" + interlay +
+                "' would go to the other side: PATCH migrated_instances, or roll back first");
+    }
+    bench.set_shard("old", R"("s7")");  // one that is not named, either
+    CHECK(bench.on_new() == "01");
+    bench.set_shard("old", R"("s0")");
+  }
+  must(bench.life->conductor.rollback("m", bench.call));
+  bench.set_shard("old2", "null");
 }
 
 }  // namespace crossfade

@@ -110,6 +110,147 @@ TEST_CASE("declared: a port may go from one interlay to another in one reading")
   CHECK(bench.plane.open == Ports{{"renamed", 7001}});
 }
 
+TEST_CASE(
+    "declared: a port that is taken at the start holds up nobody, and is opened when it is free") {
+  Bench bench;
+  bench.plane.ports_in_use = {7002};
+  const auto two = [](int second) {
+    return with_interlays(kOne + R"(,{"id":"j","endpoint":"b","port":)" + std::to_string(second) +
+                          "}");
+  };
+  bench.restart(two(7002));
+  REQUIRE(bench.life->booted.ok());
+  CHECK(bench.plane.open == Ports{{"i", 7001}});
+  const auto shown = [&](const char* member) {
+    const Answer got = bench.life->interlays.get("j");
+    const Json* found = must(got).data.find(member);
+    return found == nullptr ? std::string() : to_text(*found);
+  };
+  CHECK(shown("running") == "false");
+  CHECK(shown("why") == R"("open port 7002 on 127.0.0.1: address in use")");
+  const auto try_again = [&] { open_late_ports(bench.life->keeper, bench.life->listeners); };
+  try_again();
+  CHECK(bench.plane.open == Ports{{"i", 7001}});
+  SUBCASE("it is free again") {
+    CHECK(reloaded(bench, two(7002)) == "ok");  // nothing that the file could mend
+    bench.plane.ports_in_use = {};
+    try_again();
+    CHECK(bench.plane.open == Ports{{"i", 7001}, {"j", 7002}});
+  }
+  SUBCASE("the file gives it another one") {
+    CHECK(reloaded(bench, two(7003)) == "ok");
+    CHECK(bench.plane.open == Ports{{"i", 7001}, {"j", 7003}});
+  }
+  CHECK(shown("running") == "true");
+  CHECK(shown("why").empty());
+  CHECK_FALSE(bench.life->listeners.any_kept_closed());
+}
+
+TEST_CASE("interlays: of one whose port was taken at the start the API changes what it asks for") {
+  Bench bench;
+  bench.add_endpoint("old", 1);
+  bench.add_interlay("i", "old", 7001);
+  bench.plane.open = {};  // the process ends, and somebody else is quicker
+  bench.plane.ports_in_use = {7001};
+  bench.restart();
+  REQUIRE(bench.life->booted.ok());
+  const auto shown = [&](const char* member) {
+    return text_of(must(bench.life->interlays.get("i")).data, member);
+  };
+  CHECK(shown("running") == "false");
+  CHECK(said(bench.life->interlays.start("i", bench.call)).starts_with("409"));
+  SUBCASE("another port") {
+    must(bench.life->interlays.patch("i", json(R"({"port":7004})"), bench.call));
+    open_late_ports(bench.life->keeper, bench.life->listeners);
+    CHECK(bench.plane.open == Ports{{"i", 7004}});
+    CHECK(shown("running") == "true");
+  }
+  SUBCASE("stopped") {
+    must(bench.life->interlays.stop("i", bench.call));
+    bench.plane.ports_in_use = {};
+    open_late_ports(bench.life->keeper, bench.life->listeners);
+    CHECK(bench.plane.open.empty());
+    CHECK(shown("running") == "false");
+    must(bench.life->interlays.start("i", bench.call));
+    CHECK(bench.plane.open == Ports{{"i", 7001}});
+  }
+  SUBCASE("deleted") {
+    must(bench.life->interlays.remove("i", bench.call));
+    CHECK_FALSE(bench.life->listeners.any_kept_closed());
+  }
+}
+
+TEST_CASE("declared: interlays may trade their ports, read again and at the next start") {
+  const auto with_ports = [](int i, int j) {
+    return with_interlays(R"({"id":"i","endpoint":"a","port":)" + std::to_string(i) +
+                          R"(},{"id":"j","endpoint":"b","port":)" + std::to_string(j) + "}");
+  };
+  Bench bench;
+  bench.restart(with_ports(7001, 7002));
+  const auto take = [&](int i, int j) {
+    SUBCASE("read again") { CHECK(reloaded(bench, with_ports(i, j)) == "ok"); }
+    SUBCASE("at the next start") {
+      bench.restart(with_ports(i, j));
+      REQUIRE_MESSAGE(bench.life->booted.ok(), bench.life->booted.error().message());
+    }
+  };
+  SUBCASE("in a ring") {
+    take(7002, 7001);
+    CHECK(bench.plane.open == Ports{{"i", 7002}, {"j", 7001}});
+  }
+  SUBCASE("the first takes that of the second") {
+    take(7002, 7003);
+    CHECK(bench.plane.open == Ports{{"i", 7002}, {"j", 7003}});
+  }
+  SUBCASE("the second takes that of the first") {
+    take(7003, 7001);
+    CHECK(bench.plane.open == Ports{{"i", 7003}, {"j", 7001}});
+  }
+  SUBCASE("a ring that can not be kept is taken back") {
+    bench.plane.ports_in_use = {7009};
+    const auto next = with_interlays(R"({"id":"i","endpoint":"a","port":7002},
+                                        {"id":"j","endpoint":"b","port":7001},
+                                        {"id":"stuck","endpoint":"a","port":7009})");
+    CHECK(reloaded(bench, next).starts_with("open port 7009"));
+    CHECK(bench.plane.open == Ports{{"i", 7001}, {"j", 7002}});
+  }
+}
+
+TEST_CASE("declared: an interlay, and what its migration leads to, keep their kind") {
+  const auto of_kinds = [](const std::string& a, const std::string& b) {
+    return declared(R"({"endpoints":[
+        {"id":"a","kind":")" +
+                    a + R"(","config":{"host":"10.0.0.1","port":1}},
+        {"id":"b","kind":")" +
+                    b + R"(","config":{"host":"10.0.0.1","port":2}}],
+        "interlays":[)" +
+                    kOne + "]}");
+  };
+  Bench bench;
+  bench.restart(of_kinds("redis", "redis"));
+  const std::string interlay =
+      "endpoints: 'a' is of kind postgres, but interlay 'i' stands before one of another: give "
+      "each another id";
+  CHECK(reloaded(bench, of_kinds("postgres", "redis")) == interlay);
+  CHECK(reloaded(bench, of_kinds("redis", "postgres")) == "ok");  // nobody uses it
+  CHECK(reloaded(bench, of_kinds("redis", "redis")) == "ok");
+  bench.add_migration("m", kCanary);
+  must(bench.life->migrations.add_interlay("m", "i", json(R"({"endpoint":"b"})"), bench.call));
+  const std::string migration =
+      "endpoints: 'b' is of kind postgres, but interlay 'i' of a migration to it is not: give that "
+      "endpoint another id";
+  CHECK(reloaded(bench, of_kinds("redis", "postgres")) == migration);
+  CHECK(bench.plane.route("i").old_side.port == 1);
+  bench.restart(of_kinds("redis", "postgres"));
+  REQUIRE_FALSE(bench.life->booted.ok());
+  CHECK(bench.life->booted.error().message() == migration);
+  bench.restart(of_kinds("postgres", "postgres"));
+  REQUIRE_FALSE(bench.life->booted.ok());
+  CHECK(bench.life->booted.error().message() == interlay);
+  bench.restart(of_kinds("redis", "redis"));
+  REQUIRE(bench.life->booted.ok());
+}
+
 TEST_CASE("declared: a reading that fails anywhere changes nothing") {
   Bench bench;
   bench.restart(with_interlays(kOne));
@@ -144,7 +285,7 @@ TEST_CASE("declared: a side of a dual write that the file moves is a reason for 
     const auto& uuid = bench.life->keeper.state()->migrations.begin()->first;
     const auto reasons = bench.life->ledger.summary(uuid)->reasons;
     return std::any_of(reasons.begin(), reasons.end(), [](const LedgerReason& reason) {
-      return reason.text.starts_with("endpoint 'b' was given another address");
+      return reason.text.starts_with("new endpoint 'b' was given another address");
     });
   };
   CHECK(reloaded(bench, with_new_at(2)) == "ok");
@@ -276,6 +417,30 @@ TEST_CASE("declared: apis of the file come first, in its order") {
   CHECK(order() == "users second mine ");
   CHECK(reloaded(bench, with_apis(kTemplate, second + "," + kApi)) == "ok");
   CHECK(order() == "second users mine ");
+}
+
+TEST_CASE("declared: a shard that its migration goes by is not changed under it") {
+  const auto with_shard = [](const std::string& shard) {
+    return declared(R"({"endpoints":[
+      {"id":"a","kind":"redis","config":{"host":"10.0.0.1","port":1,"shard":)" +
+                    shard + R"(}},
+      {"id":"b","kind":"redis","config":{"host":"10.0.0.1","port":2}}],
+      "interlays":[)" +
+                    kOne + "]}");
+  };
+  Bench bench;
+  bench.restart(with_shard(R"("s0")"));
+  bench.add_migration(
+      "m", R"({"type":"rolling_update","migrated_instances":["s0"],"total_instances":2})");
+  must(bench.life->migrations.add_interlay("m", "i", json(R"({"endpoint":"b"})"), bench.call));
+  CHECK(reloaded(bench, with_shard(R"("s1")")) == "ok");
+  CHECK(reloaded(bench, with_shard(R"("s0")")) == "ok");
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(reloaded(bench, with_shard(R"("s1")"))
+            .find("endpoints[0].config.shard: migration 'm' goes by it") != std::string::npos);
+  CHECK(home(*bench.plane.route("i").strategy) == Side::New);
+  must(bench.patch_strategy("m", R"({"migrated_instances":["s1"]})"));
+  CHECK(reloaded(bench, with_shard(R"("s2")")) == "ok");
 }
 
 }  // namespace crossfade

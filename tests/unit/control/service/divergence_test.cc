@@ -251,6 +251,7 @@ TEST_CASE("repairs: tasks name both servers, and only migrations in force have a
   CHECK(bench.life->ledger.size()->load() == 0);
 
   note(bench, "later");
+  bench.call.force = true;  // the ledger has a key
   must(bench.patch_strategy("m", R"({"write_mode":null})"));
   CHECK(bench.life->repairs.due(10).empty());
   must(bench.patch_strategy("m", kCanary));
@@ -263,9 +264,11 @@ TEST_CASE("repairs: of a migration with two interlays a key is looked at behind 
   bench.told.up[3] = ToldServers::healthy();
   bench.add_endpoint("third", 3);
   bench.add_interlay("other", "third", 7002);
+  bench.told.up[4] = ToldServers::healthy();
+  bench.add_endpoint("fourth", 4);
   bench.add_ready("m", kCanary);
-  must(
-      bench.life->migrations.add_interlay("m", "other", json(R"({"endpoint":"new"})"), bench.call));
+  must(bench.life->migrations.add_interlay("m", "other", json(R"({"endpoint":"fourth"})"),
+                                           bench.call));
   must(bench.life->conductor.migrate("m", bench.call));
   note(bench, "k");
   std::set<int> old_ports;

@@ -43,7 +43,7 @@ TEST_CASE("dual writes: a server that starts again before the watch has seen it 
   bench.told.up[2].sight.run_id = "new-2";
   bench.look();
   REQUIRE(bench.reasons().size() == 1);
-  CHECK(bench.reasons()[0].starts_with("endpoint 'new' was started again"));
+  CHECK(bench.reasons()[0].starts_with("new endpoint 'new' was started again"));
 }
 
 TEST_CASE("dual writes: a server that is the same at the first look raises no doubt") {

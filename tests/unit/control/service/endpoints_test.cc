@@ -1,6 +1,9 @@
 // Endpoints: checked before they are believed, never shown with their secrets, kept while they are
 // used.
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
 
 #include "../bench.h"
 
@@ -37,6 +40,42 @@ TEST_CASE("endpoints: what is created is shown with its fields, its health, and 
   CHECK(text_of(*data.find("health"), "version") == "7.0.15");
   CHECK(looks_like_uuid(text_of(data, "uuid")));
   CHECK(bench.log.text().find("s3cret") == std::string::npos);
+}
+
+TEST_CASE("endpoints: a list asks the servers that were not asked lately, all at once") {
+  Bench bench;
+  std::atomic<int> asking = 0;
+  std::atomic<int> at_once = 0;
+  const auto up = [&](std::string_view id) {
+    const Answer listed = bench.life->endpoints.list();
+    for (const Json& one : *must(listed).data.elements()) {
+      if (text_of(one, "id") == id) return text_of(*one.find("health"), "up");
+    }
+    return std::string("not listed");
+  };
+  for (int i = 0; i < 8; ++i) {
+    must(create(bench,
+                R"({"id":"e)" + std::to_string(i) +
+                    R"(","kind":"redis","config":{"host":"h","port":)" +
+                    std::to_string(i == 0 ? 9 : 1) + "}}",
+                i != 0));
+  }
+  CHECK(up("e0") == "false");  // it was never asked
+  CHECK(up("e1") == "true");
+  const int asked = bench.told.asked;
+  CHECK(up("e1") == "true");
+  CHECK(bench.told.asked == asked);
+  bench.restart();  // which forgets when it was
+  bench.told.up.erase(1);
+  // Nobody is answered before two are asked.
+  bench.told.when_asked = [&](std::uint16_t) {
+    if (++asking >= 2) at_once = 2;
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (at_once < 2 && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
+    --asking;
+  };
+  CHECK(up("e1") == "false");
+  CHECK(at_once == 2);
 }
 
 TEST_CASE("endpoints: the secret survives a restart, and reaches the table") {
@@ -95,6 +134,22 @@ TEST_CASE("endpoints: a PATCH of the address is in force on every route that lea
   CHECK(bench.plane.route("cache").new_side->port == 1);
 }
 
+TEST_CASE("endpoints: new is another server by force only, while clients write to it") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", R"({"type":"blue_green"})");
+  bench.call.check = false;
+  const auto move = [&](const char* endpoint) {
+    return bench.life->endpoints.patch(endpoint, json(R"({"config":{"port":9}})"), bench.call);
+  };
+  CHECK(said(move("new"))
+            .starts_with("409 Migration error: Endpoint 'new' is the new side of "
+                         "migration 'm', which is in force"));
+  must(move("old"));
+  must(bench.life->conductor.rollback("m", bench.call));
+  must(move("new"));
+}
+
 TEST_CASE("endpoints: a side of a dual write leads to other data by force only, and says so") {
   Bench bench;
   bench.add_sides();
@@ -121,12 +176,12 @@ TEST_CASE("endpoints: a side of a dual write leads to other data by force only, 
   bench.call.force = true;
   must(move("new", R"({"config":{"port":9}})"));
   REQUIRE(reasons().size() == 1);
-  CHECK(reasons()[0].text.starts_with("endpoint 'new' was given another address"));
-  CHECK(bench.life->ledger.suspects("m", 0, "any key"));
+  CHECK(reasons()[0].text.starts_with("new endpoint 'new' was given another address"));
+  CHECK(bench.life->ledger.suspects("m", 0, 0, "any key"));
   bench.restart();
   const auto kept = reasons();
   CHECK(std::any_of(kept.begin(), kept.end(), [](const LedgerReason& reason) {
-    return reason.text.starts_with("endpoint 'new' was given another address");
+    return reason.text.starts_with("new endpoint 'new' was given another address");
   }));
 }
 

@@ -166,8 +166,10 @@ TEST_CASE("feature_flag: enabled flags that name apis govern those, and nothing 
   bench.add_ready("m", dual_flag(R"({"users":true,"orders":false,"beta":false})", "0.25"));
   bench.attach("users", R"([{"template":"get"}])");
   bench.attach("orders", kOrders);
-  must(
-      bench.life->migrations.add_interlay("m", "apart", json(R"({"endpoint":"new"})"), bench.call));
+  bench.told.up[4] = ToldServers::healthy();
+  bench.add_endpoint("fourth", 4);
+  must(bench.life->migrations.add_interlay("m", "apart", json(R"({"endpoint":"fourth"})"),
+                                           bench.call));
   CHECK(bench.detail_of("strategy") ==
         "feature_flag: 1 of 3 flags are enabled, for a share of 0.25 of the users; of the "
         "migration's apis 'orders' stay(s) on old");
@@ -226,12 +228,26 @@ TEST_CASE("settings.user: what the endpoint's kind does not have is refused") {
         "login, key or field");
   must(bench.life->endpoints.create(
       json(R"({"id":"pg","kind":"postgres","config":{"host":"10.0.0.1","port":11}})"), bench.call));
-  CHECK(said(bench.life->interlays.create(
-                 json(R"({"id":"p","endpoint":"pg","port":7005,)"
-                      R"("settings":{"user":{"from":"field","name":"id"}}})"),
-                 bench.call))
-            .starts_with("400 Bad Request: settings.user: this version looks into templates of "
-                         "Redis only"));
+  CHECK(
+      said(bench.life->interlays.create(json(R"({"id":"p","endpoint":"pg","port":7005,)"
+                                             R"("settings":{"user":{"from":"key"}}})"),
+                                        bench.call)) ==
+      "400 Bad Request: settings.user: PostgreSQL has no keys: its interlays tell users by login, "
+      "field or comment");
+}
+
+TEST_CASE("settings.user: the test says how many templates have the field") {
+  Featured bench;
+  must(bench.life->interlays.patch(
+      "cache", json(R"({"settings":{"user":{"from":"field","name":"id"}}})"), bench.call));
+  bench.add_ready("m", dual_flag(R"({"x":true})", "0.5"));
+  CHECK(bench.detail_of("users") ==
+        "3 template(s) of its endpoint's apis have the field 'id' of settings.user; what matches "
+        "none of them goes by its key");
+  must(bench.patch_strategy("m", kCanary));
+  CHECK(bench.detail_of("users").empty());
+  must(bench.patch_strategy("m", R"({"split_by":"user"})"));
+  CHECK_FALSE(bench.detail_of("users").empty());
 }
 
 TEST_CASE("feature_flag: users that were set since it ran last may not go with it any more") {

@@ -4,15 +4,15 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "../bench.h"
+#include "control/ledger/reasons.h"
 
 namespace crossfade {
 
 namespace {
 
-constexpr std::size_t kNew = static_cast<std::size_t>(Side::New);
-constexpr const char* kShadow = R"({"type":"shadow_traffic"})";
 constexpr const char* kRails = R"({"window_s":10,"min_requests":100,"error_rate":0.05})";
 
 std::string with_rails(const std::string& more = "") {
@@ -47,6 +47,11 @@ struct GuardBench : Bench {
                      const std::string& id = "cache") {
     traffic(id).second[0].answered += answered;
     traffic(id).second[0].errors += errors;
+  }
+  // By new.
+  void answer_requests(std::uint64_t answered, std::uint64_t errors) {
+    traffic().requests[kNew][0] += answered;
+    traffic().errors[kNew] += errors;
   }
   // Running, with these members beside its strategy.
   void run(const std::string& strategy, const std::string& members) {
@@ -87,6 +92,33 @@ struct GuardBench : Bench {
 };
 
 }  // namespace
+
+TEST_CASE("guard: of a rolling update, an interlay whose shard is not named is not judged") {
+  GuardBench bench;
+  bench.add_endpoint("old2", 1);
+  bench.add_interlay("other", "old2", 7002);
+  for (const char* endpoint : {"old", "old2"}) {
+    must(bench.life->endpoints.patch(
+        endpoint, json(R"({"config":{"shard":")" + std::string(endpoint) + R"("}})"), bench.call));
+  }
+  must(bench.life->migrations.create(
+      json(
+          R"({"id":"m","strategy":{"type":"rolling_update","migrated_instances":["old2"],"total_instances":2},)" +
+          with_rails() + "}"),
+      bench.call));
+  bench.bind("m");
+  must(
+      bench.life->migrations.add_interlay("m", "other", json(R"({"endpoint":"new"})"), bench.call));
+  must(bench.life->conductor.migrate("m", bench.call));
+  bench.pass(1);
+  bench.go_down("cache");
+  bench.pass(70);
+  CHECK(bench.status("m") == "running");
+  bench.go_down("other");
+  bench.pass(70);
+  CHECK(bench.status("m") == "rolled_back");
+  CHECK(bench.said("interlay 'other': new is down"));
+}
 
 TEST_CASE("guard: a guardrail that is crossed takes everything back, durably, and says why") {
   GuardBench bench;
@@ -299,6 +331,78 @@ TEST_CASE("guard: what writes to both sides is taken back as a whole") {
   CHECK(bench.status("m") == "rolled_back");
   CHECK_FALSE(bench.both("cache"));
   CHECK_FALSE(bench.both("other"));
+}
+
+TEST_CASE("guard: nothing is taken back to an old that the ledger says has lost something") {
+  GuardBench bench;
+  bench.run(kCanary, with_rails());
+  bench.life->ledger.note_all("m", side_lost(Side::Old) + "old' was started again", nullptr);
+  bench.answer_copies(200, 30);
+  bench.pass(6);
+  CHECK(bench.status("m") == "running");
+  CHECK(bench.said("not rolled back, as old endpoint 'old' was started again: look at it"));
+  CHECK(bench.reasons().size() == 1);
+}
+
+TEST_CASE("guard: interlays that write to one new server are taken back together") {
+  GuardBench bench;
+  bench.add_partial(R"({"type":"blue_green","active_is_new":true})");
+  must(bench.life->conductor.migrate("m", bench.call));
+  bench.pass(1);
+  bench.answer_requests(200, 30);
+  bench.pass(1);
+  CHECK(bench.status("m") == "rolled_back");
+}
+
+TEST_CASE("guard: nothing is taken back to an old server that does not answer, until it does") {
+  GuardBench bench;
+  bench.run(R"({"type":"blue_green","active_is_new":true})", with_rails());
+  bench.told.up.erase(1);
+  bench.answer_requests(200, 30);
+  bench.pass(8);
+  CHECK(bench.status("m") == "running");
+  CHECK(bench.said("not rolled back, as old ('old') does not answer"));
+  CHECK(bench.reasons().size() == 1);
+  bench.told.up[1] = ToldServers::healthy();
+  bench.pass(5);
+  bench.answer_requests(200, 30);
+  bench.pass(6);
+  CHECK(bench.status("m") == "rolled_back");
+}
+
+TEST_CASE("guard: an old server that was started again is not gone back to unasked") {
+  GuardBench bench;
+  bench.told.up[1].sight.run_id = "one";
+  bench.run(R"({"type":"blue_green","active_is_new":true})", with_rails());
+  RedisProbe old = bench.told.up[1];
+  bench.told.up.erase(1);
+  bench.answer_requests(200, 30);
+  bench.pass(8);
+  CHECK(bench.said("not rolled back, as old ('old') does not answer"));
+  old.sight.run_id = "two";
+  bench.told.up[1] = old;
+  for (int i = 0; i < 4; ++i) {
+    bench.pass(5);
+    bench.answer_requests(200, 30);
+  }
+  CHECK(bench.status("m") == "running");
+  CHECK(bench.said("not rolled back, as old ('old') was started again since"));
+  CHECK(bench.reasons().size() == 2);
+  must(bench.life->conductor.rollback("m", bench.call));
+  CHECK(bench.status("m") == "rolled_back");
+}
+
+TEST_CASE("guard: who may be down is asked once in a look, whoever is before it") {
+  GuardBench bench;
+  bench.add_partial(kShadow);
+  must(bench.life->conductor.migrate("m", bench.call));
+  bench.pass(1);
+  std::atomic<int> asked = 0;
+  bench.told.when_asked = [&](std::uint16_t) { ++asked; };
+  for (const char* id : {"cache", "other"}) bench.go_down(id);
+  bench.now_ms += 500;
+  bench.life->guard.look();
+  CHECK(asked == 1);
 }
 
 TEST_CASE("guard: a rollback that a loop does not take over in time is ended later") {

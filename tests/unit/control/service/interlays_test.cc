@@ -7,7 +7,7 @@ namespace crossfade {
 
 namespace {
 
-Answer create(Bench& bench, const std::string& body) {
+Answer create_interlay(Bench& bench, const std::string& body) {
   return bench.life->interlays.create(json(body), bench.call);
 }
 
@@ -37,7 +37,8 @@ class StuckFile {
 TEST_CASE("interlays: one that is created listens, and port 0 says which was chosen") {
   Bench bench;
   bench.add_endpoint("old", 1);
-  const Answer created = create(bench, R"({"id":"i","endpoint":"old","port":0,"tls":null})");
+  const Answer created =
+      create_interlay(bench, R"({"id":"i","endpoint":"old","port":0,"tls":null})");
   const Json& data = must(created).data;
   CHECK(must(created).status == 201);
   for (const char* name : {"id", "uuid", "endpoint", "port", "bind", "tls", "settings", "running",
@@ -56,9 +57,9 @@ TEST_CASE("interlays: a port that can not be opened leaves nothing behind") {
   Bench bench;
   bench.add_sides();
   bench.plane.ports_in_use = {7009};
-  CHECK(said(create(bench, R"({"id":"i","endpoint":"old","port":7009})")) ==
+  CHECK(said(create_interlay(bench, R"({"id":"i","endpoint":"old","port":7009})")) ==
         "409 Migration error: open port 7009 on 127.0.0.1: address in use");
-  CHECK(said(create(bench, R"({"id":"i","endpoint":"old","port":7001})")) ==
+  CHECK(said(create_interlay(bench, R"({"id":"i","endpoint":"old","port":7001})")) ==
         "409 Migration error: port 7001 on 127.0.0.1 is that of interlay 'cache'");
   CHECK(bench.life->keeper.state()->interlays.size() == 1);
   CHECK(bench.plane.table->interlays.size() == 1);
@@ -71,7 +72,8 @@ TEST_CASE("interlays: a table that is not confirmed opens no port") {
   Bench bench;
   bench.add_endpoint("old", 1);
   bench.plane.publishes_to_fail = 1;
-  CHECK(said(create(bench, R"({"id":"i","endpoint":"old","port":7001})")).find("503") == 0);
+  CHECK(said(create_interlay(bench, R"({"id":"i","endpoint":"old","port":7001})")).find("503") ==
+        0);
   CHECK(bench.plane.open.empty());
   CHECK(bench.life->keeper.state()->interlays.empty());
 }
@@ -82,7 +84,8 @@ TEST_CASE("interlays: when nothing can be written, ports, routes and answers sta
   const std::string before = to_text(must(bench.life->interlays.get("cache")).data);
   {
     const StuckFile stuck(bench.path());
-    CHECK(said(create(bench, R"({"id":"i","endpoint":"old","port":7002})")).find("503") == 0);
+    CHECK(said(create_interlay(bench, R"({"id":"i","endpoint":"old","port":7002})")).find("503") ==
+          0);
     CHECK(said(patch(bench, R"({"port":7005,"settings":{"pipeline_max":5}})")).find("503") == 0);
     CHECK(said(bench.life->interlays.remove("cache", bench.call)).find("503") == 0);
     CHECK(said(bench.life->interlays.stop("cache", bench.call)).find("503") == 0);
@@ -91,15 +94,15 @@ TEST_CASE("interlays: when nothing can be written, ports, routes and answers sta
   CHECK(bench.plane.table->interlays.size() == 1);
   CHECK(bench.plane.route("cache").settings == InterlaySettings{});
   CHECK(to_text(must(bench.life->interlays.get("cache")).data) == before);
-  must(create(bench, R"({"id":"i","endpoint":"old","port":7002})"));
+  must(create_interlay(bench, R"({"id":"i","endpoint":"old","port":7002})"));
 }
 
 TEST_CASE("interlays: what is missing or twice is refused") {
   Bench bench;
   bench.add_sides();
-  CHECK(said(create(bench, R"({"id":"i","endpoint":"nope","port":0})")) ==
+  CHECK(said(create_interlay(bench, R"({"id":"i","endpoint":"nope","port":0})")) ==
         "404 Not found: Endpoint 'nope' does not exist");
-  CHECK(said(create(bench, R"({"id":"cache","endpoint":"old","port":0})")) ==
+  CHECK(said(create_interlay(bench, R"({"id":"cache","endpoint":"old","port":0})")) ==
         "409 Migration error: Interlay 'cache' already exists");
   CHECK(said(bench.life->interlays.get("nope")) == "404 Not found: Interlay 'nope' does not exist");
 }
@@ -111,9 +114,9 @@ TEST_CASE("interlays: one never stands before itself") {
   must(bench.life->endpoints.create(
       json(R"({"id":"self","kind":"redis","config":{"host":"localhost","port":7001}})"),
       unchecked));
-  CHECK(said(create(bench, R"({"id":"i","endpoint":"self","port":7001})")) ==
+  CHECK(said(create_interlay(bench, R"({"id":"i","endpoint":"self","port":7001})")) ==
         "400 Bad Request: port: endpoint 'self' is that very address");
-  must(create(bench, R"({"id":"i","endpoint":"self","port":7002})"));
+  must(create_interlay(bench, R"({"id":"i","endpoint":"self","port":7002})"));
   CHECK(said(bench.life->interlays.patch("i", json(R"({"port":7001})"), bench.call)).find("400") ==
         0);
 }
@@ -132,8 +135,8 @@ TEST_CASE("interlays: one never stands before itself through others") {
   endpoint("first", 7001);
   endpoint("second", 7002);
   endpoint("third", 7003);
-  must(create(bench, R"({"id":"i","endpoint":"first","port":7002})"));
-  must(create(bench, R"({"id":"j","endpoint":"second","port":7003})"));
+  must(create_interlay(bench, R"({"id":"i","endpoint":"first","port":7002})"));
+  must(create_interlay(bench, R"({"id":"j","endpoint":"second","port":7003})"));
   CHECK(said(patch(bench, R"({"endpoint":"second"})")) ==
         "400 Bad Request: port: endpoint 'second' leads back to it, through endpoint 'first'");
   CHECK(said(patch(bench, R"({"endpoint":"third"})")).find("400") == 0);

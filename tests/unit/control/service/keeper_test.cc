@@ -2,6 +2,7 @@
 #include "control/service/keeper.h"
 
 #include "../bench.h"
+#include "../failing_sync.h"
 
 namespace crossfade {
 
@@ -158,7 +159,9 @@ TEST_CASE("keeper: a turn that is let go changes nothing") {
 TEST_CASE("keeper: routes that did not change are the same object in the next table") {
   Bench bench;
   bench.add_sides();
-  bench.add_interlay("other", "old", 7002);
+  bench.told.up[3] = ToldServers::healthy();
+  bench.add_endpoint("third", 3);
+  bench.add_interlay("other", "third", 7002);
   const auto find_route = [&](const std::string& id) {
     for (const InterlayRoutePtr& route : bench.plane.table->interlays) {
       if (route->id == id) return route;
@@ -193,6 +196,24 @@ TEST_CASE(
   CHECK(bench.status("m") == "ready");
   bench.restart();
   must(bench.life->conductor.migrate("m", bench.call));
+}
+
+TEST_CASE("keeper: what a failing disk may have kept is not called unchanged, and not in force") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", R"({"type":"blue_green"})");
+  syncs_to_fail = 1'000;
+  const std::string answer = said(bench.patch_strategy("m", R"({"active_is_new":true})"));
+  const std::string next = said(bench.patch_strategy("m", R"({"active_is_new":true})"));
+  syncs_to_fail = 0;
+  CHECK(answer.find("503 Unavailable: write the state file: ") == 0);
+  CHECK(answer.find("; it may be whole in the file all the same") != std::string::npos);
+  CHECK(answer.find("nothing was changed") == std::string::npos);
+  CHECK(next.find("nothing was changed") != std::string::npos);  // it was not begun
+  const auto active = [&] { return home(*bench.plane.route("cache").strategy); };
+  CHECK(active() == Side::Old);
+  must(bench.patch_strategy("m", R"({"active_is_new":true})"));
+  CHECK(active() == Side::New);
 }
 
 }  // namespace crossfade

@@ -347,7 +347,7 @@ TEST_CASE("migration apis: rendered, they are not taken out while their keys are
   bench.add_rendered();
   must(bench.life->conductor.migrate("m", bench.call));
   CHECK(said(bench.life->migrations.remove_apis("m", bench.call))
-            .starts_with("409 Migration error: new has the keys of api 'users' in another form"));
+            .starts_with("409 Migration error: new has what api 'users' asks for in another form"));
   must(bench.life->conductor.rollback("m", bench.call));
   CHECK(said(bench.life->migrations.remove_apis("m", bench.call)) == "200");
 }
@@ -364,7 +364,7 @@ TEST_CASE("migration apis: keys with writes on new alone are not made old's to d
   CHECK(said(bench.patch("m", none)) == "200");
   bench.plane.count_new_only_writes("cache", 7);
   bench.life->new_only_writes.sample();
-  CHECK(said(bench.patch("m", both)).find("have writes on new alone") != std::string::npos);
+  CHECK(said(bench.patch("m", both)).find("writes went to new alone") != std::string::npos);
   bench.call.force = true;
   CHECK(said(bench.patch("m", both)) == "200");
 }
@@ -431,9 +431,9 @@ TEST_CASE("migration apis: served by other templates, its requests are rendered 
   using Mapped = redis::Rendering::Fields;
   CHECK(keys->entries() ==
         std::vector<ApiSet::Entry>{
-            {"GET user:{{id}}", true, "HGET users {{key}}", Mapped{{"key", "id"}}},
+            {"GET user:{{id}}", true, "HGET users {{key}}", Mapped{{"key", "id"}}, "users"},
             {"SET user:{{id}} {{value}}", true, "HSET users {{key}} {{to}}",
-             Mapped{{"key", "id"}, {"to", "value"}}}});
+             Mapped{{"key", "id"}, {"to", "value"}}, "users"}});
   // A template of new that changes would leave what was written by the former one.
   CHECK(said(bench.life->templates.patch("new_set", json(R"({"query":"HSET u {{key}} {{to}}"})"),
                                          bench.call))

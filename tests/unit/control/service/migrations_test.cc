@@ -150,7 +150,8 @@ TEST_CASE("migrations: another side is made right by force only while the former
   }
   SUBCASE("it comes back from a cutover") {
     note(Side::Old);
-    must(bench.patch_strategy("m", R"({"write_mode":{"mode":"cutover","write_percentage":0}})"));
+    must(bench.patch_strategy(
+        "m", R"({"read_percentage":0,"write_mode":{"mode":"cutover","write_percentage":0}})"));
   }
   SUBCASE("any key may differ") {
     bench.life->ledger.note_all("m", "for a test", nullptr);
@@ -164,6 +165,101 @@ TEST_CASE("migrations: another side is made right by force only while the former
   CHECK(std::any_of(reasons.begin(), reasons.end(), [](const LedgerReason& reason) {
     return reason.text.starts_with("another side was made right");
   }));
+}
+
+TEST_CASE("migrations: dual writes end, and a side answers alone, only where it lacks nothing") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", kCanary);
+  Side right = Side::Old;
+  std::string why = "ends the writes to both sides and lets new answer while the ledger has 1 keys";
+  SUBCASE("old was right") {}
+  SUBCASE("new was right") {
+    must(bench.patch_strategy(
+        "m", R"({"write_mode":{"mode":"dual_write","policy":"new_authoritative"}})"));
+    right = Side::New;
+    why = "ends the writes to both sides and lets old answer while the ledger has 1 keys";
+  }
+  const bool was_old = right == Side::Old;
+  const std::vector<std::string> lacking =
+      was_old ? std::vector<std::string>{R"({"write_mode":null})",
+                                         R"({"type":"blue_green","active_is_new":true})",
+                                         R"({"type":"geographic","regions":{"eu":true}})"}
+              : std::vector<std::string>{R"({"write_mode":null})", R"({"type":"blue_green"})",
+                                         R"({"type":"shadow_traffic"})"};
+  const std::string having =
+      was_old ? R"({"type":"shadow_traffic"})" : R"({"type":"blue_green","active_is_new":true})";
+  bench.life->ledger.note("m", {{{0, "k"}, Doubt::Unsent, right}}, nullptr);
+  for (const std::string& strategy : lacking) {
+    CAPTURE(strategy);
+    CHECK(said(bench.patch_strategy("m", strategy))
+              .find("409 Migration error: strategy.write_mode: " + why) == 0);
+  }
+  must(bench.patch_strategy("m", having));
+  CHECK(must_summary(bench).reasons.empty());
+}
+
+TEST_CASE("migrations: one that may lack writes on new is completed by force only") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", kCanary);
+  const std::string all = R"({"type":"blue_green","active_is_new":true})";
+  SUBCASE("keys are left") {
+    bench.life->ledger.note("m", {{{0, "k"}, Doubt::Unsent, Side::Old}}, nullptr);
+  }
+  SUBCASE("any key may differ") { bench.life->ledger.note_all("m", "for a test", nullptr); }
+  CHECK(said(bench.patch_strategy("m", all)).find("409 ") == 0);
+  bench.call.force = true;
+  must(bench.patch_strategy("m", all));
+  bench.call.force = false;
+  const std::string refused = said(bench.life->conductor.complete("m", bench.call));
+  CAPTURE(refused);
+  CHECK(refused.find("409 ") == 0);
+  CHECK(refused.find(" (GET …/divergence); compare both sides, or complete with ?force=true") !=
+        std::string::npos);
+  bench.call.force = true;
+  must(bench.life->conductor.complete("m", bench.call));
+  CHECK(bench.status("m") == "completed");
+}
+
+TEST_CASE("migrations: nothing is completed over transactions that are open on old, but by force") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", R"({"type":"blue_green","active_is_new":true})");
+  REQUIRE(bench.plane.telemetry.interlays.size() == 1);
+  auto& staying = bench.plane.telemetry.interlays.front().staying;
+  staying[static_cast<std::size_t>(Stay::Transaction)] = 2;
+  const std::string refused = said(bench.life->conductor.complete("m", bench.call));
+  CHECK(refused.find("409 ") == 0);
+  CHECK(refused.find("2 sessions are in the midst of a request or transaction that began on old") !=
+        std::string::npos);
+  CHECK(bench.status("m") == "running");
+  SUBCASE("until they end") { staying = {}; }
+  SUBCASE("by force") { bench.call.force = true; }
+  must(bench.life->conductor.complete("m", bench.call));
+  CHECK(bench.status("m") == "completed");
+}
+
+TEST_CASE("migrations: new does not begin as right where old was given more since both were") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", kCanary);
+  must(bench.life->conductor.rollback("m", bench.call));
+  const std::string right = R"({"write_mode":{"mode":"dual_write","policy":"new_authoritative"}})";
+  must(bench.patch_strategy("m", right));
+  const Answer tested = bench.life->conductor.test("m");
+  CHECK(to_text(must(tested).data).find("new would be right, and lacks what old alone was given") !=
+        std::string::npos);
+  CHECK(said(bench.life->conductor.migrate("m", bench.call)).find("409 ") == 0);
+  SUBCASE("as old is right it does") {
+    must(bench.patch_strategy("m", kCanary));
+    must(bench.life->conductor.migrate("m", bench.call));
+  }
+  SUBCASE("by force it does") {
+    bench.call.force = true;
+    must(bench.life->conductor.migrate("m", bench.call));
+  }
+  CHECK(bench.status("m") == "running");
 }
 
 TEST_CASE("migrations: a conditional PATCH is refused when the migration has changed") {
@@ -203,6 +299,172 @@ TEST_CASE("migrations: what is shown has the guide's fields, verbose has all") {
     CAPTURE(name);
     CHECK(full.find(name) != nullptr);
     CHECK(must(listed_verbose).data.elements()->front().find(name) != nullptr);
+  }
+}
+
+TEST_CASE("migrations: a deletion that the loops do not confirm leaves the journal as it was") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", "null");
+  REQUIRE(bench.status("m") == "completed");
+  const auto before = bench.journal("m");
+  bench.plane.publishes_to_fail = 1;
+  CHECK(said(bench.life->migrations.remove("m", bench.call)).find("503 Unavailable") == 0);
+  auto expected = before;
+  expected.emplace_back("completed -> completed by tester");
+  expected.emplace_back("completed -> completed by crossfade");
+  CHECK(bench.journal("m") == expected);
+  bench.restart();
+  CHECK(bench.journal("m") == expected);
+  must(bench.life->migrations.remove("m", bench.call));
+  bench.restart();
+  CHECK(bench.life->keeper.state()->migrations.empty());
+}
+
+namespace {
+
+std::string dual(const char* policy) {
+  return R"({"type":"canary","read_percentage":1.0,"write_mode":{"mode":"dual_write","policy":")" +
+         std::string(policy) + "\"}}";
+}
+
+void check_was_alone(Bench& bench) {
+  const auto reasons = must_summary(bench).reasons;
+  REQUIRE(reasons.size() == 1);
+  CHECK(reasons[0].text ==
+        "it began to write to both sides when new had writes that old does not have");
+  CHECK(bench.life->ledger.suspects("m", 0, 0, "any key"));
+}
+
+constexpr const char* kAllOnNew =
+    R"({"type":"canary","read_percentage":1.0,"write_mode":{"mode":"cutover","write_percentage":1.0}})";
+
+}  // namespace
+
+TEST_CASE("migrations: old is not made right of what was written on new alone, but by force") {
+  Bench bench;
+  bench.add_sides();
+  SUBCASE("by a cutover") { bench.add_running("m", kAllOnNew); }
+  SUBCASE("as writes follow reads") {
+    bench.add_running("m", R"({"type":"blue_green","active_is_new":true})");
+  }
+  SUBCASE("by a cutover that was taken back") {
+    bench.add_running("m", kAllOnNew);
+    bench.plane.count_new_only_writes("cache", 3);
+    must(bench.patch_strategy(
+        "m",
+        R"({"type":"canary","read_percentage":0,"write_mode":{"mode":"cutover","write_percentage":0}})"));
+  }
+  bench.plane.count_new_only_writes("cache", 3);
+  for (const char* policy : {"old_authoritative", "best_effort"}) {
+    CHECK(
+        said(bench.patch_strategy("m", dual(policy)))
+            .find("409 Migration error: strategy.write_mode.policy: 3 writes went to new alone") ==
+        0);
+  }
+  bench.call.force = true;
+  must(bench.patch_strategy("m", dual("old_authoritative")));
+  check_was_alone(bench);
+}
+
+TEST_CASE("migrations: where each side has writes that the other lacks neither is made right") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running(
+      "m",
+      R"({"type":"canary","read_percentage":0.5,"write_mode":{"mode":"cutover","write_percentage":0.5}})");
+  bench.plane.count_new_only_writes("cache", 3);
+  CHECK(said(bench.patch_strategy("m", dual("new_authoritative")))
+            .find("409 Migration error: strategy.write_mode.policy: some writes went to old alone "
+                  "and others to new alone") == 0);
+  bench.call.force = true;
+  must(bench.patch_strategy("m", dual("new_authoritative")));
+  must(bench.patch_strategy("m", kAllOnNew));
+  bench.call.force = false;
+  CHECK(said(bench.life->conductor.complete("m", bench.call)).find("409 ") == 0);
+}
+
+TEST_CASE("migrations: no way about leads to a side that lacks what the other one has") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", kCanary);
+  bench.life->ledger.note_all("m", "for a test", nullptr);
+  const std::string aside =
+      R"({"type":"canary","read_percentage":0,"write_mode":{"mode":"cutover","write_percentage":0}})";
+  std::string to;
+  SUBCASE("by a ramp") {
+    to =
+        R"({"type":"canary","read_percentage":0,"write_mode":null,"ramp":{"steps":[0.5,1.0],"hold_s":60}})";
+  }
+  SUBCASE("by a time on old, to new as right") {
+    must(bench.patch_strategy("m", aside));
+    to = dual("new_authoritative");
+  }
+  SUBCASE("by a time on old, to new alone") {
+    must(bench.patch_strategy("m", aside));
+    to = R"({"type":"blue_green","active_is_new":true})";
+  }
+  SUBCASE("by shadow traffic") {
+    must(bench.patch_strategy("m", R"({"type":"shadow_traffic"})"));
+    to = R"({"type":"blue_green","active_is_new":true})";
+  }
+  CHECK(said(bench.patch_strategy("m", to)).substr(0, 4) == "409 ");
+  // Old has had all of it, all the time.
+  must(bench.patch_strategy("m", aside));
+  must(bench.patch_strategy("m", kCanary));
+}
+
+TEST_CASE("migrations: old is made right of what was on new alone when that was verified") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", kAllOnNew);
+  bench.plane.count_new_only_writes("cache", 3);
+  must(bench.patch_strategy("m", dual("new_authoritative")));
+  check_was_alone(bench);
+  CHECK(said(bench.patch_strategy("m", dual("old_authoritative")))
+            .find("409 Migration error: strategy.write_mode.policy: makes old right while any key "
+                  "may lack writes there that new has") == 0);
+  SUBCASE("what old lacks keeps nobody from being complete without it") {
+    must(bench.patch_strategy("m", kAllOnNew));
+    must(bench.life->conductor.complete("m", bench.call));
+    return;
+  }
+  const std::uint64_t doubts = bench.life->ledger.begin_verification("m");
+  REQUIRE(bench.life->ledger.verified("m", doubts));
+  must(bench.patch_strategy("m", dual("old_authoritative")));
+}
+
+TEST_CASE("migrations: old is made right where nothing was ever written on new alone") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_running("m", kAllOnNew);
+  SUBCASE("in this process") {}
+  SUBCASE("in one that ended cleanly") {
+    bench.life->new_only_writes.save_exactly();
+    bench.restart();
+  }
+  must(bench.patch_strategy("m", dual("old_authoritative")));
+  CHECK(must_summary(bench).reasons.empty());
+}
+
+TEST_CASE("migrations: where a crash may have cost the count, what moves writes may have written") {
+  Bench bench;
+  bench.add_sides();
+  SUBCASE("it does") {
+    bench.add_running("m", kAllOnNew);
+    bench.restart();
+    CHECK(
+        said(bench.patch_strategy("m", dual("old_authoritative")))
+            .find(
+                "409 Migration error: strategy.write_mode.policy: at least 0 writes went to new") ==
+        0);
+  }
+  SUBCASE("it does not") {
+    bench.add_running(
+        "m",
+        R"({"type":"canary","read_percentage":0,"write_mode":{"mode":"cutover","write_percentage":0}})");
+    bench.restart();
+    must(bench.patch_strategy("m", dual("old_authoritative")));
   }
 }
 

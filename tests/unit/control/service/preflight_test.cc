@@ -1,7 +1,20 @@
 // The test before a start: what it finds, and that a start obeys it.
+#include <atomic>
+
 #include "../bench.h"
 
 namespace crossfade {
+
+namespace {
+
+constexpr const char* kAtOnce = R"({"type":"big_bang","durability":false})";
+constexpr const char* kAtOnceOnBoth =
+    R"({"type":"big_bang","durability":false,)"
+    R"("write_mode":{"mode":"dual_write","policy":"old_authoritative"}})";
+constexpr const char* kTonight = R"({"type":"time_window","window_start":"2024-01-15T02:00:00Z",)"
+                                 R"("window_end":"2024-01-15T04:00:00Z"})";
+
+}  // namespace
 
 TEST_CASE(
     "migrations: the test connects to both sides and names what is wrong; migrate obeys it unless "
@@ -54,6 +67,84 @@ TEST_CASE(
   Call forced = bench.call;
   forced.force = true;
   CHECK(said(bench.life->conductor.migrate("m", forced)) == "200");
+}
+
+TEST_CASE("migrations: each server is asked once by a test, however many interlays are before it") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_ready("m", kCanary);
+  for (int i = 0; i < 5; ++i) {
+    const std::string id = "i" + std::to_string(i);
+    bench.add_interlay(id, "old", 7100 + i);
+    must(bench.life->migrations.add_interlay("m", id, json(R"({"endpoint":"new"})"), bench.call));
+  }
+  std::atomic<int> asked = 0;
+  bench.told.when_asked = [&](std::uint16_t) { ++asked; };
+  must(bench.life->conductor.test("m"));
+  CHECK(asked == 2);
+}
+
+TEST_CASE("migrations: what new does not tell is not said of it, and what it refuses is") {
+  Bench bench;
+  bench.add_sides();
+  bench.add_ready("m", kCanary);
+  const auto check = [&](std::string_view name) {
+    const Answer answer = bench.life->conductor.test("m");
+    std::string shown = "not looked at";
+    for (const Json& one : *must(answer).data.find("checks")->elements()) {
+      if (text_of(one, "name") == name) shown = text_of(one, "ok") + ": " + text_of(one, "detail");
+    }
+    return shown;
+  };
+  CHECK(check("new_role") == "true: new takes writes");
+  bench.told.writes[2] = {WritesTold::Answer::Refused, "MISCONF Redis is configured to save"};
+  CHECK(check("new_role") == "false: new refuses every write: MISCONF Redis is configured to save");
+  bench.told.writes[2] = {WritesTold::Answer::Silent, "no answer in time"};
+  CHECK(check("new_role") == "false: new does not answer a write: no answer in time");
+  bench.told.writes[2] = {WritesTold::Answer::NotTold, "NOPERM no"};
+  CHECK(check("new_role") ==
+        "true: new is a master; it does not tell whether it takes writes: "
+        "NOPERM no");
+  RedisProbe mute;
+  mute.info_refused = true;
+  bench.told.up[2] = mute;
+  CHECK(check("new_role") == "true: new does not tell whether it takes writes: NOPERM no");
+  CHECK(check("new_reachable") ==
+        "true: endpoint 'new': a server that refuses INFO answered in 0 us");
+  CHECK(check("new_loading") == "not looked at");
+  CHECK(check("memory") == "not looked at");
+  CHECK(check("keys") == "not looked at");
+  CHECK(check("version").starts_with("true: new does not tell: INFO is refused"));
+  bench.told.up[1].ping_refusal = "BUSY with a script";
+  bench.told.up[2].ping_refusal = "BUSY with a script";
+  CHECK(check("new_reachable") ==
+        "false: endpoint 'new': it answers PING with an error: BUSY with a script");
+  CHECK(check("old_reachable") ==
+        "true: endpoint 'old': it answers PING with an error: BUSY with a script");
+}
+
+TEST_CASE("migrations: guardrails that nobody will look at are named by the test") {
+  Bench bench;
+  bench.add_sides();
+  const auto guardrails = [&](const char* strategy, const char* given) {
+    bench.add_ready("m", std::string(strategy) + R"(,"guardrails":)" + given);
+    const Answer answer = bench.life->conductor.test("m");
+    CHECK(*must(answer).data.find("valid") == Json(true));
+    std::string shown = "not looked at";
+    for (const Json& one : *must(answer).data.find("checks")->elements()) {
+      if (text_of(one, "name") == "guardrails") shown = text_of(one, "detail");
+    }
+    must(bench.life->migrations.remove("m", bench.call));
+    return shown;
+  };
+  const char* given = R"({"error_rate":0.1})";
+  const std::string_view none = "guardrails are not looked at: it is completed as soon as";
+  CHECK(guardrails(kAtOnce, given).starts_with(none));
+  CHECK(guardrails(kTonight, given).starts_with(none));
+  CHECK(guardrails(kAtOnce, "null") == "not looked at");
+  const std::string_view some = "guardrails are looked at while it runs";
+  CHECK(guardrails(R"({"type":"blue_green","active_is_new":true})", given) == some);
+  CHECK(guardrails(kAtOnceOnBoth, given) == some);
 }
 
 TEST_CASE("migrations: a side that evicts keys is named by the test, and refused by nobody") {

@@ -6,7 +6,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr const char* kShadow = R"({"type":"shadow_traffic"})";
 constexpr const char* kBlueGreen = R"({"type":"blue_green"})";
 
 struct Pairs : Bench {
@@ -36,6 +35,13 @@ struct Pairs : Bench {
       if (!*check.find("ok")->boolean()) names.push_back(text_of(check, "name"));
     }
     return names;
+  }
+  std::string detail(const std::string& id, const std::string& name) {
+    const Answer answer = life->conductor.test(id);
+    for (const Json& check : *must(answer).data.find("checks")->elements()) {
+      if (text_of(check, "name") == name) return text_of(check, "detail");
+    }
+    return {};
   }
   std::string start(const std::string& id, bool force = false) {
     Call with = call;
@@ -128,6 +134,158 @@ TEST_CASE("pairs: a server belongs to one migration where one of them writes to 
   CHECK(bench.status("m2") == "running");
 }
 
+namespace {
+
+// Interlays "cache" and "cache2" of one migration, each with its two servers.
+struct Crossed : Pairs {
+  void add(const char* strategy, const char* second_old, const char* second_new) {
+    for (const auto& [id, port] : {std::pair("three", 3), std::pair("four", 4)}) {
+      told.up[static_cast<std::uint16_t>(port)] = ToldServers::healthy();
+      told.up[static_cast<std::uint16_t>(port)].sight.run_id = id;
+      add_endpoint(id, port);
+    }
+    add_interlay("cache2", second_old, 7002);
+    add_ready("m", strategy);
+    must(life->migrations.add_interlay(
+        "m", "cache2", json(R"({"endpoint":")" + std::string(second_new) + R"("})"), call));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("pairs: two of one migration have both servers in common, or none") {
+  Crossed bench;
+  SUBCASE("two old servers into one new one") { bench.add(kCanary, "three", "new"); }
+  SUBCASE("one old server into two new ones") { bench.add(kCanary, "old", "three"); }
+  SUBCASE("a chain") { bench.add(kCanary, "new", "three"); }
+  SUBCASE("the other way round") { bench.add(kCanary, "new", "old"); }
+  SUBCASE("under another name") {
+    bench.add(kCanary, "three", "four");
+    bench.told.up[4].sight.run_id = "two";
+  }
+  CHECK(bench.failed("m") == Names{"alone", "alone"});
+  CHECK(has(bench.start("m"), "interlays 'cache' and 'cache2' have one server in common"));
+  CHECK(bench.start("m", true) == "200");
+  // What one of them brings the other would delete.
+  CHECK(has(said(bench.life->verifications.start("m", bench.call)),
+            "409 Migration error: Migration 'm' is not verified: interlays 'cache' and "
+            "'cache2' have one server in common"));
+}
+
+TEST_CASE("pairs: one pair of servers by other addresses is refused where writes go to both") {
+  Crossed bench;
+  bench.add(kCanary, "three", "four");
+  bench.told.up[3].sight.run_id = "one";
+  bench.told.up[4].sight.run_id = "two";
+  CHECK(bench.failed("m") == Names{"alone", "alone"});
+  CHECK(has(bench.start("m"), "interlays 'cache' and 'cache2' stand between the same two servers"));
+  CHECK(bench.start("m", true) == "200");
+}
+
+TEST_CASE("pairs: two of one migration may be one pair, or two, or write to one side only") {
+  Crossed bench;
+  SUBCASE("one") { bench.add(kCanary, "old", "new"); }
+  SUBCASE("two") { bench.add(kCanary, "three", "four"); }
+  SUBCASE("one side only") { bench.add(kBlueGreen, "three", "new"); }
+  CHECK(bench.failed("m") == Names{});
+}
+
+TEST_CASE("pairs: what one server has by two endpoints moves alike before both") {
+  Pairs bench;
+  constexpr const char* kFlag =
+      R"({"type":"feature_flag","flags":{"all":true},"rollout_percentage":0.5})";
+  constexpr const char* kMoves = R"({"type":"canary","read_percentage":0.5})";
+  const auto add = [&](const char* strategy) {
+    bench.told.up[3] = bench.told.up[1];
+    bench.add_endpoint("again", 3);
+    bench.add_interlay("cache2", "again", 7002);
+    bench.add_ready("m", strategy);
+    must(bench.life->migrations.add_interlay("m", "cache2", json(R"({"endpoint":"new"})"),
+                                             bench.call));
+  };
+  const auto by_users = [&] {
+    must(bench.life->interlays.patch(
+        "cache", json(R"({"settings":{"user":{"from":"key","pattern":"user:{{user}}"}}})"),
+        bench.call));
+  };
+  const auto by_api = [&] {
+    bench.add_template("get", "old", "GET user:{{id}}");
+    bench.add_template("set", "old", "SET user:{{id}} {{value}}");
+    bench.add_api("users", R"([{"template":"get"},{"template":"set"}])");
+    const char* own =
+        R"({"bindings":[{"template":"get","fields":{}},{"template":"set","fields":{}}]})";
+    must(bench.life->migrations.add_api("m", "users", json(own), bench.call));
+  };
+  const Names both{"one_history", "one_history"};
+  SUBCASE("users are told otherwise") {
+    add(kFlag);
+    by_users();
+    CHECK(bench.failed("m") == both);
+    CHECK(has(bench.detail("m", "one_history"),
+              "interlay 'cache2' stands before the same server (the same run_id), by an endpoint "
+              "of another name, and tells its users by another settings.user"));
+    CHECK(has(bench.start("m"), "409 Migration error"));
+    CHECK(bench.start("m", true) == "200");
+  }
+  SUBCASE("an api of the one moves") {
+    add(kMoves);
+    by_api();
+    CHECK(bench.failed("m") == both);
+    CHECK(has(bench.detail("m", "one_history"), "goes by other apis"));
+  }
+  SUBCASE("users are told alike") {
+    add(kFlag);
+    CHECK(bench.failed("m") == Names{});
+    CHECK(has(bench.detail("m", "one_history"), "and moves the same"));
+  }
+  SUBCASE("they are two servers") {
+    add(kFlag);
+    by_users();
+    bench.told.up[3].sight.run_id = "three";
+    CHECK(bench.failed("m") == Names{});
+    CHECK(bench.detail("m", "one_history").empty());
+  }
+  SUBCASE("nothing is on new alone") {
+    add(kShadow);
+    by_users();
+    CHECK(bench.failed("m") == Names{});
+  }
+}
+
+TEST_CASE("pairs: clients of no other interlay use a server that gets what they did not ask for") {
+  Pairs bench;
+  std::string at = "old";
+  const char* strategy = kCanary;
+  Names names{"outside"};
+  bool routed = false;
+  SUBCASE("old, where everybody is") { names = {}; }
+  SUBCASE("new") { at = "new"; }
+  SUBCASE("old, which gets no copies") { strategy = kShadow, names = {}; }
+  SUBCASE("new, which gets copies") { strategy = kShadow, at = "new"; }
+  SUBCASE("nobody gets anything") { strategy = kBlueGreen, names = {}; }
+  SUBCASE("elsewhere") { at = "three", names = {}; }
+  SUBCASE("new, as a migration that is completed leads there") { at = "three", routed = true; }
+  bench.told.up[3] = ToldServers::healthy();
+  bench.add_endpoint("three", 3);
+  bench.add_interlay("beside", at, 7003);
+  if (routed) {
+    bench.add_migration("done", R"({"type":"big_bang"})");
+    must(bench.life->migrations.add_interlay("done", "beside", json(R"({"endpoint":"new"})"),
+                                             bench.call));
+    must(bench.life->conductor.migrate("done", bench.call));
+    CHECK(bench.status("done") == "completed");
+  }
+  bench.add_ready("m", strategy);
+  CHECK(bench.failed("m") == names);
+  const bool told = has(bench.detail("m", "outside"), "interlay 'beside' is none of");
+  CHECK(told == (!names.empty() || (at == "old" && strategy == kCanary)));
+  if (names.empty() || strategy == kShadow) return;
+  CHECK(has(bench.start("m"), "interlay 'beside' is none of this migration's"));
+  CHECK(bench.start("m", true) == "200");
+  CHECK(has(said(bench.life->verifications.start("m", bench.call)),
+            "Migration 'm' is not verified: interlay 'beside' is none of this migration's"));
+}
+
 TEST_CASE("pairs: the order in which two of them start does not matter") {
   Pairs bench;
   bench.add_running("m", kShadow);
@@ -150,9 +308,9 @@ TEST_CASE("pairs: what does not write to both sides, or not any more, disturbs n
     must(bench.life->conductor.rollback("m", bench.call));
     bench.add_second(kCanary, "new");
   }
-  SUBCASE("it is completed") {
+  SUBCASE("it is completed, and the other one goes to one side only") {
     bench.add_running("m", R"({"type":"big_bang"})");
-    bench.add_second(kCanary, "new");
+    bench.add_second(kBlueGreen, "new");
   }
   SUBCASE("its servers are others") {
     bench.add_running("m", kCanary);
@@ -192,10 +350,7 @@ TEST_CASE("pairs: of two that start at once on one pair one is refused") {
   bench.add_ready("m", kCanary);
   bench.add_second(kCanary, "new");
   // While the second is being tested the first one starts, from the beginning to the end.
-  bench.told.when_asked = [&bench] {
-    bench.told.when_asked = nullptr;
-    CHECK(bench.start("m") == "200");
-  };
+  bench.told.when_first_asked = [&bench] { CHECK(bench.start("m") == "200"); };
   CHECK(has(bench.start("m2"), "alone of interlay 'cache2': migration 'm' is in force"));
   CHECK(bench.status("m2") == "ready");
 }

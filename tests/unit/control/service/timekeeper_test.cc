@@ -5,6 +5,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <future>
+#include <thread>
 
 #include "../bench.h"
 
@@ -20,9 +23,22 @@ constexpr const char* kWindow =
 struct WindowBench : Bench {
   WindowBench() { add_sides(); }
 
+  // The clock that nobody sets goes on by as much; not back.
   void look_at(std::int64_t time) {
+    now_ms += std::max<std::int64_t>(time - now, 0) * 1'000;
     now = time;
     life->timekeeper.look();
+    life->timekeeper.finish();
+  }
+  // Migration "m", whose window opens with dual writes.
+  void start_dual_window(const std::string& policy) {
+    must(life->migrations.create(
+        json(R"({"id":"m","strategy":{"type":"time_window","window_start":"2024-01-15T02:00:00Z",)"
+             R"("window_end":"2024-01-15T04:00:00Z","write_mode":{"mode":"dual_write","policy":")" +
+             policy + R"("}}})"),
+        call));
+    bind("m");
+    must(life->conductor.migrate("m", call));
   }
   Side side() {
     const auto& strategy = plane.route("cache").strategy;
@@ -74,6 +90,37 @@ TEST_CASE("time_window: old before it opens, new from then on, by itself") {
   CHECK(bench.executed());
 }
 
+TEST_CASE("time_window: one whose servers hang holds up no other") {
+  WindowBench bench;
+  bench.told.up[3] = bench.told.up[4] = ToldServers::healthy();
+  bench.add_endpoint("third", 3);
+  bench.add_endpoint("fourth", 4);
+  bench.add_interlay("other", "third", 7002);
+  bench.now = kStart - 100;
+  bench.add_running("m", kWindow);
+  bench.add_migration("well", kWindow);
+  must(bench.life->migrations.add_interlay("well", "other", json(R"({"endpoint":"fourth"})"),
+                                           bench.call));
+  must(bench.life->conductor.migrate("well", bench.call));
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  bench.told.when_asked = [&](std::uint16_t port) {
+    if (port == 2) released.wait();
+  };
+  bench.now = kStart;
+  bench.life->timekeeper.look();
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (bench.status("well") != "completed" && std::chrono::steady_clock::now() < limit) {
+    std::this_thread::yield();
+  }
+  CHECK(bench.status("well") == "completed");
+  CHECK(bench.status("m") == "running");
+  bench.life->timekeeper.look();  // it is being opened: not once more
+  release.set_value();
+  bench.life->timekeeper.finish();
+  CHECK(bench.status("m") == "completed");
+}
+
 TEST_CASE("time_window: a restart before, in and after the window routes as before it") {
   WindowBench bench;
   bench.add_running("m", kWindow);
@@ -85,6 +132,7 @@ TEST_CASE("time_window: a restart before, in and after the window routes as befo
   bench.restart();
   CHECK(bench.side() == Side::Old);
   bench.life->timekeeper.look();
+  bench.life->timekeeper.finish();
   CHECK(bench.side() == Side::New);
   CHECK(bench.said_why("its window has opened, 90 s ago"));
 }
@@ -96,6 +144,7 @@ TEST_CASE("time_window: one that was missed is taken back, and says so") {
   bench.restart();
   CHECK(bench.side() == Side::Old);
   bench.life->timekeeper.look();
+  bench.life->timekeeper.finish();
   CHECK(bench.status("m") == "rolled_back");
   CHECK(bench.side() == Side::Old);
   CHECK(bench.said_why("the window from 2024-01-15T02:00:00Z to 2024-01-15T04:00:00Z was missed"));
@@ -140,13 +189,37 @@ TEST_CASE("time_window: loops that do not take the table over leave it on old, t
 
 TEST_CASE("time_window: one that was started by force is executed by force") {
   WindowBench bench;
-  bench.down(true);
+  bench.told.up[2].role = "slave";
   bench.add_ready("m", kWindow);
+  CHECK(said(bench.life->conductor.migrate("m", bench.call)).find("409 ") == 0);
   bench.call.force = true;
   must(bench.life->conductor.migrate("m", bench.call));
   bench.restart();
-  bench.look_at(kStart);
+  SUBCASE("as it is") { bench.look_at(kStart); }
+  SUBCASE("but not while new is gone") {
+    bench.down(true);
+    bench.look_at(kStart);
+    CHECK(bench.side() == Side::Old);
+    CHECK(bench.status("m") == "running");
+    bench.down(false);
+    bench.look_at(kStart + 60);
+  }
   CHECK(bench.side() == Side::New);
+}
+
+TEST_CASE("time_window: behind a rollback it does not make new right by a PATCH before it opens") {
+  WindowBench bench;
+  bench.start_dual_window("old_authoritative");
+  bench.look_at(kStart);
+  REQUIRE(bench.plane.route("cache").authority() == Side::Old);
+  must(bench.life->conductor.rollback("m", bench.call));
+  bench.now = kStart - 100;
+  must(bench.life->conductor.migrate("m", bench.call));
+  must(bench.patch_strategy(
+      "m", R"({"write_mode":{"mode":"dual_write","policy":"new_authoritative"}})"));
+  bench.look_at(kStart + 60);
+  CHECK_FALSE(bench.executed());
+  CHECK(bench.said_why("new would be right, and lacks what old alone was given"));
 }
 
 TEST_CASE("time_window: while it is paused nothing happens, and resume makes up for it") {
@@ -176,6 +249,11 @@ TEST_CASE("time_window: a PATCH moves it while it waits; an ended one is not sta
   must(bench.patch_strategy("m", R"({"window_start":"2024-01-15T03:00:00Z"})"));
   bench.look_at(kStart + 3'599);
   CHECK(bench.side() == Side::Old);
+  // A slip in a date takes nothing back.
+  CHECK(said(bench.patch_strategy("m", R"({"window_start":"2024-01-15T02:00:00Z",)"
+                                       R"("window_end":"2024-01-15T02:59:59Z"})"))
+            .find("409 Migration error: strategy.window_end: 2024-01-15T02:59:59Z has passed") ==
+        0);
   bench.look_at(kStart + 3'600);
   CHECK(bench.side() == Side::New);
   CHECK(said(bench.patch_strategy("m", R"({"type":"blue_green"})")).find("409 ") == 0);
@@ -220,18 +298,16 @@ TEST_CASE("time_window: a rollback that the loops do not confirm is gone on with
 
 TEST_CASE("time_window: with dual writes it is executed, and taken back unless it is completed") {
   WindowBench bench;
-  must(bench.life->migrations.create(
-      json(
-          R"({"id":"m","strategy":{"type":"time_window","window_start":"2024-01-15T02:00:00Z",)"
-          R"("window_end":"2024-01-15T04:00:00Z","write_mode":{"mode":"dual_write","policy":"new_authoritative"}}})"),
-      bench.call));
-  bench.bind("m");
-  must(bench.life->conductor.migrate("m", bench.call));
+  bench.start_dual_window("new_authoritative");
   CHECK_FALSE(bench.plane.route("cache").authority().has_value());
   bench.look_at(kStart);
   CHECK(bench.status("m") == "running");
   CHECK(bench.executed());
   CHECK(bench.plane.route("cache").authority() == Side::New);
+  CHECK(bench.of("reason") == "executed: its window has opened");
+  CHECK(said(bench.patch_strategy("m", R"({"window_start":"2024-01-15T02:30:00Z"})"))
+            .find("409 Migration error: strategy.window_start: the migration has been executed") ==
+        0);
   SUBCASE("the operator ends it") {
     must(bench.patch_strategy("m", R"({"write_mode":null})"));
     must(bench.life->conductor.complete("m", bench.call));
@@ -323,11 +399,43 @@ TEST_CASE("ramp: a note in the journal changes nothing, and holds nothing anew")
   CHECK(bench.share_at(1'060) == 250'000);
 }
 
-TEST_CASE("ramp: a clock that is set back holds it anew from then") {
+TEST_CASE(
+    "ramp: a clock that is set, forward or back, neither shortens nor prolongs what it holds") {
   RampBench bench;
-  CHECK(bench.share_at(500) == 50'000);
-  CHECK(bench.share_at(559) == 50'000);
-  CHECK(bench.share_at(560) == 250'000);
+  const auto set_by = [&](std::int64_t seconds) {
+    bench.now += seconds;
+    bench.life->timekeeper.look();
+    bench.life->timekeeper.finish();
+  };
+  CHECK(bench.share_at(1'000) == 50'000);
+  for (const std::int64_t seconds : {500, -900, 86'400, -80'000}) set_by(seconds);
+  CHECK(bench.share_at(bench.now + 59) == 50'000);
+  for (const std::int64_t seconds : {3'600, -7'000, 7'000}) set_by(seconds);
+  CHECK(bench.share_at(bench.now) == 50'000);
+  CHECK(bench.share_at(bench.now + 1) == 250'000);
+  set_by(3'600);
+  CHECK(bench.share_at(bench.now + 59) == 250'000);
+  CHECK(bench.share_at(bench.now + 1) == 1'000'000);
+}
+
+TEST_CASE("ramp: a clock that was set over a restart is worth one step, or none") {
+  RampBench bench;
+  SUBCASE("forward") {
+    CHECK(bench.share_at(1'010) == 50'000);
+    bench.now += 31'536'000;
+    bench.restart();
+    CHECK(bench.share_at(bench.now) == 250'000);
+    CHECK(bench.share_at(bench.now + 59) == 250'000);
+    CHECK(bench.share_at(bench.now + 1) == 1'000'000);
+  }
+  SUBCASE("back") {
+    CHECK(bench.share_at(1'059) == 50'000);
+    bench.now = 7;
+    bench.restart();
+    CHECK(bench.share_at(bench.now) == 50'000);
+    CHECK(bench.share_at(bench.now + 59) == 50'000);
+    CHECK(bench.share_at(bench.now + 1) == 250'000);
+  }
 }
 
 TEST_CASE("ramp: while the gate is shut it stands") {
@@ -335,8 +443,9 @@ TEST_CASE("ramp: while the gate is shut it stands") {
   bool open = false;
   Timekeeper keeper(
       *bench.life->store, bench.life->keeper, bench.life->conductor, [&] { return bench.now; },
-      [&](const Migration&) { return open; });
+      [&] { return bench.now_ms; }, [&](const Migration&) { return open; });
   const auto share_at = [&](std::int64_t time) {
+    bench.now_ms += (time - bench.now) * 1'000;
     bench.now = time;
     keeper.look();
     return std::get<Canary>(*bench.plane.route("cache").strategy).read_share;

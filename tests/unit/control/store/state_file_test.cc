@@ -7,18 +7,35 @@
 #include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 
+#include "../failing_sync.h"
+#include "../no_room.h"
 #include "../temp_folder.h"
 
+// SQLite finds this one before that of the C library.
+extern "C" __attribute__((visibility("default"))) int fdatasync(int descriptor) {
+  if (crossfade::syncs_to_fail > 0) {
+    --crossfade::syncs_to_fail;
+    errno = EIO;
+    return -1;
+  }
+  return static_cast<int>(syscall(SYS_fdatasync, descriptor));
+}
+
 namespace crossfade {
+
+std::atomic<int> syncs_to_fail = 0;
 
 namespace {
 
@@ -193,7 +210,33 @@ TEST_CASE("state file: a folder, a missing folder and a forbidden place are refu
   CHECK_FALSE(StateFile::open(folder.file("")).ok());
   const auto missing = StateFile::open(folder.file("no/such/s.db"));
   REQUIRE_FALSE(missing.ok());
-  CHECK(missing.error().message().find("No such file or directory") != std::string::npos);
+  CHECK(missing.error().message().find("No such file or directory; its folder must exist") !=
+        std::string::npos);
+}
+
+TEST_CASE("state file: one that has lost what it had is not taken for a new one") {
+  TempFolder folder;
+  const std::string path = folder.file("s.db");
+  const std::string copy = folder.file("copy.db");
+  {
+    auto store = open(path);
+    REQUIRE(
+        change(*store, {.put = {document(1, "a")}, .remove = {}, .events = {}, .epoch = {}}).ok());
+    std::filesystem::copy_file(path + "-wal", copy + "-wal");
+  }
+  for (const bool is_there : {false, true}) {
+    CAPTURE(is_there);
+    if (is_there) write_file(copy, "");
+    const std::string wal = bytes_of(copy + "-wal");
+    REQUIRE_FALSE(wal.empty());
+    CHECK(refusal(copy).find("it is missing or empty, and " + copy + "-wal is not") !=
+          std::string::npos);
+    CHECK(bytes_of(copy + "-wal") == wal);
+  }
+  write_file(path + "-ledger", "x");
+  for (const char* suffix : {"", "-wal"}) std::filesystem::remove(path + suffix);
+  CHECK(refusal(path).find("s.db-ledger is not, so what it had is lost") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(path));
 }
 
 TEST_CASE("state file: two processes can not have one file, by whatever name they call it") {
@@ -201,6 +244,7 @@ TEST_CASE("state file: two processes can not have one file, by whatever name the
   const std::string path = folder.file("s.db");
   auto store = open(path);
   REQUIRE(symlink(path.c_str(), folder.file("link.db").c_str()) == 0);
+  REQUIRE(link(path.c_str(), folder.file("hard.db").c_str()) == 0);
   for (const std::string& name : {path, folder.file("link.db"), folder.file("./s.db")}) {
     CAPTURE(name);
     const auto second = StateFile::open(name, 0);
@@ -209,6 +253,15 @@ TEST_CASE("state file: two processes can not have one file, by whatever name the
     CHECK(second.error().message().find("process " + std::to_string(getpid()) + " is using it") !=
           std::string::npos);
   }
+  const auto refused_by_itself = [](const std::string& name) {
+    const auto second = StateFile::open(name, 0);
+    REQUIRE_FALSE(second.ok());
+    CHECK(second.error().code == Errc::Conflict);
+    CHECK(second.error().message().find("calls it by another name") != std::string::npos);
+  };
+  refused_by_itself(folder.file("hard.db"));
+  std::filesystem::remove(path + ".lock");
+  refused_by_itself(path);
   store.reset();
   CHECK(StateFile::open(path).ok());
 }
@@ -284,6 +337,87 @@ TEST_CASE("state file: when the disk is full nothing is changed, and later write
   CHECK(stored->documents[0].body == "a");
   CHECK(stored->epoch == 1);
   CHECK(change(*store, {.put = {document(1, "b")}, .remove = {}, .events = {}, .epoch = 3}).ok());
+}
+
+TEST_CASE("state file: it says why it takes nothing, until it takes something") {
+  const TempFolder folder;
+  auto store = open(folder.file("s.db"));
+  const auto put = [&] {
+    return change(*store, {.put = {document(1, "a")}, .remove = {}, .events = {}, .epoch = {}});
+  };
+  CHECK_FALSE(store->failure().has_value());
+  {
+    const NoRoom no_room;
+    CHECK_FALSE(store->try_to_write().ok());
+    CHECK(store->failure().has_value());
+    CHECK_FALSE(put().ok());
+    CHECK(store->failure() == put().error().reason);
+  }
+  SUBCASE("a change") { CHECK(put().ok()); }
+  SUBCASE("what was counted") { CHECK(store->save_tallies({}).ok()); }
+  SUBCASE("a try, which changes nothing") {
+    const Revision revision = store->read()->revision;
+    CHECK(store->try_to_write().ok());
+    CHECK(store->read()->revision == revision);
+  }
+  CHECK_FALSE(store->failure().has_value());
+  REQUIRE(put().ok());
+  CHECK_FALSE(store->apply({}, 77).ok());  // it is no fault of the file
+  CHECK_FALSE(store->failure().has_value());
+}
+
+TEST_CASE("state file: a change whose sync fails is not made, for the next process either") {
+  const TempFolder folder;
+  auto store = open(folder.file("s.db"));
+  const auto put = [&](const char* body) {
+    return change(*store, {.put = {document(1, body)}, .remove = {}, .events = {}, .epoch = {}});
+  };
+  REQUIRE(put("before").ok());
+  syncs_to_fail = 1;
+  const auto failed = put("lost");
+  CHECK(syncs_to_fail == 0);
+  REQUIRE_FALSE(failed.ok());
+  CHECK(failed.error().code == Errc::Unavailable);
+  SUBCASE("at once") {}
+  SUBCASE("after another one") {
+    REQUIRE(put("between").ok());
+    REQUIRE(put("before").ok());
+  }
+  store.reset();
+  store = open(folder.file("s.db"));
+  CHECK(store->read()->documents[0].body == "before");
+  CHECK(put("after").ok());
+}
+
+TEST_CASE("state file: while a disk syncs nothing, a change that may be found made says so") {
+  const TempFolder folder;
+  auto store = open(folder.file("s.db"));
+  const auto put = [&](const char* body) {
+    return change(*store, {.put = {document(1, body)}, .remove = {}, .events = {}, .epoch = {}});
+  };
+  REQUIRE(put("before").ok());
+  syncs_to_fail = 1'000;
+  const auto failed = put("perhaps");
+  REQUIRE_FALSE(failed.ok());
+  CHECK(failed.error().code == Errc::System);
+  CHECK(failed.error().reason.find("it may be whole in the file all the same") !=
+        std::string::npos);
+  CHECK(store->read()->documents[0].body == "before");
+  // Others are not begun.
+  const auto next = put("never");
+  REQUIRE_FALSE(next.ok());
+  CHECK(next.error().code == Errc::Unavailable);
+  syncs_to_fail = 0;
+  // What takes its place was written, and not synced: a power cut is needed to find it made.
+  std::string expected = "before";
+  SUBCASE("the process ends meanwhile") {}
+  SUBCASE("the disk is well again") {
+    REQUIRE(put("after").ok());
+    expected = "after";
+  }
+  store.reset();
+  store = open(folder.file("s.db"));
+  CHECK(store->read()->documents[0].body == expected);
 }
 
 }  // namespace crossfade

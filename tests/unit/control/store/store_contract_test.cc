@@ -40,7 +40,7 @@ class OfStateFile {
 
 #define STORES OfStateFile
 
-Document document(int number, const std::string& body) {
+Document numbered(int number, const std::string& body) {
   return {"endpoint", "uuid-" + std::to_string(number), "id-" + std::to_string(number), body};
 }
 
@@ -90,16 +90,16 @@ TEST_CASE_TEMPLATE("store: what was applied is there after opening again, oldest
   Of store;
   CHECK(store->read()->documents.empty());
   CHECK(store->read()->revision == 0);
-  const Revision first = must(store->apply(putting({document(2, "b"), document(1, "a")}, 7), 0));
+  const Revision first = must(store->apply(putting({numbered(2, "b"), numbered(1, "a")}, 7), 0));
   CHECK(first == 1);
-  Changes next = putting({document(2, "b2"), document(3, "c")});
+  Changes next = putting({numbered(2, "b2"), numbered(3, "c")});
   next.remove = {"uuid-1"};
   const Revision second = must(store->apply(next, first));
   CHECK(second == 2);
   store.reopen();
   const auto stored = store->read();
   REQUIRE(stored.ok());
-  CHECK(stored->documents == std::vector<Document>{document(2, "b2"), document(3, "c")});
+  CHECK(stored->documents == std::vector<Document>{numbered(2, "b2"), numbered(3, "c")});
   CHECK(stored->epoch == 7);
   CHECK(stored->revision == second);
   CHECK(must(store->apply({}, second)) == 3);  // a change of nothing is one
@@ -107,9 +107,9 @@ TEST_CASE_TEMPLATE("store: what was applied is there after opening again, oldest
 
 TEST_CASE_TEMPLATE("store: a change from another revision than the last one is none", Of, STORES) {
   Of store;
-  must(store->apply(putting({document(1, "a")}, 1), 0));
-  must(store->apply(putting({document(1, "b")}, 2), 1));
-  Changes late = putting({document(1, "late"), document(2, "x")}, 9);
+  must(store->apply(putting({numbered(1, "a")}, 1), 0));
+  must(store->apply(putting({numbered(1, "b")}, 2), 1));
+  Changes late = putting({numbered(1, "late"), numbered(2, "x")}, 9);
   late.remove = {"uuid-1"};
   late.events = {event("m", "late")};
   for (const Revision seen : {Revision{0}, Revision{1}, Revision{3}, Revision{99}}) {
@@ -119,7 +119,7 @@ TEST_CASE_TEMPLATE("store: a change from another revision than the last one is n
   }
   for (int opened = 0; opened < 2; ++opened) {
     const auto stored = store->read();
-    CHECK(stored->documents == std::vector<Document>{document(1, "b")});
+    CHECK(stored->documents == std::vector<Document>{numbered(1, "b")});
     CHECK(stored->epoch == 2);
     CHECK(stored->revision == 2);
     CHECK(store->events("m", 0, 9)->empty());
@@ -139,7 +139,7 @@ TEST_CASE_TEMPLATE("store: of those that change the same revision at once one do
         if (!seen) continue;
         const std::string before = seen->documents.empty() ? "0" : seen->documents[0].body;
         const std::string after = std::to_string(std::stoi(before) + 1);
-        if (store->apply(putting({document(1, after)}), seen->revision).ok()) ++made;
+        if (store->apply(putting({numbered(1, after)}), seen->revision).ok()) ++made;
       }
     });
   }
@@ -150,27 +150,27 @@ TEST_CASE_TEMPLATE("store: of those that change the same revision at once one do
 
 TEST_CASE_TEMPLATE("store: a change that can not be whole changes nothing", Of, STORES) {
   Of store;
-  must(store->apply(putting({document(1, "a")}, 1), 0));
+  must(store->apply(putting({numbered(1, "a")}, 1), 0));
   Told told;
   const auto watch = store->watch(1, told.watcher());
   REQUIRE(watch.ok());
-  Document twin = document(9, "x");
+  Document twin = numbered(9, "x");
   twin.id = "id-1";  // another resource of that id
-  const auto refused = store->apply(putting({document(1, "changed"), twin}, 2), 1);
+  const auto refused = store->apply(putting({numbered(1, "changed"), twin}, 2), 1);
   REQUIRE_FALSE(refused.ok());
   CHECK(refused.error().code == Errc::Unavailable);
-  CHECK(store->read()->documents == std::vector<Document>{document(1, "a")});
+  CHECK(store->read()->documents == std::vector<Document>{numbered(1, "a")});
   CHECK(store->read()->epoch == 1);
   CHECK(store->read()->revision == 1);
   CHECK(told.revisions().empty());
   // And the next change works.
-  must(store->apply(putting({document(2, "b")}), 1));
+  must(store->apply(putting({numbered(2, "b")}), 1));
 }
 
 TEST_CASE_TEMPLATE("store: an id may go to another resource in one change", Of, STORES) {
   Of store;
-  must(store->apply(putting({document(1, "a")}), 0));
-  Document next = document(2, "b");
+  must(store->apply(putting({numbered(1, "a")}), 0));
+  Document next = numbered(2, "b");
   next.id = "id-1";
   Changes changes = putting({next});
   changes.remove = {"uuid-1"};
@@ -178,10 +178,11 @@ TEST_CASE_TEMPLATE("store: an id may go to another resource in one change", Of, 
   CHECK(store->read()->documents == std::vector<Document>{next});
 }
 
-TEST_CASE_TEMPLATE("store: the journal is in order, in pages, and goes with its migration", Of,
+TEST_CASE_TEMPLATE("store: the journal is in order, in pages, and goes behind its migration", Of,
                    STORES) {
   Of store;
-  Changes changes;
+  const Document migration{"migration", "m", "id-m", "a"};
+  Changes changes = putting({migration, {"migration", "other", "id-other", "b"}});
   for (int i = 0; i < 12; ++i) {
     changes.events.push_back(event(i % 2 == 0 ? "m" : "other", std::to_string(i)));
   }
@@ -196,7 +197,15 @@ TEST_CASE_TEMPLATE("store: the journal is in order, in pages, and goes with its 
   CHECK((*rest)[1].reason == "10");
   Changes removal;
   removal.remove = {"m"};
+  removal.events = {event("m", "deleted")};
   must(store->apply(removal, 1));
+  // Put back, it has its journal; gone for good, it has none.
+  must(store->apply(putting({migration}), 2));
+  CHECK(store->events("m", 0, 100)->size() == 7);
+  must(store->apply(removal, 3));
+  Changes another;
+  another.remove = {"uuid-1"};
+  must(store->apply(another, 4));
   CHECK(store->events("m", 0, 100)->empty());
   CHECK(store->events("other", 0, 100)->size() == 6);
 }
@@ -216,8 +225,8 @@ TEST_CASE_TEMPLATE("store: a journal at its limit loses its oldest lines", Of, S
 TEST_CASE_TEMPLATE("store: a watch tells every change behind its revision, once, in order", Of,
                    STORES) {
   Of store;
-  must(store->apply(putting({document(1, "a")}), 0));
-  const Changes second = putting({document(1, "b")}, 5);
+  must(store->apply(putting({numbered(1, "a")}), 0));
+  const Changes second = putting({numbered(1, "b")}, 5);
   must(store->apply(second, 1));  // before it is watched
   Told told;
   Told late;

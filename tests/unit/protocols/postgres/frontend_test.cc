@@ -67,6 +67,9 @@ TEST_CASE("frontend: views find the fields of whole messages") {
   CHECK_FALSE((*both)[2].binary);
   CHECK(both->size() == 3);
   CHECK_FALSE(view_bind_parameters(raw("\0\0\0\0") + values.substr(0, values.size() - 4)));
+  CHECK(view_bind_parameter(formatted, 1)->value == (*both)[1].value);
+  CHECK_FALSE(view_bind_parameter(formatted, both->size()));
+  CHECK_FALSE(view_bind_parameter(raw("\0\0\0\0") + values.substr(0, values.size() - 4), 0));
   CHECK(view_bind_count(raw("\0\0\0\2\0\1\0\1\0\3")) == 3);
   CHECK(view_subject(raw("Ss\0"))->kind == kStatement);
   CHECK(view_subject(raw("Ps\0"))->name == "s");

@@ -54,7 +54,7 @@ class Reading {
   UnitReader reader{state};
   Users users = Users::Same;
   std::shared_ptr<const Redefined> elsewhere;
-  SaidTexts said;
+  Said said;
 
  private:
   std::deque<std::string> told_;

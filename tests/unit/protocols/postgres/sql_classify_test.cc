@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tests/unit/protocols/postgres/sql_samples.h"
-#include "tests/unit/protocols/postgres/work.h"
+#include "tests/unit/work.h"
 
 namespace crossfade::postgres {
 namespace {

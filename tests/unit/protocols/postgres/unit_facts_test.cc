@@ -7,7 +7,7 @@
 
 #include "protocols/postgres/frontend.h"
 #include "tests/unit/protocols/postgres/reading.h"
-#include "tests/unit/protocols/postgres/work.h"
+#include "tests/unit/work.h"
 
 namespace crossfade::postgres {
 namespace {
@@ -28,7 +28,7 @@ TEST_CASE("unit facts: what a unit runs is told text by text, also by names") {
   Reading reading;
   const auto texts = [&] {
     std::vector<std::string> said;
-    for (const SaidText& one : reading.said) {
+    for (const SaidText& one : reading.said.texts) {
       said.push_back((one.facts->forms.empty() ? "?" : "") + std::string(one.text));
     }
     return said;
@@ -65,6 +65,50 @@ TEST_CASE("unit facts: what a unit runs is told text by text, also by names") {
   reading.elsewhere = std::make_shared<Redefined>(Redefined{.others = false, .tables = {"t"}});
   reading.query("SELECT * FROM t");
   CHECK(texts() == Texts{"?SELECT * FROM t"});
+}
+
+TEST_CASE("unit facts: what a Bind passes is told with the text that it is for") {
+  Reading reading;
+  const auto bound = [&] {
+    std::vector<std::string> texts;
+    for (const SaidBind& one : reading.said.binds) {
+      CHECK(view_bind(one.body));
+      texts.emplace_back(reading.said.texts[one.text].text);
+    }
+    return texts;
+  };
+  using Texts = std::vector<std::string>;
+  reading.begin();
+  const auto made = reading.send(parse("s", "SELECT a FROM t WHERE b = $1", {23}));
+  reading.tell(bind("s"));
+  reading.tell(parse("", "SELECT 2"));
+  reading.tell(bind(""));
+  reading.tell(bind("s"));
+  reading.tell(parse("", "SELECT 3"));
+  reading.tell(bind(""));
+  CHECK(bound() == Texts{"SELECT a FROM t WHERE b = $1", "SELECT 2", "SELECT a FROM t WHERE b = $1",
+                         "SELECT 3"});
+  CHECK(reading.said.texts[0].types == std::string_view("\0\0\0\x17", 4));
+  CHECK(reading.said.texts[1].types.empty());
+  reading.state.answered(made, '1', {});
+  reading.begin();
+  reading.tell(bind("s"));
+  reading.tell(bind("nobody knows"));
+  reading.tell(bind("s"));
+  CHECK(bound() == Texts{"SELECT a FROM t WHERE b = $1", "SELECT a FROM t WHERE b = $1"});
+  CHECK(reading.said.texts[1].types == std::string_view("\0\0\0\x17", 4));
+  // Being made anew: what is to be made last counts.
+  reading.begin();
+  reading.send(parse("s", "SELECT 4"));
+  reading.begin();
+  reading.tell(bind("s"));
+  CHECK(bound() == Texts{"SELECT 4"});
+  // A Parse that nobody understands is none that a Bind could be told of.
+  reading.begin();
+  reading.tell(message('P', raw("s\0SELECT")));
+  reading.tell(bind("s"));
+  reading.tell(message('B', "s"));
+  CHECK(bound().empty());
 }
 
 TEST_CASE("unit facts: where a transaction stands afterwards") {

@@ -48,8 +48,11 @@ TEST_CASE("key user: a key that does not fit is where it is without a pattern") 
 TEST_CASE("key user: a pattern has one field that is the user, and none side by side") {
   CHECK(KeyUser::read("user:{{id}}").error().reason.starts_with("must have the field {{user}}"));
   CHECK(KeyUser::read("").error().reason.starts_with("must have the field {{user}}"));
-  CHECK(KeyUser::read("{{a}}{{user}}").error().reason.starts_with("has two fields side by side"));
-  CHECK(KeyUser::read("{{a}}-{{user}}-{{a}}").error().reason == "has a field twice");
+  CHECK(KeyUser::read("{{a}}{{user}}")
+            .error()
+            .reason.starts_with("has two fields without anything between"));
+  CHECK(KeyUser::read("{{a}}-{{user}}-{{a}}").error().reason ==
+        "has field 'a' twice in one argument");
   CHECK(KeyUser::read("{{user}").error().reason == "has \"{{\" without \"}}\"");
 }
 

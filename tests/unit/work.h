@@ -4,7 +4,7 @@
 
 #include <ctime>
 
-namespace crossfade::postgres {
+namespace crossfade {
 
 inline double seconds_of_work() {
   timespec now{};
@@ -19,4 +19,4 @@ double seconds_for(Work work) {
   return seconds_of_work() - began;
 }
 
-}  // namespace crossfade::postgres
+}  // namespace crossfade
