@@ -153,13 +153,15 @@ Json Verifications::render(const Run& run) {
 }
 
 // A side that has fewer keys than the other was never filled, or has lost some, and as the one that
-// is right would have them deleted on the other, which may be the last to have them. Empty: it has
-// not, or the servers can not be asked. Asks them.
+// is right would have them deleted on the other, which may be the last to have them. Keys that are
+// in the ledger are known to differ, and are not lost. Empty: it has lost none, or the servers can
+// not be asked. Asks them.
 std::string Verifications::loss_objection(const State& state, const Migration& migration) const {
   const auto summary = ledger_.summary(migration.identity.uuid);
   const auto right = authority_of(migration.spec.strategy);
   if (!right) return {};
   std::string lost = summary ? what_was_lost(*right, *summary) : std::string();
+  const std::uint64_t suspected = summary ? summary->right[static_cast<std::size_t>(*right)] : 0;
   if (!lost.empty()) lost += ". ";
   std::set<EndpointPair> asked;
   for (const Binding& binding : migration.bindings) {
@@ -176,7 +178,7 @@ std::string Verifications::loss_objection(const State& state, const Migration& m
     const Side beside = other(*right);
     const std::uint64_t has = keys[static_cast<std::size_t>(*right)];
     const std::uint64_t other_has = keys[static_cast<std::size_t>(beside)];
-    if (!told || has + other_has / kFewerBy >= other_has) continue;
+    if (!told || has + suspected + other_has / kFewerBy >= other_has) continue;
     const auto named = [&](Side side) {
       return "endpoint " + quoted(sides[static_cast<std::size_t>(side)]->identity.id);
     };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -18,8 +19,8 @@ struct ClientLogin {
   // The home server does not judge this client: nothing that it sends before AuthenticationOk is
   // for a server.
   bool ours = false;
-  std::optional<ScramServer> scram;  // while it proves who it is
-  std::optional<ScramKeys> keys;     // what that gave
+  std::unique_ptr<ScramServer> scram;  // while it proves who it is
+  std::optional<ScramKeys> keys;       // what that gave
   // SCRAM is handed through, and the client's TLS ends here while ours with the server does not.
   bool torn = false;
 };

@@ -5,6 +5,7 @@
 // follows it from the home server itself.
 #include <spdlog/spdlog.h>
 
+#include <memory>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -115,7 +116,7 @@ ScramVerifier PostgresSession::mock() const {
 }
 
 void PostgresSession::ask_for_proof(ScramVerifier verifier, Chance chance) {
-  login_.scram.emplace(
+  login_.scram = std::make_unique<ScramServer>(
       ScramLogin{.user = login_.user,
                  .verifier = std::move(verifier),
                  .chance = chance,

@@ -3,6 +3,7 @@
 
 #include "protocols/postgres/backend.h"
 #include "protocols/postgres/types.h"
+#include "proxy/kept_bytes.h"
 #include "proxy/loop.h"
 #include "proxy/postgres/session.h"
 
@@ -33,7 +34,7 @@ void PostgresSession::consume(std::string_view bytes) {
   if (held_ != Held::No || kept_.size() < wanted_) return;
   const std::size_t taken = take(kept_);
   flush();
-  kept_.erase(0, taken);
+  drop_front(kept_, taken);
 }
 
 // Hands on what can be; returns how many bytes that were.
@@ -209,7 +210,7 @@ void PostgresSession::resume() {
   if (!kept_.empty()) {
     const std::size_t taken = take(kept_);
     flush();
-    kept_.erase(0, taken);
+    drop_front(kept_, taken);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "protocols/postgres/frontend.h"
 #include "protocols/postgres/sql_glance.h"
 #include "protocols/postgres/types.h"
+#include "proxy/kept_bytes.h"
 #include "proxy/loop.h"
 #include "proxy/postgres/session.h"
 
@@ -481,7 +482,8 @@ void PostgresSession::succeed() {
   trial_answers_.clear();
   client_.write_copy(trial_kept_);
   counters().client_out.add(trial_kept_.size());
-  trial_kept_.clear();
+  empty(trial_kept_);
+  empty(trial_bytes_);
 }
 
 void PostgresSession::fall_back() {

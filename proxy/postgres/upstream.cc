@@ -7,6 +7,7 @@
 
 #include "protocols/postgres/backend.h"
 #include "protocols/postgres/types.h"
+#include "proxy/kept_bytes.h"
 #include "proxy/loop.h"
 #include "proxy/postgres/session.h"
 
@@ -108,7 +109,7 @@ void Upstream::on_bytes(std::string_view bytes) {
     session_.on_raw(tail_);
     session_.on_raw(bytes);
     session_.flush();
-    tail_.clear();
+    empty(tail_);
   } else if (tail_.empty()) {
     const std::size_t taken = take(bytes);
     session_.flush();
@@ -118,7 +119,7 @@ void Upstream::on_bytes(std::string_view bytes) {
     if (tail_.size() >= wanted_) {
       const std::size_t taken = take(tail_);
       session_.flush();  // before what was written as a view moves
-      tail_.erase(0, reads() ? taken : tail_.size());
+      drop_front(tail_, reads() ? taken : tail_.size());
     }
   }
   session_.end_reply_event();

@@ -8,23 +8,15 @@
 #include "protocols/redis/reply.h"
 #include "protocols/redis/reply_view.h"
 #include "protocols/redis/word.h"
+#include "proxy/kept_bytes.h"
 #include "proxy/redis/session.h"
 
 namespace crossfade::redis {
 
 namespace {
 
-constexpr std::size_t kKeepCapacity = 4096;
 constexpr std::string_view kMove = "move";
 constexpr std::string_view kCopy = "copy";
-
-void empty(std::string& bytes) {
-  if (bytes.capacity() > kKeepCapacity) {
-    std::string().swap(bytes);
-  } else {
-    bytes.clear();
-  }
-}
 
 // A request cut again: its arguments and its keys, each once.
 struct Again {

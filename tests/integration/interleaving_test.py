@@ -12,6 +12,8 @@ from harness import SLOWNESS, RawConn, RedisServer, ReplyError, Sidecar, encode,
 from memory import MIB, grew_less, reset_peak
 from sessions_test import blue_green
 
+TIME_LIMIT_S = 340
+
 BIG = b"x" * MIB
 
 

@@ -14,6 +14,8 @@ from pg_messages import (COPY_DONE, FLUSH, SYNC, bind, copy_data, describe, exec
                          query)
 from pg_pair import PgPair
 
+TIME_LIMIT_S = 330
+
 ALL = "select id, n, note from t order by id"
 ENDED = {"mode": "dual_write", "engine": "statement"}
 

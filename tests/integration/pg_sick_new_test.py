@@ -14,6 +14,8 @@ from pg_conn import PgConn, ServerError
 from pg_messages import SYNC, bind, execute, fields_of, kind_of, parse, query, row_of
 from pg_pair import PgPair, endpoint, reads
 
+TIME_LIMIT_S = 320
+
 LEG_MS = int(500 * SLOWNESS)
 SLEEP = "select pg_sleep(100)"
 SLEEPS = (query(SLEEP), parse("", SLEEP) + bind("", "") + execute("") + SYNC)

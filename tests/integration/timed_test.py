@@ -11,6 +11,8 @@ from children import SLOWNESS, wait_until
 from load import Load, check_phases
 from sides import NEW, OLD, PgSides, RedisSides, pass_time
 
+TIME_LIMIT_S = 360
+
 
 def instant(seconds):
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
