@@ -536,8 +536,9 @@ ClientCommands::~ClientCommands() = default;
 
 bool ClientCommands::asked() const { return parts_->chosen != nullptr; }
 
-int ClientCommands::run() {
-  const int code = parts_->chosen();
+int ClientCommands::run() { return written(parts_->chosen()); }
+
+int written(int code) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
   std::fprintf(stderr, "crossfade: the answer cannot be written to the standard output\n");
   return code == kDone ? int{kNotReached} : code;

@@ -35,4 +35,8 @@ class ClientCommands {
   std::unique_ptr<Parts> parts_;
 };
 
+// The exit code of a program that ends with `code` when all that it has said was written, of
+// stdio's and of iostreams' buffers while these are synchronized.
+int written(int code);
+
 }  // namespace crossfade

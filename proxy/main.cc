@@ -227,11 +227,13 @@ int main(int argc, char** argv) {
     if (words.empty()) {
       app.exit(error);
     } else {
-      std::fprintf(stderr, "crossfade: '%s' is no command here; see --help\n", words[0].c_str());
+      std::fprintf(stderr, "crossfade: '%s' is no %s here; see --help\n", words[0].c_str(),
+                   words[0].starts_with('-') ? "option" : "command");
     }
     return kBadConfig;
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kBadConfig;
+    if (app.exit(error) != 0) return kBadConfig;
+    return crossfade::written(0);  // what --help and --version say
   }
   if (client.asked()) return client.run();
   return serve_command->parsed() ? serve(given) : check(given);

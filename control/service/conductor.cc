@@ -8,6 +8,7 @@
 
 #include "control/features.h"
 #include "control/json/write.h"
+#include "control/service/fewer_keys.h"
 #include "control/service/listing.h"
 #include "control/service/migration_rules.h"
 #include "control/service/migration_steps.h"
@@ -108,9 +109,21 @@ Refusal Conductor::too_many_tests() {
 
 std::vector<Check> Conductor::checks_of(const State& state, const Migration& migration) {
   std::vector<Check> checks = preflight(state, migration, keeper_.self(), clock_(), servers_);
-  const auto objection = start_objection(migration, ledger_.summary(migration.identity.uuid));
-  if (objection) {
-    checks.push_back({.name = "right_side", .interlay = {}, .ok = false, .detail = *objection});
+  const auto summary = ledger_.summary(migration.identity.uuid);
+  const auto object = [&](std::string detail) {
+    checks.push_back(
+        {.name = "right_side", .interlay = {}, .ok = false, .detail = std::move(detail)});
+  };
+  if (auto objection = start_objection(migration, summary)) {
+    object(std::move(*objection));
+  } else if (begins_with_new_right(migration)) {
+    const std::string fewer = fewer_keys(state, migration, Side::New, summary, servers_);
+    if (!fewer.empty()) {
+      object(
+          "new would be right, and do without what old has: " + fewer +
+          ". Start it with the policy old_authoritative, verify it, which copies what new lacks, "
+          "then PATCH the policy");
+    }
   }
   return checks;
 }

@@ -10,6 +10,7 @@
 #include "control/service/audit.h"
 #include "control/service/divergence.h"
 #include "control/service/endpoints.h"
+#include "control/service/fewer_keys.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
 #include "control/service/migration_apis.h"
@@ -157,20 +158,25 @@ Answer Migrations::create(const Json& body, const Call& call) {
 }
 
 // Outside of the turn: asking servers may take seconds.
-//   returns  which new is gone, where all traffic would go to it that does not now; empty: none
-std::string Migrations::ask_before_patch(const std::string& reference, const Json& body,
-                                         bool force) {
+Migrations::Asked Migrations::ask_before_patch(const std::string& reference, const Json& body,
+                                               bool force) {
   const StatePtr state = keeper_.state();
   const MigrationPtr current = find(state->migrations, reference);
-  if (current == nullptr) return "";
+  if (current == nullptr) return {};
   auto spec = patch_migration(current->spec, body);
-  if (!spec) return "";
+  if (!spec) return {};
+  Asked asked;
   const bool flips = routes(current->status) && everything_on_new(spec->strategy, keeper_.self()) &&
                      !everything_on_new(current->spec.strategy, keeper_.self());
+  if (flips && !force) asked.gone = gone_new(*state, *current, servers_);
+  const auto summary = ledger_.summary(current->identity.uuid);
+  if (!force && hands_over_to_new(*current, spec->strategy, summary)) {
+    asked.fewer = fewer_keys(*state, *current, Side::New, summary, servers_);
+  }
   if (begins_to_write_both(*current, *spec)) {
     ask_who_is_there(*state, with_spec(*current, std::move(*spec)), servers_);
   }
-  return flips && !force ? gone_new(*state, *current, servers_) : "";
+  return asked;
 }
 
 // Up to now, where it matters.
@@ -182,7 +188,7 @@ NewOnlyWrites::Count Migrations::count_on_new_alone(const Migration& migration,
 }
 
 Answer Migrations::patch(const std::string& reference, const Json& body, const Call& call) {
-  const std::string gone = ask_before_patch(reference, body, call.force);
+  const Asked asked = ask_before_patch(reference, body, call.force);
   Keeper::Turn turn = keeper_.begin();
   const MigrationPtr current = find(turn.next.migrations, reference);
   if (current == nullptr) return not_found(kMigrationWord, reference);
@@ -208,14 +214,20 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
       return refusal_of("migration '" + identity.id + "' may not write to both sides", pairs);
     }
   }
-  if (!gone.empty()) {
-    return conflict("Everything would be sent to new, which is not there: " + gone +
+  if (!asked.gone.empty()) {
+    return conflict("Everything would be sent to new, which is not there: " + asked.gone +
                     ". Wait for it, or use ?force=true");
   }
   const MigrationSpec next = *spec;
   if (!(next == current->spec)) {
     const Status right = check_right_side(*current, *spec, ledger_);
     if (!right && !call.force) return refuse(right.error());
+    if (!asked.fewer.empty()) {
+      return conflict("New would do without what old has: " + asked.fewer +
+                      ". Dual writes bring what is written, not what was there before. Verify the "
+                      "migration while old is right, which copies it (POST …/verify), or use "
+                      "?force=true");
+    }
     if (!right) ledger_.note_all(identity.id, kMadeRight, nullptr);
     turn.journal(identity.uuid, call.actor, name_of(current->status), name_of(current->status),
                  migration_change(current->spec, next) +

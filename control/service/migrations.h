@@ -54,7 +54,12 @@ class Migrations {
   Answer events(const std::string& reference, const Call& call) const;  // journal
 
  private:
-  std::string ask_before_patch(const std::string& reference, const Json& body, bool force);
+  // What servers say against a PATCH. Empty: nothing.
+  struct Asked {
+    std::string gone;   // the new that is not there, where all traffic would go to it from now on
+    std::string fewer;  // that new has fewer keys than old, and would be right, or answer alone
+  };
+  Asked ask_before_patch(const std::string& reference, const Json& body, bool force);
   NewOnlyWrites::Count count_on_new_alone(const Migration& migration, const MigrationSpec& patched);
   std::string lasting_etag(const Migration& migration) const;
   Json shown(const State& state, const Migration& migration, bool verbose) const;

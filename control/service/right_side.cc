@@ -151,11 +151,24 @@ std::optional<std::string> right_side_objection(const Migration& migration,
   return std::nullopt;
 }
 
+bool hands_over_to_new(const Migration& migration, const StrategySpec& patched,
+                       const std::optional<Ledger::Summary>& known) {
+  const StrategySpec& current = migration.spec.strategy;
+  if (!routes(migration.status) || !known) return false;
+  const auto before = authority_of(current);
+  if (before == Side::New || (!before && new_answers(current))) return false;
+  const auto after = authority_of(patched);
+  return after ? *after == Side::New : new_answers(patched);
+}
+
+bool begins_with_new_right(const Migration& migration) {
+  if (routes(migration.status) && dual_writes(migration.spec.strategy)) return false;
+  return authority_of(foreseen(migration.spec.strategy)) == Side::New;
+}
+
 std::optional<std::string> start_objection(const Migration& migration,
                                            const std::optional<Ledger::Summary>& summary) {
-  const bool writes_both = routes(migration.status) && dual_writes(migration.spec.strategy);
-  if (writes_both || !summary) return std::nullopt;
-  if (authority_of(foreseen(migration.spec.strategy)) != Side::New) return std::nullopt;
+  if (!summary || !begins_with_new_right(migration)) return std::nullopt;
   return "new would be right, and lacks what old alone was given since this migration wrote "
          "to both sides before: start it with the policy old_authoritative, verify it, then PATCH "
          "the "

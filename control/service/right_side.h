@@ -26,11 +26,20 @@ std::string what_was_lost(Side side, const Ledger::Summary& summary);
 // Some writes go to old, and to old alone.
 bool old_has_writes_alone(const StrategySpec& strategy);
 
+// It does not write to both sides yet, and will with new as the one that is right.
+bool begins_with_new_right(const Migration& migration);
+
 // Why a migration that does not write to both sides yet may not begin to as it is: new would be
 // right, and lacks what old was given since they both were written to.
 //   summary  of its ledger; nullopt: it never wrote to both sides
 std::optional<std::string> start_objection(const Migration& migration,
                                            const std::optional<Ledger::Summary>& summary);
+
+// New is made right, or begins to answer alone, of a migration that writes to both sides with old
+// as the one that is right, or has done so.
+//   known  as above
+bool hands_over_to_new(const Migration& migration, const StrategySpec& patched,
+                       const std::optional<Ledger::Summary>& known);
 
 // Why it may not be called complete, with everything on new: new may lack writes that old has.
 std::optional<std::string> completion_objection(const Ledger::Summary& summary);

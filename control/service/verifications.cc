@@ -13,6 +13,7 @@
 #include "control/definitions/identity.h"
 #include "control/endpoint_pair.h"
 #include "control/service/endpoints.h"
+#include "control/service/fewer_keys.h"
 #include "control/service/migrations.h"
 #include "control/service/right_side.h"
 #include "control/service/server_pairs.h"
@@ -24,7 +25,6 @@ namespace {
 
 constexpr std::size_t kNotedAtOnce = 256;  // keys that wait to be put in the ledger together
 // A side that lacks less than so many of the other's keys may owe that to the moment of counting.
-constexpr std::uint64_t kFewerBy = 100;  // one in a hundred
 
 constexpr const char* kStopped = "the sidecar stops";
 constexpr const char* kOneSide = "the migration writes to both sides no longer";
@@ -152,44 +152,21 @@ Json Verifications::render(const Run& run) {
                        {"why", run.why.empty() ? Json() : Json(run.why)}});
 }
 
-// A side that has fewer keys than the other was never filled, or has lost some, and as the one that
-// is right would have them deleted on the other, which may be the last to have them. Keys that are
-// in the ledger are known to differ, and are not lost. Empty: it has lost none, or the servers can
-// not be asked. Asks them.
+// The side that is right has fewer keys than the other, and would have these deleted there, which
+// may be the last to have them. Empty: it has not. Asks servers.
 std::string Verifications::loss_objection(const State& state, const Migration& migration) const {
   const auto summary = ledger_.summary(migration.identity.uuid);
   const auto right = authority_of(migration.spec.strategy);
   if (!right) return {};
-  std::string lost = summary ? what_was_lost(*right, *summary) : std::string();
-  const std::uint64_t suspected = summary ? summary->right[static_cast<std::size_t>(*right)] : 0;
-  if (!lost.empty()) lost += ". ";
-  std::set<EndpointPair> asked;
-  for (const Binding& binding : migration.bindings) {
-    const EndpointPair sides = sides_of(state, binding);
-    if (!asked.insert(sides).second) continue;
-    std::array<std::uint64_t, kSides> keys{};
-    bool told = true;
-    for (std::size_t side = 0; side < kSides && told; ++side) {
-      const auto probe =
-          servers_.ask(sides[side]->identity.uuid, sides[side]->address, kCheckTimeout_ms);
-      told = probe.ok() && !probe->info_refused;
-      if (told) keys[side] = probe->keys;
-    }
-    const Side beside = other(*right);
-    const std::uint64_t has = keys[static_cast<std::size_t>(*right)];
-    const std::uint64_t other_has = keys[static_cast<std::size_t>(beside)];
-    if (!told || has + suspected + other_has / kFewerBy >= other_has) continue;
-    const auto named = [&](Side side) {
-      return "endpoint " + quoted(sides[static_cast<std::size_t>(side)]->identity.id);
-    };
-    return lost + named(*right) + " has " + std::to_string(has) + " keys, " + named(beside) + " " +
-           std::to_string(other_has) + ": as " + crossfade::name_of(*right) +
-           " is right, a verification would have what it lacks deleted on " +
-           crossfade::name_of(beside) + ". If " + crossfade::name_of(*right) +
-           " has lost it, make " + crossfade::name_of(beside) +
-           " right first (strategy.write_mode.policy), and verify then";
-  }
-  return {};
+  const std::string fewer = fewer_keys(state, migration, *right, summary, servers_);
+  if (fewer.empty()) return {};
+  const std::string lost = summary ? what_was_lost(*right, *summary) : std::string();
+  const std::string side = crossfade::name_of(*right);
+  const std::string beside = crossfade::name_of(other(*right));
+  return (lost.empty() ? "" : lost + ". ") + fewer + ": as " + side +
+         " is right, a verification would have what it lacks deleted on " + beside + ". If " +
+         side + " has lost it, make " + beside +
+         " right first (strategy.write_mode.policy), and verify then";
 }
 
 Answer Verifications::start(const std::string& reference, const Call& call) {

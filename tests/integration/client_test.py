@@ -143,7 +143,8 @@ class ExitCodes(WithSidecar):
     def test_an_answer_that_cannot_be_written_is_not_given(self):
         self.define()
         environment = {"PATH": "/usr/bin:/bin", "CROSSFADE_SERVER": self.server, "CROSSFADE_TOKEN": ADMIN}
-        for words in (("endpoints", "list"), ("endpoints", "get", "old", "--json"), ("completion", "bash")):
+        for words in (("endpoints", "list"), ("endpoints", "get", "old", "--json"), ("completion", "bash"),
+                      ("--help",), ("--version",), ("migrations", "list", "--help")):
             with self.subTest(words), open("/dev/full", "w", encoding="utf-8") as full:
                 done = subprocess.run([binary(), *words], stdout=full, stderr=subprocess.PIPE, text=True,
                                       timeout=60, env=environment, check=False)

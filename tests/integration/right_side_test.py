@@ -296,5 +296,54 @@ class NewWasNeverFilled(Pair):
         self.assertEqual([server.call("DBSIZE") for server in (self.old, self.new)], [KEYS, KEYS])
 
 
+class OldHadDataBefore(Pair):
+    """Dual writes bring what is written, and nothing of what was there before them."""
+
+    FEWER = f"endpoint 'new' has 1 keys, endpoint 'old' {KEYS + 1}"
+
+    def setUp(self):
+        super().setUp()
+        self.client = self.enterContext(RawConn(self.port))
+        for number in range(KEYS):
+            self.assertEqual(self.client.call("SET", f"k{number}", number), "OK")
+
+    def test_no_step_leaves_it_behind_and_a_verification_brings_it(self):
+        self.sidecar.migrate("m", canary(0.0, "old_authoritative"), "cache", "new")
+        self.assertEqual(self.client.call("SET", "written", "to both"), "OK")
+        steps = (canary(0.0, "new_authoritative"), cutover(1.0, 1.0), cutover(0.1, 0.1),
+                 {"type": "blue_green", "active_is_new": True})
+        self.no_step(steps)
+        self.sidecar.patch("m", cutover(0.0, 0.0))  # nobody is answered by new
+        self.no_step((cutover(1.0, 1.0),))
+        self.sidecar.patch("m", canary(0.0, "old_authoritative"))
+        self.sidecar.must("POST", "/migrations/m/verify")
+        ledger = Ledger(self.sidecar, "m")
+        wait_until(lambda: self.new.call("DBSIZE") == KEYS + 1, 30, "new has what old has")
+        ledger.until_empty()
+        for strategy in steps[:2]:
+            self.sidecar.patch("m", strategy)
+        self.assertEqual(self.client.call("GET", "k7"), b"7")
+        self.sidecar.must("POST", "/migrations/m/complete")
+
+    def no_step(self, steps):
+        for strategy in steps:
+            status, answer = self.sidecar.api("PATCH", "/migrations/m", {"strategy": strategy})
+            self.assertEqual(status, 409, answer)
+            for words in (self.FEWER, "Verify the migration while old is right", "?force=true"):
+                self.assertIn(words, answer["message"])
+
+    def test_new_is_not_right_from_the_start(self):
+        self.assertEqual(self.new.call("SET", "of", "its own"), "OK")
+        self.old.call("SET", "one", "more")
+        self.sidecar.create_migration("m", canary(0.0, "new_authoritative"), "cache", "new")
+        tested = self.sidecar.must("POST", "/migrations/m/test")
+        [check] = [check for check in tested["checks"] if not check["ok"]]
+        self.assertEqual(check["name"], "right_side")
+        self.assertIn(self.FEWER, check["detail"])
+        self.assertIn("Start it with the policy old_authoritative, verify it", check["detail"])
+        self.assertEqual(self.sidecar.api("POST", "/migrations/m/migrate")[0], 409)
+        self.sidecar.must("POST", "/migrations/m/migrate?force=true")
+
+
 if __name__ == "__main__":
     unittest.main()
