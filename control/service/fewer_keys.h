@@ -14,7 +14,8 @@ namespace crossfade {
 // Says that a server of `side` has fewer keys than the other side's: by more than one in a hundred
 // and what the ledger names, which is known to differ. Such a side was never filled, or has lost
 // some. Empty: it has not; or that can not be told: of PostgreSQL, of apis, which move some keys
-// only, and where servers do not answer. Asks them, each for up to kCheckTimeout_ms.
+// only, and where servers do not answer. Asks them up to three times, for up to kCheckTimeout_ms
+// each.
 //   summary  of its ledger; nullopt: it never wrote to both sides
 std::string fewer_keys(const State& state, const Migration& migration, Side side,
                        const std::optional<Ledger::Summary>& summary, Servers& servers);
