@@ -2,6 +2,7 @@
 #include "control/service/fewer_keys.h"
 
 #include <array>
+#include <cstdint>
 #include <set>
 
 #include "control/endpoint_pair.h"

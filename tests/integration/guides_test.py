@@ -22,7 +22,7 @@ BOTH = OLD | NEW
 # By section: who gets reads of many keys behind each command that may change it.
 READ_AT = {
     "Shadow traffic": [("migrate", BOTH), ("rollback", OLD)],
-    "Canary": [("migrate", BOTH), ("set", BOTH), ("verify", BOTH), ("set", NEW), ("set", NEW),
+    "Canary": [("migrate", OLD), ("verify", OLD), ("set", BOTH), ("set", BOTH), ("set", NEW), ("set", NEW),
                ("rollback", OLD)],
     "Blue-green": [("migrate", OLD), ("set", NEW), ("set", OLD), ("set", NEW), ("complete", NEW),
                    ("rollback", OLD)],
