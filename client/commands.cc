@@ -354,7 +354,9 @@ CLI::App* ClientCommands::Parts::add_verb(CLI::App& of, const char* name, const 
 CLI::App* ClientCommands::Parts::add_verb_of_one(CLI::App& of, const char* name, const char* help,
                                                  std::function<int()> then) {
   CLI::App* verb = add_verb(of, name, help, std::move(then));
-  verb->add_option("id", id, "id or uuid")->required();
+  verb->add_option("id", id, "id or uuid")->required()->check([](const std::string& word) {
+    return word.empty() ? "it is empty" : "";
+  });
   places[verb] = {{.ids = of.get_name()}};
   return verb;
 }

@@ -172,6 +172,10 @@ Migrations::Asked Migrations::ask_before_patch(const std::string& reference, con
   const auto summary = ledger_.summary(current->identity.uuid);
   if (!force && hands_over_to_new(*current, spec->strategy, summary)) {
     asked.fewer = fewer_keys(*state, *current, Side::New, summary, servers_);
+    // Where old has lost some it is made like new, which is what is wanted then.
+    if (authority_of(spec->strategy) == Side::New && what_was_lost(Side::Old, *summary).empty()) {
+      asked.more = fewer_keys(*state, *current, Side::Old, summary, servers_);
+    }
   }
   if (begins_to_write_both(*current, *spec)) {
     ask_who_is_there(*state, with_spec(*current, std::move(*spec)), servers_);
@@ -227,6 +231,11 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
                       ". Dual writes bring what is written, not what was there before. Verify the "
                       "migration while old is right, which copies it (POST …/verify), or use "
                       "?force=true");
+    }
+    if (!asked.more.empty()) {
+      return conflict("New is no copy of old, and old would be made like it: " + asked.more +
+                      ". Verify the migration while old is right (POST …/verify), which makes new "
+                      "like old, or use ?force=true");
     }
     if (!right) ledger_.note_all(identity.id, kMadeRight, nullptr);
     turn.journal(identity.uuid, call.actor, name_of(current->status), name_of(current->status),

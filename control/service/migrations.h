@@ -58,6 +58,7 @@ class Migrations {
   struct Asked {
     std::string gone;   // the new that is not there, where all traffic would go to it from now on
     std::string fewer;  // that new has fewer keys than old, and would be right, or answer alone
+    std::string more;   // that it has more, and would be right
   };
   Asked ask_before_patch(const std::string& reference, const Json& body, bool force);
   NewOnlyWrites::Count count_on_new_alone(const Migration& migration, const MigrationSpec& patched);

@@ -1,11 +1,11 @@
 // Beginning, watching and ending verifications; looking at the keys is the Verifier's.
 #include "control/service/verifications.h"
 
-#include <array>
+#include <cstdint>
 #include <exception>
+#include <functional>
 #include <future>
 #include <optional>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -23,6 +23,7 @@ namespace crossfade {
 
 namespace {
 
+constexpr std::uint64_t kSparedBy = 100;   // one in a hundred keys of a side
 constexpr std::size_t kNotedAtOnce = 256;  // keys that wait to be put in the ledger together
 // A side that lacks less than so many of the other's keys may owe that to the moment of counting.
 
@@ -165,8 +166,21 @@ std::string Verifications::loss_objection(const State& state, const Migration& m
   const std::string beside = crossfade::name_of(other(*right));
   return (lost.empty() ? "" : lost + ". ") + fewer + ": as " + side +
          " is right, a verification would have what it lacks deleted on " + beside + ". If " +
-         side + " has lost it, make " + beside +
-         " right first (strategy.write_mode.policy), and verify then";
+         side + " has lost it, make " + beside + " right first (strategy.write_mode.policy" +
+         (lost.empty() ? ", by force" : "") + "), and verify then";
+}
+
+// Why keys of old that new does not have are not deleted; empty: they are few, or the ledger knows
+// of as many.
+std::string Verifications::spared_on_old(const Run& run, const VerifyCounts& seen) const {
+  const auto summary = ledger_.summary(run.uuid);
+  const std::uint64_t suspected = summary ? summary->entries : 0;
+  const std::uint64_t only = seen.only_there[static_cast<std::size_t>(Side::Old)];
+  if (only <= suspected + seen.total / kSides / kSparedBy) return {};
+  return std::to_string(only) +
+         " keys are on old only, and would be deleted there, as new is right: nothing was changed. "
+         "If new is to have them, make old right (strategy.write_mode.policy), and verify then; if "
+         "they are to go, verify with ?force=true";
 }
 
 Answer Verifications::start(const std::string& reference, const Call& call) {
@@ -202,6 +216,7 @@ Answer Verifications::start(const std::string& reference, const Call& call) {
   run.uuid = identity.uuid;
   run.id = identity.id;
   run.started_at = now_rfc3339();
+  run.forced = call.force;
   Json data =
       Json::object({{"id", identity.id}, {"uuid", identity.uuid}, {"verification", render(run)}});
   run.thread = std::jthread([this, &run](const std::stop_token& stop) {
@@ -277,18 +292,30 @@ std::string Verifications::look_at_all(Run& run, const std::stop_token& stop) {
     if (interlay == state->interlays.end()) return kOneSide;
     const EndpointPair sides = sides_of(*state, binding);
     const std::uint64_t pair = pair_of(sides);
-    const VerifyCounts counts = verifier_.redis(
-        sides[0]->address, sides[1]->address,
-        [&](SuspectKey at) {
-          at.pair = pair;
-          found.add(std::move(at));
-        },
-        [&](const VerifyCounts& now) {
-          if (!still_useful()) early.request_stop();
-          const std::lock_guard held(mutex_);
-          run.current = now;
-        },
-        early.get_token());
+    const auto look = [&](const std::function<void(SuspectKey)>& use) {
+      return verifier_.redis(
+          sides[0]->address, sides[1]->address, use,
+          [&](const VerifyCounts& now) {
+            if (!still_useful()) early.request_stop();
+            const std::lock_guard held(mutex_);
+            run.current = now;
+          },
+          early.get_token());
+    };
+    // Old had all before the migration: what it alone has is counted before any of it goes.
+    std::string spared;
+    if (!run.forced && authority_of(migration->spec.strategy) == Side::New) {
+      spared = spared_on_old(run, look([](const SuspectKey&) {}));
+    }
+    VerifyCounts counts;
+    if (spared.empty()) {
+      counts = look([&](SuspectKey at) {
+        at.pair = pair;
+        found.add(std::move(at));
+      });
+    } else {
+      counts.why = std::move(spared);
+    }
     found.flush();
     {
       const std::lock_guard held(mutex_);

@@ -50,6 +50,7 @@ class Verifications {
     std::string uuid;  // of the migration
     std::string id;
     std::string started_at;
+    bool forced = false;  // deletes whatever the side that is right does not have
     // mutex_ guards these.
     Stage stage = Stage::Running;
     VerifyCounts past;     // of the interlays before this one
@@ -62,6 +63,7 @@ class Verifications {
 
   static const char* name_of(Stage stage);
   static Json render(const Run& run);
+  std::string spared_on_old(const Run& run, const VerifyCounts& seen) const;
   std::string loss_objection(const State& state, const Migration& migration) const;
   void forget_deleted(const State& state);
   void work(Run& run, const std::stop_token& stop);

@@ -140,6 +140,11 @@ class ExitCodes(WithSidecar):
         uuid = self.data("endpoints", "get", "old")["uuid"]
         self.assertEqual(self.data("endpoints", "get", uuid.upper())["id"], "old")
 
+    def test_a_name_that_is_empty_is_refused_before_anybody_is_asked(self):
+        """A shell's variable that nobody has set."""
+        for resource in ("endpoints", "interlays", "templates", "apis", "migrations"):
+            self.assertIn("empty", self.run_client(resource, "get", "", code=BAD_INPUT).stderr)
+
     def test_an_answer_that_cannot_be_written_is_not_given(self):
         self.define()
         environment = {"PATH": "/usr/bin:/bin", "CROSSFADE_SERVER": self.server, "CROSSFADE_TOKEN": ADMIN}

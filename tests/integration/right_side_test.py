@@ -325,6 +325,40 @@ class OldHadDataBefore(Pair):
         self.assertEqual(self.client.call("GET", "k7"), b"7")
         self.sidecar.must("POST", "/migrations/m/complete")
 
+    def test_what_new_has_of_its_own_is_no_reason_to_delete_what_old_has(self):
+        for number in range(KEYS + 300):
+            self.new.call("SET", f"stale{number}", number)
+        self.sidecar.migrate("m", canary(0.0, "old_authoritative"), "cache", "new")
+        status, answer = self.sidecar.api("POST", "/migrations/m/verify")
+        self.assertEqual(status, 409, answer)
+        self.assertIn("(strategy.write_mode.policy, by force)", answer["message"])
+        right = canary(0.0, "new_authoritative")
+        status, answer = self.sidecar.api("PATCH", "/migrations/m", {"strategy": right})
+        self.assertEqual(status, 409, answer)
+        self.assertIn(f"'old' has {KEYS} keys, endpoint 'new' {KEYS + 300}", answer["message"])
+        self.sidecar.patch("m", right, force=True)
+        self.spared()
+        self.sidecar.patch("m", canary(0.0, "old_authoritative"), force=True)
+        self.sidecar.must("POST", "/migrations/m/verify?force=true")
+        wait_until(lambda: self.new.call("DBSIZE") == KEYS, 30, "new has what old has")
+        self.assertEqual(self.client.call("GET", "k7"), b"7")
+
+    def test_as_many_others_are_no_reason_either(self):
+        for number in range(KEYS):
+            self.new.call("SET", f"stale{number}", number)
+        self.sidecar.migrate("m", canary(0.0, "old_authoritative"), "cache", "new")
+        self.sidecar.patch("m", canary(0.0, "new_authoritative"))
+        self.spared()
+
+    def spared(self):
+        self.sidecar.must("POST", "/migrations/m/verify")
+
+        def verification():
+            return self.sidecar.must("GET", "/migrations/m/status")["verification"]
+        wait_until(lambda: verification()["state"] == "incomplete", 30, "the verification ends")
+        self.assertIn(f"{KEYS} keys are on old only, and would be deleted there", verification()["why"])
+        self.assertEqual(self.old.call("DBSIZE"), KEYS)
+
     def no_step(self, steps):
         for strategy in steps:
             status, answer = self.sidecar.api("PATCH", "/migrations/m", {"strategy": strategy})
