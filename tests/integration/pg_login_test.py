@@ -223,12 +223,13 @@ class TerminateTest(Case):
     def test_unknown_users_take_as_long_as_wrong_passwords(self):
         port = self.port(self.plain, self.users)
         took = {"app": [], "nobody": []}
-        for _ in range(60):
+        for _ in range(100):
             for user, times in took.items():
                 began = time.perf_counter()
                 self.refusal(port, user, "wrong")
                 times.append(time.perf_counter() - began)
-        known, unknown = (statistics.median(times) for times in took.values())
+        # The quickest quarter: what else runs on the machine only adds.
+        known, unknown = (statistics.quantiles(times, n=4)[0] for times in took.values())
         self.assertLess(max(known, unknown) / min(known, unknown), 1.5 if SLOWNESS == 1 else 3)
 
     def test_users_are_looked_up_at_the_server(self):
