@@ -9,9 +9,9 @@ namespace crossfade {
 
 inline constexpr std::size_t kKeptCapacity = 4096;  // bytes that an empty string may hold
 
-// Empties `kept`. What it holds above kKeptCapacity goes back to the system.
-inline void empty(std::string& kept) {
-  if (kept.capacity() > kKeptCapacity) {
+// Empties `kept`. Where it has room for more than `capacity` bytes, that goes back to the system.
+inline void empty(std::string& kept, std::size_t capacity = kKeptCapacity) {
+  if (kept.capacity() > capacity) {
     std::string().swap(kept);
   } else {
     kept.clear();

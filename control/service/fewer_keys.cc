@@ -2,7 +2,6 @@
 #include "control/service/fewer_keys.h"
 
 #include <array>
-#include <cstdint>
 #include <set>
 
 #include "control/endpoint_pair.h"
@@ -11,7 +10,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr std::uint64_t kFewerBy = 100;  // one in a hundred
 constexpr int kLooks = 3;
 
 // Of both servers, as they are asked one after the other; nullopt: one does not tell.

@@ -1,6 +1,7 @@
 // Servers' counts of keys, before somebody is to do with what one side has.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -11,7 +12,10 @@
 
 namespace crossfade {
 
-// Says that a server of `side` has fewer keys than the other side's: by more than one in a hundred
+// Where a side lacks more than one key in so many, it is no copy of the other.
+inline constexpr std::uint64_t kFewerBy = 100;
+
+// Says that a server of `side` has fewer keys than the other side's: by more than one in kFewerBy
 // and what the ledger names, which is known to differ. Such a side was never filled, or has lost
 // some. Empty: it has not; or that can not be told: of PostgreSQL, of apis, which move some keys
 // only, and where servers do not answer. Asks them up to three times, for up to kCheckTimeout_ms

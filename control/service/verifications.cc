@@ -23,7 +23,6 @@ namespace crossfade {
 
 namespace {
 
-constexpr std::uint64_t kSparedBy = 100;   // one in a hundred keys of a side
 constexpr std::size_t kNotedAtOnce = 256;  // keys that wait to be put in the ledger together
 // A side that lacks less than so many of the other's keys may owe that to the moment of counting.
 
@@ -176,7 +175,7 @@ std::string Verifications::spared_on_old(const Run& run, const VerifyCounts& see
   const auto summary = ledger_.summary(run.uuid);
   const std::uint64_t suspected = summary ? summary->entries : 0;
   const std::uint64_t only = seen.only_there[static_cast<std::size_t>(Side::Old)];
-  if (only <= suspected + seen.total / kSides / kSparedBy) return {};
+  if (only <= suspected + seen.total / kSides / kFewerBy) return {};
   return std::to_string(only) +
          " keys are on old only, and would be deleted there, as new is right: nothing was changed. "
          "If new is to have them, make old right (strategy.write_mode.policy), and verify then; if "

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "protocols/redis/command.h"
+#include "proxy/kept_bytes.h"
 #include "proxy/redis/connection_state.h"
 #include "strategies/plan.h"
 
@@ -147,10 +148,10 @@ class ExchangePool {
   }
   void put(Exchange* exchange) {
     assert(!exchange->queued && exchange->owed == 0 && !exchange->kept);
-    empty(exchange->held);
+    empty(exchange->held, kKeepCapacity);
     if (exchange->special) {
-      empty(exchange->spare);
-      empty(exchange->request);
+      empty(exchange->spare, kKeepCapacity);
+      empty(exchange->request, kKeepCapacity);
       exchange->change.reset();
       for (ReplyHash& hash : exchange->hash) hash.reset();
     }
@@ -161,13 +162,6 @@ class ExchangePool {
  private:
   static constexpr std::size_t kBlock = 64;
   static constexpr std::size_t kKeepCapacity = 1024;
-  static void empty(std::string& bytes) {
-    if (bytes.capacity() > kKeepCapacity) {
-      std::string().swap(bytes);
-    } else {
-      bytes.clear();
-    }
-  }
   std::vector<std::unique_ptr<std::array<Exchange, kBlock>>> blocks_;
   std::vector<Exchange*> free_;
 };

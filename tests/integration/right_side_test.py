@@ -175,6 +175,15 @@ class NewWasRight(RightSide):
 KEYS = 200
 
 
+def verify(sidecar, path="/verify"):
+    """Once, whatever comes of it: `verification` of the status, when it has ended."""
+    def verification():
+        return sidecar.must("GET", "/migrations/m/status")["verification"]
+    sidecar.must("POST", f"/migrations/m{path}")
+    wait_until(lambda: verification()["state"] != "running", 60, "the verification ends")
+    return verification()
+
+
 class OneLostItsData(RightSide):
     """The side that is right is started again and has kept nothing: the other one has the only copy."""
 
@@ -196,15 +205,11 @@ class OneLostItsData(RightSide):
         return answer["message"]
 
     def verified(self, path="/verify"):
-        self.sidecar.must("POST", f"/migrations/m{path}")
-
-        def verification():
-            return self.sidecar.must("GET", "/migrations/m/status")["verification"]
-        wait_until(lambda: verification()["state"] != "running", 60, "the verification ends")
-        self.assertEqual(verification()["state"], "complete", verification())
+        verification = verify(self.sidecar, path)
+        self.assertEqual(verification["state"], "complete", verification)
         self.ledger.until_empty()
         self.assertFalse(self.ledger.needs_full_verification)
-        return verification()
+        return verification
 
     def test_old_and_what_new_has_is_copied_back(self):
         self.fill("old_authoritative")
@@ -351,12 +356,9 @@ class OldHadDataBefore(Pair):
         self.spared()
 
     def spared(self):
-        self.sidecar.must("POST", "/migrations/m/verify")
-
-        def verification():
-            return self.sidecar.must("GET", "/migrations/m/status")["verification"]
-        wait_until(lambda: verification()["state"] == "incomplete", 30, "the verification ends")
-        self.assertIn(f"{KEYS} keys are on old only, and would be deleted there", verification()["why"])
+        verification = verify(self.sidecar)
+        self.assertEqual(verification["state"], "incomplete", verification)
+        self.assertIn(f"{KEYS} keys are on old only, and would be deleted there", verification["why"])
         self.assertEqual(self.old.call("DBSIZE"), KEYS)
 
     def no_step(self, steps):
