@@ -72,14 +72,18 @@ const std::array kResources = {
 struct Verb {
   const char* name;
   const char* help;
+  const char* in_spite = nullptr;  // of what --force goes on; null: it takes none
 };
 constexpr std::array kInterlayVerbs = {Verb{"start", "listen"}, Verb{"stop", "listen no more"}};
 constexpr std::array kMigrationVerbs = {
+    Verb{"complete", "end it; traffic stays on new",
+         "although transactions are open on old, or new may lack writes"},
     Verb{"pause", "hold it where it is; routing stays"},
     Verb{"resume", "go on with a paused one"},
     Verb{"rollback", "take all its traffic back to old"},
     Verb{"cancel", "give it up; of one that has started, roll back"},
-    Verb{"verify", "compare both sides whole"},
+    Verb{"verify", "compare both sides whole",
+         "although many keys would be deleted, or others write there, too"},
 };
 
 std::string environment(const char* name) {
@@ -414,15 +418,13 @@ void ClientCommands::Parts::add_interlay_verbs(CLI::App& of) {
 void ClientCommands::Parts::add_migration_verbs(CLI::App& of) {
   add_attaching_verbs(of);
   add_starting_verbs(of);
-  add_verb_of_one(of, "complete", "end it; traffic stays on new", [this] {
-    return call_and_print(
-        {.method = "POST", .path = with_query(path("migrations", "/complete"), asked())});
-  })->add_flag("--force", force, "although transactions are open on old, or new may lack writes");
   for (const Verb& verb : kMigrationVerbs) {
-    add_verb_of_one(of, verb.name, verb.help, [this, name = verb.name] {
+    CLI::App* added = add_verb_of_one(of, verb.name, verb.help, [this, name = verb.name] {
       return call_and_print(
-          {.method = "POST", .path = path("migrations", "/" + std::string(name))});
+          {.method = "POST",
+           .path = with_query(path("migrations", "/" + std::string(name)), asked())});
     });
+    if (verb.in_spite != nullptr) added->add_flag("--force", force, verb.in_spite);
   }
   add_looking_verbs(of);
 }
@@ -450,8 +452,9 @@ void ClientCommands::Parts::add_attaching_verbs(CLI::App& of) {
   api->add_option("words", words, "bindings:=JSON");
   take_body(*api);
   add_verb_of_one(of, "remove-apis", "take all apis out; its interlays go on as a whole", [this] {
-    return call_and_print({.method = "DELETE", .path = path("migrations", "/api")});
-  });
+    return call_and_print(
+        {.method = "DELETE", .path = with_query(path("migrations", "/api"), asked())});
+  })->add_flag("--force", force, "although new lacks what old has of what is in no api");
 }
 
 void ClientCommands::Parts::add_starting_verbs(CLI::App& of) {

@@ -56,6 +56,14 @@ std::uint64_t Books::right_on(Side side) const {
   return sum;
 }
 
+std::uint64_t Books::size_at(std::uint64_t pair) const {
+  std::uint64_t sum = 0;
+  for (const auto& [other, one] : books_) {
+    if (other == pair || is_stray(other)) sum += one.size();
+  }
+  return sum;
+}
+
 std::optional<LedgerEntry> Books::find(std::uint64_t seq) const {
   for (const auto& [pair, one] : books_) {
     if (auto entry = one.find(seq)) return entry;

@@ -39,6 +39,7 @@ class Books {
   std::optional<Side> right_of(std::uint64_t pair, std::int32_t db, std::string_view key) const;
   std::uint64_t size() const;
   std::uint64_t right_on(Side side) const;
+  std::uint64_t size_at(std::uint64_t pair) const;  // what counts at that pair
   std::optional<LedgerEntry> find(std::uint64_t seq) const;
   void written(std::uint64_t seq, Side right) {
     for (auto& [pair, one] : books_) one.written(seq, right);

@@ -422,6 +422,12 @@ std::optional<Ledger::Summary> Ledger::summary(const std::string& uuid) const {
                  {held->books.right_on(Side::Old), held->books.right_on(Side::New)}};
 }
 
+std::uint64_t Ledger::entries_at(const std::string& uuid, std::uint64_t pair) const {
+  const std::lock_guard lock(mutex_);
+  const HeldPtr held = find_uuid(uuid);
+  return held == nullptr ? 0 : held->books.size_at(pair);
+}
+
 std::vector<LedgerEntry> Ledger::page(const std::string& uuid, std::uint64_t after,
                                       std::size_t limit) const {
   std::vector<LedgerEntry> entries;

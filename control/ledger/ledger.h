@@ -140,6 +140,8 @@ class Ledger {
   };
   // Nullopt for one that never wrote to both sides.
   std::optional<Summary> summary(const std::string& uuid) const;
+  // Entries that count at that pair of its servers.
+  std::uint64_t entries_at(const std::string& uuid, std::uint64_t pair) const;
   // Up to `limit` entries with a greater seq, in its order.
   std::vector<LedgerEntry> page(const std::string& uuid, std::uint64_t after,
                                 std::size_t limit) const;

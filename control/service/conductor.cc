@@ -117,7 +117,7 @@ std::vector<Check> Conductor::checks_of(const State& state, const Migration& mig
   if (auto objection = start_objection(migration, summary)) {
     object(std::move(*objection));
   } else if (begins_with_new_right(migration)) {
-    const std::string fewer = fewer_keys(state, migration, Side::New, summary, servers_);
+    const std::string fewer = fewer_keys(state, migration, Side::New, ledger_, servers_);
     if (!fewer.empty()) {
       object(
           "new would be right, and do without what old has: " + fewer +

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "control/definitions/migration.h"
@@ -16,12 +15,11 @@ namespace crossfade {
 inline constexpr std::uint64_t kFewerBy = 100;
 
 // Says that a server of `side` has fewer keys than the other side's: by more than one in kFewerBy
-// and what the ledger names, which is known to differ. Such a side was never filled, or has lost
-// some. Empty: it has not; or that can not be told: of PostgreSQL, of apis, which move some keys
-// only, and where servers do not answer. Asks them up to three times, for up to kCheckTimeout_ms
-// each.
-//   summary  of its ledger; nullopt: it never wrote to both sides
+// and what the ledger names of this pair, which is known to differ. Such a side was never filled,
+// or has lost some. Says likewise that a server lets nobody count its keys. Empty: it has not; or
+// that can not be told: of PostgreSQL, of apis, which move some keys only, and where a server does
+// not answer. Asks them up to three times, for up to kCheckTimeout_ms each.
 std::string fewer_keys(const State& state, const Migration& migration, Side side,
-                       const std::optional<Ledger::Summary>& summary, Servers& servers);
+                       const Ledger& ledger, Servers& servers);
 
 }  // namespace crossfade

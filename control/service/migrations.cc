@@ -157,6 +157,14 @@ Answer Migrations::create(const Json& body, const Call& call) {
                .etag = etag_of(identity)};
 }
 
+Migrations::Asked Migrations::to_ask(const Migration& current, const MigrationSpec& patched,
+                                     const Self& self,
+                                     const std::optional<Ledger::Summary>& summary) {
+  return {.flips = routes(current.status) && everything_on_new(patched.strategy, self) &&
+                   !everything_on_new(current.spec.strategy, self),
+          .hands_over = hands_over_to_new(current, patched.strategy, summary)};
+}
+
 // Outside of the turn: asking servers may take seconds.
 Migrations::Asked Migrations::ask_before_patch(const std::string& reference, const Json& body,
                                                bool force) {
@@ -165,16 +173,16 @@ Migrations::Asked Migrations::ask_before_patch(const std::string& reference, con
   if (current == nullptr) return {};
   auto spec = patch_migration(current->spec, body);
   if (!spec) return {};
-  Asked asked;
-  const bool flips = routes(current->status) && everything_on_new(spec->strategy, keeper_.self()) &&
-                     !everything_on_new(current->spec.strategy, keeper_.self());
-  if (flips && !force) asked.gone = gone_new(*state, *current, servers_);
   const auto summary = ledger_.summary(current->identity.uuid);
-  if (!force && hands_over_to_new(*current, spec->strategy, summary)) {
-    asked.fewer = fewer_keys(*state, *current, Side::New, summary, servers_);
+  Asked asked = to_ask(*current, *spec, keeper_.self(), summary);
+  if ((asked.flips || asked.hands_over) && !force) {
+    asked.gone = gone_new(*state, *current, servers_);
+  }
+  if (asked.hands_over && !force) {
+    asked.fewer = fewer_keys(*state, *current, Side::New, ledger_, servers_);
     // Where old has lost some it is made like new, which is what is wanted then.
     if (authority_of(spec->strategy) == Side::New && what_was_lost(Side::Old, *summary).empty()) {
-      asked.more = fewer_keys(*state, *current, Side::Old, summary, servers_);
+      asked.more = fewer_keys(*state, *current, Side::Old, ledger_, servers_);
     }
   }
   if (begins_to_write_both(*current, *spec)) {
@@ -218,8 +226,15 @@ Answer Migrations::patch(const std::string& reference, const Json& body, const C
       return refusal_of("migration '" + identity.id + "' may not write to both sides", pairs);
     }
   }
+  const Asked needed = to_ask(*current, *spec, keeper_.self(), ledger_.summary(identity.uuid));
+  if (!call.force && ((needed.flips && !asked.flips) || (needed.hands_over && !asked.hands_over))) {
+    return conflict("Migration '" + identity.id +
+                    "' was changed by another call while its servers were asked: look at it, and "
+                    "try again");
+  }
   if (!asked.gone.empty()) {
-    return conflict("Everything would be sent to new, which is not there: " + asked.gone +
+    return conflict((needed.flips ? "Everything would be sent to new" : "New would take over") +
+                    std::string(", which is not there: ") + asked.gone +
                     ". Wait for it, or use ?force=true");
   }
   const MigrationSpec next = *spec;
@@ -371,7 +386,21 @@ Answer Migrations::add_api(const std::string& reference, const std::string& api_
   return Reply{.data = "added Api to migration"};
 }
 
+// Servers are asked outside of the turn.
+std::string Migrations::fewer_without_apis(const std::string& reference) {
+  const StatePtr state = keeper_.state();
+  const MigrationPtr current = find(state->migrations, reference);
+  if (current == nullptr || current->apis.empty() || !routes(current->status) ||
+      !relies_on_new(current->spec.strategy)) {
+    return {};
+  }
+  Migration whole = *current;
+  whole.apis.clear();
+  return fewer_keys(*state, whole, Side::New, ledger_, servers_);
+}
+
 Answer Migrations::remove_apis(const std::string& reference, const Call& call) {
+  const std::string fewer = call.force ? std::string() : fewer_without_apis(reference);
   Keeper::Turn turn = keeper_.begin();
   const MigrationPtr current = find(turn.next.migrations, reference);
   if (current == nullptr) return not_found(kMigrationWord, reference);
@@ -389,6 +418,10 @@ Answer Migrations::remove_apis(const std::string& reference, const Call& call) {
     return conflict("new has what api '" + turn.next.apis.at(part.api)->identity.id +
                     "' asks for in another form than its clients know: without it nothing would "
                     "render their requests");
+  }
+  if (!fewer.empty()) {
+    return conflict("New would do without what old has of what is in no api: " + fewer +
+                    ". Bring it to new first, or use ?force=true");
   }
   if (const auto objection = strategy_objection(turn.next, changed)) return conflict(*objection);
   if (const auto objection = apis_objection(turn.next, changed); routes(status) && objection) {

@@ -54,12 +54,18 @@ class Migrations {
   Answer events(const std::string& reference, const Call& call) const;  // journal
 
  private:
-  // What servers say against a PATCH. Empty: nothing.
+  // What servers were asked for a PATCH, and say against it. Empty: nothing.
   struct Asked {
-    std::string gone;   // the new that is not there, where all traffic would go to it from now on
-    std::string fewer;  // that new has fewer keys than old, and would be right, or answer alone
-    std::string more;   // that it has more, and would be right
+    bool flips = false;       // all traffic would go to new from now on
+    bool hands_over = false;  // new would be right, or answer alone
+    std::string gone = {};    // the new that is not there, of either
+    std::string fewer = {};   // that new has fewer keys than old, and takes over from it
+    std::string more = {};    // that it has more, and would be right
   };
+  static Asked to_ask(const Migration& current, const MigrationSpec& patched, const Self& self,
+                      const std::optional<Ledger::Summary>& summary);
+  // That new has fewer keys, and would answer for all of them if the apis were taken out.
+  std::string fewer_without_apis(const std::string& reference);
   Asked ask_before_patch(const std::string& reference, const Json& body, bool force);
   NewOnlyWrites::Count count_on_new_alone(const Migration& migration, const MigrationSpec& patched);
   std::string lasting_etag(const Migration& migration) const;

@@ -151,14 +151,15 @@ std::optional<std::string> right_side_objection(const Migration& migration,
   return std::nullopt;
 }
 
+bool relies_on_new(const StrategySpec& strategy) {
+  const auto right = authority_of(strategy);
+  return right ? *right == Side::New : new_answers(strategy);
+}
+
 bool hands_over_to_new(const Migration& migration, const StrategySpec& patched,
                        const std::optional<Ledger::Summary>& known) {
-  const StrategySpec& current = migration.spec.strategy;
-  if (!routes(migration.status) || !known) return false;
-  const auto before = authority_of(current);
-  if (before == Side::New || (!before && new_answers(current))) return false;
-  const auto after = authority_of(patched);
-  return after ? *after == Side::New : new_answers(patched);
+  return routes(migration.status) && known && !relies_on_new(migration.spec.strategy) &&
+         relies_on_new(patched);
 }
 
 bool begins_with_new_right(const Migration& migration) {

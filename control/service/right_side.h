@@ -35,6 +35,9 @@ bool begins_with_new_right(const Migration& migration);
 std::optional<std::string> start_objection(const Migration& migration,
                                            const std::optional<Ledger::Summary>& summary);
 
+// New is right while writes go to both sides, or answers some requests alone.
+bool relies_on_new(const StrategySpec& strategy);
+
 // New is made right, or begins to answer alone, of a migration that writes to both sides with old
 // as the one that is right, or has done so.
 //   known  as above

@@ -158,7 +158,7 @@ std::string Verifications::loss_objection(const State& state, const Migration& m
   const auto summary = ledger_.summary(migration.identity.uuid);
   const auto right = authority_of(migration.spec.strategy);
   if (!right) return {};
-  const std::string fewer = fewer_keys(state, migration, *right, summary, servers_);
+  const std::string fewer = fewer_keys(state, migration, *right, ledger_, servers_);
   if (fewer.empty()) return {};
   const std::string lost = summary ? what_was_lost(*right, *summary) : std::string();
   const std::string side = crossfade::name_of(*right);
@@ -171,15 +171,15 @@ std::string Verifications::loss_objection(const State& state, const Migration& m
 
 // Why keys of old that new does not have are not deleted; empty: they are few, or the ledger knows
 // of as many.
-std::string Verifications::spared_on_old(const Run& run, const VerifyCounts& seen) const {
-  const auto summary = ledger_.summary(run.uuid);
-  const std::uint64_t suspected = summary ? summary->entries : 0;
+std::string Verifications::spared_on_old(const Run& run, std::uint64_t pair,
+                                         const VerifyCounts& seen) const {
+  const std::uint64_t suspected = ledger_.entries_at(run.uuid, pair);
   const std::uint64_t only = seen.only_there[static_cast<std::size_t>(Side::Old)];
   if (only <= suspected + seen.total / kSides / kFewerBy) return {};
   return std::to_string(only) +
          " keys are on old only, and would be deleted there, as new is right: nothing was changed. "
-         "If new is to have them, make old right (strategy.write_mode.policy), and verify then; if "
-         "they are to go, verify with ?force=true";
+         "If new is to have them, make old right (strategy.write_mode.policy, by force where the "
+         "ledger has doubts), and verify then; if they are to go, verify with ?force=true";
 }
 
 Answer Verifications::start(const std::string& reference, const Call& call) {
@@ -304,7 +304,7 @@ std::string Verifications::look_at_all(Run& run, const std::stop_token& stop) {
     // Old had all before the migration: what it alone has is counted before any of it goes.
     std::string spared;
     if (!run.forced && authority_of(migration->spec.strategy) == Side::New) {
-      spared = spared_on_old(run, look([](const SuspectKey&) {}));
+      spared = spared_on_old(run, pair, look([](const SuspectKey&) {}));
     }
     VerifyCounts counts;
     if (spared.empty()) {

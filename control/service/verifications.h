@@ -63,7 +63,7 @@ class Verifications {
 
   static const char* name_of(Stage stage);
   static Json render(const Run& run);
-  std::string spared_on_old(const Run& run, const VerifyCounts& seen) const;
+  std::string spared_on_old(const Run& run, std::uint64_t pair, const VerifyCounts& seen) const;
   std::string loss_objection(const State& state, const Migration& migration) const;
   void forget_deleted(const State& state);
   void work(Run& run, const std::stop_token& stop);

@@ -168,6 +168,22 @@ class ExitCodes(WithSidecar):
                                                  code=ANSWER_IS_NO).stdout)["valid"], False)
         self.run_client("migrations", "migrate", "m", code=REFUSED)
 
+    def test_what_is_refused_is_done_by_force(self):
+        self.define()
+        dual_write = ("strategy.type=canary", "strategy.read_percentage:=0",
+                      'strategy.write_mode:={"mode":"dual_write","policy":"old_authoritative"}')
+        self.run_client("migrations", "create", "m", *dual_write)
+        self.run_client("migrations", "add-interlay", "m", "cache", "new")
+        self.run_client("migrations", "migrate", "m")
+        for number in range(200):
+            self.new.call("SET", f"k{number}", number)
+        done = self.run_client("migrations", "verify", "m", code=REFUSED)
+        self.assertIn("'old' has 0 keys, endpoint 'new' 200", done.stderr)
+        self.run_client("migrations", "verify", "m", "--force")
+        wait_until(lambda: self.new.call("DBSIZE") == 0, 30, "new is like old")
+        self.run_client("migrations", "remove-apis", "m", "--force")
+        self.run_client("migrations", "pause", "m", "--force", code=BAD_INPUT)
+
     def test_bad_command_lines_send_nothing(self):
         for words in (("migrations",), ("migrations", "get"), ("migrations", "fly", "m"),
                       ("migrations", "create", "m", "word"), ("migrations", "create", "m", "a:=nonsense"),

@@ -117,6 +117,17 @@ class SameNames(Pairs):
     def test_nor_the_other_way_round(self):
         self.check("b", "a")
 
+    def test_what_one_pair_lacks_is_no_excuse_for_the_other(self):
+        self.begin(("a", "b"))
+        self.write("b", "1")
+        self.servers["new-a"].kill()
+        self.write("a", "1")
+        self.assertEqual(self.ledger.total, KEYS)
+        self.servers["old-b"].call("FLUSHALL")
+        status, answer = self.sidecar.api("POST", "/migrations/m/verify")
+        self.assertEqual(status, 409, answer)
+        self.assertIn(f"endpoint 'old-b' has 0 keys, endpoint 'new-b' {KEYS}", answer["message"])
+
 
 if __name__ == "__main__":
     unittest.main()

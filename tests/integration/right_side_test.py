@@ -1,5 +1,7 @@
 """Another side is made right: what the former one alone has acknowledged is not copied over unsaid."""
 
+import concurrent.futures
+import time
 import unittest
 
 from canary_test import canary, cutover
@@ -367,6 +369,55 @@ class OldHadDataBefore(Pair):
             self.assertEqual(status, 409, answer)
             for words in (self.FEWER, "Verify the migration while old is right", "?force=true"):
                 self.assertIn(words, answer["message"])
+
+    def test_nor_between_two_calls(self):
+        right = {"strategy": canary(0.0, "new_authoritative")}
+        takes_s = 0.01
+        for turn in range(40):
+            self.sidecar.create_migration("m", canary(0.0, "old_authoritative"), "cache", "new")
+            began = time.monotonic()
+            with concurrent.futures.ThreadPoolExecutor(1) as beside:
+                migrated = beside.submit(self.sidecar.api, "POST", "/migrations/m/migrate")
+                while time.monotonic() - began < takes_s * (turn % 20) / 20:
+                    pass  # so that each moment of the other one is met
+                patched = self.sidecar.api("PATCH", "/migrations/m", right)
+                answers = [migrated.result(), patched]
+            if answers[0][0] == 200:
+                takes_s = time.monotonic() - began
+            # Either may come first: then `migrate` is refused, or the PATCH.
+            self.assertIn(409, [status for status, _ in answers], answers)
+            self.sidecar.api("POST", "/migrations/m/rollback")  # unless it was `migrate` that came second
+            self.sidecar.must("DELETE", "/migrations/m")
+
+    def test_nor_where_nobody_can_count(self):
+        self.sidecar.migrate("m", canary(0.0, "old_authoritative"), "cache", "new")
+        right = {"strategy": canary(0.0, "new_authoritative")}
+        for server, name in ((self.old, "old"), (self.new, "new")):
+            server.call("ACL", "SETUSER", "default", "-info")
+            status, answer = self.sidecar.api("PATCH", "/migrations/m", right)
+            self.assertEqual(status, 409, answer)
+            self.assertIn(f"endpoint '{name}' refuses INFO, which tells its keys", answer["message"])
+            server.call("ACL", "SETUSER", "default", "+info")
+        self.new.kill()
+        status, answer = self.sidecar.api("PATCH", "/migrations/m", right)
+        self.assertEqual(status, 409, answer)
+        self.assertIn("New would take over, which is not there: ", answer["message"])
+        self.sidecar.patch("m", right["strategy"], force=True)
+
+    def test_nor_with_the_last_api(self):
+        self.sidecar.must("POST", "/templates",
+                          {"id": "users", "endpoint": "old", "query": "GET user:{{id}}"})
+        self.sidecar.must("POST", "/apis", {"id": "users", "bindings": [{"template": "users"}]})
+        self.sidecar.create_migration("m", cutover(1.0, 1.0), "cache", "new")
+        self.sidecar.must("POST", "/migrations/m/api/users", {"bindings": [{"template": "users"}]})
+        self.sidecar.must("POST", "/migrations/m/migrate")
+        self.assertEqual(self.client.call("SET", "user:1", "new has it"), "OK")
+        status, answer = self.sidecar.api("DELETE", "/migrations/m/api")
+        self.assertEqual(status, 409, answer)
+        self.assertIn(f"in no api: endpoint 'new' has 1 keys, endpoint 'old' {KEYS}", answer["message"])
+        self.assertEqual(self.client.call("GET", "k7"), b"7")
+        self.sidecar.must("DELETE", "/migrations/m/api?force=true")
+        self.assertIsNone(self.client.call("GET", "k7"))
 
     def test_new_is_not_right_from_the_start(self):
         self.assertEqual(self.new.call("SET", "of", "its own"), "OK")

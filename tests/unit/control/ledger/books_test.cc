@@ -65,6 +65,17 @@ TEST_CASE("books: one pair's key says nothing of the key of that name at another
   CHECK_FALSE(shelf.books.right_of(kOther, 0, "k"));
 }
 
+TEST_CASE("books: what counts at a pair is its own, and strays") {
+  Shelf shelf;
+  shelf.note(kOne, "k");
+  shelf.note(kOne, "other");
+  shelf.note(kOther, "k");
+  CHECK(shelf.books.size_at(kOne) == 2);
+  CHECK(shelf.books.size_at(kOther) == 1);
+  shelf.books.set_pairs({kOther});
+  CHECK(shelf.books.size_at(kOther) == 3);
+}
+
 TEST_CASE("books: entries have one order, whichever book they are in, and are found by it") {
   Shelf shelf;
   for (int i = 0; i < 6; ++i) shelf.note(i % 2 == 0 ? kOne : kOther, std::to_string(i));
