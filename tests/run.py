@@ -148,7 +148,8 @@ ONE_AT_A_TIME = ("clients/", "difference_test", "random_sessions", "interleaving
                  "difference_tls", "pg_addresses", "pg_dual_cancel", "pg_dual_corners", "pg_dual_keys",
                  "pg_identity", "pg_login", "pg_new_only", "pg_portals", "pg_sided_reads", "server_pairs",
                  "access", "apis_test", "client_test", "durability", "logging", "metrics_page", "mission",
-                 "openapi", "pg_dual_ours", "pg_redefined", "pg_statements", "write_modes")
+                 "openapi", "pg_dual_ours", "pg_redefined", "pg_statements", "write_modes",
+                 "integration/big_data", "integration/sick_side", "stalled_side")
 # What they add is load on many threads, which TSan runs, or one more client program, whose bytes other
 # files send, too: ASan would see nothing new in minutes of CPU.
 LOADS = ("timed_test", "equality_test", "pg_mix_test", "strategies_test", "clients/redis_cli",
