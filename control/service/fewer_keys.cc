@@ -2,7 +2,6 @@
 #include "control/service/fewer_keys.h"
 
 #include <array>
-#include <optional>
 #include <set>
 
 #include "control/endpoint_pair.h"

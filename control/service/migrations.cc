@@ -419,13 +419,13 @@ Answer Migrations::remove_apis(const std::string& reference, const Call& call) {
                     "' asks for in another form than its clients know: without it nothing would "
                     "render their requests");
   }
-  if (!fewer.empty()) {
-    return conflict("New would do without what old has of what is in no api: " + fewer +
-                    ". Bring it to new first, or use ?force=true");
-  }
   if (const auto objection = strategy_objection(turn.next, changed)) return conflict(*objection);
   if (const auto objection = apis_objection(turn.next, changed); routes(status) && objection) {
     return conflict(*objection);
+  }
+  if (!fewer.empty()) {
+    return conflict("New would do without what old has of what is in no api: " + fewer +
+                    ". Bring it to new first, or use ?force=true");
   }
   turn.touch(changed.identity);
   turn.journal(changed.identity.uuid, call.actor, name_of(status), name_of(changed.status),
