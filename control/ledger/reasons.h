@@ -18,6 +18,10 @@ inline constexpr const char* kCrashOfNewRight =
     "the sidecar ended without a clean shutdown while it was writing to both sides, and new was "
     "right";
 
+// How a reason begins that says which keys new had not when it was made right, or answered, by
+// force.
+inline constexpr const char* kTakenOver = "new took over by force, and does without what old has: ";
+
 // How a reason begins that says what an endpoint of that side has lost; its id follows.
 inline std::string side_lost(Side side) { return std::string(name_of(side)) + " endpoint '"; }
 
@@ -26,7 +30,8 @@ inline std::optional<Side> lacking_side(std::string_view reason) {
   if (reason == kAlone || reason == kCrashOfNewRight || reason.starts_with(side_lost(Side::Old))) {
     return Side::Old;
   }
-  return reason.starts_with(side_lost(Side::New)) ? std::optional(Side::New) : std::nullopt;
+  const bool new_lacks = reason.starts_with(kTakenOver) || reason.starts_with(side_lost(Side::New));
+  return new_lacks ? std::optional(Side::New) : std::nullopt;
 }
 
 // Should the process end before it is stored, the next one writes to both sides again.

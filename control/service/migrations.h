@@ -66,6 +66,10 @@ class Migrations {
                       const std::optional<Ledger::Summary>& summary);
   // That new has fewer keys, and would answer for all of them if the apis were taken out.
   std::string fewer_without_apis(const std::string& reference);
+  void note_doubts(const Migration& former, const MigrationSpec& next);
+  // taken_over  set to the migration from which new has taken over
+  Answer patch_in_turn(const std::string& reference, const Json& body, const Call& call,
+                       const Asked& asked, MigrationPtr& taken_over);
   Asked ask_before_patch(const std::string& reference, const Json& body, bool force);
   NewOnlyWrites::Count count_on_new_alone(const Migration& migration, const MigrationSpec& patched);
   std::string lasting_etag(const Migration& migration) const;

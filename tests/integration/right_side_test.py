@@ -404,6 +404,20 @@ class OldHadDataBefore(Pair):
         self.assertIn("New would take over, which is not there: ", answer["message"])
         self.sidecar.patch("m", right["strategy"], force=True)
 
+    def test_by_force_it_is_said_to_the_end(self):
+        self.sidecar.migrate("m", canary(0.0, "old_authoritative"), "cache", "new")
+        ledger = Ledger(self.sidecar, "m")
+        self.assertEqual(self.client.call("SET", "written", "to both"), "OK")
+        self.sidecar.patch("m", canary(0.0, "new_authoritative"), force=True)
+        said = "new took over by force, and does without what old has: " + self.FEWER
+        self.assertIn(said, ledger.reasons())
+        self.sidecar.patch("m", canary(0.0, "old_authoritative"))  # it lacks nothing
+        self.sidecar.patch("m", cutover(1.0, 1.0), force=True)
+        status, answer = self.sidecar.api("POST", "/migrations/m/complete")
+        self.assertEqual(status, 409, answer)
+        self.assertIn("any key may lack writes on new that old has", answer["message"])
+        self.sidecar.must("POST", "/migrations/m/complete?force=true")
+
     def test_nor_with_the_last_api(self):
         self.sidecar.must("POST", "/templates",
                           {"id": "users", "endpoint": "old", "query": "GET user:{{id}}"})
