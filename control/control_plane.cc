@@ -59,7 +59,7 @@ struct ControlPlane::Parts {
           new_only_writes(*store, keeper, parts.data_plane),
           dual_writes(*parts.ledger, keeper, parts.servers, parts.data_plane),
           endpoints(keeper, parts.servers),
-          interlays(keeper, parts.servers, listeners, parts.auth),
+          interlays(keeper, parts.servers, listeners, new_only_writes, parts.auth),
           templates(keeper),
           apis(keeper),
           verifications(keeper, *parts.ledger, parts.servers, parts.verifier),

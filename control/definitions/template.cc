@@ -53,6 +53,7 @@ void read_members(Fields& fields, TemplateSpec& spec) {
 struct Told {
   Kind kind;
   std::vector<std::string> fields;
+  bool certain = false;  // no definition knows better
 };
 Result<Told> told_by(const std::string& query, EndpointKind protocol) {
   if (protocol == EndpointKind::Postgres) {
@@ -62,7 +63,8 @@ Result<Told> told_by(const std::string& query, EndpointKind protocol) {
   }
   const auto read = redis::read_template(query);
   if (!read) return read.error();
-  return Told{redis::kind_of(read.value()), read.value().fields};
+  return Told{redis::kind_of(read.value()), read.value().fields,
+              redis::known_kind(read.value()).has_value()};
 }
 
 }  // namespace
@@ -105,7 +107,14 @@ Result<TemplateMeaning> meaning_of(const TemplateSpec& spec, EndpointKind protoc
     const FieldSpec* said = find_field(spec.fields, name);
     meaning.fields.push_back(said != nullptr ? *said : FieldSpec{.name = name});
   }
-  if (spec.kind) meaning.kind = *spec.kind;
+  if (!spec.kind) return meaning;
+  if (told.value().certain && *spec.kind != meaning.kind) {
+    return error_at(join_path(path, "kind"),
+                    "the command of the query is a " +
+                        std::string(meaning.kind == Kind::Read ? "Read" : "Write") +
+                        ": say so, or leave kind out");
+  }
+  meaning.kind = *spec.kind;
   return meaning;
 }
 

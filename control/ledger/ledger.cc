@@ -52,8 +52,9 @@ std::string endpoint_of(Side side, const std::string& id, const char* what) {
 // reasons it is a few keys, and then reads stay where the strategy wants them.
 bool is_behind(const LedgerReason& reason) {
   return reason.text == kApart || reason.text == kAlone || reason.text == kBackUnstored ||
-         reason.text == kTablesUntold || reason.text.ends_with(kStartedAgain) ||
-         reason.text.ends_with(kMoved) || reason.text.ends_with(kTookOver);
+         reason.text == kTablesUntold || reason.text.starts_with(kTakenOver) ||
+         reason.text.ends_with(kStartedAgain) || reason.text.ends_with(kMoved) ||
+         reason.text.ends_with(kTookOver);
 }
 
 std::int64_t steady_now_ms() {

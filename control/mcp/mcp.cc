@@ -79,7 +79,7 @@ HttpResponse Mcp::handle(const HttpHead& head, const std::string& body, const st
   }
   if (head.method == "POST") return take(head, body, token, api);
   if (auto refusal = check_session(head, token)) return *refusal;
-  if (head.method == "GET") return stream(head);
+  if (head.method == "GET") return stream(head, token);
   sessions_.end(head.mcp_session);
   return {.status = 204, .body = ""};
 }
@@ -178,20 +178,22 @@ HttpResponse Mcp::call(const HttpHead& head, const RpcMessage& request, const Ap
 }
 
 // The server has nothing to say unasked: the stream shows that both are there.
-HttpResponse Mcp::stream(const HttpHead& head) {
+HttpResponse Mcp::stream(const HttpHead& head, const std::string& token) {
   if (!accepts(head, kEventStream)) {
     return plain_refusal(406, "Bad Request", "Accept: must take text/event-stream");
   }
-  if (!sessions_.open_stream()) {
+  if (!sessions_.open_stream(token)) {
     std::string why = "mcp_streams_max: ";
     why += std::to_string(kMcpStreamsMax);
-    why += " streams are open, or the sidecar is stopping";
+    why += " streams are open, or ";
+    why += std::to_string(kMcpStreamsOfTokenMax);
+    why += " of this token, or the sidecar is stopping";
     return plain_refusal(503, "Unavailable", why);
   }
   HttpResponse response{.status = 200, .body = "", .content_type = kEventStream};
   // Closed with the last copy of what streams, whether it ever began or not.
-  const std::shared_ptr<McpSessions> open(&sessions_,
-                                          [](McpSessions* sessions) { sessions->close_stream(); });
+  const std::shared_ptr<McpSessions> open(
+      &sessions_, [token](McpSessions* sessions) { sessions->close_stream(token); });
   response.stream = [open, id = head.mcp_session](EventSink& sink) {
     if (!sink.send(": open\n\n")) return;
     auto alive = McpSessions::Clock::now();

@@ -41,7 +41,7 @@ class Mcp {
   HttpResponse answer(const HttpHead& head, const RpcMessage& request, const ApiDoor& api);
   HttpResponse initialize(const RpcMessage& request, const std::string& token);
   HttpResponse call(const HttpHead& head, const RpcMessage& request, const ApiDoor& api);
-  HttpResponse stream(const HttpHead& head);
+  HttpResponse stream(const HttpHead& head, const std::string& token);
   // nullopt: the session that the head names is one, of that token.
   std::optional<HttpResponse> check_session(const HttpHead& head, const std::string& token);
 

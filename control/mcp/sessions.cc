@@ -43,16 +43,19 @@ void McpSessions::end(const std::string& id) {
   changed_.notify_all();
 }
 
-bool McpSessions::open_stream() {
+bool McpSessions::open_stream(const std::string& token) {
   const std::lock_guard held(mutex_);
-  if (closed_ || streams_ == kMcpStreamsMax) return false;
-  ++streams_;
+  std::size_t open = 0;
+  for (const auto& [name, streams] : streams_) open += streams;
+  std::size_t& own = streams_[token];
+  if (closed_ || open == kMcpStreamsMax || own == kMcpStreamsOfTokenMax) return false;
+  ++own;
   return true;
 }
 
-void McpSessions::close_stream() {
+void McpSessions::close_stream(const std::string& token) {
   const std::lock_guard held(mutex_);
-  --streams_;
+  --streams_.at(token);
 }
 
 bool McpSessions::wait(const std::string& id, std::chrono::milliseconds most) {

@@ -13,8 +13,9 @@
 
 namespace crossfade {
 
-inline constexpr std::size_t kMcpSessionsMax = 256;  // the one unused longest makes room
-inline constexpr std::size_t kMcpStreamsMax = 16;    // each holds a thread of the control port
+inline constexpr std::size_t kMcpSessionsMax = 256;      // the one unused longest makes room
+inline constexpr std::size_t kMcpStreamsMax = 16;        // each holds a thread of the control port
+inline constexpr std::size_t kMcpStreamsOfTokenMax = 8;  // nobody takes them all
 inline constexpr auto kMcpSessionIdle = std::chrono::hours(1);
 
 class McpSessions {
@@ -27,9 +28,10 @@ class McpSessions {
   bool use(const std::string& id, const std::string& token, Clock::time_point now);
   void end(const std::string& id);
 
-  // The right to hold a stream of a session open; false when there are too many, or all are ending.
-  bool open_stream();
-  void close_stream();
+  // The right to hold a stream of a session open; false when there are too many, of that token or
+  // of all, or all are ending.
+  bool open_stream(const std::string& token);
+  void close_stream(const std::string& token);
   // Waits for the session to end, at most for `most`. True while the stream may stay open.
   bool wait(const std::string& id, std::chrono::milliseconds most);
   // Ends all streams, and lets nobody open one.
@@ -45,7 +47,7 @@ class McpSessions {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, Session> sessions_;
-  std::size_t streams_ = 0;
+  std::map<std::string, std::size_t> streams_;  // by token
   bool closed_ = false;
 };
 

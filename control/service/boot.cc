@@ -13,6 +13,7 @@
 #include "control/service/certificates.h"
 #include "control/service/declared.h"
 #include "control/service/housekeeper.h"
+#include "control/service/regions_change.h"
 
 namespace crossfade {
 
@@ -166,6 +167,7 @@ Status take_up(BootParts parts, const DeclaredResources& declared) {
         endpoint.identity.id, interlay->identity.id);
   }
   const StatePtr before = parts.keeper.state();
+  (void)journal_regions(turn, *before, parts.new_only_writes, kOurselves);
   if (Status status = parts.keeper.commit(turn); !status) return status;
   log_declared(*before, turn.next);
   Undo undo;
@@ -209,6 +211,7 @@ Status redeclare(BootParts parts, const DeclaredResources& declared) {
   const StatePtr before = parts.keeper.state();
   if (Status status = reconcile(turn.next, declared, parts.keeper.self()); !status) return status;
   if (Status status = load_certificates(*before, turn.next, declared); !status) return status;
+  (void)journal_regions(turn, *before, parts.new_only_writes, kOurselves);
   Undo undo;
   undo.add([&] {
     if (const Status status = parts.keeper.put_in_force(*before); !status) {

@@ -8,6 +8,7 @@
 #include "control/api_rules.h"
 #include "control/definitions/login.h"
 #include "control/json/fields.h"
+#include "control/service/endpoint_place.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/migration_apis.h"
 #include "control/service/migration_rules.h"
@@ -40,6 +41,14 @@ Status declare_endpoint(State& state, const EndpointSpec& spec, std::size_t inde
       .shard = spec.shard};
   if (current != nullptr) {
     if (spec_of(*current) == spec) return success();
+    if (!same_place(spec.address, current->address)) {
+      if (const auto objection = lone_place_objection(state, current->identity)) {
+        return at("endpoints", index, "config",
+                  *objection +
+                      ". Roll back first, or, if the data is there, too, PATCH the endpoint "
+                      "with ?force=true before the file has it");
+      }
+    }
     if (const auto objection = shard_objection(state, current->identity.uuid, spec.shard, self)) {
       return at("endpoints", index, "config.shard", *objection);
     }

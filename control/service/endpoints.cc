@@ -7,6 +7,7 @@
 
 #include "control/definitions/tls.h"
 #include "control/service/audit.h"
+#include "control/service/endpoint_place.h"
 #include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
 #include "control/service/migration_rules.h"
@@ -31,35 +32,6 @@ std::string user_of_endpoint(const State& state, const std::string& endpoint) {
     }
   }
   return {};
-}
-
-// Clients may have written to its new side, and nobody else has that.
-bool writes_new(const Migration& migration) {
-  return routes(migration.status) && migration.status != MigrationStatus::Completed &&
-         !std::holds_alternative<ShadowTrafficSpec>(migration.spec.strategy);
-}
-
-// Why an endpoint is not to be another place just like that.
-std::optional<Refusal> held(const State& state, const Identity& endpoint) {
-  for (const auto& [uuid, migration] : state.migrations) {
-    for (const Binding& binding : migration->bindings) {
-      const bool is_new = binding.endpoint == endpoint.uuid;
-      const bool is_old = state.interlays.at(binding.interlay)->endpoint == endpoint.uuid;
-      const std::string which = "Endpoint '" + endpoint.id + "' is ";
-      const std::string whose = " side of migration '" + migration->identity.id + "', ";
-      const std::string missing = ": at another address its writes until now may be missing. ";
-      if (writes_both(*migration) && (is_new || is_old)) {
-        return conflict(which + "a" + whose + "which writes to both" + missing +
-                        "Roll back first, or use ?force=true: the migration then needs full "
-                        "verification");
-      }
-      if (writes_new(*migration) && is_new) {
-        return conflict(which + "the new" + whose + "which is in force" + missing +
-                        "Roll back first, or use ?force=true if the data is there, too");
-      }
-    }
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -125,7 +97,11 @@ Answer Endpoints::create(const Json& body, const Call& call) {
 Answer Endpoints::patch(const std::string& reference, const Json& body, const Call& call) {
   const EndpointPtr seen = find(keeper_.state()->endpoints, reference);
   if (seen == nullptr) return not_found(kEndpoint, reference);
-  if (seen->identity.origin == Origin::File) return declared_in_file(kEndpoint, seen->identity.id);
+  // The file has no force: where it is refused another place for it, that is given here.
+  const bool forced = call.force && lone_place_objection(*keeper_.state(), seen->identity);
+  if (seen->identity.origin == Origin::File && !forced) {
+    return declared_in_file(kEndpoint, seen->identity.id);
+  }
   auto spec = patch_endpoint(spec_of(*seen), body);
   if (!spec) return refuse(spec.error());
   if (spec->address.tls.end != seen->address.tls.end) {
@@ -151,7 +127,8 @@ Answer Endpoints::patch(const std::string& reference, const Json& body, const Ca
   if (!matches(call.if_match, etag)) return precondition_failed(etag);
   if (current != seen) return changed_meanwhile(kEndpoint, current->identity.id);
   if (!call.force && !same_place(spec->address, current->address)) {
-    if (auto refusal = held(turn.next, current->identity)) return *refusal;
+    const auto objection = place_objection(turn.next, current->identity);
+    if (objection) return conflict(*objection);
   }
   if (const auto objection =
           shard_objection(turn.next, current->identity.uuid, spec->shard, keeper_.self())) {

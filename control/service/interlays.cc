@@ -16,6 +16,7 @@
 #include "control/service/interlay_rules.h"
 #include "control/service/listing.h"
 #include "control/service/migration_rules.h"
+#include "control/service/regions_change.h"
 
 namespace crossfade {
 
@@ -254,13 +255,19 @@ Answer Interlays::patch(const std::string& reference, const Json& body, const Ca
   }
   put(turn.next.interlays, patched);
   const StatePtr before = keeper_.state();
+  const auto left = journal_regions(turn, *before, new_only_writes_, call.actor);
   if (const Status status = keeper_.commit(turn); !status) {
     if (reopened) (void)listeners_.move(patched, *current);
     return refuse(status.error());
   }
   spdlog::info("interlay {}: changed by {}: {}", identity.id, call.actor,
                interlay_change(*before, *keeper_.state(), identity.uuid));
-  return reply(identity.uuid, 200);
+  Answer answer = reply(identity.uuid, 200);
+  if (auto* told = std::get_if<Reply>(&answer); told != nullptr && left) {
+    told->data.set("new_only_writes", left->writes);
+    told->data.set("new_only_writes_exact", left->exact);
+  }
+  return answer;
 }
 
 // Stopped first, and deleted when its sessions have ended: they may take their time, and others

@@ -7,6 +7,7 @@
 #include "control/service/call.h"
 #include "control/service/keeper.h"
 #include "control/service/listeners.h"
+#include "control/service/new_only_writes.h"
 #include "control/service/servers.h"
 #include "strategies/login.h"
 #include "strategies/ports.h"
@@ -16,8 +17,13 @@ namespace crossfade {
 class Interlays {
  public:
   // `auth` is read at each call that needs it.
-  Interlays(Keeper& keeper, Servers& servers, Listeners& listeners, const AuthDoor& auth)
-      : keeper_(keeper), servers_(servers), listeners_(listeners), auth_(auth) {}
+  Interlays(Keeper& keeper, Servers& servers, Listeners& listeners, NewOnlyWrites& new_only_writes,
+            const AuthDoor& auth)
+      : keeper_(keeper),
+        servers_(servers),
+        listeners_(listeners),
+        new_only_writes_(new_only_writes),
+        auth_(auth) {}
 
   Answer list() const;
   Answer get(const std::string& reference) const;
@@ -44,6 +50,7 @@ class Interlays {
   Keeper& keeper_;
   Servers& servers_;
   Listeners& listeners_;
+  NewOnlyWrites& new_only_writes_;
   const AuthDoor& auth_;
 };
 

@@ -168,6 +168,16 @@ std::optional<std::string> rendering_objection(const State& state, const Migrati
       return "template " + quoted(asked.identity.id) + " has nothing for the field " +
              quoted(field.name) + " of " + quoted(serves.identity.id) + ", which serves it";
     }
+    if (asked.meaning.kind == Kind::Read) continue;
+    for (const FieldSpec& field : asked.meaning.fields) {
+      const bool kept = std::ranges::any_of(serves.meaning.fields, [&](const FieldSpec& candidate) {
+        return mapped(own, field.name) == mapped(*found.front(), candidate.name);
+      });
+      if (kept) continue;
+      return "template " + quoted(serves.identity.id) + " has no use for the field " +
+             quoted(field.name) + " of " + quoted(asked.identity.id) +
+             ", which it is to serve: what clients write by it would be nowhere";
+    }
   }
   return std::nullopt;
 }

@@ -24,6 +24,17 @@ void set_executed(Keeper::Turn& turn, const std::string& uuid, bool executed) {
   put(turn.next.migrations, std::move(migration));
 }
 
+void set_ramp_back(Keeper::Turn& turn, const std::string& uuid) {
+  Migration migration = *turn.next.migrations.at(uuid);
+  auto* canary = std::get_if<CanarySpec>(&migration.spec.strategy);
+  if (canary == nullptr || !canary->ramp) return;
+  const double first = canary->ramp->steps.front();
+  if (canary->read_percentage <= first) return;
+  canary->read_percentage = first;
+  turn.touch(migration.identity);
+  put(turn.next.migrations, std::move(migration));
+}
+
 const InterlayDefinition* settled_interlay(const State& state, const Migration& migration) {
   for (const Binding& binding : migration.bindings) {
     const InterlayPtr interlay = state.interlays.at(binding.interlay);

@@ -17,6 +17,10 @@ void set_status(Keeper::Turn& turn, const std::string& uuid, MigrationStatus to,
 // Of a time_window; others have nothing to be executed.
 void set_executed(Keeper::Turn& turn, const std::string& uuid, bool executed);
 
+// Of a canary that goes up by itself: to its first step, as what it had reached has failed, or was
+// not wanted. A share below stays.
+void set_ramp_back(Keeper::Turn& turn, const std::string& uuid);
+
 // An interlay that was settled before the new side has no way back in this migration.
 const InterlayDefinition* settled_interlay(const State& state, const Migration& migration);
 

@@ -210,6 +210,19 @@ Check check_outside(const State& state, const Migration& migration, const Endpoi
   return {.name = "outside", .detail = "no other interlay's clients use these servers"};
 }
 
+// Writes go to new alone: clients of others who stay on old miss them, and are missed.
+Check check_left_behind(const State& state, const Migration& migration, const EndpointPair& sides,
+                        const Servers& servers) {
+  const Outsider at_old = outsider(state, migration, *sides[0], servers);
+  if (at_old.interlay == nullptr) {
+    return {.name = "outside", .detail = "no other interlay's clients use this old server"};
+  }
+  return {.name = "outside",
+          .detail = at_old.text() +
+                    ": what is written on new from now on they do not see, nor is what they write "
+                    "seen on new. Add it to this migration, unless they have no key in common"};
+}
+
 // A key's place in the order of writes, and in the ledger, goes by host and port: one server by two
 // names would have two of each.
 std::string named_otherwise(const State& state, const Migration& migration, const Binding& binding,
@@ -300,6 +313,8 @@ std::vector<Check> pair_checks(const State& state, const Migration& migration,
     add(binding, check_alone(state, migration, binding, servers));
     if (sends_to_both(migration.spec.strategy)) {
       add(binding, check_outside(state, migration, sides, servers));
+    } else if (moves_writes(migration.spec.strategy)) {
+      add(binding, check_left_behind(state, migration, sides, servers));
     }
     if (auto check = check_one_history(state, migration, binding, servers)) {
       add(binding, std::move(*check));

@@ -107,10 +107,13 @@ Result<Template> read_template(std::string_view query) {
   return read;
 }
 
-Kind kind_of(const Template& form) {
+std::optional<Kind> known_kind(const Template& form) {
   const CommandSpec* spec = built_in_spec(form);
-  return spec != nullptr && spec->kind == Kind::Read ? Kind::Read : Kind::Write;
+  if (spec == nullptr) return std::nullopt;
+  return spec->kind == Kind::Read ? Kind::Read : Kind::Write;
 }
+
+Kind kind_of(const Template& form) { return known_kind(form).value_or(Kind::Write); }
 
 bool does_data_only(const Template& form) {
   const CommandSpec* spec = built_in_spec(form);

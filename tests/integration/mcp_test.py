@@ -154,11 +154,11 @@ class BadMessages(WithSidecar):
 
 
 class Streams(WithSidecar):
-    def open(self, session):
+    def open(self, session, token=ADMIN):
         connection = http.client.HTTPConnection(*self.sidecar.control, timeout=20 * SLOWNESS)
         self.addCleanup(connection.close)
         connection.request("GET", PATHS[0], headers={
-            "Authorization": f"Bearer {ADMIN}", "Accept": "text/event-stream", "Mcp-Session-Id": session})
+            "Authorization": f"Bearer {token}", "Accept": "text/event-stream", "Mcp-Session-Id": session})
         return connection, connection.getresponse()
 
     def test_one_stays_open_until_its_session_ends(self):
@@ -170,12 +170,15 @@ class Streams(WithSidecar):
         self.assertEqual(answer.read().strip(), b"")
 
     def test_there_are_not_too_many_and_who_leaves_makes_room(self):
+        read = self.begin(token=READ)
         session = self.begin()
-        streams = [self.open(session) for _ in range(16)]
-        self.assertEqual({answer.status for _, answer in streams}, {200})
-        _, refused = self.open(session)
-        self.assertEqual(refused.status, 503)
-        self.assertIn(b"mcp_streams_max", refused.read())
+        streams = []
+        for of, token in ((read, READ), (session, ADMIN)):  # nobody takes them all
+            streams += [self.open(of, token) for _ in range(8)]
+            self.assertEqual({answer.status for _, answer in streams}, {200})
+            _, refused = self.open(of, token)
+            self.assertEqual(refused.status, 503)
+            self.assertIn(b"mcp_streams_max", refused.read())
         self.assertEqual(self.rpc("ping", Mcp_Session_Id=session)[0], 200)
         for connection, answer in streams:
             answer.close()

@@ -232,7 +232,10 @@ class GeographicByNetwork(RedisSides):
         self.one.kill9()
         self.one.restart()
         self.are_on(NEW, OLD, NEW)
-        self.one.must("PATCH", "/interlays/cache", {"settings": {"regions": {"us": [EU]}}})
+        told = self.one.must("PATCH", "/interlays/cache", {"settings": {"regions": {"us": [EU]}}})
+        self.assertGreater(told["new_only_writes"], 0)
+        self.assertIn(f"goes back to old: at least {told['new_only_writes']} writes went to new only",
+                      self.one.must("GET", "/migrations/m/events")[-1]["reason"])
         self.are_on(OLD, NEW, NEW)
         self.one.must("PATCH", "/interlays/cache", {"settings": {"regions": None}})
         self.are_on(NEW, NEW, NEW)

@@ -256,7 +256,7 @@ class Life {
         ledger({}),
         dual_writes(ledger, keeper, servers, data_plane),
         endpoints(keeper, servers),
-        interlays(keeper, servers, listeners, auth),
+        interlays(keeper, servers, listeners, new_only_writes, auth),
         templates(keeper),
         apis(keeper),
         verifications(keeper, ledger, servers, told.verifier()),

@@ -25,15 +25,21 @@ TEST_CASE("a session: it is its token's, until it ends or nobody has used it for
 TEST_CASE("streams: there are at most so many, and none once all are ending") {
   McpSessions sessions;
   const std::string id = sessions.begin("ann", McpSessions::Clock::now());
-  for (std::size_t count = 0; count < kMcpStreamsMax; ++count) CHECK(sessions.open_stream());
-  CHECK_FALSE(sessions.open_stream());
-  sessions.close_stream();
-  CHECK(sessions.open_stream());
+  for (const char* token : {"ann", "bob"}) {
+    for (std::size_t count = 0; count < kMcpStreamsOfTokenMax; ++count) {
+      CHECK(sessions.open_stream(token));
+    }
+    CHECK_FALSE(sessions.open_stream(token));
+  }
+  static_assert(2 * kMcpStreamsOfTokenMax == kMcpStreamsMax);
+  CHECK_FALSE(sessions.open_stream("cid"));
+  sessions.close_stream("bob");
+  CHECK(sessions.open_stream("cid"));
   CHECK(sessions.wait(id, std::chrono::milliseconds(1)));
   sessions.close();
   CHECK_FALSE(sessions.wait(id, std::chrono::hours(1)));
-  sessions.close_stream();
-  CHECK_FALSE(sessions.open_stream());
+  sessions.close_stream("ann");
+  CHECK_FALSE(sessions.open_stream("ann"));
 }
 
 }  // namespace crossfade

@@ -477,6 +477,10 @@ TEST_CASE("migration apis: what can not be rendered anew is not started") {
   }
   CHECK(refused(green, R"({"template":"new_get","fields":{"key":"value"}},)" + set) ==
         "template 'get' has nothing for the field 'key' of 'new_get', which serves it");
+  CHECK(
+      refused(green, get + "," + touch) ==
+      "template 'new_touch' has no use for the field 'value' of 'set', which it is to serve: what "
+      "clients write by it would be nowhere");
 }
 
 TEST_CASE("migration apis: what has no new side is not started") {

@@ -85,6 +85,10 @@ TEST_CASE("templates: what is wrong is refused with its path") {
   CHECK(refused(R"("kind":"Read")") == "query: is required");
   CHECK(refused(R"("query":"GET {{id")") == "query: has \"{{\" without \"}}\"");
   CHECK(refused(R"("query":"GET x","kind":"Other")") == "kind: must be Read or Write");
+  CHECK(refused(R"("query":"GET x","kind":"Write")") ==
+        "kind: the command of the query is a Read: say so, or leave kind out");
+  CHECK(refused(R"("query":"SET x {{v}}","kind":"Read")") ==
+        "kind: the command of the query is a Write: say so, or leave kind out");
   CHECK(refused(R"("query":"GET x","fields":{})") == "fields: must be an array, is an object");
   CHECK(refused(R"("query":"GET x","fields":[{"name":"y"}])") ==
         "fields[0].name: 'y' is no field of the query");
@@ -116,7 +120,8 @@ TEST_CASE("templates: PATCH merges, If-Match is asked for, what is not told foll
   CHECK(said(patch(bench, "{}")).starts_with("412"));
   CHECK(said(bench.life->templates.remove("t", bench.call)).starts_with("412"));
   bench.call.if_match = patched.etag;
-  CHECK(said(patch(bench, R"({"kind":"Read"})")) == "200");
+  CHECK(said(patch(bench, R"({"kind":"Read"})")).starts_with("400 Bad Request: kind: "));
+  CHECK(said(patch(bench, R"({"query":"my.get {{id}}","kind":"Read"})")) == "200");
   bench.call.if_match.clear();
   CHECK(text_of(must(bench.life->templates.get("t")).data, "kind") == "Read");
   CHECK(text_of(must(patch(bench, R"({"kind":null})")).data, "kind") == "Write");

@@ -359,6 +359,21 @@ TEST_CASE("ramp: each step is held for its time, and the last one for good") {
   CHECK(bench.status("m") == "running");
 }
 
+TEST_CASE("ramp: behind a rollback it begins at its first step again") {
+  RampBench bench;
+  CHECK(bench.share_at(1'060) == 250'000);
+  must(bench.life->conductor.rollback("m", bench.call));
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(bench.share_at(1'070) == 50'000);
+  must(bench.life->conductor.rollback("m", bench.call));
+  must(bench.patch_strategy("m", R"({"read_percentage":0.01})"));
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(bench.share_at(1'080) == 10'000);
+  must(bench.life->conductor.rollback("m", bench.call));
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(bench.share_at(1'090) == 10'000);
+}
+
 TEST_CASE("ramp: a pause and a PATCH hold it anew") {
   RampBench bench;
   CHECK(bench.share_at(1'000) == 50'000);
