@@ -53,7 +53,7 @@ void read_members(Fields& fields, TemplateSpec& spec) {
 struct Told {
   Kind kind;
   std::vector<std::string> fields;
-  bool certain = false;  // no definition knows better
+  std::optional<Kind> certain = {};  // nobody can know better
 };
 Result<Told> told_by(const std::string& query, EndpointKind protocol) {
   if (protocol == EndpointKind::Postgres) {
@@ -63,8 +63,7 @@ Result<Told> told_by(const std::string& query, EndpointKind protocol) {
   }
   const auto read = redis::read_template(query);
   if (!read) return read.error();
-  return Told{redis::kind_of(read.value()), read.value().fields,
-              redis::known_kind(read.value()).has_value()};
+  return Told{redis::kind_of(read.value()), read.value().fields, redis::certain_kind(read.value())};
 }
 
 }  // namespace
@@ -107,15 +106,19 @@ Result<TemplateMeaning> meaning_of(const TemplateSpec& spec, EndpointKind protoc
     const FieldSpec* said = find_field(spec.fields, name);
     meaning.fields.push_back(said != nullptr ? *said : FieldSpec{.name = name});
   }
-  if (!spec.kind) return meaning;
-  if (told.value().certain && *spec.kind != meaning.kind) {
-    return error_at(join_path(path, "kind"),
-                    "the command of the query is a " +
-                        std::string(meaning.kind == Kind::Read ? "Read" : "Write") +
-                        ": say so, or leave kind out");
-  }
-  meaning.kind = *spec.kind;
+  if (spec.kind && !told.value().certain) meaning.kind = *spec.kind;
   return meaning;
+}
+
+Status check_kind(const TemplateSpec& spec, EndpointKind protocol, const std::string& path) {
+  const auto told = told_by(spec.query, protocol);
+  if (!told || !spec.kind || told.value().certain.value_or(*spec.kind) == *spec.kind) {
+    return success();
+  }
+  return error_at(join_path(path, "kind"),
+                  "the command of the query is a " +
+                      std::string(told.value().kind == Kind::Read ? "Read" : "Write") +
+                      ": say so, or leave kind out");
 }
 
 const FieldSpec* find_field(const std::vector<FieldSpec>& fields, std::string_view name) {

@@ -61,6 +61,11 @@ Result<TemplateSpec> patch_template(const TemplateSpec& spec, const Json& body);
 Result<TemplateMeaning> meaning_of(const TemplateSpec& spec, EndpointKind protocol,
                                    const std::string& path);
 
+// Whether the kind that a definition says can be that of its query; for those that are made now, as
+// meaning_of() takes the query's word.
+//   errors  BadInput with the path
+Status check_kind(const TemplateSpec& spec, EndpointKind protocol, const std::string& path);
+
 const FieldSpec* find_field(const std::vector<FieldSpec>& fields, std::string_view name);
 
 // An array of {"name", "type"?, "required"?}, no name twice.

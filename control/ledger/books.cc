@@ -59,7 +59,8 @@ std::uint64_t Books::right_on(Side side) const {
 std::uint64_t Books::size_at(std::uint64_t pair) const {
   std::uint64_t sum = 0;
   for (const auto& [other, one] : books_) {
-    if (other == pair || is_stray(other)) sum += one.size();
+    // Where nobody has told the pairs, each of them would be a stray.
+    if (other == pair || (!pairs_.empty() && is_stray(other))) sum += one.size();
   }
   return sum;
 }

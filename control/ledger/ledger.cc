@@ -52,7 +52,7 @@ std::string endpoint_of(Side side, const std::string& id, const char* what) {
 // reasons it is a few keys, and then reads stay where the strategy wants them.
 bool is_behind(const LedgerReason& reason) {
   return reason.text == kApart || reason.text == kAlone || reason.text == kBackUnstored ||
-         reason.text == kTablesUntold || reason.text.starts_with(kTakenOver) ||
+         reason.text == kTablesUntold || reason.text.starts_with(kByForce) ||
          reason.text.ends_with(kStartedAgain) || reason.text.ends_with(kMoved) ||
          reason.text.ends_with(kTookOver);
 }

@@ -20,7 +20,7 @@ inline constexpr const char* kCrashOfNewRight =
 
 // How a reason begins that says which keys new had not when it was made right, or answered, by
 // force.
-inline constexpr const char* kTakenOver = "new took over by force, and does without what old has: ";
+inline constexpr const char* kByForce = "new took over by force, and does without what old has: ";
 
 // How a reason begins that says what an endpoint of that side has lost; its id follows.
 inline std::string side_lost(Side side) { return std::string(name_of(side)) + " endpoint '"; }
@@ -30,7 +30,7 @@ inline std::optional<Side> lacking_side(std::string_view reason) {
   if (reason == kAlone || reason == kCrashOfNewRight || reason.starts_with(side_lost(Side::Old))) {
     return Side::Old;
   }
-  const bool new_lacks = reason.starts_with(kTakenOver) || reason.starts_with(side_lost(Side::New));
+  const bool new_lacks = reason.starts_with(kByForce) || reason.starts_with(side_lost(Side::New));
   return new_lacks ? std::optional(Side::New) : std::nullopt;
 }
 

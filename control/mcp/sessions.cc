@@ -47,15 +47,16 @@ bool McpSessions::open_stream(const std::string& token) {
   const std::lock_guard held(mutex_);
   std::size_t open = 0;
   for (const auto& [name, streams] : streams_) open += streams;
-  std::size_t& own = streams_[token];
+  const auto found = streams_.find(token);
+  const std::size_t own = found == streams_.end() ? 0 : found->second;
   if (closed_ || open == kMcpStreamsMax || own == kMcpStreamsOfTokenMax) return false;
-  ++own;
+  ++streams_[token];
   return true;
 }
 
 void McpSessions::close_stream(const std::string& token) {
   const std::lock_guard held(mutex_);
-  --streams_.at(token);
+  if (--streams_.at(token) == 0) streams_.erase(token);
 }
 
 bool McpSessions::wait(const std::string& id, std::chrono::milliseconds most) {

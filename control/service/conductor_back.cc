@@ -53,7 +53,7 @@ Answer Conductor::roll_back(Keeper::Turn& turn, const Migration& migration,
           "' stands before the new side for good: there is no way back in this migration");
     }
     set_executed(turn, uuid, false);
-    set_ramp_back(turn, uuid);
+    set_ramp_back(turn, uuid, actor);
     set_status(turn, uuid, MigrationStatus::RollingBack, actor, why);
   }
   // Not taken back when a loop is late: the operator wants traffic off new, and each loop obeys as

@@ -42,7 +42,7 @@ Status declare_endpoint(State& state, const EndpointSpec& spec, std::size_t inde
   if (current != nullptr) {
     if (spec_of(*current) == spec) return success();
     if (!same_place(spec.address, current->address)) {
-      if (const auto objection = lone_place_objection(state, current->identity)) {
+      if (const auto objection = file_place_objection(state, current->identity)) {
         return at("endpoints", index, "config",
                   *objection +
                       ". Roll back first, or, if the data is there, too, PATCH the endpoint "

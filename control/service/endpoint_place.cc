@@ -1,11 +1,11 @@
 // Bindings looked through for the endpoint.
 #include "control/service/endpoint_place.h"
 
-#include <functional>
+#include <algorithm>
 #include <variant>
 
 #include "control/lifecycle.h"
-#include "control/service/migration_rules.h"
+#include "control/service/right_side.h"
 
 namespace crossfade {
 
@@ -19,18 +19,17 @@ bool writes_new(const Migration& migration) {
          !std::holds_alternative<ShadowTrafficSpec>(migration.spec.strategy);
 }
 
-// The first that the endpoint is a side of, and that `minds`.
-std::optional<std::string> first_objection(
-    const State& state, const Identity& endpoint,
-    const std::function<std::string(const Migration&, bool is_new)>& minds) {
-  for (const auto& [uuid, migration] : state.migrations) {
-    for (const Binding& binding : migration->bindings) {
-      const bool is_new = binding.endpoint == endpoint.uuid;
-      if (!is_new && state.interlays.at(binding.interlay)->endpoint != endpoint.uuid) continue;
-      if (std::string objection = minds(*migration, is_new); !objection.empty()) return objection;
-    }
-  }
-  return std::nullopt;
+bool is_new_side(const Migration& migration, const Identity& endpoint) {
+  return std::ranges::find(migration.bindings, endpoint.uuid, &Binding::endpoint) !=
+         migration.bindings.end();
+}
+
+// An interlay that the file does not have any more is none whose side it could be.
+bool is_old_side(const State& state, const Migration& migration, const Identity& endpoint) {
+  return std::ranges::any_of(migration.bindings, [&](const Binding& binding) {
+    const auto interlay = state.interlays.find(binding.interlay);
+    return interlay != state.interlays.end() && interlay->second->endpoint == endpoint.uuid;
+  });
 }
 
 std::string is_a_side(const Identity& endpoint, const char* which, const Migration& migration) {
@@ -40,25 +39,36 @@ std::string is_a_side(const Identity& endpoint, const char* which, const Migrati
 
 constexpr const char* kMissing = ": at another address its writes until now may be missing";
 
-}  // namespace
-
-std::optional<std::string> lone_place_objection(const State& state, const Identity& endpoint) {
-  return first_objection(state, endpoint, [&](const Migration& migration, bool is_new) {
-    if (!is_new || !writes_new(migration)) return std::string();
-    return is_a_side(endpoint, "the new", migration) + "which is in force" + kMissing;
-  });
+std::string is_new_in_force(const Identity& endpoint, const Migration& migration) {
+  return is_a_side(endpoint, "the new", migration) + "which is in force" + kMissing;
 }
 
+}  // namespace
+
 std::optional<std::string> place_objection(const State& state, const Identity& endpoint) {
-  auto both = first_objection(state, endpoint, [&](const Migration& migration, bool) {
-    if (!writes_both(migration)) return std::string();
-    return is_a_side(endpoint, "a", migration) + "which writes to both" + kMissing +
-           ". Roll back first, or use ?force=true: the migration then needs full verification";
-  });
-  if (both) return both;
-  auto lone = lone_place_objection(state, endpoint);
-  if (lone) *lone += ". Roll back first, or use ?force=true if the data is there, too";
-  return lone;
+  for (const auto& [uuid, migration] : state.migrations) {
+    const bool is_new = is_new_side(*migration, endpoint);
+    if (writes_both(*migration) && (is_new || is_old_side(state, *migration, endpoint))) {
+      return is_a_side(endpoint, "a", *migration) + "which writes to both" + kMissing +
+             ". Roll back first, or use ?force=true: the migration then needs full verification";
+    }
+    if (writes_new(*migration) && is_new) {
+      return is_new_in_force(endpoint, *migration) +
+             ". Roll back first, or use ?force=true if the data is there, too";
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> file_place_objection(const State& state, const Identity& endpoint) {
+  for (const auto& [uuid, migration] : state.migrations) {
+    const StrategySpec& strategy = migration->spec.strategy;
+    if (writes_new(*migration) && moves_writes(strategy) && relies_on_new(strategy) &&
+        is_new_side(*migration, endpoint)) {
+      return is_new_in_force(endpoint, *migration);
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace crossfade

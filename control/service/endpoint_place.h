@@ -9,12 +9,12 @@
 
 namespace crossfade {
 
-// It is the new side of a migration that sends writes to new alone, and nothing can tell later what
-// is missing. Nullopt: of none. Says no way out.
-std::optional<std::string> lone_place_objection(const State& state, const Identity& endpoint);
-
-// Likewise, with the way out; or one side or the other of a migration that writes to both, which
-// can be verified.
+// Of a PATCH, with the way out: a side of a migration that writes to both, or the new side of any
+// other that is in force. Nullopt: nothing is against it.
 std::optional<std::string> place_objection(const State& state, const Identity& endpoint);
+
+// Of the configuration file, which has no force: the new side of a migration by which writes are on
+// new alone now, as nothing could tell later what is missing. Says no way out.
+std::optional<std::string> file_place_objection(const State& state, const Identity& endpoint);
 
 }  // namespace crossfade

@@ -34,6 +34,17 @@ std::string user_of_endpoint(const State& state, const std::string& endpoint) {
   return {};
 }
 
+// The file has no force: where it is refused another place for it, that, and nothing else, is given
+// by the API.
+bool may_be_forced(const State& state, const Endpoint& endpoint, const EndpointSpec& patched) {
+  EndpointSpec moved = spec_of(endpoint);
+  moved.address.host = patched.address.host;
+  moved.address.port = patched.address.port;
+  moved.address.db = patched.address.db;
+  moved.address.database = patched.address.database;
+  return moved == patched && file_place_objection(state, endpoint.identity).has_value();
+}
+
 }  // namespace
 
 Refusal declared_in_file(const char* what, const std::string& id) {
@@ -97,12 +108,11 @@ Answer Endpoints::create(const Json& body, const Call& call) {
 Answer Endpoints::patch(const std::string& reference, const Json& body, const Call& call) {
   const EndpointPtr seen = find(keeper_.state()->endpoints, reference);
   if (seen == nullptr) return not_found(kEndpoint, reference);
-  // The file has no force: where it is refused another place for it, that is given here.
-  const bool forced = call.force && lone_place_objection(*keeper_.state(), seen->identity);
-  if (seen->identity.origin == Origin::File && !forced) {
+  auto spec = patch_endpoint(spec_of(*seen), body);
+  const bool of_file = seen->identity.origin == Origin::File;
+  if (of_file && !(spec && call.force && may_be_forced(*keeper_.state(), *seen, *spec))) {
     return declared_in_file(kEndpoint, seen->identity.id);
   }
-  auto spec = patch_endpoint(spec_of(*seen), body);
   if (!spec) return refuse(spec.error());
   if (spec->address.tls.end != seen->address.tls.end) {
     if (Status loaded = load_tls(spec->address.tls, "config.tls"); !loaded) {

@@ -2,6 +2,7 @@
 #include "control/service/fewer_keys.h"
 
 #include <array>
+#include <optional>
 #include <set>
 
 #include "control/endpoint_pair.h"
@@ -16,23 +17,17 @@ std::string named(const EndpointPair& sides, Side side) {
   return "endpoint " + quoted(sides[static_cast<std::size_t>(side)]->identity.id);
 }
 
-// What both servers say, as they are asked one after the other.
-struct Counts {
+// Of both servers, as they are asked one after the other; nullopt: one does not tell.
+std::optional<std::array<std::uint64_t, kSides>> counts_of(const EndpointPair& sides, Side first,
+                                                           Servers& servers) {
   std::array<std::uint64_t, kSides> keys{};
-  bool told = true;
-  std::string refused = {};  // who lets nobody count
-};
-
-Counts counts_of(const EndpointPair& sides, Side first, Servers& servers) {
-  Counts counts;
   for (const Side side : {first, other(first)}) {
     const Endpoint& endpoint = *sides[static_cast<std::size_t>(side)];
     const auto probe = servers.ask(endpoint.identity.uuid, endpoint.address, kCheckTimeout_ms);
-    if (!probe.ok()) return {.told = false};
-    if (probe->info_refused) return {.told = false, .refused = named(sides, side)};
-    counts.keys[static_cast<std::size_t>(side)] = probe->keys;
+    if (!probe.ok() || probe->info_refused) return std::nullopt;
+    keys[static_cast<std::size_t>(side)] = probe->keys;
   }
-  return counts;
+  return keys;
 }
 
 // Keys come and go between one server's answer and the other's: who has fewer has so whoever is
@@ -41,11 +36,10 @@ std::string fewer_of_pair(const EndpointPair& sides, Side side, std::uint64_t su
                           Servers& servers) {
   std::string found;
   for (int look = 0; look < kLooks; ++look) {
-    const Counts counts = counts_of(sides, look % 2 == 0 ? side : other(side), servers);
-    if (!counts.refused.empty()) return counts.refused + " refuses INFO, which tells its keys";
-    if (!counts.told) return {};
-    const std::uint64_t has = counts.keys[static_cast<std::size_t>(side)];
-    const std::uint64_t other_has = counts.keys[static_cast<std::size_t>(other(side))];
+    const auto keys = counts_of(sides, look % 2 == 0 ? side : other(side), servers);
+    if (!keys) return {};
+    const std::uint64_t has = (*keys)[static_cast<std::size_t>(side)];
+    const std::uint64_t other_has = (*keys)[static_cast<std::size_t>(other(side))];
     if (has + suspected + other_has / kFewerBy >= other_has) return {};
     found = named(sides, side) + " has " + std::to_string(has) + " keys, " +
             named(sides, other(side)) + " " + std::to_string(other_has);
@@ -60,6 +54,7 @@ std::string fewer_keys(const State& state, const Migration& migration, Side side
   if (!migration.apis.empty()) return {};
   std::set<EndpointPair> asked;
   for (const Binding& binding : migration.bindings) {
+    if (binding.taken_back) continue;
     const EndpointPair sides = sides_of(state, binding);
     if (!asked.insert(sides).second) continue;
     const std::uint64_t suspected = ledger.entries_at(migration.identity.uuid, pair_of(sides));

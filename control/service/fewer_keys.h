@@ -16,9 +16,9 @@ inline constexpr std::uint64_t kFewerBy = 100;
 
 // Says that a server of `side` has fewer keys than the other side's: by more than one in kFewerBy
 // and what the ledger names of this pair, which is known to differ. Such a side was never filled,
-// or has lost some. Says likewise that a server lets nobody count its keys. Empty: it has not; or
-// that can not be told: of PostgreSQL, of apis, which move some keys only, and where a server does
-// not answer. Asks them up to three times, for up to kCheckTimeout_ms each.
+// or has lost some. Empty: it has not; or that can not be told: of PostgreSQL, of apis, which move
+// some keys only, and where a server does not answer, or refuses INFO. Asks them up to three times,
+// for up to kCheckTimeout_ms each.
 std::string fewer_keys(const State& state, const Migration& migration, Side side,
                        const Ledger& ledger, Servers& servers);
 

@@ -336,7 +336,12 @@ Status check_api_bindings(const State& before, const State& after) {
     // What is complete has no say in requests any more but for where they go as a whole.
     const bool in_parts =
         routes(migration->status) && migration->status != MigrationStatus::Completed;
-    if (const auto objection = apis_objection(after, *migration); objection && in_parts) {
+    const auto former = before.migrations.find(uuid);
+    const auto objection = in_parts ? apis_objection(after, *migration) : std::nullopt;
+    // What was against it before is no fault of this change: another version has let it start.
+    const bool is_new =
+        former == before.migrations.end() || objection != apis_objection(before, *former->second);
+    if (objection && is_new) {
       return Error{Errc::Conflict, "",
                    "Migration '" + migration->identity.id + "' routes by api: " + *objection};
     }

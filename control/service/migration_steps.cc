@@ -3,6 +3,8 @@
 
 #include <variant>
 
+#include "control/json/write.h"
+
 namespace crossfade {
 
 void set_status(Keeper::Turn& turn, const std::string& uuid, MigrationStatus to,
@@ -24,12 +26,16 @@ void set_executed(Keeper::Turn& turn, const std::string& uuid, bool executed) {
   put(turn.next.migrations, std::move(migration));
 }
 
-void set_ramp_back(Keeper::Turn& turn, const std::string& uuid) {
+void set_ramp_back(Keeper::Turn& turn, const std::string& uuid, const std::string& actor) {
   Migration migration = *turn.next.migrations.at(uuid);
   auto* canary = std::get_if<CanarySpec>(&migration.spec.strategy);
   if (canary == nullptr || !canary->ramp) return;
   const double first = canary->ramp->steps.front();
   if (canary->read_percentage <= first) return;
+  const char* const status = name_of(migration.status);
+  turn.journal(uuid, actor, status, status,
+               "ramp: read_percentage goes back from " + to_text(Json(canary->read_percentage)) +
+                   " to " + to_text(Json(first)));
   canary->read_percentage = first;
   turn.touch(migration.identity);
   put(turn.next.migrations, std::move(migration));

@@ -19,7 +19,7 @@ void set_executed(Keeper::Turn& turn, const std::string& uuid, bool executed);
 
 // Of a canary that goes up by itself: to its first step, as what it had reached has failed, or was
 // not wanted. A share below stays.
-void set_ramp_back(Keeper::Turn& turn, const std::string& uuid);
+void set_ramp_back(Keeper::Turn& turn, const std::string& uuid, const std::string& actor);
 
 // An interlay that was settled before the new side has no way back in this migration.
 const InterlayDefinition* settled_interlay(const State& state, const Migration& migration);

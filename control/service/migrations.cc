@@ -15,6 +15,7 @@
 #include "control/service/migration_apis.h"
 #include "control/service/migration_rules.h"
 #include "control/service/patch_rules.h"
+#include "control/service/preflight.h"
 #include "control/service/right_side.h"
 
 namespace crossfade {
@@ -256,24 +257,38 @@ Answer Migrations::add_api(const std::string& reference, const std::string& api_
   return Reply{.data = "added Api to migration"};
 }
 
-// Servers are asked outside of the turn.
-std::string Migrations::fewer_without_apis(const std::string& reference) {
-  const StatePtr state = keeper_.state();
-  const MigrationPtr current = find(state->migrations, reference);
-  if (current == nullptr || current->apis.empty() || !routes(current->status) ||
-      !relies_on_new(current->spec.strategy)) {
-    return {};
-  }
-  Migration whole = *current;
+namespace {
+
+bool new_answers_by_api(const Migration& migration) {
+  return !migration.apis.empty() && routes(migration.status) &&
+         relies_on_new(migration.spec.strategy);
+}
+
+}  // namespace
+
+std::string Migrations::objection_without_apis(const State& state, const Migration& migration) {
+  const std::string gone = gone_new(state, migration, servers_);
+  if (!gone.empty()) return "Everything would be sent to new, which is not there: " + gone;
+  Migration whole = migration;
   whole.apis.clear();
-  return fewer_keys(*state, whole, Side::New, ledger_, servers_);
+  const std::string fewer = fewer_keys(state, whole, Side::New, ledger_, servers_);
+  if (fewer.empty()) return {};
+  return "New would do without what old has of what is in no api: " + fewer +
+         ". Bring it to new first";
 }
 
 Answer Migrations::remove_apis(const std::string& reference, const Call& call) {
-  const std::string fewer = call.force ? std::string() : fewer_without_apis(reference);
+  const StatePtr state = keeper_.state();
+  const MigrationPtr seen = find(state->migrations, reference);
+  const bool asks = seen != nullptr && !call.force && new_answers_by_api(*seen);
+  // Servers are asked outside of the turn.
+  const std::string objection_of_servers = asks ? objection_without_apis(*state, *seen) : "";
   Keeper::Turn turn = keeper_.begin();
   const MigrationPtr current = find(turn.next.migrations, reference);
   if (current == nullptr) return not_found(kMigrationWord, reference);
+  if (!call.force && !asks && new_answers_by_api(*current)) {
+    return changed_meanwhile(kMigrationWord, current->identity.id);
+  }
   const MigrationStatus status = current->status;
   if (status == MigrationStatus::Completed || status == MigrationStatus::RollingBack) {
     return refuse(cannot_change("apis", status));
@@ -293,10 +308,7 @@ Answer Migrations::remove_apis(const std::string& reference, const Call& call) {
   if (const auto objection = apis_objection(turn.next, changed); routes(status) && objection) {
     return conflict(*objection);
   }
-  if (!fewer.empty()) {
-    return conflict("New would do without what old has of what is in no api: " + fewer +
-                    ". Bring it to new first, or use ?force=true");
-  }
+  if (!objection_of_servers.empty()) return conflict(objection_of_servers + ", or use ?force=true");
   turn.touch(changed.identity);
   turn.journal(changed.identity.uuid, call.actor, name_of(status), name_of(changed.status),
                "all apis taken out: its interlays go on as a whole");

@@ -56,20 +56,26 @@ class Migrations {
  private:
   // What servers were asked for a PATCH, and say against it. Empty: nothing.
   struct Asked {
-    bool flips = false;       // all traffic would go to new from now on
-    bool hands_over = false;  // new would be right, or answer alone
-    std::string gone = {};    // the new that is not there, of either
-    std::string fewer = {};   // that new has fewer keys than old, and takes over from it
-    std::string more = {};    // that it has more, and would be right
+    std::uint64_t version = 0;  // of the migration that it is said of
+    bool flips = false;         // all traffic would go to new from now on
+    bool hands_over = false;    // new would be right, or answer alone
+    std::string gone = {};      // the new that is not there, of either
+    std::string fewer = {};     // that new has fewer keys than old, and takes over from it
+    std::string more = {};      // that it has more, and would be right
+  };
+  struct Handover {
+    StatePtr state;       // with it in force
+    MigrationPtr former;  // as it was before; null: new has not taken over
   };
   static Asked to_ask(const Migration& current, const MigrationSpec& patched, const Self& self,
                       const std::optional<Ledger::Summary>& summary);
-  // That new has fewer keys, and would answer for all of them if the apis were taken out.
-  std::string fewer_without_apis(const std::string& reference);
+  // Why apis are not taken out of a migration by which new would then answer for all keys: it is
+  // not there, or has fewer of them.
+  std::string objection_without_apis(const State& state, const Migration& migration);
   void note_doubts(const Migration& former, const MigrationSpec& next);
-  // taken_over  set to the migration from which new has taken over
+  //   handover  is set where new has taken over
   Answer patch_in_turn(const std::string& reference, const Json& body, const Call& call,
-                       const Asked& asked, MigrationPtr& taken_over);
+                       const Asked& asked, Handover& handover);
   Asked ask_before_patch(const std::string& reference, const Json& body, bool force);
   NewOnlyWrites::Count count_on_new_alone(const Migration& migration, const MigrationSpec& patched);
   std::string lasting_etag(const Migration& migration) const;

@@ -16,7 +16,8 @@ namespace crossfade {
 Migrations::Asked Migrations::to_ask(const Migration& current, const MigrationSpec& patched,
                                      const Self& self,
                                      const std::optional<Ledger::Summary>& summary) {
-  return {.flips = routes(current.status) && everything_on_new(patched.strategy, self) &&
+  return {.version = current.identity.version,
+          .flips = routes(current.status) && everything_on_new(patched.strategy, self) &&
                    !everything_on_new(current.spec.strategy, self),
           .hands_over = hands_over_to_new(current, patched.strategy, summary)};
 }
@@ -69,19 +70,19 @@ void Migrations::note_doubts(const Migration& former, const MigrationSpec& next)
 
 Answer Migrations::patch(const std::string& reference, const Json& body, const Call& call) {
   const Asked asked = ask_before_patch(reference, body, call.force);
-  MigrationPtr taken_over;
-  Answer answer = patch_in_turn(reference, body, call, asked, taken_over);
-  if (taken_over != nullptr && call.force) {
+  Handover handover;
+  Answer answer = patch_in_turn(reference, body, call, asked, handover);
+  if (handover.former != nullptr && call.force) {
     // Not before: force is for those who can not wait for servers, and none holds up a turn.
-    const std::string fewer =
-        fewer_keys(*keeper_.state(), *taken_over, Side::New, ledger_, servers_);
-    if (!fewer.empty()) ledger_.note_all(taken_over->identity.id, kTakenOver + fewer, nullptr);
+    const Migration& former = *handover.former;
+    const std::string fewer = fewer_keys(*handover.state, former, Side::New, ledger_, servers_);
+    if (!fewer.empty()) ledger_.note_all(former.identity.id, kByForce + fewer, nullptr);
   }
   return answer;
 }
 
 Answer Migrations::patch_in_turn(const std::string& reference, const Json& body, const Call& call,
-                                 const Asked& asked, MigrationPtr& taken_over) {
+                                 const Asked& asked, Handover& handover) {
   Keeper::Turn turn = keeper_.begin();
   const MigrationPtr current = find(turn.next.migrations, reference);
   if (current == nullptr) return not_found(kMigrationWord, reference);
@@ -108,10 +109,8 @@ Answer Migrations::patch_in_turn(const std::string& reference, const Json& body,
     }
   }
   const Asked needed = to_ask(*current, *spec, keeper_.self(), ledger_.summary(identity.uuid));
-  if (!call.force && ((needed.flips && !asked.flips) || (needed.hands_over && !asked.hands_over))) {
-    return conflict("Migration '" + identity.id +
-                    "' was changed by another call while its servers were asked: look at it, and "
-                    "try again");
+  if (!call.force && (needed.flips || needed.hands_over) && asked.version != needed.version) {
+    return changed_meanwhile(kMigrationWord, identity.id);
   }
   if (!asked.gone.empty()) {
     return conflict((needed.flips ? "Everything would be sent to new" : "New would take over") +
@@ -142,7 +141,7 @@ Answer Migrations::patch_in_turn(const std::string& reference, const Json& body,
     put(turn.next.migrations, std::move(patched));
     if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
     note_doubts(*current, next);
-    if (needed.hands_over) taken_over = current;
+    if (needed.hands_over) handover = {keeper_.state(), current};
   }
   const StatePtr state = keeper_.state();
   const Migration& now = *state->migrations.at(identity.uuid);

@@ -16,6 +16,7 @@ MigrationPtr routed_by_regions(const State& state, const std::string& interlay) 
   const bool goes_by = migration != nullptr && routes(migration->status) &&
                        migration->status != MigrationStatus::Completed &&
                        std::holds_alternative<GeographicSpec>(migration->spec.strategy) &&
+                       moves_writes(migration->spec.strategy) &&
                        !binding_of(*migration, interlay)->taken_back;
   return goes_by ? migration : nullptr;
 }
@@ -33,10 +34,13 @@ std::optional<NewOnlyWrites::Count> journal_regions(Keeper::Turn& turn, const St
     if (migration == nullptr) continue;
     new_only_writes.sample();
     last = new_only_writes.count(migration->identity.uuid, uuid);
+    const std::string left =
+        left_on_new({.writes = last->writes, .exact = last->exact && last->writes == 0});
     const char* const status = name_of(migration->status);
     turn.journal(migration->identity.uuid, actor, status, status,
                  "interlay '" + interlay->identity.id +
-                     "' tells its clients' regions by other networks" + taken_back_words(*last));
+                     "' tells its clients' regions by other networks" +
+                     (left.empty() ? "" : "; who goes back to old by that misses some: " + left));
   }
   return last;
 }

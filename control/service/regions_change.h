@@ -9,9 +9,9 @@
 
 namespace crossfade {
 
-// Notes in the journal of each geographic migration that routes by networks which are not those of
-// `before` any more that some of its traffic may go back to old, as a PATCH of its regions does.
-// What went to new only until now, of the last such interlay; nullopt: there is none.
+// Notes in the journal of each geographic migration that moves writes by networks which are not
+// those of `before` any more how many of these went to new only until now: clients may go back to
+// old by that, as by a PATCH of its regions. The count of the last such interlay; nullopt: none.
 std::optional<NewOnlyWrites::Count> journal_regions(Keeper::Turn& turn, const State& before,
                                                     NewOnlyWrites& new_only_writes,
                                                     const std::string& actor);

@@ -219,8 +219,8 @@ Check check_left_behind(const State& state, const Migration& migration, const En
   }
   return {.name = "outside",
           .detail = at_old.text() +
-                    ": what is written on new from now on they do not see, nor is what they write "
-                    "seen on new. Add it to this migration, unless they have no key in common"};
+                    ": what goes to new they do not see, nor is what they write seen on new. Add "
+                    "it to this migration, unless they have no key in common"};
 }
 
 // A key's place in the order of writes, and in the ledger, goes by host and port: one server by two

@@ -107,13 +107,21 @@ Result<Template> read_template(std::string_view query) {
   return read;
 }
 
-std::optional<Kind> known_kind(const Template& form) {
+Kind kind_of(const Template& form) {
   const CommandSpec* spec = built_in_spec(form);
-  if (spec == nullptr) return std::nullopt;
-  return spec->kind == Kind::Read ? Kind::Read : Kind::Write;
+  return spec != nullptr && spec->kind == Kind::Read ? Kind::Read : Kind::Write;
 }
 
-Kind kind_of(const Template& form) { return known_kind(form).value_or(Kind::Write); }
+std::optional<Kind> certain_kind(const Template& form) {
+  constexpr std::string_view kMayOnlyRead[] = {
+      "bitfield", "eval", "evalsha", "fcall", "georadius", "georadiusbymember", "sort"};
+  const CommandSpec* spec = built_in_spec(form);
+  if (spec == nullptr || (spec->kind != Kind::Read && spec->kind != Kind::Write) ||
+      std::ranges::find(kMayOnlyRead, spec->name) != std::end(kMayOnlyRead)) {
+    return std::nullopt;
+  }
+  return spec->kind;
+}
 
 bool does_data_only(const Template& form) {
   const CommandSpec* spec = built_in_spec(form);

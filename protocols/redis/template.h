@@ -34,10 +34,12 @@ Status check_argument(const Template::Argument& argument);
 //   errors  BadInput: what is wrong with it, without its text
 Result<Template> read_template(std::string_view query);
 
-// What a template's requests do, by the built-in commands; nullopt: its command is none of them.
-std::optional<Kind> known_kind(const Template& form);
-// A Write unless certainly a read.
+// What a template's requests do, by the built-in commands: a Write unless certainly a read.
 Kind kind_of(const Template& form);
+
+// The same where nobody can know better. nullopt: of a command that is not built in, of scripts,
+// and of commands that write by some of their words only.
+std::optional<Kind> certain_kind(const Template& form);
 
 // True when a request of that form, or one in its place, does something to keys and nothing else:
 // its command is built in, names keys, and does not change its connection, block, or begin a scan.

@@ -181,7 +181,6 @@ class ExitCodes(WithSidecar):
         self.assertIn("'old' has 0 keys, endpoint 'new' 200", done.stderr)
         self.run_client("migrations", "verify", "m", "--force")
         wait_until(lambda: self.new.call("DBSIZE") == 0, 30, "new is like old")
-        self.run_client("migrations", "remove-apis", "m", "--force")
         self.run_client("migrations", "pause", "m", "--force", code=BAD_INPUT)
 
     def test_bad_command_lines_send_nothing(self):

@@ -28,6 +28,14 @@ DeclaredResources with_interlays(const std::string& interlays) {
 
 const std::string kOne = R"({"id":"i","endpoint":"a","port":7001})";
 
+// Interlays before "a", and "b" as given.
+DeclaredResources with_new_at(int port, const std::string& interlays = kOne) {
+  return declared(R"({"endpoints":[
+      {"id":"a","kind":"redis","config":{"host":"10.0.0.1","port":1}},
+      {"id":"b","kind":"redis","config":{"host":"10.0.0.1","port":)" +
+                  std::to_string(port) + R"(}}],"interlays":[)" + interlays + "]}");
+}
+
 std::string reloaded(Bench& bench, const DeclaredResources& resources) {
   const Status status = redeclare(bench.life->parts(), resources);
   return status.ok() ? "ok" : status.error().message();
@@ -270,12 +278,6 @@ TEST_CASE("declared: a reading that fails anywhere changes nothing") {
 }
 
 TEST_CASE("declared: a side of a dual write that the file moves is a reason for verification") {
-  const auto with_new_at = [](int port) {
-    return declared(R"({"endpoints":[
-        {"id":"a","kind":"redis","config":{"host":"10.0.0.1","port":1}},
-        {"id":"b","kind":"redis","config":{"host":"10.0.0.1","port":)" +
-                    std::to_string(port) + R"(}}],"interlays":[)" + kOne + "]}");
-  };
   Bench bench;
   bench.restart(with_new_at(2));
   bench.add_migration("m", kCanary);
@@ -297,6 +299,47 @@ TEST_CASE("declared: a side of a dual write that the file moves is a reason for 
   }
   CHECK(moved());
   CHECK(bench.plane.route("i").new_side->port == 3);
+}
+
+TEST_CASE("declared: the file moves no new side on which writes are alone") {
+  Bench bench;
+  bench.told.up[3] = ToldServers::healthy();
+  bench.restart(with_new_at(2));
+  bench.add_migration("m", R"({"type":"blue_green"})");
+  must(bench.life->migrations.add_interlay("m", "i", json(R"({"endpoint":"b"})"), bench.call));
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(reloaded(bench, with_new_at(3)) == "ok");  // nobody is there
+  must(bench.patch_strategy("m", R"({"active_is_new":true})"));
+  const std::string refusal =
+      "endpoints[1].config: Endpoint 'b' is the new side of migration 'm', which is in force: at "
+      "another address its writes until now may be missing. Roll back first, or, if the data is "
+      "there, too, PATCH the endpoint with ?force=true before the file has it";
+  CHECK(reloaded(bench, with_new_at(2)) == refusal);
+  const auto patched = [&](const char* body) {
+    return said(bench.life->endpoints.patch("b", json(body), bench.call));
+  };
+  bench.call.check = false;
+  CHECK(patched(R"({"config":{"port":2}})").starts_with("409"));
+  bench.call.force = true;
+  CHECK(patched(R"({"config":{"port":2},"description":"else"})").starts_with("409"));
+  CHECK(patched(R"({"config":{"port":2,"password":"else"}})").starts_with("409"));
+  CHECK(patched(R"({"config":{"port":2}})") == "200");
+  CHECK(reloaded(bench, with_new_at(2)) == "ok");
+  CHECK(reloaded(bench, with_new_at(3)) == refusal);
+  must(bench.life->conductor.rollback("m", bench.call));
+  CHECK(reloaded(bench, with_new_at(3)) == "ok");
+  CHECK(patched(R"({"config":{"port":2}})").starts_with("409"));
+}
+
+TEST_CASE("declared: an interlay that is gone and an endpoint that is moved are refused as one") {
+  Bench bench;
+  bench.restart(with_new_at(2));
+  bench.add_migration("m", R"({"type":"blue_green","active_is_new":true})");
+  must(bench.life->migrations.add_interlay("m", "i", json(R"({"endpoint":"b"})"), bench.call));
+  CHECK(reloaded(bench, with_new_at(3, "")) ==
+        "interlays: 'i' is no longer declared, but migration 'm' uses it");
+  must(bench.life->conductor.migrate("m", bench.call));
+  CHECK(reloaded(bench, with_new_at(3, "")).starts_with("endpoints[1].config: Endpoint 'b'"));
 }
 
 TEST_CASE("declared: what a migration needs can not disappear from the file") {

@@ -108,6 +108,18 @@ TEST_CASE("templates: what is wrong is refused with its path") {
         "409 Migration error: Template 't' already exists");
 }
 
+TEST_CASE("templates: of a kind that a former version has stored the command has the last word") {
+  TemplateDefinition definition;
+  definition.identity = make_identity("t", Origin::Api);
+  definition.spec.id = "t";
+  definition.spec.endpoint = make_uuid();
+  definition.spec.query = "SET x {{v}}";
+  definition.spec.kind = Kind::Read;
+  const auto restored = template_from_stored(json(to_text(to_stored(definition))));
+  REQUIRE(restored);
+  CHECK(restored->meaning.kind == Kind::Write);
+}
+
 TEST_CASE("templates: PATCH merges, If-Match is asked for, what is not told follows the query") {
   Bench bench;
   bench.add_sides();

@@ -37,6 +37,19 @@ TEST_CASE("redis template: a subcommand is a word of the command, other argument
   CHECK(read_template("my.command Sub {{key}}").value().arguments[1][0].text == "Sub");
 }
 
+TEST_CASE("redis template: of commands that only may write nobody knows the kind for certain") {
+  const auto certain = [](std::string_view query) {
+    return certain_kind(read_template(query).value());
+  };
+  CHECK(certain("GET {{key}}") == Kind::Read);
+  CHECK(certain("SET {{key}} {{value}}") == Kind::Write);
+  CHECK(certain("OBJECT ENCODING {{key}}") == Kind::Read);
+  for (const char* query :
+       {"SORT {{key}}", "EVAL {{script}} 0", "PUBLISH {{channel}} m", "MY.CALL x"}) {
+    CHECK_FALSE(certain(query));
+  }
+}
+
 TEST_CASE("redis template: a field within a hash tag, and within two pairs of braces") {
   const auto tag = read_template("GET {user:{{id}}}:name");
   REQUIRE(tag);
