@@ -339,9 +339,9 @@ Status check_api_bindings(const State& before, const State& after) {
     const auto former = before.migrations.find(uuid);
     const auto objection = in_parts ? apis_objection(after, *migration) : std::nullopt;
     // What was against it before is no fault of this change: another version has let it start.
-    const bool is_new =
-        former == before.migrations.end() || objection != apis_objection(before, *former->second);
-    if (objection && is_new) {
+    const bool is_new = objection && (former == before.migrations.end() ||
+                                      objection != apis_objection(before, *former->second));
+    if (is_new) {
       return Error{Errc::Conflict, "",
                    "Migration '" + migration->identity.id + "' routes by api: " + *objection};
     }
