@@ -56,7 +56,7 @@ std::string fewer_keys(const State& state, const Migration& migration, Side side
   for (const Binding& binding : migration.bindings) {
     if (binding.taken_back) continue;
     const EndpointPair sides = sides_of(state, binding);
-    if (!asked.insert(sides).second) continue;
+    if (sides[0]->address.kind != EndpointKind::Redis || !asked.insert(sides).second) continue;
     const std::uint64_t suspected = ledger.entries_at(migration.identity.uuid, pair_of(sides));
     std::string found = fewer_of_pair(sides, side, suspected, servers);
     if (!found.empty()) return found;
