@@ -243,8 +243,7 @@ Status read_declared_template(const Json& json, const std::string& path,
     return error_at(join_path(path, "endpoint"),
                     "'" + spec->endpoint + "' is not an endpoint declared in this file");
   }
-  if (Status kind = check_kind(*spec, endpoint->address.kind, path); !kind) return kind.error();
-  auto meaning = meaning_of(*spec, endpoint->address.kind, path);
+  auto meaning = new_meaning_of(*spec, endpoint->address.kind, path);
   if (!meaning) return meaning.error();
   put(known.templates, TemplateDefinition{.identity = make_identity(spec->id, Origin::File),
                                           .spec = *spec,

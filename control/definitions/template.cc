@@ -110,15 +110,16 @@ Result<TemplateMeaning> meaning_of(const TemplateSpec& spec, EndpointKind protoc
   return meaning;
 }
 
-Status check_kind(const TemplateSpec& spec, EndpointKind protocol, const std::string& path) {
+Result<TemplateMeaning> new_meaning_of(const TemplateSpec& spec, EndpointKind protocol,
+                                       const std::string& path) {
   const auto told = told_by(spec.query, protocol);
-  if (!told || !spec.kind || told.value().certain.value_or(*spec.kind) == *spec.kind) {
-    return success();
+  if (told && spec.kind && told.value().certain.value_or(*spec.kind) != *spec.kind) {
+    return error_at(join_path(path, "kind"),
+                    "the command of the query is a " +
+                        std::string(told.value().kind == Kind::Read ? "Read" : "Write") +
+                        ": say so, or leave kind out");
   }
-  return error_at(join_path(path, "kind"),
-                  "the command of the query is a " +
-                      std::string(told.value().kind == Kind::Read ? "Read" : "Write") +
-                      ": say so, or leave kind out");
+  return meaning_of(spec, protocol, path);
 }
 
 const FieldSpec* find_field(const std::vector<FieldSpec>& fields, std::string_view name) {

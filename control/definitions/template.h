@@ -61,10 +61,10 @@ Result<TemplateSpec> patch_template(const TemplateSpec& spec, const Json& body);
 Result<TemplateMeaning> meaning_of(const TemplateSpec& spec, EndpointKind protocol,
                                    const std::string& path);
 
-// Whether the kind that a definition says can be that of its query; for those that are made now, as
-// meaning_of() takes the query's word.
-//   errors  BadInput with the path
-Status check_kind(const TemplateSpec& spec, EndpointKind protocol, const std::string& path);
+// The same of a definition that is made now: the kind that it says has to be one that its query can
+// have, where meaning_of() takes the query's word.
+Result<TemplateMeaning> new_meaning_of(const TemplateSpec& spec, EndpointKind protocol,
+                                       const std::string& path);
 
 const FieldSpec* find_field(const std::vector<FieldSpec>& fields, std::string_view name);
 

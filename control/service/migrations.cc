@@ -90,6 +90,11 @@ Json second_legs(const SecondCounts& counts) {
                        {"mismatched", counts.mismatched}});
 }
 
+bool new_answers_by_api(const Migration& migration) {
+  return !migration.apis.empty() && routes(migration.status) &&
+         relies_on_new(migration.spec.strategy);
+}
+
 }  // namespace
 
 Json Migrations::shown(const State& state, const Migration& migration, bool verbose) const {
@@ -256,15 +261,6 @@ Answer Migrations::add_api(const std::string& reference, const std::string& api_
   if (const Status status = keeper_.commit(turn); !status) return refuse(status.error());
   return Reply{.data = "added Api to migration"};
 }
-
-namespace {
-
-bool new_answers_by_api(const Migration& migration) {
-  return !migration.apis.empty() && routes(migration.status) &&
-         relies_on_new(migration.spec.strategy);
-}
-
-}  // namespace
 
 std::string Migrations::objection_without_apis(const State& state, const Migration& migration) {
   const std::string gone = gone_new(state, migration, servers_);

@@ -34,8 +34,7 @@ std::optional<NewOnlyWrites::Count> journal_regions(Keeper::Turn& turn, const St
     if (migration == nullptr) continue;
     new_only_writes.sample();
     last = new_only_writes.count(migration->identity.uuid, uuid);
-    const std::string left =
-        left_on_new({.writes = last->writes, .exact = last->exact && last->writes == 0});
+    const std::string left = left_on_new_so_far(*last);
     const char* const status = name_of(migration->status);
     turn.journal(migration->identity.uuid, actor, status, status,
                  "interlay '" + interlay->identity.id +

@@ -90,10 +90,7 @@ Answer Templates::create(const Json& body, const Call& call) {
   if (find(turn.next.templates, spec->id) != nullptr) return already_exists(kTemplate, spec->id);
   const EndpointPtr endpoint = find(turn.next.endpoints, spec->endpoint);
   if (endpoint == nullptr) return not_found("Endpoint", spec->endpoint);
-  if (Status kind = check_kind(*spec, endpoint->address.kind, ""); !kind) {
-    return refuse(kind.error());
-  }
-  auto meaning = meaning_of(*spec, endpoint->address.kind, "");
+  auto meaning = new_meaning_of(*spec, endpoint->address.kind, "");
   if (!meaning) return refuse(meaning.error());
   spec->endpoint = endpoint->identity.uuid;
   TemplateDefinition definition{.identity = make_identity(spec->id, Origin::Api),
@@ -117,10 +114,7 @@ Answer Templates::patch(const std::string& reference, const Json& body, const Ca
   if (!spec) return refuse(spec.error());
   const EndpointPtr endpoint = find(turn.next.endpoints, spec->endpoint);
   if (endpoint == nullptr) return not_found("Endpoint", spec->endpoint);
-  if (Status kind = check_kind(*spec, endpoint->address.kind, ""); !kind) {
-    return refuse(kind.error());
-  }
-  auto meaning = meaning_of(*spec, endpoint->address.kind, "");
+  auto meaning = new_meaning_of(*spec, endpoint->address.kind, "");
   if (!meaning) return refuse(meaning.error());
   spec->endpoint = endpoint->identity.uuid;
   TemplateDefinition patched{

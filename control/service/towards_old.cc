@@ -99,9 +99,12 @@ std::string left_on_new(const NewOnlyWrites::Count& count) {
          " writes went to new only and are not on old";
 }
 
+std::string left_on_new_so_far(const NewOnlyWrites::Count& count) {
+  return left_on_new({.writes = count.writes, .exact = count.exact && count.writes == 0});
+}
+
 std::string taken_back_words(const NewOnlyWrites::Count& count) {
-  const std::string left =
-      left_on_new({.writes = count.writes, .exact = count.exact && count.writes == 0});
+  const std::string left = left_on_new_so_far(count);
   return left.empty() ? "" : "; some of the traffic goes back to old: " + left;
 }
 

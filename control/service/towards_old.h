@@ -15,7 +15,10 @@ bool takes_back(const Migration& migration, const MigrationSpec& patched);
 // "7 writes went to new only and are not on old"; empty: none did.
 std::string left_on_new(const NewOnlyWrites::Count& count);
 
-// The same for the journal, behind what was changed: "; some of the traffic goes back to old: …".
+// The same while new goes on to answer such writes: at least so many.
+std::string left_on_new_so_far(const NewOnlyWrites::Count& count);
+
+// That for the journal, behind what was changed: "; some of the traffic goes back to old: …".
 // At least so many, as new answers such writes until the change is in force.
 std::string taken_back_words(const NewOnlyWrites::Count& count);
 
